@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* arena.h: memory for things that die together (one request, one reconcile, one parse).
+ * Allocation never returns NULL; nothing is freed singly. Not thread-safe. Results are 16-byte aligned. */
+#ifndef FED_BASE_ARENA_H
+#define FED_BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/str.h"
+
+struct fed_arena_chunk;
+struct fed_arena { /* zero-initialised = empty */
+    struct fed_arena_chunk *chunks;
+    size_t used; /* bytes handed out since init or reset */
+};
+
+void fed_arena_release(struct fed_arena *a); /* frees all; the arena is empty and usable again */
+void fed_arena_reset(struct fed_arena *a);   /* like release but keeps one chunk for reuse */
+void *fed_arena_alloc(struct fed_arena *a, size_t n);        /* not zeroed */
+void *fed_arena_zalloc(struct fed_arena *a, size_t n);       /* zeroed */
+struct fed_str fed_arena_dup(struct fed_arena *a, struct fed_str s); /* copy, NUL-terminated beyond n */
+char *fed_arena_dupz(struct fed_arena *a, struct fed_str s);         /* the same, as a C string */
+struct fed_str fed_arena_printf(struct fed_arena *a, const char *fmt, ...) FED_PRINTF(2, 3); /* NUL-terminated */
+
+#define FED_ARENA_NEW(a, type) ((type *)fed_arena_zalloc((a), sizeof(type)))
+#define FED_ARENA_ARRAY(a, type, n) ((type *)fed_arena_zalloc((a), sizeof(type) * (n)))
+
+#endif
