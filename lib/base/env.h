@@ -29,11 +29,21 @@ struct fed_task {
     void (*cb)(struct fed_task *task);
 };
 
+/* Lets another thread wake the env's thread: cb runs there, once or more after each signal (signals coalesce). */
+struct fed_wakeup {
+    struct fed_env *env;
+    void (*cb)(struct fed_wakeup *wakeup);
+    void *impl; /* the env's own */
+};
+
 struct fed_env_ops {
     uint64_t (*mono_ns)(struct fed_env *env);
     int64_t (*wall_ms)(struct fed_env *env);
     void (*random)(struct fed_env *env, void *out, size_t n); /* cryptographic in production, seeded in sim */
     void (*rearm)(struct fed_env *env); /* the earliest deadline or the task list changed */
+    void (*wakeup_open)(struct fed_env *env, struct fed_wakeup *w);
+    void (*wakeup_signal)(struct fed_wakeup *w); /* any thread */
+    void (*wakeup_close)(struct fed_wakeup *w);  /* env's thread; no cb after it returns */
 };
 struct fed_env {
     const struct fed_env_ops *ops;
@@ -70,6 +80,10 @@ static inline bool fed_timer_active(const struct fed_timer *t)
 }
 void fed_task_post(struct fed_env *env, struct fed_task *task, void (*cb)(struct fed_task *)); /* once until it ran */
 void fed_task_cancel(struct fed_task *task);
+
+void fed_wakeup_open(struct fed_env *env, struct fed_wakeup *w, void (*cb)(struct fed_wakeup *));
+void fed_wakeup_signal(struct fed_wakeup *w);
+void fed_wakeup_close(struct fed_wakeup *w);
 
 /* For the driver of an env: milliseconds until the next timer (UINT64_MAX: none, 0 also when tasks wait),
  * and run what is due: first tasks, then timers, then tasks they posted. */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* httpd.h: an HTTP/1.1 and HTTP/2 server on listeners, TLS by ALPN, for the API servers and metrics ports.
+ *
+ * Model:     one exchange = one request and its answer, on either protocol. The handler is called when the request is
+ *            complete (body within max_body). It answers at once or later, whole (fed_http_respond) or as a stream
+ *            (fed_http_stream_*), or takes the connection over (fed_http_upgrade, HTTP/1.1 only).
+ * Ownership: the exchange lives until it is answered in full AND its `closed` callback (if set) was called; the
+ *            request's slices live until the answer ends. After fed_http_respond / fed_http_stream_end the handler must
+ *            not touch the exchange. If the client goes away first, `closed` is called once: no further call is allowed.
+ * Threads:   the loop's.
+ * Failure:   malformed, oversized and smuggling-prone requests (both lengths, obs-fold, bad chunk, NUL, bad Host) are
+ *            answered 400/413/431/505 and the connection is closed; the handler never sees them.
+ */
+#ifndef FED_NET_HTTPD_H
+#define FED_NET_HTTPD_H
+
+#include "base/arena.h"
+#include "base/blob.h"
+#include "net/stream.h"
+
+struct fed_httpd;
+struct fed_http_exchange;
+
+struct fed_http_header {
+    struct fed_str name, value;
+};
+struct fed_http_request {
+    struct fed_str method; /* "GET" */
+    struct fed_str target; /* as received, "/api/v1/pods?limit=5" */
+    struct fed_str path;   /* still percent-encoded */
+    struct fed_str query;  /* without '?'; p == NULL when absent */
+    struct fed_str host;
+    const struct fed_http_header *headers; /* names lower case; no pseudo-headers */
+    size_t n_headers;
+    struct fed_str body;
+    int version;      /* 1 (HTTP/1.x) or 2 */
+    bool tls;
+    struct fed_addr peer;
+    /* Verified client certificate, if any. */
+    struct fed_str cert_cn;
+    const struct fed_str *cert_orgs;
+    size_t n_cert_orgs;
+};
+struct fed_str fed_http_request_header(const struct fed_http_request *r, const char *lower_name); /* p==NULL: none */
+
+struct fed_httpd_conf {
+    struct fed_listener_conf listen; /* accept and ud are set by the server */
+    void (*handle)(void *ud, struct fed_http_exchange *x);
+    void *ud;
+    size_t max_body;            /* 0: 3 MiB; beyond: 413 */
+    uint32_t idle_timeout_ms;   /* keep-alive; 0: 90,000 */
+    uint32_t header_timeout_ms; /* whole request head; 0: 10,000 */
+    uint32_t max_concurrent_streams; /* HTTP/2; 0: 250 */
+};
+FED_MUST_USE int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, struct fed_httpd **out,
+                                struct fed_err *err);
+const struct fed_addr *fed_httpd_addr(const struct fed_httpd *h);
+/* Stops accepting, lets running exchanges end for grace_ms (GOAWAY / Connection: close), then closes; done once. */
+void fed_httpd_close(struct fed_httpd *h, uint32_t grace_ms, void (*done)(void *ud), void *ud);
+
+const struct fed_http_request *fed_http_request(const struct fed_http_exchange *x);
+struct fed_arena *fed_http_arena(struct fed_http_exchange *x); /* lives as long as the exchange */
+void fed_http_on_closed(struct fed_http_exchange *x, void (*closed)(void *ud), void *ud);
+
+/* Adds a header to the coming answer (copied). Content-Length, Date and Connection are the server's own. */
+void fed_http_add_header(struct fed_http_exchange *x, struct fed_str name, struct fed_str value);
+/* Whole answer; body is copied (short) or referenced. HEAD gets no body. */
+void fed_http_respond(struct fed_http_exchange *x, int status, const char *content_type, struct fed_str body);
+void fed_http_respond_blob(struct fed_http_exchange *x, int status, const char *content_type, struct fed_blob *body);
+/* Streamed answer: chunked on HTTP/1.1, DATA frames on HTTP/2; the head is sent at once. write returns the backlog
+ * in bytes; `drained` (may be NULL) is called when it is 0 again. */
+void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type,
+                           void (*drained)(void *ud), void *ud);
+size_t fed_http_stream_write(struct fed_http_exchange *x, struct fed_str bytes);
+size_t fed_http_stream_write_blob(struct fed_http_exchange *x, struct fed_blob *blob);
+size_t fed_http_stream_backlog(const struct fed_http_exchange *x);
+void fed_http_stream_end(struct fed_http_exchange *x);
+void fed_http_abort(struct fed_http_exchange *x); /* RST_STREAM / close: for a watcher that is cut off */
+/* 101 with the headers added; then the raw stream is the handler's (bytes already read are delivered first).
+ * NULL on HTTP/2: answer an error instead. */
+struct fed_stream *fed_http_upgrade(struct fed_http_exchange *x, const char *protocol,
+                                    const struct fed_stream_handlers *handlers, void *ud);
+
+#endif
