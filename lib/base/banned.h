@@ -11,12 +11,19 @@
 #include <sys/time.h>
 #include <time.h>
 
+/* Some C libraries have these as macros too. */
 #undef alloca
-
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok gets atoi atol atoll gmtime localtime ctime asctime alloca
-#pragma GCC poison rand srand srandom drand48 tmpnam mktemp
-/* `random` is also the name of a member in env.h and of calls in other libraries: only the C function is refused. */
+#pragma GCC poison srand srandom drand48 tmpnam mktemp
+/* `rand` and `random` are also names of parameters and members (OpenSSL, env.h): only the calls are refused. */
+#ifndef __clang__ /* which takes the attribute only at the first declaration */
+int rand(void) __attribute__((error("use fed_random() of base/env.h")));
 long int random(void) __attribute__((error("use fed_random() of base/env.h")));
+#endif
 #ifndef FED_ENV_IMPLEMENTATION
 #pragma GCC poison gettimeofday clock_gettime
 #endif
