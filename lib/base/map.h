@@ -25,6 +25,9 @@ struct fed_map { /* zero-initialised = empty */
     size_t n_entries, n_live, cap_entries, cap_index;
 };
 
+/* The seeded hash of the maps (a new seed in each process), for other tables with keys from outside. */
+uint64_t fed_map_hash(struct fed_str key);
+
 void fed_map_release(struct fed_map *m);
 void *fed_map_find(const struct fed_map *m, struct fed_str key);      /* borrowed or NULL */
 bool fed_map_has(const struct fed_map *m, struct fed_str key);        /* for maps that hold NULL values (sets) */

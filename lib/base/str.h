@@ -45,7 +45,7 @@ static inline bool fed_str_is(struct fed_str a, const char *z)
 }
 static inline struct fed_str fed_str_from(struct fed_str s, size_t off) /* off is clamped to s.n */
 {
-    return off >= s.n ? (struct fed_str){s.p + s.n, 0} : (struct fed_str){s.p + off, s.n - off};
+    return off >= s.n ? (struct fed_str){s.n ? s.p + s.n : s.p, 0} : (struct fed_str){s.p + off, s.n - off};
 }
 static inline struct fed_str fed_str_head(struct fed_str s, size_t n) /* at most n bytes */
 {
