@@ -44,12 +44,17 @@ struct fed_kobj {
  * are then spliced in. Takes its own reference or copy. FED_E_SYNTAX, FED_E_INVALID (no metadata.name). */
 FED_MUST_USE int fed_kobj_new(struct fed_str json, struct fed_str api_version, struct fed_str kind,
                               struct fed_kobj **out, struct fed_err *err);
+/* The same with metadata.resourceVersion set to rev (put in or replaced in the bytes). */
+FED_MUST_USE int fed_kobj_new_at(struct fed_str json, uint64_t rev, struct fed_kobj **out, struct fed_err *err);
+/* The object of a BOOKMARK event: its name may be missing. */
+FED_MUST_USE int fed_kobj_new_bookmark(struct fed_str json, struct fed_kobj **out, struct fed_err *err);
 /* The same from a tree; rev 0 leaves resourceVersion as it is, else it is set. */
 FED_MUST_USE int fed_kobj_from_tree(const struct fed_json *tree, uint64_t rev, struct fed_kobj **out,
                                     struct fed_err *err);
 struct fed_kobj *fed_kobj_ref(struct fed_kobj *o); /* returns o; NULL ok */
 void fed_kobj_unref(struct fed_kobj *o);           /* NULL ok */
-/* The object as a tree in the arena: a new one for each call, free to be changed. Cannot fail (it parsed before). */
+/* The object as a tree in the arena: a new one for each call, free to be changed; it borrows nothing of the object.
+ * Cannot fail (the bytes were checked when the object was made). */
 struct fed_json *fed_kobj_parse(const struct fed_kobj *o, struct fed_arena *a);
 struct fed_str fed_kobj_label(const struct fed_kobj *o, const char *key);      /* p == NULL: absent */
 struct fed_str fed_kobj_annotation(const struct fed_kobj *o, const char *key);
