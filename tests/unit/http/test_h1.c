@@ -64,7 +64,6 @@ static void run(struct fed_buf *out, struct fed_str text, size_t cut, bool bytew
         fed_buf_addf(out, rc ? "%s %d" : "more", fed_code_name(rc), h->status);
         goto out;
     }
-    fed_buf_addf(out, "%d", rc);
     put_head(out, h, request);
     struct fed_h1_body body;
     fed_h1_body_init(&body, h->framing, h->content_length);
@@ -101,42 +100,42 @@ struct cas {
 
 static const struct cas requests[] = {
     {"GET /x?y=1 HTTP/1.1\r\nHost: a:80\r\nX-A:  b c\t\r\n\r\n",
-     "49 method=[GET] path=[/x] query=[y=1] host=[a:80] 1.1 none keep Host =[a:80] X-A =[b c] body=[] whole", 0},
-    {"\r\nGET / HTTP/1.1\r\nhost:\r\n\r\n", "27 method=[GET] path=[/] host=[] 1.1 none keep host =[] body=[] whole", 0},
-    {"GET / HTTP/1.0\r\n\r\n", "18 method=[GET] path=[/] 1.0 none end body=[] whole", 0},
+     " method=[GET] path=[/x] query=[y=1] host=[a:80] 1.1 none keep Host =[a:80] X-A =[b c] body=[] whole", 0},
+    {"\r\nGET / HTTP/1.1\r\nhost:\r\n\r\n", " method=[GET] path=[/] host=[] 1.1 none keep host =[] body=[] whole", 0},
+    {"GET / HTTP/1.0\r\n\r\n", " method=[GET] path=[/] 1.0 none end body=[] whole", 0},
     {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
-     "42 method=[GET] path=[/] 1.0 none keep Connection! =[Keep-Alive] body=[] whole", 0},
+     " method=[GET] path=[/] 1.0 none keep Connection! =[Keep-Alive] body=[] whole", 0},
     {GET "Connection: close, x-hop\r\nX-Hop: 1\r\nVia: 2\r\n\r\n",
-     "73 method=[GET] path=[/] host=[a] 1.1 none end Host =[a] Connection! =[close, x-hop] X-Hop! =[1] Via =[2] "
+     " method=[GET] path=[/] host=[a] 1.1 none end Host =[a] Connection! =[close, x-hop] X-Hop! =[1] Via =[2] "
      "body=[] whole", 0},
     {GET "Connection: via, host\r\nVia: 2\r\n\r\n",
-     "59 method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] Connection! =[via, host] Via =[2] body=[] whole", 0},
+     " method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] Connection! =[via, host] Via =[2] body=[] whole", 0},
     {GET "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nxyz",
-     "69 method=[GET] path=[/] host=[a] 1.1 none keep upgrade=[websocket] Host =[a] Connection! =[Upgrade] "
+     " method=[GET] path=[/] host=[a] 1.1 none keep upgrade=[websocket] Host =[a] Connection! =[Upgrade] "
      "Upgrade! =[websocket] body=[] whole rest=[xyz]", 0},
     {GET "Upgrade: websocket\r\n\r\n",
-     "48 method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] Upgrade! =[websocket] body=[] whole", 0},
+     " method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] Upgrade! =[websocket] body=[] whole", 0},
     {"GET http://b.example/p?q HTTP/1.1\r\nHost: a\r\n\r\n",
-     "46 method=[GET] path=[/p] query=[q] host=[b.example] 1.1 none keep Host =[a] body=[] whole", 0},
+     " method=[GET] path=[/p] query=[q] host=[b.example] 1.1 none keep Host =[a] body=[] whole", 0},
     {"GET HTTP://b:8 HTTP/1.1\r\nHost: a\r\n\r\n",
-     "36 method=[GET] path=[] host=[b:8] 1.1 none keep Host =[a] body=[] whole", 0},
+     " method=[GET] path=[] host=[b:8] 1.1 none keep Host =[a] body=[] whole", 0},
     {"CONNECT [::1]:443 HTTP/1.1\r\nHost: x\r\n\r\n",
-     "39 method=[CONNECT] path=[] host=[[::1]:443] 1.1 none keep Host =[x] body=[] whole", 0},
+     " method=[CONNECT] path=[] host=[[::1]:443] 1.1 none keep Host =[x] body=[] whole", 0},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-     "31 method=[OPTIONS] path=[*] host=[a] 1.1 none keep Host =[a] body=[] whole", 0},
-    {"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "27 method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] body=[] whole", 0},
+     " method=[OPTIONS] path=[*] host=[a] 1.1 none keep Host =[a] body=[] whole", 0},
+    {"GET / HTTP/1.2\r\nHost: a\r\n\r\n", " method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] body=[] whole", 0},
     {POST "Content-Length: 5\r\n\r\nhelloNEXT",
-     "47 method=[POST] path=[/] host=[a] 1.1 length keep Host =[a] Content-Length =[5] body=[hello] whole rest=[NEXT]",
+     " method=[POST] path=[/] host=[a] 1.1 length keep Host =[a] Content-Length =[5] body=[hello] whole rest=[NEXT]",
      0},
     {POST "Content-Length: 0\r\n\r\n",
-     "47 method=[POST] path=[/] host=[a] 1.1 none keep Host =[a] Content-Length =[0] body=[] whole", 0},
+     " method=[POST] path=[/] host=[a] 1.1 none keep Host =[a] Content-Length =[0] body=[] whole", 0},
     {POST "Content-Length: 5\r\n\r\nhel",
-     "47 method=[POST] path=[/] host=[a] 1.1 length keep Host =[a] Content-Length =[5] body=[hel] cut", 0},
+     " method=[POST] path=[/] host=[a] 1.1 length keep Host =[a] Content-Length =[5] body=[hel] cut", 0},
     {POST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na",
-     "69 method=[POST] path=[/] host=[a] 1.1 length keep expect Host =[a] Expect =[100-Continue] Content-Length =[1] "
+     " method=[POST] path=[/] host=[a] 1.1 length keep expect Host =[a] Expect =[100-Continue] Content-Length =[1] "
      "body=[a] whole", 0},
     {POST "Transfer-Encoding: Chunked\r\n\r\n5;x=\"y\"\r\nhello\r\n00a\r\n, chunked!\r\n0\r\nX-T: 1\r\n\r\nNEXT",
-     "56 method=[POST] path=[/] host=[a] 1.1 chunked keep Host =[a] Transfer-Encoding! =[Chunked] "
+     " method=[POST] path=[/] host=[a] 1.1 chunked keep Host =[a] Transfer-Encoding! =[Chunked] "
      "body=[hello, chunked!] whole rest=[NEXT]", 0},
     {"GET /", "more", 0},
     {"", "more", 0},
@@ -207,25 +206,25 @@ static const struct {
     enum fed_h1_method method;
 } responses[] = {
     {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiX",
-     "38 200 reason=[OK] 1.1 length keep Content-Length =[2] body=[hi] whole rest=[X]", FED_H1_GET},
+     " 200 reason=[OK] 1.1 length keep Content-Length =[2] body=[hi] whole rest=[X]", FED_H1_GET},
     {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nX",
-     "38 200 reason=[OK] 1.1 none keep Content-Length =[2] body=[] whole rest=[X]", FED_H1_HEAD},
-    {"HTTP/1.1 200\r\n\r\nabc", "16 200 reason=[] 1.1 close end body=[abc] eof", FED_H1_GET},
+     " 200 reason=[OK] 1.1 none keep Content-Length =[2] body=[] whole rest=[X]", FED_H1_HEAD},
+    {"HTTP/1.1 200\r\n\r\nabc", " 200 reason=[] 1.1 close end body=[abc] eof", FED_H1_GET},
     {"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-     "45 404 reason=[Not Found] 1.0 none end Content-Length =[0] body=[] whole", FED_H1_GET},
-    {"HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n", "36 204 reason=[] 1.1 none keep Content-Length =[5] body=[] whole",
+     " 404 reason=[Not Found] 1.0 none end Content-Length =[0] body=[] whole", FED_H1_GET},
+    {"HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n", " 204 reason=[] 1.1 none keep Content-Length =[5] body=[] whole",
      FED_H1_GET},
-    {"HTTP/1.1 304 Not Modified\r\n\r\n", "29 304 reason=[Not Modified] 1.1 none keep body=[] whole", FED_H1_GET},
-    {"HTTP/1.1 100 Continue\r\n\r\nHTTP", "25 100 reason=[Continue] 1.1 none keep body=[] whole rest=[HTTP]",
+    {"HTTP/1.1 304 Not Modified\r\n\r\n", " 304 reason=[Not Modified] 1.1 none keep body=[] whole", FED_H1_GET},
+    {"HTTP/1.1 100 Continue\r\n\r\nHTTP", " 100 reason=[Continue] 1.1 none keep body=[] whole rest=[HTTP]",
      FED_H1_POST},
     {"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: ws\r\n\r\nab",
-     "60 101 reason=[Switching] 1.1 tunnel keep upgrade=[ws] Connection! =[upgrade] Upgrade! =[ws] body=[ab] eof",
+     " 101 reason=[Switching] 1.1 tunnel keep upgrade=[ws] Connection! =[upgrade] Upgrade! =[ws] body=[ab] eof",
      FED_H1_GET},
-    {"HTTP/1.1 200 OK\r\n\r\nab", "19 200 reason=[OK] 1.1 tunnel keep body=[ab] eof", FED_H1_CONNECT},
+    {"HTTP/1.1 200 OK\r\n\r\nab", " 200 reason=[OK] 1.1 tunnel keep body=[ab] eof", FED_H1_CONNECT},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-     "47 200 reason=[OK] 1.1 chunked keep Transfer-Encoding! =[chunked] body=[abc] whole", FED_H1_GET},
+     " 200 reason=[OK] 1.1 chunked keep Transfer-Encoding! =[chunked] body=[abc] whole", FED_H1_GET},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab",
-     "47 200 reason=[OK] 1.1 chunked keep Transfer-Encoding! =[chunked] body=[ab] cut", FED_H1_GET},
+     " 200 reason=[OK] 1.1 chunked keep Transfer-Encoding! =[chunked] body=[ab] cut", FED_H1_GET},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "SYNTAX 400", FED_H1_GET},
     {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "SYNTAX 400", FED_H1_GET},
     {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", "SYNTAX 400", FED_H1_GET},
