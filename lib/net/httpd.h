@@ -16,14 +16,12 @@
 
 #include "base/arena.h"
 #include "base/blob.h"
+#include "http/header.h"
 #include "net/stream.h"
 
 struct fed_httpd;
 struct fed_http_exchange;
 
-struct fed_http_header {
-    struct fed_str name, value;
-};
 struct fed_http_request {
     struct fed_str method; /* "GET" */
     struct fed_str target; /* as received, "/api/v1/pods?limit=5" */
