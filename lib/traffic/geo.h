@@ -43,9 +43,9 @@ double fed_geo_km(double lat1, double lon1, double lat2, double lon2); /* havers
 FED_MUST_USE int fed_geo_parse_coordinates(struct fed_str text, double *latitude, double *longitude);
 
 /* Sorts the n cluster slots in place, nearest to the place first (unknown: nearest to our own cluster, itself first).
- * Equally near: by slot, so that all servers agree. */
+ * Equally near: by name, so that all servers agree. */
 void fed_geo_order(const struct fed_snapshot *s, const struct fed_place *place, uint16_t *slots, size_t n);
-/* The distance that the order uses: 0 in the client's region, else 1 + (1 - cos angle), 4 for an unknown place. */
+/* The distance that the order uses: below 1 in the client's region, 1 to 3 elsewhere, 4 for a cluster of unknown place. */
 double fed_geo_distance(const struct fed_snapshot *s, const struct fed_place *place, const struct fed_cluster *c);
 
 #endif

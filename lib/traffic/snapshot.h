@@ -174,7 +174,7 @@ void fed_routing_release(struct fed_routing *r); /* after the builder was freed 
 /* Inside fed_epoch_enter / leave. NULL: nothing is known yet. */
 static inline const struct fed_snapshot *fed_routing_current(struct fed_routing *r)
 {
-    return atomic_load_explicit(&r->current, memory_order_acquire);
+    return atomic_load(&r->current); /* ordered after the store in fed_epoch_enter */
 }
 
 #endif
