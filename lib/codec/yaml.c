@@ -273,6 +273,14 @@ static bool on_open(struct reader *r, enum fed_json_type type, const yaml_char_t
     return true;
 }
 
+/* The path within its document: without the place in the list of documents. */
+static const char *path_in_doc(const struct fed_json *v, struct fed_buf *path)
+{
+    fed_json_path(v, path);
+    const char *z = strchr(fed_buf_z(path), ']'); /* of "[0]" */
+    return z ? z + 1 + (z[1] == '.') : "";
+}
+
 static void on_duplicate(void *ud, struct fed_json *earlier, struct fed_json *later)
 {
     struct reader *r = ud;
@@ -280,13 +288,13 @@ static void on_duplicate(void *ud, struct fed_json *earlier, struct fed_json *la
     (void)earlier;
     if (r->code)
         return;
-    fed_json_path(later, &path);
+    const char *text = path_in_doc(later, &path);
     if (r->limits->on_duplicate) {
-        r->limits->on_duplicate(r->limits->ud, fed_buf_z(&path));
+        r->limits->on_duplicate(r->limits->ud, text);
     } else {
         struct fed_buf what = {.max = 300};
         yaml_mark_t mark = {.line = later->off, .column = later->end};
-        fed_buf_addf(&what, "duplicate key \"%.200s\"", fed_buf_z(&path));
+        fed_buf_addf(&what, "duplicate key \"%.200s\"", text);
         fail_at(r, mark, FED_E_SYNTAX, fed_buf_z(&what));
         fed_buf_release(&what);
     }
