@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "base/mem.h"
+#include "crypto/ossl.h"
 #include "net/tls_conn.h"
 
 enum { FILE_MAX = 1 << 20, CHECK_EACH_MS = 60000, SESSION_SECONDS = 3600 };
@@ -31,11 +31,7 @@ struct fed_tls {
 
 int fed_tls_err(struct fed_err *err, const char *what)
 {
-    unsigned long e = ERR_peek_last_error();
-    const char *reason = e ? ERR_reason_error_string(e) : NULL;
-    fed_err_set(err, FED_E_TLS, "%s: %s", what, reason ? reason : "unknown failure");
-    ERR_clear_error();
-    return FED_E_TLS;
+    return fed_ossl_err(err, FED_E_TLS, what);
 }
 
 static int read_file(const char *path, struct fed_buf *out, struct fed_err *err)
@@ -85,66 +81,47 @@ static int pem_of(struct fed_str bytes, const char *file, struct fed_buf *out, s
     return read_file(file, out, err);
 }
 
-static int no_password(char *buf, int size, int writing, void *ud)
-{
-    (void)buf, (void)size, (void)writing, (void)ud;
-    return 0; /* without a callback OpenSSL would ask the terminal */
-}
-
 static int use_chain(SSL_CTX *ctx, struct fed_str pem, struct fed_err *err)
 {
-    int rc = FED_E_TLS;
-    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
-    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, no_password, NULL) : NULL;
-    if (!cert || SSL_CTX_use_certificate(ctx, cert) != 1) {
-        fed_tls_err(err, "certificate");
-        goto out;
-    }
-    X509 *issuer;
-    while ((issuer = PEM_read_bio_X509(bio, NULL, no_password, NULL))) {
-        if (SSL_CTX_add0_chain_cert(ctx, issuer) != 1) {
-            X509_free(issuer);
-            fed_tls_err(err, "certificate chain");
-            goto out;
-        }
-    }
-    ERR_clear_error(); /* the end of the text is reported as an error */
-    rc = 0;
-out:
+    BIO *bio = NULL;
+    X509 *cert = fed_ossl_next_cert(&bio, pem), *issuer;
+    int rc = cert && SSL_CTX_use_certificate(ctx, cert) == 1 ? 0 : fed_tls_err(err, "certificate");
     X509_free(cert);
-    BIO_free(bio);
+    while (bio && (issuer = fed_ossl_next_cert(&bio, pem)))
+        if (rc != 0 || SSL_CTX_add0_chain_cert(ctx, issuer) != 1) {
+            X509_free(issuer);
+            rc = rc ? rc : fed_tls_err(err, "certificate chain");
+        }
     return rc;
 }
 
 static int use_key(SSL_CTX *ctx, struct fed_str pem, struct fed_err *err)
 {
-    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+    EVP_PKEY *key = fed_ossl_read_key(pem, err);
+    if (!key)
+        return FED_E_TLS;
     int rc = 0;
-    if (!key || SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+    if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
         rc = fed_tls_err(err, "private key");
     EVP_PKEY_free(key);
-    BIO_free(bio);
     return rc;
 }
 
 static int use_anchors(SSL_CTX *ctx, struct fed_str pem, bool server, struct fed_err *err)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+    BIO *bio = NULL;
     X509 *cert;
     size_t n = 0;
-    while (bio && (cert = PEM_read_bio_X509(bio, NULL, no_password, NULL))) {
+    while ((cert = fed_ossl_next_cert(&bio, pem))) {
         X509_STORE_add_cert(store, cert);
         if (server) /* clients choose among their certificates by these names */
             SSL_CTX_add_client_CA(ctx, cert);
         X509_free(cert);
         n++;
     }
-    BIO_free(bio);
     if (n == 0)
-        return fed_tls_err(err, "trust anchors");
-    ERR_clear_error();
+        return fed_err_set(err, FED_E_TLS, "trust anchors: no certificate");
     /* As in Kubernetes' own clients, each certificate given is an anchor, also one that is not self-signed. */
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     return 0;
