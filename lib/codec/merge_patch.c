@@ -68,7 +68,7 @@ struct fed_json *fed_json_merge_diff(struct fed_arena *a, const struct fed_json 
 {
     struct fed_json *diff = fed_json_object(a);
     if (from->type != FED_JSON_OBJECT || to->type != FED_JSON_OBJECT)
-        return fed_json_equal(from, to) ? diff : fed_json_copy(a, to);
+        return fed_json_copy(a, to); /* {} would turn any other value into an object */
     diff_members(a, diff, from, to);
     struct fed_json_index ix = {0};
     fed_json_index_build(&ix, to);

@@ -312,8 +312,17 @@ static bool append_merged(struct reader *r, struct fed_json *obj, struct fed_jso
     }
     if (source->type != FED_JSON_OBJECT)
         return fail(r, FED_E_SYNTAX, "a merge (<<) needs mappings");
-    FED_JSON_EACH_SAFE(it, source)
-        fed_json_append(obj, it);
+    /* Copied, not moved: an anchor may point to the source, and an alias read it again. */
+    FED_JSON_EACH(it, source)
+    {
+        struct fed_json *c = copy_one(r, it);
+        if (!c)
+            return false;
+        c->key = it->key;
+        fed_json_append(obj, c);
+        if (!copy_children(r, c, it, r->depth + 1))
+            return false;
+    }
     return true;
 }
 
