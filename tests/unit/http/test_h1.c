@@ -47,7 +47,7 @@ static void run(struct fed_buf *out, struct fed_str text, size_t cut, bool bytew
     struct fed_h1_head *h = fed_malloc(sizeof(*h));
     fed_h1_init(h);
     char *mem = NULL;
-    size_t n = bytewise ? 1 : cut;
+    size_t n = FED_MIN(bytewise ? 1 : cut, text.n);
     int rc;
     for (;;) {
         char *fresh = fed_malloc(n + 1);
