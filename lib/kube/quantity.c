@@ -26,10 +26,11 @@ static bool parse_suffix(struct fed_str s, struct quantity *q)
     if (s.n < 2 || (s.p[0] != 'e' && s.p[0] != 'E'))
         return false;
     s = fed_str_from(s, 1);
-    if (s.p[0] == '+')
+    bool plus = s.p[0] == '+';
+    if (plus)
         s = fed_str_from(s, 1);
     int64_t e;
-    if (s.n == 0 || s.p[0] == '+' || fed_str_i64(s, &e) != 0 || e > 1000 || e < -1000)
+    if (s.n == 0 || (plus && s.p[0] == '-') || fed_str_i64(s, &e) != 0 || e > 1000 || e < -1000)
         return false;
     q->exp10 += (int)e;
     return true;

@@ -42,8 +42,10 @@ void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_s
         va_start(ap, detail_fmt);
         vsnprintf(detail, sizeof(detail), detail_fmt, ap);
         va_end(ap);
-        fed_buf_addz(&text, ": ");
-        fed_buf_addz(&text, detail);
+        if (*detail) {
+            fed_buf_addz(&text, ": ");
+            fed_buf_addz(&text, detail);
+        }
     }
     c->items[c->n++] = (struct fed_cause){type, fed_arena_dup(c->arena, field),
                                           fed_arena_dup(c->arena, fed_buf_str(&text))};
