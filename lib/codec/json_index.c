@@ -76,20 +76,21 @@ static struct fed_json *find_before(const struct fed_json *obj, const struct fed
     return NULL;
 }
 
-void fed_json_drop_duplicates(struct fed_json_index *scratch, struct fed_json *obj,
+void fed_json_drop_duplicates(struct fed_json_index *scratch, struct fed_json *obj, bool keep_first,
                               void (*seen)(void *ud, struct fed_json *earlier, struct fed_json *later), void *ud)
 {
     bool hashed = obj->n > SMALL;
     uint64_t bits = 0;
     if (hashed)
         make_slots(scratch, obj->n);
-    FED_JSON_EACH(it, obj)
+    FED_JSON_EACH_SAFE(it, obj)
     {
         struct fed_json *earlier = NULL;
         if (hashed) {
             struct fed_json **slot = slot_of(scratch, it->key);
             earlier = *slot;
-            *slot = it;
+            if (!earlier || !keep_first)
+                *slot = it;
         } else {
             uint64_t bit = key_bit(it->key);
             if (bits & bit)
@@ -100,6 +101,6 @@ void fed_json_drop_duplicates(struct fed_json_index *scratch, struct fed_json *o
             continue;
         if (seen)
             seen(ud, earlier, it);
-        fed_json_unlink(earlier);
+        fed_json_unlink(keep_first ? it : earlier);
     }
 }

@@ -322,7 +322,7 @@ static void close_container(struct parser *ps, struct fed_json *v)
     ps->depth_left++;
     v->end = (uint32_t)(ps->p - ps->begin);
     if (v->type == FED_JSON_OBJECT && v->n > 1)
-        fed_json_drop_duplicates(&ps->index, v, report_duplicate, ps);
+        fed_json_drop_duplicates(&ps->index, v, false, report_duplicate, ps);
 }
 
 static inline bool take_key(struct parser *ps, struct fed_str *key)

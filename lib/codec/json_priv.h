@@ -71,8 +71,9 @@ void fed_json_index_build(struct fed_json_index *ix, const struct fed_json *obj)
 struct fed_json *fed_json_index_find(const struct fed_json_index *ix, const struct fed_json *obj, struct fed_str key);
 void fed_json_index_release(struct fed_json_index *ix);
 
-/* Unlinks the earlier ones of members with equal keys; calls seen (may be NULL) for each, before it is unlinked. */
-void fed_json_drop_duplicates(struct fed_json_index *scratch, struct fed_json *obj,
+/* Of members with equal keys, unlinks the earlier ones (or the later ones, with keep_first); calls seen (may be NULL)
+ * before each is unlinked. */
+void fed_json_drop_duplicates(struct fed_json_index *scratch, struct fed_json *obj, bool keep_first,
                               void (*seen)(void *ud, struct fed_json *earlier, struct fed_json *later), void *ud);
 
 /* Links child (unlinked) as the last one, without looking for its key. */

@@ -213,15 +213,20 @@ static void release_idle_buffers(struct fed_stream *s)
     }
 }
 
+void fed_stream_send_queued(struct fed_stream *s)
+{
+    if (s->tls.ssl)
+        pump_tls(s);
+    else
+        pump_plain(s);
+}
+
 void fed_stream_pump(struct fed_stream *s)
 {
     if (s->writing || s->state == FED_STREAM_CLOSING || s->state == FED_STREAM_CONNECTING)
         return;
     fed_task_cancel(&s->flush_task);
-    if (s->tls.ssl)
-        pump_tls(s);
-    else
-        pump_plain(s);
+    fed_stream_send_queued(s);
     if (s->state != FED_STREAM_OPEN || s->writing || s->queued > 0)
         return;
     if (s->shutdown_asked && !s->shutdown_begun) {
@@ -254,14 +259,27 @@ static void enqueued(struct fed_stream *s, size_t n)
     if (s->state != FED_STREAM_OPEN || s->writing)
         return;
     /* Never deliver `drained` from within a write: only try the socket, the rest waits for the task. */
-    if (s->queued >= FED_STREAM_EAGER) {
-        if (s->tls.ssl)
-            pump_tls(s);
-        else
-            pump_plain(s);
-    }
+    if (s->queued >= FED_STREAM_EAGER)
+        fed_stream_send_queued(s);
     if (s->state == FED_STREAM_OPEN && !s->writing)
         fed_task_post(&s->loop->env, &s->flush_task, on_flush);
+}
+
+/* The last segment, when it can take more, or a new one. */
+static struct fed_segment *segment_with_room(struct fed_stream *s, size_t want)
+{
+    size_t cap = FED_STREAM_SEGMENT;
+    if (fed_list_empty(&s->queue)) {
+        cap = FED_MIN(FED_MAX(want, (size_t)FED_STREAM_FIRST), (size_t)FED_STREAM_SEGMENT);
+    } else {
+        struct fed_segment *last = FED_LIST_ENTRY(s->queue.prev, struct fed_segment, link);
+        if (last->cap > 0 && last->p + last->n < last->room + last->cap)
+            return last;
+    }
+    struct fed_segment *seg = fed_malloc(sizeof(*seg) + cap);
+    *seg = (struct fed_segment){.p = seg->room, .cap = cap};
+    fed_list_push_back(&s->queue, &seg->link);
+    return seg;
 }
 
 size_t fed_stream_write(struct fed_stream *s, struct fed_str bytes)
@@ -270,17 +288,10 @@ size_t fed_stream_write(struct fed_stream *s, struct fed_str bytes)
         return 0;
     size_t total = bytes.n;
     while (bytes.n > 0) {
-        struct fed_segment *seg =
-            fed_list_empty(&s->queue) ? NULL : FED_LIST_ENTRY(s->queue.prev, struct fed_segment, link);
-        size_t used = seg && !seg->blob ? (size_t)(seg->p + seg->n - seg->room) : FED_STREAM_SEGMENT;
-        if (used == FED_STREAM_SEGMENT) {
-            seg = fed_malloc(sizeof(*seg) + FED_STREAM_SEGMENT);
-            *seg = (struct fed_segment){.p = seg->room};
-            fed_list_push_back(&s->queue, &seg->link);
-            used = 0;
-        }
-        size_t part = FED_MIN(bytes.n, FED_STREAM_SEGMENT - used);
-        memcpy(seg->room + used, bytes.p, part);
+        struct fed_segment *seg = segment_with_room(s, bytes.n);
+        char *end = (char *)seg->p + seg->n;
+        size_t part = FED_MIN(bytes.n, (size_t)(seg->room + seg->cap - end));
+        memcpy(end, bytes.p, part);
         seg->n += part;
         bytes = fed_str_from(bytes, part);
     }

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kind.h: every kind is data: one schema document per kind, embedded in the binary or from a CustomResourceDefinition.
+ *
+ * Model:      struct fed_kinds is the set of kinds that one API server serves, keyed by group + plural. A kind has
+ *             versions; one is stored. Each version has a compiled structural schema (kube/schema.h). What a schema
+ *             cannot say is a hook: conversion, cross-field validation, preparation, printer cells.
+ * Ownership:  kinds live as long as the set. Threads: built on one thread, then read-only (CRDs: state thread only).
+ *
+ * The document (YAML, one file per kind in lib/kube/schema/ for core kinds, fedapi/schema/ for the federation's):
+ *   group: apps                      # "" for core
+ *   kind: Deployment                 # listKind is kind + "List" unless given
+ *   plural: deployments
+ *   singular: deployment
+ *   shortNames: [deploy]
+ *   categories: [all]
+ *   namespaced: true
+ *   residence: both                  # hub | members | both: where its objects may live (federation propagates "both")
+ *   storageVersion: v1
+ *   otherGroups: [extensions]        # the same objects are served there too (cohabitation)
+ *   nameRule: subdomain              # subdomain | label | dns1035 | path
+ *   generation: true                 # metadata.generation counts spec changes
+ *   subresources: {status: true, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas,
+ *                  labelSelectorPath: .status.selector}}
+ *   selectableFields: [status.phase] # besides metadata.name and metadata.namespace
+ *   versions:
+ *   - name: v1                       # "apps/v1beta1", "extensions/v1beta1": group/version where they differ
+ *     served: true
+ *     deprecated: "text of the Warning header"
+ *     columns: [{name: Ready, type: string, format: "", priority: 0, jsonPath: .status.x, description: ""}]
+ *     schema: {type: object, properties: …}   # OpenAPI v3 structural + x-kubernetes-* and the words below
+ *   types: {apps.v1.DeploymentSpec: {…}}      # named types, used as {$type: NAME}; a document may hold types only
+ *
+ * Words of our own in schemas: $type: NAME (a named type; description, default, x-… beside it belong to this use);
+ * x-pb: N or [OUTER, N] (protobuf field, in the message at field OUTER when Go embeds a struct); x-pb-raw (message {1:
+ * JSON text}); x-pb-wrap (message {repeated items = 1}); x-micro (a time with microseconds); x-default-if: "type=A|B"
+ * (the default applies when the sibling has one of the values); x-default-from: NAME (default is that sibling's value).
+ * Columns named Name or Age take the place of those that the server adds; the core kinds name their Age column because
+ * wide columns follow it. A version without columns shows those of the storage version.
+ */
+#ifndef FED_KUBE_KIND_H
+#define FED_KUBE_KIND_H
+
+#include "base/map.h"
+#include "kube/obj.h"
+#include "kube/status.h"
+
+struct fed_schema; /* kube/schema.h */
+struct fed_kinds;
+
+enum fed_residence { FED_RESIDE_HUB, FED_RESIDE_MEMBERS, FED_RESIDE_BOTH };
+
+struct fed_column {
+    struct fed_str name, type, format, description, json_path;
+    int priority;
+};
+struct fed_kind;
+struct fed_kind_version {
+    const struct fed_kind *kind;
+    struct fed_str group, version;  /* of this version (extensions/v1beta1 of an apps kind) */
+    struct fed_str api_version;     /* "apps/v1", "v1" */
+    bool served;
+    struct fed_str warning;         /* deprecation, empty if none */
+    const struct fed_schema *schema;
+    struct fed_column *columns;     /* after Name, before Age, which the server adds unless the hooks print all */
+    size_t n_columns;
+};
+/* Context of a write, for hooks. */
+struct fed_write {
+    struct fed_env *env;
+    struct fed_arena *arena;
+    const struct fed_kind *kind;
+    const struct fed_kind_version *version; /* of the request */
+    const struct fed_json *old;  /* storage version; NULL on create */
+    struct fed_str subresource;  /* "", "status", "scale" */
+    struct fed_str user;
+    bool dry_run;
+};
+struct fed_hooks {
+    void *ud;
+    /* After defaulting, before validation: computed and reset fields. obj is in the storage version. */
+    int (*prepare)(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
+    /* Cross-field rules and immutability. */
+    void (*validate)(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);
+    /* In place, between two versions of the kind (always to or from the storage version). */
+    int (*convert)(void *ud, struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,
+                   const struct fed_kind_version *to, struct fed_err *err);
+    /* Table cells for `columns` of the version (after Name; the server adds Name first). Each value is a new JSON node. */
+    void (*cells)(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                  int64_t now_ms, struct fed_json *cells);
+    /* After the write was committed or refused: frees what prepare took (cluster IPs). obj of the attempt. */
+    void (*settled)(void *ud, const struct fed_write *w, const struct fed_json *obj, bool committed);
+};
+struct fed_kind {
+    struct fed_str group, kind, list_kind, plural, singular;
+    struct fed_str *short_names, *categories;
+    size_t n_short_names, n_categories;
+    bool namespaced, has_generation, has_status, has_scale;
+    struct fed_str scale_spec_path, scale_status_path, scale_selector_path; /* ".spec.replicas" */
+    enum fed_residence residence;
+    const char *(*check_name)(struct fed_str name); /* kube/names.h */
+    struct fed_str *selectable; /* field selector paths */
+    size_t n_selectable;
+    struct fed_kind_version *versions; /* storage version first, then by preference */
+    size_t n_versions;
+    struct fed_hooks hooks;
+    struct fed_str store_prefix; /* "/registry/apps/deployments/" */
+};
+
+struct fed_kinds *fed_kinds_new(void);
+void fed_kinds_free(struct fed_kinds *k);
+/* Adds the kinds of an embedded bundle (JSON array of documents made by the build from the YAML files). */
+FED_MUST_USE int fed_kinds_add_bundle(struct fed_kinds *k, struct fed_str json, struct fed_err *err);
+/* Adds one document (CRDs, tests). Replaces a kind of the same group and plural. */
+FED_MUST_USE int fed_kinds_add(struct fed_kinds *k, const struct fed_json *doc, struct fed_err *err);
+/* The core kinds' bundle, and their built-in hooks (conversion, validation, cells). names: NULL-terminated list of
+ * "group/plural" ("" group: "/pods") to serve, or NULL for all. */
+FED_MUST_USE int fed_kinds_add_core(struct fed_kinds *k, const char *const *names, struct fed_err *err);
+/* Adds hooks to those present, each with its own ud: prepare, validate and settled run after those set before (the core
+ * kinds' own run first); a convert or cells that is set replaces the one present. */
+void fed_kinds_set_hooks(struct fed_kinds *k, const char *group, const char *plural, const struct fed_hooks *hooks);
+
+/* Takes a kind out (a CRD was deleted). What borrowed it stays valid: its memory is freed with the set. */
+bool fed_kinds_remove(struct fed_kinds *k, struct fed_str group, struct fed_str plural);
+/* Place of a group in discovery: core, apps, … custom groups, extensions last. Smaller is earlier; equal: by name. */
+int fed_kind_group_rank(struct fed_str group);
+
+size_t fed_kinds_count(const struct fed_kinds *k);
+const struct fed_kind *fed_kinds_at(const struct fed_kinds *k, size_t i); /* discovery order: apps, networking.k8s.io
+                                                                              before extensions */
+/* Any version that serves it: ("extensions","v1beta1","deployments"). NULL: unknown. version empty: preferred. */
+const struct fed_kind_version *fed_kinds_by_resource(const struct fed_kinds *k, struct fed_str group,
+                                                     struct fed_str version, struct fed_str plural);
+const struct fed_kind_version *fed_kinds_by_kind(const struct fed_kinds *k, struct fed_str api_version,
+                                                 struct fed_str kind);
+static inline const struct fed_kind_version *fed_kind_storage(const struct fed_kind *kind)
+{
+    return &kind->versions[0];
+}
+
+#endif

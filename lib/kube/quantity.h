@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quantity.h: resource quantities ("100m", "1Gi", "1e3"). Pure. Source: apimachinery resource.Quantity grammar. */
+#ifndef FED_KUBE_QUANTITY_H
+#define FED_KUBE_QUANTITY_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Thousandths, rounded up, saturating at INT64_MAX/MIN. FED_E_SYNTAX. */
+FED_MUST_USE int fed_quantity_milli(struct fed_str s, int64_t *milli);
+/* Units, rounded up: "1500m" -> 2, "1Ki" -> 1024. */
+FED_MUST_USE int fed_quantity_units(struct fed_str s, int64_t *units);
+void fed_quantity_format_milli(struct fed_buf *out, int64_t milli); /* "100m", "2" */
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* schema.h: what a structural schema does to objects: defaults, pruning, validation, merge strategies, conversion,
+ * protobuf. Pure functions on trees. */
+#ifndef FED_KUBE_SCHEMA_H
+#define FED_KUBE_SCHEMA_H
+
+#include "kube/kind.h"
+
+/* Fills absent fields that have a default, in place (also inside list items). */
+void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
+/* Removes unknown fields and nulls where a field is not nullable; unknown(ud, path) is called for each unknown field
+ * with its path ("spec.template.spec.containers[0].imag"); may be NULL. metadata is checked against ObjectMeta. */
+void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj, void (*unknown)(void *ud, const char *path),
+                      void *ud);
+/* Types, required, enum, ranges, lengths, patterns, formats (int-or-string, quantity, date-time, byte), list maps and
+ * sets without duplicates. A type mismatch on decoding is what Kubernetes answers 400 for: *type_error is then set to
+ * the first such message (may be NULL: mismatches become causes). */
+void fed_schema_validate(const struct fed_schema *s, const struct fed_json *obj, struct fed_causes *causes,
+                         struct fed_str *type_error);
+/* The schema of a member / item, for walkers (NULL: unknown). */
+const struct fed_schema *fed_schema_property(const struct fed_schema *s, struct fed_str name);
+const struct fed_schema *fed_schema_items(const struct fed_schema *s);
+
+/* Strategic merge patch (kube-api-facts section 4). Returns the merged tree (may reuse both). FED_E_BAD_REQUEST for a
+ * malformed patch or a missing merge key, FED_E_UNSUPPORTED_MEDIA when the kind has no strategies (CRDs). */
+FED_MUST_USE int fed_smp_apply(struct fed_arena *a, const struct fed_schema *s, struct fed_json *doc,
+                               const struct fed_json *patch, struct fed_json **out, struct fed_err *err);
+
+/* Server-side apply. `live` NULL: create. Returns the merged object with metadata.managedFields updated.
+ * FED_E_CONFLICT fills `causes` (FieldManagerConflict) and err's text. */
+FED_MUST_USE int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *live,
+                               struct fed_json *applied, struct fed_str manager, bool force, int64_t now_ms,
+                               struct fed_json **out, struct fed_causes *causes, struct fed_err *err);
+/* After a plain create/update/patch: gives the changed fields to (manager, Update). Changes obj's managedFields. */
+void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *old,
+                   struct fed_json *obj, struct fed_str manager, struct fed_str subresource, int64_t now_ms);
+
+/* Converts in place between served versions (through the storage version when needed), setting apiVersion and kind. */
+FED_MUST_USE int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,
+                                  const struct fed_kind_version *to, struct fed_err *err);
+
+/* The row of an object: [Name, columns…, Age] cells as a JSON array, in the version's column order. */
+struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                              int64_t now_ms);
+/* Table columnDefinitions for the version, [Name, columns…, Age]. */
+struct fed_json *fed_kind_column_definitions(struct fed_arena *a, const struct fed_kind_version *v);
+/* "5s", "3m20s", "4d3h": as kubectl prints ages. */
+struct fed_str fed_duration_human(struct fed_arena *a, int64_t ms);
+
+/* A body in application/vnd.kubernetes.protobuf ("k8s\0" + runtime.Unknown) as a tree, by the x-pb numbers of the
+ * schemas. DeleteOptions and other meta kinds included. FED_E_BAD_REQUEST, FED_E_UNSUPPORTED_MEDIA (unknown kind). */
+FED_MUST_USE int fed_pb_to_json(struct fed_arena *a, const struct fed_kinds *kinds, struct fed_str body,
+                                struct fed_json **out, struct fed_err *err);
+
+/* Evaluates a simple JSON path as printer columns use it (".status.phase", ".spec.ports[*].port",
+ * ".status.conditions[?(@.type==\"Ready\")].status"): text of the results joined by ','. */
+struct fed_str fed_json_path_text(struct fed_arena *a, const struct fed_json *obj, struct fed_str path);
+
+/* OpenAPI documents of the set, made once by the caller and cached: v3 JSON of one group/version ("apis/apps/v1",
+ * "api/v1"), v2 as JSON and as the gnostic protobuf that kubectl asks for. */
+void fed_openapi_v3_index(const struct fed_kinds *k, struct fed_buf *out);
+FED_MUST_USE int fed_openapi_v3(const struct fed_kinds *k, struct fed_str path, struct fed_buf *out);
+void fed_openapi_v2_json(const struct fed_kinds *k, struct fed_buf *out);
+void fed_openapi_v2_pb(const struct fed_kinds *k, struct fed_buf *out);
+
+#endif
