@@ -13,12 +13,26 @@ static void test_codes(void **state)
         const char *reason;
         int want;
     } cases[] = {
-        {200, NULL, 0}, {201, "x", 0}, {404, "NotFound", FED_E_NOT_FOUND}, {404, NULL, FED_E_NOT_FOUND},
-        {409, "AlreadyExists", FED_E_ALREADY_EXISTS}, {409, "Conflict", FED_E_CONFLICT}, {409, NULL, FED_E_CONFLICT},
-        {410, "Expired", FED_E_EXPIRED}, {410, "Gone", FED_E_GONE}, {410, NULL, FED_E_GONE}, {422, "", FED_E_INVALID},
-        {500, NULL, FED_E_INTERNAL}, {503, NULL, FED_E_UNAVAILABLE}, {504, NULL, FED_E_TIMEOUT},
-        {502, NULL, FED_E_UNAVAILABLE}, {418, NULL, FED_E_BAD_REQUEST}, {413, NULL, FED_E_TOO_LARGE},
-        {400, NULL, FED_E_BAD_REQUEST}, {302, NULL, FED_E_INTERNAL}, {599, "?", FED_E_INTERNAL},
+        {200, NULL, 0},
+        {201, "x", 0},
+        {404, "NotFound", FED_E_NOT_FOUND},
+        {404, NULL, FED_E_NOT_FOUND},
+        {409, "AlreadyExists", FED_E_ALREADY_EXISTS},
+        {409, "Conflict", FED_E_CONFLICT},
+        {409, NULL, FED_E_CONFLICT},
+        {410, "Expired", FED_E_EXPIRED},
+        {410, "Gone", FED_E_GONE},
+        {410, NULL, FED_E_GONE},
+        {422, "", FED_E_INVALID},
+        {500, NULL, FED_E_INTERNAL},
+        {503, NULL, FED_E_UNAVAILABLE},
+        {504, NULL, FED_E_TIMEOUT},
+        {502, NULL, FED_E_UNAVAILABLE},
+        {418, NULL, FED_E_BAD_REQUEST},
+        {413, NULL, FED_E_TOO_LARGE},
+        {400, NULL, FED_E_BAD_REQUEST},
+        {302, NULL, FED_E_INTERNAL},
+        {599, "?", FED_E_INTERNAL},
     };
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)

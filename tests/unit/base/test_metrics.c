@@ -2,7 +2,9 @@
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
+#include "base/env.h"
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
@@ -106,8 +108,7 @@ static void test_mailbox(void **state)
         fed_list_init(&got);
         size_t n = fed_mailbox_take(&box, &got);
         assert_true(n <= 100);
-        FED_LIST_EACH_SAFE(it, &got)
-        {
+        FED_LIST_EACH_SAFE (it, &got) {
             struct msg *msg = FED_LIST_ENTRY(it, struct msg, link);
             assert_int_equal(msg->number, next[msg->sender]++); /* in each sender's order */
             free(msg);
@@ -137,13 +138,34 @@ static void test_log_level(void **state)
     fed_log_set_level(FED_LOG_INFO);
 }
 
+static void test_log_line(void **state)
+{
+    int pipe_fds[2], saved = dup(STDERR_FILENO);
+    char line[8192];
+    int64_t when;
+    (void)state;
+    assert_int_equal(pipe(pipe_fds), 0);
+    fflush(stderr);
+    dup2(pipe_fds[1], STDERR_FILENO);
+    fed_log_info("store", "opened path=%s\nerror forged: line", "/x");
+    fed_log_debug("store", "not %s", "shown");
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(pipe_fds[1]);
+    ssize_t n = read(pipe_fds[0], line, sizeof(line));
+    close(pipe_fds[0]);
+    assert_true(n > 25);
+    assert_int_equal(fed_time_parse(fed_str_n(line, 24), &when), 0);
+    CHECK_TEXT("line", fed_str_n(line + 24, (size_t)n - 24), " info store: opened path=/x error forged: line\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_render),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_mailbox),
-        cmocka_unit_test(test_log_level),
+        cmocka_unit_test(test_log_level), cmocka_unit_test(test_log_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,7 +140,7 @@ static void test_limits(void **state)
     deep[202] = '\0';
     assert_int_equal(parse_with((struct fed_json_limits){0}, deep), FED_E_LIMIT);
     deep[201] = '\0';
-    assert_int_equal(parse_with((struct fed_json_limits){0}, deep + 1), 0); /* 100 are allowed */
+    assert_int_equal(parse_with((struct fed_json_limits){0}, deep + 1), 0);                       /* 100 are allowed */
     assert_int_equal(parse_with((struct fed_json_limits){.max_depth = 101}, deep), FED_E_SYNTAX); /* one ] is missing */
     assert_int_equal(parse_with((struct fed_json_limits){.max_depth = 1}, "[1]"), 0);
     assert_int_equal(parse_with((struct fed_json_limits){.max_depth = 1}, "[[]]"), FED_E_LIMIT);
@@ -201,7 +201,7 @@ static void test_many_duplicates(void **state)
     assert_int_equal(v->n, N / 2);
     assert_int_equal(reports, 100); /* enough for any reader */
     int64_t want = N / 2;
-    FED_JSON_EACH(it, v)
+    FED_JSON_EACH (it, v)
         assert_int_equal(fed_json_int(it, -1), want++);
     fed_arena_release(&a);
     fed_buf_release(&text);
@@ -210,7 +210,7 @@ static void test_many_duplicates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),      cmocka_unit_test(test_borrowing),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_cases),      cmocka_unit_test(test_borrowing),       cmocka_unit_test(test_limits),
         cmocka_unit_test(test_duplicates), cmocka_unit_test(test_many_duplicates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

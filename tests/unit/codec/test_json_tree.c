@@ -55,13 +55,28 @@ static void test_ints(void **state)
         bool ok;
         int64_t want;
     } cases[] = {
-        {"3", true, 3}, {"3.0", true, 3}, {"3e0", true, 3}, {"3.000e2", true, 300}, {"1.5e1", true, 15},
-        {"1.5", false, 0}, {"-0", true, 0}, {"-0.0e5", true, 0}, {"150e-1", true, 15}, {"155e-2", false, 0},
-        {"9223372036854775807", true, INT64_MAX}, {"9223372036854775808", false, 0},
-        {"-9223372036854775808", true, INT64_MIN}, {"9223372036854775807.0", true, INT64_MAX},
-        {"1e18", true, 1000000000000000000}, {"1e19", false, 0}, {"1e999999999999", false, 0},
-        {"0e999999999999", true, 0}, {"1e-999999999999", false, 0}, {"100000000000000000000000e-20", true, 1000},
-        {"0.0000000000000000000000001e25", true, 1}, {"1000000000000000000000", false, 0},
+        {"3", true, 3},
+        {"3.0", true, 3},
+        {"3e0", true, 3},
+        {"3.000e2", true, 300},
+        {"1.5e1", true, 15},
+        {"1.5", false, 0},
+        {"-0", true, 0},
+        {"-0.0e5", true, 0},
+        {"150e-1", true, 15},
+        {"155e-2", false, 0},
+        {"9223372036854775807", true, INT64_MAX},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"9223372036854775807.0", true, INT64_MAX},
+        {"1e18", true, 1000000000000000000},
+        {"1e19", false, 0},
+        {"1e999999999999", false, 0},
+        {"0e999999999999", true, 0},
+        {"1e-999999999999", false, 0},
+        {"100000000000000000000000e-20", true, 1000},
+        {"0.0000000000000000000000001e25", true, 1},
+        {"1000000000000000000000", false, 0},
     };
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
@@ -81,10 +96,20 @@ static void test_equal(void **state)
         const char *a, *b;
         bool want;
     } cases[] = {
-        {"1", "1.0", true}, {"1", "1e0", true}, {"0.5", "5e-1", true}, {"1", "2", false}, {"1", "\"1\"", false},
-        {"1e999", "1e998", false}, {"[1,2]", "[2,1]", false}, {"[1]", "[1,1]", false}, {"null", "false", false},
-        {"{\"a\":1,\"b\":[{}]}", "{\"b\":[{}],\"a\":1}", true}, {"{\"a\":1}", "{\"b\":1}", false},
-        {"{\"a\":1,\"b\":1}", "{\"a\":1,\"c\":1}", false}, {"\"\\u0061\"", "\"a\"", true}, {"{}", "[]", false},
+        {"1", "1.0", true},
+        {"1", "1e0", true},
+        {"0.5", "5e-1", true},
+        {"1", "2", false},
+        {"1", "\"1\"", false},
+        {"1e999", "1e998", false},
+        {"[1,2]", "[2,1]", false},
+        {"[1]", "[1,1]", false},
+        {"null", "false", false},
+        {"{\"a\":1,\"b\":[{}]}", "{\"b\":[{}],\"a\":1}", true},
+        {"{\"a\":1}", "{\"b\":1}", false},
+        {"{\"a\":1,\"b\":1}", "{\"a\":1,\"c\":1}", false},
+        {"\"\\u0061\"", "\"a\"", true},
+        {"{}", "[]", false},
     };
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
@@ -130,7 +155,7 @@ static void test_make(void **state)
     fed_json_remove(two); /* idempotent */
     fed_json_replace(l->last, two);
     check_json("list", l, "[1,null,2]");
-    FED_JSON_EACH_SAFE(it, l)
+    FED_JSON_EACH_SAFE (it, l)
         fed_json_remove(it);
     check_json("list", l, "[]");
     assert_true(fed_json_remove_key(v, "i"));
@@ -222,8 +247,8 @@ static void test_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_look), cmocka_unit_test(test_ints), cmocka_unit_test(test_equal),
-        cmocka_unit_test(test_make), cmocka_unit_test(test_path), cmocka_unit_test(test_read),
+        cmocka_unit_test(test_look),  cmocka_unit_test(test_ints), cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_make),  cmocka_unit_test(test_path), cmocka_unit_test(test_read),
         cmocka_unit_test(test_write),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);

@@ -11,8 +11,13 @@ static void test_base64(void **state)
     static const struct {
         const char *bytes, *text, *url;
     } cases[] = {
-        {"", "", ""}, {"f", "Zg==", "Zg"}, {"fo", "Zm8=", "Zm8"}, {"foo", "Zm9v", "Zm9v"},
-        {"foob", "Zm9vYg==", "Zm9vYg"}, {"fooba", "Zm9vYmE=", "Zm9vYmE"}, {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+        {"", "", ""},
+        {"f", "Zg==", "Zg"},
+        {"fo", "Zm8=", "Zm8"},
+        {"foo", "Zm9v", "Zm9v"},
+        {"foob", "Zm9vYg==", "Zm9vYg"},
+        {"fooba", "Zm9vYmE=", "Zm9vYmE"},
+        {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
         {"\xff\xef\xbe", "/+++", "_---"},
     };
     struct fed_arena a = {0};
@@ -31,8 +36,8 @@ static void test_base64(void **state)
         assert_int_equal(fed_base64url_decode(&a, fed_str(cases[i].url), &got), 0);
         CHECK_TEXT(cases[i].url, got, cases[i].bytes);
     }
-    static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg===", "=", "====", "Zg==Zg==", "Zm9v\n", " Zm9v", "Zh==",
-                                      "Zm9=", "_---", "Zm=v"};
+    static const char *const bad[] = {
+        "Z", "Zg", "Zg=", "Zg===", "=", "====", "Zg==Zg==", "Zm9v\n", " Zm9v", "Zh==", "Zm9=", "_---", "Zm=v"};
     for (size_t i = 0; i < FED_ARRAY_LEN(bad); i++)
         CHECK(bad[i], fed_base64_decode(&a, fed_str(bad[i]), &got) == FED_E_SYNTAX);
     assert_int_equal(fed_base64url_decode(&a, FED_STR("Zg=="), &got), FED_E_SYNTAX);
@@ -95,7 +100,10 @@ static void test_pb_damage(void **state)
         {"fixed", FED_STR_INIT("\x09\x01\0\0\0\0\0\0\0\x0d\x02\0\0\0"), 2, false},
         {"cut tag", FED_STR_INIT("\x88"), 0, true},
         {"cut varint", FED_STR_INIT("\x08\x96"), 0, true},
-        {"cut bytes", FED_STR_INIT("\x12\x05" "abcd"), 0, true},
+        {"cut bytes",
+         FED_STR_INIT("\x12\x05"
+                      "abcd"),
+         0, true},
         {"cut fixed64", FED_STR_INIT("\x09\0\0\0"), 0, true},
         {"cut fixed32", FED_STR_INIT("\x08\x01\x0d\0\0"), 1, true},
         {"huge length", FED_STR_INIT("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 0, true},
