@@ -27,7 +27,6 @@ struct store;
 struct store_change {
     struct fed_str key;      /* borrowed during the callback */
     struct fed_blob *value;  /* borrowed; NULL: deleted */
-    struct fed_blob *prev;   /* borrowed; the value before, NULL: created (may be NULL in load's history too) */
     uint64_t rev;            /* of this change */
     uint64_t create_rev;     /* of the key's creation */
 };
@@ -57,7 +56,7 @@ struct store_ops {
     void (*load)(struct store *s, void (*live)(void *ud, const struct store_change *c),
                  void (*history)(void *ud, const struct store_change *c),
                  void (*done)(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err), void *ud);
-    /* Queues a transaction of n <= 128 operations on distinct keys; keys and blobs are copied/referenced before it
+    /* Queues a transaction of n <= STORE_MAX_OPS (128) operations on distinct keys; keys and blobs are copied/referenced before it
      * returns. cb is called exactly once, never before commit returns. Transactions commit in the order submitted. */
     void (*commit)(struct store *s, const struct store_op *ops, size_t n, store_commit_cb cb, void *ud);
     /* Forgets history up to and including rev (values that are still current stay). */

@@ -39,8 +39,7 @@ void fed_json_index_build(struct fed_json_index *ix, const struct fed_json *obj)
     if (!ix->hashed)
         return;
     make_slots(ix, obj->n);
-    FED_JSON_EACH(it, obj)
-    {
+    FED_JSON_EACH (it, obj) {
         struct fed_json **slot = slot_of(ix, it->key);
         if (!*slot)
             *slot = it;
@@ -63,8 +62,8 @@ static uint64_t key_bit(struct fed_str key)
 {
     unsigned sum = (unsigned)key.n;
     if (key.n)
-        sum += (unsigned char)key.p[0] * 5u + (unsigned char)key.p[key.n - 1] * 3u +
-               (unsigned char)key.p[key.n / 2] * 11u;
+        sum +=
+            (unsigned char)key.p[0] * 5u + (unsigned char)key.p[key.n - 1] * 3u + (unsigned char)key.p[key.n / 2] * 11u;
     return (uint64_t)1 << (sum & 63);
 }
 
@@ -83,8 +82,7 @@ void fed_json_drop_duplicates(struct fed_json_index *scratch, struct fed_json *o
     uint64_t bits = 0;
     if (hashed)
         make_slots(scratch, obj->n);
-    FED_JSON_EACH_SAFE(it, obj)
-    {
+    FED_JSON_EACH_SAFE (it, obj) {
         struct fed_json *earlier = NULL;
         if (hashed) {
             struct fed_json **slot = slot_of(scratch, it->key);

@@ -2,7 +2,7 @@
 /* json_parse.c: one pass, no recursion: the open containers are the parent links of the tree itself. */
 #include "codec/json_priv.h"
 
-#define BLOCK_NODES 64       /* nodes are taken from the arena by blocks */
+#define BLOCK_NODES     64   /* nodes are taken from the arena by blocks */
 #define MAX_DUP_REPORTS 100u /* per document; the reader has seen enough by then */
 
 struct parser {
@@ -181,7 +181,7 @@ static inline bool take_string(struct parser *ps, struct fed_str *out)
         }
         if (n == 0) {
             ps->p = p;
-            return fail(ps, *p == '\\'                  ? "unknown escape"
+            return fail(ps, *p == '\\'                 ? "unknown escape"
                             : (unsigned char)*p < 0x20 ? "control byte in a string"
                                                        : "invalid UTF-8");
         }

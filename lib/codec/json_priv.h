@@ -17,7 +17,7 @@
 
 /* --- scanning eight bytes at a time: a byte of the result is marked (0x80) where the test holds; the marks below
  * and at the lowest true one are exact, those above it may be false (borrows run upwards) --- */
-#define FED_ONES 0x0101010101010101u
+#define FED_ONES  0x0101010101010101u
 #define FED_HIGHS 0x8080808080808080u
 
 static inline uint64_t fed_load8(const char *p)

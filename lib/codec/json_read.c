@@ -88,8 +88,8 @@ int fed_json_read_str(const struct fed_json *obj, const char *key, const char *d
     return 0;
 }
 
-int fed_json_read_int(const struct fed_json *obj, const char *key, int64_t dflt, int64_t min, int64_t max,
-                      int64_t *out, struct fed_err *err)
+int fed_json_read_int(const struct fed_json *obj, const char *key, int64_t dflt, int64_t min, int64_t max, int64_t *out,
+                      struct fed_err *err)
 {
     const struct fed_json *v = find_set(obj, key);
     int64_t n;

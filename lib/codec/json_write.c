@@ -45,7 +45,8 @@ static void put_special(struct writer *w, const char **p, const char *end)
     unsigned char c = (unsigned char)**p;
     if (c >= 0x80) {
         size_t n = fed_utf8_len(*p, end);
-        bool separator = n == 3 && c == 0xE2 && (unsigned char)(*p)[1] == 0x80 && ((unsigned char)(*p)[2] & 0xFE) == 0xA8;
+        bool separator =
+            n == 3 && c == 0xE2 && (unsigned char)(*p)[1] == 0x80 && ((unsigned char)(*p)[2] & 0xFE) == 0xA8;
         if (n == 0) /* text from elsewhere: the output stays valid, as with Go */
             memcpy(w->p, "\\ufffd", 6);
         else if (separator) /* U+2028, U+2029: Go escapes them for JavaScript's sake */

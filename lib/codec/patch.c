@@ -5,9 +5,9 @@
 
 #include "codec/json_priv.h"
 
-#define MAX_OPS 10000
-#define MAX_WORK 20000000 /* nodes looked at; an honest patch takes thousands */
-#define MAX_NODES 500000  /* nodes that a patch may add */
+#define MAX_OPS   10000
+#define MAX_WORK  20000000 /* nodes looked at; an honest patch takes thousands */
+#define MAX_NODES 500000   /* nodes that a patch may add */
 #define MAX_DEPTH 128
 
 struct patcher {
@@ -302,8 +302,7 @@ int fed_json_patch(struct fed_arena *a, struct fed_json **doc, const struct fed_
         return fed_err_set(err, FED_E_LIMIT, "a JSON patch may have %d operations at most", MAX_OPS);
     struct patcher p = {.arena = a, .doc = *doc, .work_left = MAX_WORK, .nodes_left = MAX_NODES, .err = err};
     int rc = 0;
-    FED_JSON_EACH(op, patch)
-    {
+    FED_JSON_EACH (op, patch) {
         rc = apply(&p, op);
         p.op++;
         if (rc)

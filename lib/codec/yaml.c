@@ -305,22 +305,30 @@ static void on_duplicate(void *ud, struct fed_json *earlier, struct fed_json *la
 static bool append_merged(struct reader *r, struct fed_json *obj, struct fed_json *source)
 {
     if (source->type == FED_JSON_ARRAY) {
-        FED_JSON_EACH(it, source)
+        FED_JSON_EACH (it, source)
             if (it->type != FED_JSON_OBJECT || !append_merged(r, obj, it))
                 return fail(r, FED_E_SYNTAX, "a merge (<<) needs mappings");
         return true;
     }
     if (source->type != FED_JSON_OBJECT)
         return fail(r, FED_E_SYNTAX, "a merge (<<) needs mappings");
-    FED_JSON_EACH_SAFE(it, source)
-        fed_json_append(obj, it);
+    /* Copied, not moved: an anchor may point to the source, and an alias read it again. */
+    FED_JSON_EACH (it, source) {
+        struct fed_json *c = copy_one(r, it);
+        if (!c)
+            return false;
+        c->key = it->key;
+        fed_json_append(obj, c);
+        if (!copy_children(r, c, it, r->depth + 1))
+            return false;
+    }
     return true;
 }
 
 static bool close_object(struct reader *r, struct fed_json *obj)
 {
     struct fed_json *merges = NULL, **tail = &merges;
-    FED_JSON_EACH_SAFE(it, obj)
+    FED_JSON_EACH_SAFE (it, obj)
         if (it->key.p == merge_key) {
             fed_json_unlink(it);
             it->next = NULL;
@@ -345,7 +353,7 @@ static bool on_close(struct reader *r)
     struct fed_json *v = r->open;
     if (v->type == FED_JSON_OBJECT && !close_object(r, v))
         return false;
-    FED_JSON_EACH(it, v)
+    FED_JSON_EACH (it, v)
         it->off = it->end = 0;
     r->open = v->parent;
     r->depth--;
@@ -455,7 +463,7 @@ int fed_yaml_parse_all(struct fed_arena *a, struct fed_str text, const struct fe
     fed_json_index_release(&r.index);
     if (r.code)
         return r.code;
-    FED_JSON_EACH(it, docs)
+    FED_JSON_EACH (it, docs)
         it->off = it->end = 0;
     *out = docs;
     return 0;

@@ -9,7 +9,7 @@
 struct fed_yaml_scalar {
     enum fed_json_type type;
     bool boolean;
-    bool no_json;         /* .inf, .nan: numbers without a JSON form */
+    bool no_json;          /* .inf, .nan: numbers without a JSON form */
     struct fed_str number; /* JSON text of a number: the text itself, or made in the arena */
 };
 /* a NULL: only the type is wanted (number stays empty). */

@@ -6,8 +6,8 @@
 #include "codec/json_priv.h"
 #include "codec/yaml_priv.h"
 
-#define MAX_BLOCK_DEPTH 200   /* of recursion; below, the rest is written as JSON, which is YAML */
-#define MAX_SIMPLE_KEY 1000   /* bytes: a longer key needs the "? " form (YAML 1.1 section 7.3.3) */
+#define MAX_BLOCK_DEPTH 200  /* of recursion; below, the rest is written as JSON, which is YAML */
+#define MAX_SIMPLE_KEY  1000 /* bytes: a longer key needs the "? " form (YAML 1.1 section 7.3.3) */
 
 static void indent(struct fed_buf *out, size_t n)
 {
@@ -182,8 +182,7 @@ static void write_members(struct fed_buf *out, const struct fed_json *obj, size_
 /* The first line continues the one that is begun ("- "). */
 static void write_items(struct fed_buf *out, const struct fed_json *arr, size_t column, int depth)
 {
-    FED_JSON_EACH(it, arr)
-    {
+    FED_JSON_EACH (it, arr) {
         if (it != arr->first)
             indent(out, column);
         fed_buf_addz(out, "- ");
@@ -212,8 +211,7 @@ static void write_key(struct fed_buf *out, struct fed_str key, size_t column)
 
 static void write_members(struct fed_buf *out, const struct fed_json *obj, size_t column, int depth)
 {
-    FED_JSON_EACH(it, obj)
-    {
+    FED_JSON_EACH (it, obj) {
         if (it != obj->first)
             indent(out, column);
         write_key(out, it->key, column);

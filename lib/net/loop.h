@@ -10,7 +10,9 @@
 struct fed_loop;
 
 struct fed_loop *fed_loop_new(void);
-void fed_loop_free(struct fed_loop *loop); /* closes remaining handles; call on its thread after run returned */
+/* Closes what is still open: streams and listeners get their last callbacks (so their owners must still live, or have
+ * taken their handlers off). Call on its thread after run returned. */
+void fed_loop_free(struct fed_loop *loop);
 struct fed_env *fed_loop_env(struct fed_loop *loop);
 void fed_loop_run(struct fed_loop *loop);  /* until fed_loop_stop */
 void fed_loop_stop(struct fed_loop *loop); /* its thread; from elsewhere use a wakeup */

@@ -30,7 +30,8 @@ static const char pod[] =
 
 static void generate(struct fed_buf *out)
 {
-    fed_buf_addz(out, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[");
+    fed_buf_addz(out,
+                 "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[");
     for (int i = 0; i < 2000; i++) {
         if (i)
             fed_buf_addc(out, ',');
@@ -77,8 +78,7 @@ static void measure_objects(const struct fed_json *items, struct fed_str text)
     size_t bytes = 0;
     double begin = now(), spent;
     do {
-        FED_JSON_EACH(it, items)
-        {
+        FED_JSON_EACH (it, items) {
             struct fed_arena a = {0};
             struct fed_json *v;
             struct fed_str one = fed_str_n(text.p + it->off, it->end - it->off);
