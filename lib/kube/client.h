@@ -5,7 +5,8 @@
  *             by a kubeconfig context; `local` (lib/apiserver) calls the registry with an identity and hands over the
  *             cache's own objects; `sim` (tests/sim) has latency and faults. Code above cannot tell them apart.
  * Ownership:  a call or watch is the transport's until its last callback (done / end), called exactly once and never
- *             before the starting function returned, or until fed_call_cancel (then no callback comes any more).
+ *             before the starting function returned, or until fed_call_cancel (then no callback comes any more), which
+ *             may be called from any callback. A transport is not freed from its own callbacks.
  * Threads:    the env's thread.
  */
 #ifndef FED_KUBE_CLIENT_H

@@ -155,7 +155,7 @@ void fed_loop_free(struct fed_loop *loop)
      * the outside, but a job on the thread pool is awaited (its owner's memory is in use). */
     struct fed_list ending;
     fed_list_init(&ending);
-    do {
+    while (!fed_list_empty(&loop->objects) || !fed_list_empty(&ending) || loop->n_work > 0) {
         while (!fed_list_empty(&loop->objects)) {
             struct fed_list *link = loop->objects.next;
             fed_list_remove(link);
@@ -163,8 +163,8 @@ void fed_loop_free(struct fed_loop *loop)
             struct fed_loop_object *object = FED_LIST_ENTRY(link, struct fed_loop_object, link);
             object->close(object);
         }
-        uv_run(&loop->uv, UV_RUN_NOWAIT);
-    } while (!fed_list_empty(&loop->objects) || !fed_list_empty(&ending) || loop->n_work > 0);
+        uv_run(&loop->uv, UV_RUN_ONCE);
+    }
     uv_walk(&loop->uv, close_leftover, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
         ;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/stream.h"
 
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <sys/un.h>
 
@@ -120,8 +121,14 @@ void fed_stream_learn_addresses(struct fed_stream *s)
     len = sizeof(s->local);
     if (uv_tcp_getsockname(&s->uv.tcp, &s->local.sa, &len) == 0)
         fed_addr_unmap(&s->local);
-    uv_tcp_nodelay(&s->uv.tcp, 1);                  /* small writes are joined by us, once a turn */
-    uv_tcp_keepalive(&s->uv.tcp, 1, KEEPALIVE_S); /* a watcher whose host vanished must not stay for ever */
+    uv_tcp_nodelay(&s->uv.tcp, 1); /* small writes are joined by us, once a turn */
+    /* A watcher whose host vanished is gone after 60 + 3 * 10 seconds; libuv's own setting would take 12 minutes. */
+    int interval = 10, probes = 3, fd;
+    uv_tcp_keepalive(&s->uv.tcp, 1, KEEPALIVE_S);
+    if (uv_fileno(&s->uv.handle, &fd) == 0) {
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+    }
 }
 
 void fed_stream_transport_ready(struct fed_stream *s)

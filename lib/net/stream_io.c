@@ -264,23 +264,33 @@ static void enqueued(struct fed_stream *s, size_t n)
         fed_task_post(&s->loop->env, &s->flush_task, on_flush);
 }
 
+/* The last segment, when it can take more, or a new one. */
+static struct fed_segment *segment_with_room(struct fed_stream *s, size_t want)
+{
+    size_t cap = FED_STREAM_SEGMENT;
+    if (fed_list_empty(&s->queue)) {
+        cap = FED_MIN(FED_MAX(want, (size_t)FED_STREAM_FIRST), (size_t)FED_STREAM_SEGMENT);
+    } else {
+        struct fed_segment *last = FED_LIST_ENTRY(s->queue.prev, struct fed_segment, link);
+        if (last->cap > 0 && last->p + last->n < last->room + last->cap)
+            return last;
+    }
+    struct fed_segment *seg = fed_malloc(sizeof(*seg) + cap);
+    *seg = (struct fed_segment){.p = seg->room, .cap = cap};
+    fed_list_push_back(&s->queue, &seg->link);
+    return seg;
+}
+
 size_t fed_stream_write(struct fed_stream *s, struct fed_str bytes)
 {
     if (s->state == FED_STREAM_CLOSING || s->shutdown_asked)
         return 0;
     size_t total = bytes.n;
     while (bytes.n > 0) {
-        struct fed_segment *seg =
-            fed_list_empty(&s->queue) ? NULL : FED_LIST_ENTRY(s->queue.prev, struct fed_segment, link);
-        size_t used = seg && !seg->blob ? (size_t)(seg->p + seg->n - seg->room) : FED_STREAM_SEGMENT;
-        if (used == FED_STREAM_SEGMENT) {
-            seg = fed_malloc(sizeof(*seg) + FED_STREAM_SEGMENT);
-            *seg = (struct fed_segment){.p = seg->room};
-            fed_list_push_back(&s->queue, &seg->link);
-            used = 0;
-        }
-        size_t part = FED_MIN(bytes.n, FED_STREAM_SEGMENT - used);
-        memcpy(seg->room + used, bytes.p, part);
+        struct fed_segment *seg = segment_with_room(s, bytes.n);
+        char *end = (char *)seg->p + seg->n;
+        size_t part = FED_MIN(bytes.n, (size_t)(seg->room + seg->cap - end));
+        memcpy(end, bytes.p, part);
         seg->n += part;
         bytes = fed_str_from(bytes, part);
     }

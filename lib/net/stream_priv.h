@@ -18,6 +18,7 @@
 
 enum {
     FED_STREAM_SEGMENT = 16384, /* room of a segment that collects small writes: one TLS record */
+    FED_STREAM_FIRST = 2048,    /* least room: an event for each of 10,000 watchers must not take 16 kB each */
     FED_STREAM_EAGER = 65536,   /* queued bytes that are sent without waiting for the end of the turn */
     FED_STREAM_WIRE_MAX = 131072,
     FED_STREAM_IOV = 32,
@@ -29,7 +30,8 @@ struct fed_segment {
     struct fed_blob *blob; /* NULL: room below */
     const char *p;         /* unsent bytes */
     size_t n;
-    char room[]; /* FED_STREAM_SEGMENT bytes, when there is no blob */
+    size_t cap;  /* of room; 0 with a blob */
+    char room[];
 };
 
 enum fed_stream_state { FED_STREAM_CONNECTING, FED_STREAM_HANDSHAKE, FED_STREAM_OPEN, FED_STREAM_CLOSING };

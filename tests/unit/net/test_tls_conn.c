@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #include "base/mem.h"
@@ -211,12 +213,55 @@ static void test_large_write_is_whole_records(void **state)
     end(w);
 }
 
+static void put_file(const char *path, struct fed_buf *text)
+{
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text->p, 1, text->n, f), text->n);
+    fclose(f);
+}
+
+static bool same_context(struct fed_tls *tls, SSL_CTX *before, uint64_t now_ms)
+{
+    SSL_CTX *ctx = fed_tls_context(tls, now_ms);
+    SSL_CTX_free(ctx);
+    return ctx == before;
+}
+
+static void test_changed_file_is_seen_within_a_minute(void **state)
+{
+    struct world *w = *state;
+    char dir[] = "/tmp/hansa-tls-XXXXXX", cert[64], key[64];
+    struct fed_tls *tls;
+    uint64_t now = fed_mono_ms(fed_loop_env(w->loop));
+    assert_non_null(mkdtemp(dir));
+    snprintf(cert, sizeof(cert), "%s/c", dir);
+    snprintf(key, sizeof(key), "%s/k", dir);
+    put_file(cert, &w->cert);
+    put_file(key, &w->key);
+    struct fed_tls_conf conf = {.server = true, .cert_file = cert, .key_file = key};
+    assert_int_equal(fed_tls_new(fed_loop_env(w->loop), &conf, &tls, NULL), 0);
+    SSL_CTX *first = fed_tls_context(tls, now);
+    assert_true(same_context(tls, first, now + 61000)); /* nothing changed */
+    unlink(cert); /* the new file may get the same inode: its size differs */
+    fed_buf_addz(&w->cert, "\n");
+    put_file(cert, &w->cert);
+    assert_true(same_context(tls, first, now + 62000)); /* not looked at yet */
+    assert_false(same_context(tls, first, now + 122000));
+    unlink(cert);
+    unlink(key);
+    rmdir(dir);
+    SSL_CTX_free(first);
+    fed_tls_unref(tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_resumption, setup, teardown),
         cmocka_unit_test_setup_teardown(test_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_noticed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_changed_file_is_seen_within_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_write_is_whole_records, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
