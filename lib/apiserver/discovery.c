@@ -223,9 +223,11 @@ static void add_kind(struct shape *s, const struct fed_kind *k)
     struct fed_json *o = add_resource(s, k->plural, k->singular, k->kind, k->namespaced,
                                       is_namespace ? "create,delete,get,list,patch,update,watch"
                                                    : "create,delete,deletecollection,get,list,patch,update,watch");
-    if (k->n_short_names)
+    /* Short names and categories belong to the kind's own group: in both, "deploy" and "all" would be ambiguous. */
+    bool own = fed_str_eq(s->group, k->group);
+    if (own && k->n_short_names)
         fed_json_set(o, "shortNames", texts(s, k->short_names, k->n_short_names));
-    if (k->n_categories)
+    if (own && k->n_categories)
         fed_json_set(o, "categories", texts(s, k->categories, k->n_categories));
     s->kind = k;
     s->subs = s->aggregated ? fed_json_array(&s->a) : NULL;

@@ -144,7 +144,10 @@ void fed_api_local_watch(struct fed_api_reply *r)
     if (fed_watch_start(hub, kc, &spec, &arena, &object_sink, c, &c->watcher, &err)) {
         fed_arena_release(&arena);
         finish_watch(c, err.code, &err);
+        return;
     }
+    if (c->h.opened)
+        c->h.opened(c->ud);
 }
 
 static void timed_out(struct fed_timer *t)
