@@ -55,9 +55,9 @@ void fed_stream_close(struct fed_stream *s)
         return;
     if (s->state == FED_STREAM_OPEN && !s->failure && !s->writing) {
         /* What the caller wrote in this turn goes as far as the socket takes it; then TLS says good-bye. */
-        fed_stream_pump(s);
+        fed_stream_send_queued(s); /* not the pump: it would call `drained` from within close */
         if (s->state == FED_STREAM_CLOSING)
-            return; /* the pump failed and closed */
+            return; /* sending failed, and closed */
         if (s->tls.ssl && !s->writing && s->queued == 0 && s->tls.out.n == 0)
             fed_tls_conn_shutdown(&s->tls);
     }

@@ -213,15 +213,20 @@ static void release_idle_buffers(struct fed_stream *s)
     }
 }
 
+void fed_stream_send_queued(struct fed_stream *s)
+{
+    if (s->tls.ssl)
+        pump_tls(s);
+    else
+        pump_plain(s);
+}
+
 void fed_stream_pump(struct fed_stream *s)
 {
     if (s->writing || s->state == FED_STREAM_CLOSING || s->state == FED_STREAM_CONNECTING)
         return;
     fed_task_cancel(&s->flush_task);
-    if (s->tls.ssl)
-        pump_tls(s);
-    else
-        pump_plain(s);
+    fed_stream_send_queued(s);
     if (s->state != FED_STREAM_OPEN || s->writing || s->queued > 0)
         return;
     if (s->shutdown_asked && !s->shutdown_begun) {
@@ -254,12 +259,8 @@ static void enqueued(struct fed_stream *s, size_t n)
     if (s->state != FED_STREAM_OPEN || s->writing)
         return;
     /* Never deliver `drained` from within a write: only try the socket, the rest waits for the task. */
-    if (s->queued >= FED_STREAM_EAGER) {
-        if (s->tls.ssl)
-            pump_tls(s);
-        else
-            pump_plain(s);
-    }
+    if (s->queued >= FED_STREAM_EAGER)
+        fed_stream_send_queued(s);
     if (s->state == FED_STREAM_OPEN && !s->writing)
         fed_task_post(&s->loop->env, &s->flush_task, on_flush);
 }

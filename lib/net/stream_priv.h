@@ -95,7 +95,8 @@ void fed_stream_settled(struct fed_stream *s); /* closes when both sides have en
 
 /* stream_io.c */
 void fed_stream_read_more(struct fed_stream *s); /* starts, stops or catches up on reading, as the flags say */
-void fed_stream_pump(struct fed_stream *s);      /* sends what can be sent now */
+void fed_stream_pump(struct fed_stream *s);      /* sends what can be sent now, then our end if asked, then `drained` */
+void fed_stream_send_queued(struct fed_stream *s); /* the same without calling a handler, but `end` may be due */
 void fed_stream_drop_queue(struct fed_stream *s);
 void fed_stream_continue_handshake(struct fed_stream *s);
 
