@@ -24,6 +24,7 @@ struct work {
     char hash[11];
     struct fed_str key;
     int creates, deletes;
+    bool look_only; /* what was asked for is not seen yet */
 };
 
 static bool add_node(void *ud, struct fed_kobj *node)
@@ -50,7 +51,7 @@ static bool add_node(void *ud, struct fed_kobj *node)
 
 static void delete_pod(struct work *w, struct fed_kobj *pod)
 {
-    if (pod->deleting)
+    if (pod->deleting || w->look_only)
         return;
     w->deletes++;
     mbr_job_delete(w->job, MBR_PODS, pod);
@@ -176,13 +177,12 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     fed_name_hash(fed_arena_printf(w.a, "%llx", (unsigned long long)mbr_tree_hash(w.template)), w.hash);
     w.places = FED_ARENA_ARRAY(w.a, struct place, fed_informer_count(c->m->informers[MBR_NODES]) + 1);
     fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
-    if (mbr_expect_met(&c->expect, c->m->env, w.key)) {
-        sort_pods(&w);
-        manage(&w);
-    } else {
+    w.look_only = !mbr_expect_met(&c->expect, c->m->env, w.key);
+    sort_pods(&w);
+    if (w.look_only)
         fed_workqueue_add_after(c->queue, w.key, 31000);
-        sort_pods(&w);
-    }
+    else
+        manage(&w);
     write_status(&w);
     mbr_job_end(job, 0);
 }
