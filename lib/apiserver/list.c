@@ -58,7 +58,11 @@ struct page {
     size_t n, cap;
     struct fed_node *root;
     bool more, selective;
+    size_t sent;
 };
+#define STREAM_FROM (1024u * 1024) /* a list of more bytes is streamed, */
+#define PIECE       (256u * 1024)  /* in pieces of this size, */
+#define AHEAD       (1024u * 1024) /* with so much waiting at most */
 
 static bool bad_continue(struct fed_api_reply *r)
 {
@@ -236,7 +240,7 @@ static void put_table(struct page *p, struct fed_buf *b, struct fed_str meta)
     fed_buf_addz(b, "]}");
 }
 
-static void put_list(struct page *p, struct fed_buf *b, struct fed_str meta)
+static void put_list_head(struct page *p, struct fed_buf *b, struct fed_str meta)
 {
     const struct fed_form *f = &p->r->form;
     bool partial = f->kind == FED_FORM_PARTIAL;
@@ -249,18 +253,81 @@ static void put_list(struct page *p, struct fed_buf *b, struct fed_str meta)
     fed_buf_addz(b, "\",\"metadata\":");
     fed_buf_add(b, meta);
     fed_buf_addz(b, ",\"items\":[");
-    /* One allocation of the right size: a list of the storage version is a copy of shared bytes. */
-    size_t total = 64;
-    bool stored = f->kind == FED_FORM_OBJECT && f->v == fed_kind_storage(f->v->kind);
-    for (size_t i = 0; stored && i < p->n; i++)
-        total += p->objs[i]->json.n + 1;
-    (void)fed_buf_reserve(b, total);
-    for (size_t i = 0; i < p->n; i++) {
-        if (i)
+}
+
+/* Items from p->sent on, until all are there or the buffer has `most` bytes. */
+static void put_items(struct page *p, struct fed_buf *b, size_t most)
+{
+    for (; p->sent < p->n && b->n < most; p->sent++) {
+        if (p->sent)
             fed_buf_addc(b, ',');
-        fed_buf_add(b, fed_form_bytes(p->objs[i], f, NULL));
+        fed_buf_add(b, fed_form_bytes(p->objs[p->sent], &p->r->form, NULL));
     }
-    fed_buf_addz(b, "]}");
+    if (p->sent == p->n)
+        fed_buf_addz(b, "]}");
+}
+
+static size_t stored_size(const struct page *p)
+{
+    size_t total = 256;
+    for (size_t i = 0; i < p->n; i++)
+        total += p->objs[i]->json.n + 1;
+    return total;
+}
+
+/* --- a long list is sent in pieces, made as the client takes them: its snapshot does not change meanwhile --- */
+
+static void page_free(struct page *p)
+{
+    fed_tree_unref(p->root);
+    free(p->objs);
+    fed_arena_release(&p->scratch);
+    fed_arena_release(&p->arena);
+    free(p);
+}
+
+static void stream_gone(void *ud)
+{
+    page_free(ud);
+}
+
+static void stream_more(void *ud)
+{
+    struct page *p = ud;
+    while (p->sent < p->n) {
+        struct fed_buf b = {0};
+        (void)fed_buf_reserve(&b, PIECE + PIECE / 4);
+        put_items(p, &b, PIECE);
+        struct fed_blob *piece = fed_blob_new_take(&b);
+        size_t backlog = fed_http_stream_write_blob(p->r->x, piece);
+        fed_blob_unref(piece);
+        if (backlog > AHEAD)
+            return; /* stream_more comes again when it is drained */
+    }
+    struct fed_api_reply *r = p->r;
+    page_free(p);
+    fed_api_reply_end(r);
+}
+
+static void stream_page(struct page *p, struct fed_str meta)
+{
+    struct page *own = FED_NEW(struct page);
+    *own = *p;
+    *p = (struct page){.r = p->r};
+    struct fed_buf head = {0};
+    put_list_head(own, &head, meta);
+    fed_api_reply_stream(own->r, 200, "application/json", stream_more, stream_gone, own);
+    fed_http_stream_write(own->r->x, fed_buf_str(&head));
+    fed_buf_release(&head);
+    stream_more(own);
+}
+
+static void put_whole(struct page *p, struct fed_buf *b, struct fed_str meta)
+{
+    if (p->r->form.kind == FED_FORM_OBJECT && p->r->form.v == fed_kind_storage(p->r->form.v->kind))
+        (void)fed_buf_reserve(b, stored_size(p)); /* one allocation of the right size */
+    put_list_head(p, b, meta);
+    put_items(p, b, SIZE_MAX);
 }
 
 static void answer_page(struct page *p)
@@ -270,10 +337,15 @@ static void answer_page(struct page *p)
         fed_cache_pin(r->kc, p->rev, p->root);
     struct fed_str meta = list_metadata(p);
     struct fed_buf b = {0};
+    bool plain = r->form.kind != FED_FORM_TABLE && !r->pretty && !r->yaml;
+    if (plain && r->x && !r->gzip && stored_size(p) > STREAM_FROM) {
+        stream_page(p, meta);
+        return;
+    }
     if (r->form.kind == FED_FORM_TABLE)
         put_table(p, &b, meta);
     else
-        put_list(p, &b, meta);
+        put_whole(p, &b, meta);
     if (r->pretty || r->yaml) {
         fed_api_answer_text(r, 200, fed_buf_str(&b));
         fed_buf_release(&b);
