@@ -53,3 +53,15 @@ function(hansa_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
+
+# hansa_bundle(LIBRARY SYMBOL DIR): the schema documents DIR/*.yaml as JSON text in the library: `const char SYMBOL[]`.
+function(hansa_bundle library symbol dir)
+  file(GLOB documents CONFIGURE_DEPENDS ${dir}/*.yaml)
+  list(SORT documents)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c)
+  add_custom_command(OUTPUT ${out} COMMAND hansa_bundle ${symbol} ${out} ${documents}
+    DEPENDS hansa_bundle ${documents} COMMENT "Bundling ${symbol}" VERBATIM)
+  target_sources(${library} PRIVATE ${out})
+  # String literals beyond what C requires of every compiler.
+  set_source_files_properties(${out} PROPERTIES COMPILE_OPTIONS "-Wno-overlength-strings")
+endfunction()

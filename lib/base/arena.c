@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-#define ALIGN 16
+#define ALIGN     16
 #define CHUNK_MIN ((size_t)4096)
 #define CHUNK_MAX ((size_t)1 << 20)
 
@@ -22,11 +22,11 @@
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(ARENA_ASAN)
 #include <sanitizer/asan_interface.h>
-#define GAP 16
+#define GAP        16
 #define HIDE(p, n) __asan_poison_memory_region(p, n)
 #define SHOW(p, n) __asan_unpoison_memory_region(p, n)
 #else
-#define GAP 0
+#define GAP        0
 #define HIDE(p, n) ((void)(p), (void)(n))
 #define SHOW(p, n) ((void)(p), (void)(n))
 #endif

@@ -9,7 +9,7 @@
 struct fed_blob {
     atomic_size_t refs;
     size_t n;
-    char *p;       /* `inlined`, or a buffer's memory taken over */
+    char *p; /* `inlined`, or a buffer's memory taken over */
     char inlined[];
 };
 

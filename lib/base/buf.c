@@ -25,13 +25,13 @@ void fed_buf_reset(struct fed_buf *b)
 }
 
 /* One byte more than asked is kept, so that fed_buf_z has its place even at the maximum. */
-static void grow(struct fed_buf *b, size_t need)
+static void grow(struct fed_buf *b, size_t need, size_t most)
 {
     size_t cap = b->cap ? b->cap : 128;
     while (cap <= need)
         cap *= 2;
-    if (b->max && cap > b->max + 1)
-        cap = b->max + 1;
+    if (cap > most)
+        cap = most + 1;
     b->p = fed_realloc(b->p, cap);
     b->cap = cap;
 }
@@ -44,8 +44,25 @@ char *fed_buf_reserve(struct fed_buf *b, size_t n)
         return NULL;
     }
     if (b->n + n >= b->cap)
-        grow(b, b->n + n);
+        grow(b, b->n + n, max);
     return b->p + b->n;
+}
+
+char *fed_buf_reserve_ahead(struct fed_buf *b, size_t n)
+{
+    FED_REQUIRE(n < SIZE_MAX / 4);
+    if (b->n + n >= b->cap)
+        grow(b, b->n + n, SIZE_MAX / 2);
+    return b->p + b->n;
+}
+
+void fed_buf_commit_ahead(struct fed_buf *b, size_t n)
+{
+    b->n += n;
+    if (b->max && b->n > b->max) {
+        b->n = b->max;
+        b->failed = true;
+    }
 }
 
 void fed_buf_append(struct fed_buf *b, const void *p, size_t n)
@@ -119,7 +136,7 @@ const char *fed_buf_z(struct fed_buf *b)
     if (b->failed || b->n == 0)
         return "";
     if (b->n >= b->cap)
-        grow(b, b->n);
+        grow(b, b->n, SIZE_MAX / 2);
     b->p[b->n] = '\0';
     return b->p;
 }

@@ -40,6 +40,10 @@ static inline void fed_buf_commit(struct fed_buf *b, size_t n)
 {
     b->n += n;
 }
+/* For encoders that write ahead of what they know: room for n bytes at p + n even past max (never NULL while not
+ * failed), then fed_buf_commit_ahead the bytes really written, which fails and cuts when they pass max. */
+char *fed_buf_reserve_ahead(struct fed_buf *b, size_t n);
+void fed_buf_commit_ahead(struct fed_buf *b, size_t n);
 void fed_buf_append(struct fed_buf *b, const void *p, size_t n);
 void fed_buf_add(struct fed_buf *b, struct fed_str s);
 void fed_buf_addz(struct fed_buf *b, const char *z);

@@ -13,10 +13,9 @@ struct code_info {
     const char *text;
 };
 
-static const struct code_info codes[] = {
-    {"OK", 200, "", "ok"},
+static const struct code_info codes[] = {{"OK", 200, "", "ok"},
 #define XX(code, status, reason, text) {#code, status, reason, text},
-    FED_ERR_MAP(XX)
+                                         FED_ERR_MAP(XX)
 #undef XX
 };
 

@@ -3,9 +3,9 @@
 #include "base/env.h"
 #include "base/err.h"
 
-#define MS_PER_DAY 86400000
-#define MS_YEAR_0 (-62167219200000)  /* 0000-01-01T00:00:00Z */
-#define MS_YEAR_9999 253402300799999 /* 9999-12-31T23:59:59.999Z */
+#define MS_PER_DAY   86400000
+#define MS_YEAR_0    (-62167219200000) /* 0000-01-01T00:00:00Z */
+#define MS_YEAR_9999 253402300799999   /* 9999-12-31T23:59:59.999Z */
 
 /* Days since 1970-01-01 of a day in the proleptic Gregorian calendar. The year is counted from March, so that the
  * leap day is the last of it and month lengths follow (153 * m + 2) / 5. */

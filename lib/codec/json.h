@@ -6,7 +6,8 @@
  *             order. Numbers keep their text ("1e3" stays "1e3"); strings are decoded UTF-8. A tree may be changed in
  *             place: nodes are made in an arena and linked; nothing is freed before the arena.
  * Invariants: the reader refuses invalid UTF-8, lone surrogates, control bytes in strings, trailing data, and anything
- *             past its limits, with line and column. A duplicate member is kept last-wins and, on demand, reported.
+ *             past its limits, with line and column. A duplicate member is kept last-wins and, on demand, reported
+ *             (100 reports for a document at most).
  * Ownership:  every node and string belongs to the arena (or borrows the source text, which must live as long).
  *             Accessors return borrowed pointers or NULL.
  * Threads:    one at a time per tree.
@@ -100,7 +101,8 @@ struct fed_json *fed_json_array(struct fed_arena *a);
 struct fed_json *fed_json_object(struct fed_arena *a);
 struct fed_json *fed_json_copy(struct fed_arena *a, const struct fed_json *v); /* deep; also copies text */
 
-/* --- changing. A child must be unlinked (new or removed) before it is linked. --- */
+/* --- changing. A child must be unlinked (new or removed) before it is linked. Where the container is of another type
+ * (a tree from outside may hold anything), nothing is linked: check first, or use ensure_*. --- */
 /* Sets or replaces member `key` (borrowed; a literal or arena text); a replaced node keeps its place. Returns child. */
 struct fed_json *fed_json_set(struct fed_json *obj, const char *key, struct fed_json *child);
 struct fed_json *fed_json_set_str(struct fed_json *obj, struct fed_str key, struct fed_json *child);
@@ -109,7 +111,7 @@ struct fed_json *fed_json_ensure_object(struct fed_arena *a, struct fed_json *ob
 struct fed_json *fed_json_ensure_array(struct fed_arena *a, struct fed_json *obj, const char *key);
 struct fed_json *fed_json_push(struct fed_json *arr, struct fed_json *child);                       /* at the end */
 struct fed_json *fed_json_insert(struct fed_json *arr, struct fed_json *before, struct fed_json *child); /* NULL: end */
-void fed_json_remove(struct fed_json *child); /* from its parent */
+void fed_json_remove(struct fed_json *child); /* from its parent; its key is forgotten */
 bool fed_json_remove_key(struct fed_json *obj, const char *key);
 /* `with` takes the place (and key) of `child` in its parent. */
 void fed_json_replace(struct fed_json *child, struct fed_json *with);

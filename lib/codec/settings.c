@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "codec/yaml.h"
 
-#define MAX_CONFIG (1024 * 1024)
+#define MAX_CONFIG   (1024 * 1024)
 #define MAX_DIR_FILE (64 * 1024)
-#define MAX_LIST 1024
+#define MAX_LIST     1024
 
 /* Sources by strength; a setting already filled by a stronger one is not touched. */
 enum source { FROM_NOTHING, FROM_DEFAULT, FROM_DIR, FROM_FILE, FROM_ENV, FROM_FLAG };
@@ -117,13 +117,15 @@ static int put_text(struct loader *l, const struct fed_setting *r, struct fed_st
         return check_range(l, r, n);
     case FED_SET_BOOL:
         if (!fed_str_is(v, "true") && !fed_str_is(v, "false"))
-            return fed_err_set(l->err, FED_E_INVALID, "%s: \"%.*s\" is neither true nor false", r->name, FED_STR_ARG(v));
+            return fed_err_set(l->err, FED_E_INVALID, "%s: \"%.*s\" is neither true nor false", r->name,
+                               FED_STR_ARG(v));
         *(bool *)m = fed_str_is(v, "true");
         return 0;
     case FED_SET_CHOICE:
         *(int *)m = choice_index(r->choices, v);
         if (*(int *)m < 0)
-            return fed_err_set(l->err, FED_E_INVALID, "%s: \"%.*s\" is none of %s", r->name, FED_STR_ARG(v), r->choices);
+            return fed_err_set(l->err, FED_E_INVALID, "%s: \"%.*s\" is none of %s", r->name, FED_STR_ARG(v),
+                               r->choices);
         return 0;
     case FED_SET_LIST:
         return list_add_text(l, r, v);
@@ -233,7 +235,7 @@ static int put_json(struct loader *l, size_t row, const struct fed_json *v)
         return 0;
     if (v->type == FED_JSON_ARRAY && r->type == FED_SET_LIST) {
         int rc = 0;
-        FED_JSON_EACH(item, v) {
+        FED_JSON_EACH (item, v) {
             if (item->type != FED_JSON_STRING && item->type != FED_JSON_NUMBER)
                 return fed_err_set(l->err, FED_E_INVALID, "%s: must be a list of strings", r->name);
             if ((rc = offer(l, row, FROM_FILE, item->s)))
@@ -267,7 +269,7 @@ static int load_file(struct loader *l, const char *path)
         return rc;
     if (doc->type != FED_JSON_OBJECT || docs->n != 1)
         return fed_err_set(l->err, FED_E_INVALID, "%s: must be one mapping of setting: value", path);
-    FED_JSON_EACH(m, doc) {
+    FED_JSON_EACH (m, doc) {
         size_t row;
         if (!find_row(l->t, m->key, &row))
             return fed_err_set(l->err, FED_E_INVALID, "%s: unknown setting \"%.*s\"", path, FED_STR_ARG(m->key));
@@ -308,7 +310,8 @@ static int load_defaults(struct loader *l)
         if (l->set[i] != FROM_NOTHING)
             continue;
         if (r->required)
-            return fed_err_set(l->err, FED_E_INVALID, "--%s %s is required: %s", r->name, r->arg ? r->arg : "", r->help);
+            return fed_err_set(l->err, FED_E_INVALID, "--%s %s is required: %s", r->name, r->arg ? r->arg : "",
+                               r->help);
         int rc = r->dflt ? offer(l, i, FROM_DEFAULT, fed_str(r->dflt)) : 0;
         if (rc)
             return rc;
@@ -334,7 +337,8 @@ int fed_settings_load(const struct fed_settings *t, const struct fed_settings_in
     *res = (struct fed_settings_result){0};
     l.set = FED_ARENA_ARRAY(a, unsigned char, t->n_rows + 1);
     int rc = load_flags(&l, in, res);
-    if (rc || res->action == FED_SETTINGS_HELP || res->action == FED_SETTINGS_MAN || res->action == FED_SETTINGS_VERSION)
+    if (rc || res->action == FED_SETTINGS_HELP || res->action == FED_SETTINGS_MAN ||
+        res->action == FED_SETTINGS_VERSION)
         return rc;
     if (!res->config_path)
         res->config_path = in->config;

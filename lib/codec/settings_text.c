@@ -50,7 +50,8 @@ void fed_settings_help(const struct fed_settings *t, struct fed_buf *out)
             help_row(&t->rows[i], out);
     for (size_t i = 0; i < FED_ARRAY_LEN(own); i++)
         help_row(&own[i], out);
-    fed_buf_addz(out, "\nSettings may also stand in the YAML file of --config under the same names; a flag is stronger.\n");
+    fed_buf_addz(out,
+                 "\nSettings may also stand in the YAML file of --config under the same names; a flag is stronger.\n");
 }
 
 /* roff: backslashes doubled, and a dot or quote may not begin a line (no text of ours does). */
@@ -83,7 +84,8 @@ static void man_row(const struct fed_setting *r, struct fed_buf *out)
 
 void fed_settings_man(const struct fed_settings *t, struct fed_buf *out)
 {
-    fed_buf_addz(out, ".\\\" SPDX-License-Identifier: Apache-2.0\n.\\\" Made by --help=man from the table of settings.\n");
+    fed_buf_addz(out,
+                 ".\\\" SPDX-License-Identifier: Apache-2.0\n.\\\" Made by --help=man from the table of settings.\n");
     fed_buf_addf(out, ".TH %s 8 \"\" \"hansa\" \"Hansa\"\n.SH NAME\n", t->program);
     roff(out, t->program);
     fed_buf_addz(out, " \\- ");
@@ -96,8 +98,9 @@ void fed_settings_man(const struct fed_settings *t, struct fed_buf *out)
             man_row(&t->rows[i], out);
     for (size_t i = 0; i < FED_ARRAY_LEN(own); i++)
         man_row(&own[i], out);
-    fed_buf_addz(out, ".SH FILES\nThe YAML file of\n.B \\-\\-config\nholds the same settings under the same names; a flag is "
-                      "stronger.\n");
+    fed_buf_addz(
+        out, ".SH FILES\nThe YAML file of\n.B \\-\\-config\nholds the same settings under the same names; a flag is "
+             "stronger.\n");
 }
 
 static struct fed_json *value_node(const struct fed_setting *r, const void *conf, struct fed_arena *a)

@@ -4,7 +4,9 @@
  *
  * Model: a stream of documents; empty documents are skipped. Duplicate keys, merge of unbounded aliases, depth, nodes
  * and size beyond the limits are errors with line and column. "yes"/"on" stay strings only when quoted, numbers keep
- * their text, "0x1f" and octal become decimal, timestamps stay strings.
+ * their text, "0x1f" and octal become decimal, timestamps stay strings. When limits has on_duplicate, duplicate keys
+ * are reported and the last one wins, as with JSON. Merge keys (<<) are applied. Nodes have no source offsets (0),
+ * except when the whole text is JSON.
  */
 #ifndef FED_CODEC_YAML_H
 #define FED_CODEC_YAML_H

@@ -5,7 +5,8 @@
  *             by a kubeconfig context; `local` (lib/apiserver) calls the registry with an identity and hands over the
  *             cache's own objects; `sim` (tests/sim) has latency and faults. Code above cannot tell them apart.
  * Ownership:  a call or watch is the transport's until its last callback (done / end), called exactly once and never
- *             before the starting function returned, or until fed_call_cancel (then no callback comes any more).
+ *             before the starting function returned, or until fed_call_cancel (then no callback comes any more), which
+ *             may be called from any callback. A transport is not freed from its own callbacks.
  * Threads:    the env's thread.
  */
 #ifndef FED_KUBE_CLIENT_H
@@ -37,6 +38,8 @@ struct fed_watch_handlers {
     void (*event)(void *ud, enum fed_event type, struct fed_kobj *obj); /* obj borrowed: ref to keep */
     /* Ended: code 0 in order (time-out of the server), FED_E_EXPIRED/GONE (410: list again), else the failure. */
     void (*end)(void *ud, int code, const struct fed_err *err);
+    /* The server took the watch (its answer began). May be NULL; a transport that cannot tell does not call it. */
+    void (*opened)(void *ud);
 };
 
 struct fed_transport_ops {
@@ -79,6 +82,9 @@ struct fed_str fed_resource_path(struct fed_arena *a, const struct fed_resource 
 /* Conveniences: all start a call on the transport; bodies are JSON trees or bytes. cb may be NULL (fire and forget). */
 struct fed_call *fed_client_get(struct fed_transport *t, const struct fed_resource *r, struct fed_str ns,
                                 struct fed_str name, fed_call_cb cb, void *ud);
+/* The whole list, or a page of it with query "limit=…&continue=…" (NULL: none); ns empty: all. */
+struct fed_call *fed_client_list(struct fed_transport *t, const struct fed_resource *r, struct fed_str ns,
+                                 const char *query, fed_call_cb cb, void *ud);
 struct fed_call *fed_client_create(struct fed_transport *t, const struct fed_resource *r, struct fed_str ns,
                                    const struct fed_json *obj, fed_call_cb cb, void *ud);
 /* PUT of the whole object; sub "" or "status". Optimistic when metadata.resourceVersion is set. */
@@ -92,5 +98,12 @@ struct fed_call *fed_client_patch(struct fed_transport *t, const struct fed_reso
 struct fed_call *fed_client_delete(struct fed_transport *t, const struct fed_resource *r, struct fed_str ns,
                                    struct fed_str name, const char *propagation, struct fed_str uid, fed_call_cb cb,
                                    void *ud);
+/* "apps/v1", "v1" */
+struct fed_str fed_resource_api_version(struct fed_arena *a, const struct fed_resource *r);
+/* Cuts a list's body into objects without parsing them twice: item(ud, obj) gets each (borrowed; ref to keep), with
+ * apiVersion and kind of the resource put in. *rev and *cont (in the arena; empty: last page) are of the list. */
+FED_MUST_USE int fed_list_read(struct fed_arena *a, const struct fed_resource *r, struct fed_str body,
+                               void (*item)(void *ud, struct fed_kobj *obj), void *ud, uint64_t *rev,
+                               struct fed_str *cont, struct fed_err *err);
 
 #endif

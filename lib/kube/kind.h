@@ -27,7 +27,15 @@
  *     served: true
  *     deprecated: "text of the Warning header"
  *     columns: [{name: Ready, type: string, format: "", priority: 0, jsonPath: .status.x, description: ""}]
- *     schema: {type: object, properties: …}   # OpenAPI v3 structural + x-kubernetes-* + x-pb (protobuf field number)
+ *     schema: {type: object, properties: …}   # OpenAPI v3 structural + x-kubernetes-* and the words below
+ *   types: {apps.v1.DeploymentSpec: {…}}      # named types, used as {$type: NAME}; a document may hold types only
+ *
+ * Words of our own in schemas: $type: NAME (a named type; description, default, x-… beside it belong to this use);
+ * x-pb: N or [OUTER, N] (protobuf field, in the message at field OUTER when Go embeds a struct); x-pb-raw (message {1:
+ * JSON text}); x-pb-ptr (zero and empty are sent as values); x-pb-wrap (message {repeated items = 1}); x-micro (a time with microseconds); x-default-if: "type=A|B"
+ * (the default applies when the sibling has one of the values); x-default-from: NAME (default is that sibling's value).
+ * Columns named Name or Age take the place of those that the server adds; the core kinds name their Age column because
+ * wide columns follow it. A version without columns shows those of the storage version.
  */
 #ifndef FED_KUBE_KIND_H
 #define FED_KUBE_KIND_H
@@ -107,8 +115,14 @@ FED_MUST_USE int fed_kinds_add(struct fed_kinds *k, const struct fed_json *doc, 
 /* The core kinds' bundle, and their built-in hooks (conversion, validation, cells). names: NULL-terminated list of
  * "group/plural" ("" group: "/pods") to serve, or NULL for all. */
 FED_MUST_USE int fed_kinds_add_core(struct fed_kinds *k, const char *const *names, struct fed_err *err);
-/* Sets hooks over those present; a NULL member of `hooks` keeps the present one with its ud. */
+/* Adds hooks to those present, each with its own ud: prepare, validate and settled run after those set before (the core
+ * kinds' own run first); a convert or cells that is set replaces the one present. */
 void fed_kinds_set_hooks(struct fed_kinds *k, const char *group, const char *plural, const struct fed_hooks *hooks);
+
+/* Takes a kind out (a CRD was deleted). What borrowed it stays valid: its memory is freed with the set. */
+bool fed_kinds_remove(struct fed_kinds *k, struct fed_str group, struct fed_str plural);
+/* Place of a group in discovery: core, apps, … custom groups, extensions last. Smaller is earlier; equal: by name. */
+int fed_kind_group_rank(struct fed_str group);
 
 size_t fed_kinds_count(const struct fed_kinds *k);
 const struct fed_kind *fed_kinds_at(const struct fed_kinds *k, size_t i); /* discovery order: apps, networking.k8s.io

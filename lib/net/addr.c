@@ -148,3 +148,10 @@ bool fed_prefix_contains(const struct fed_prefix *p, const struct fed_addr *a)
         return false;
     return rest == 0 || ((bytes[whole] ^ p->bytes[whole]) & (uint8_t)(0xff00 >> rest)) == 0;
 }
+
+bool fed_addr_is_loopback(const struct fed_addr *a)
+{
+    if (a->sa.sa_family == AF_INET)
+        return (ntohl(a->in.sin_addr.s_addr) >> 24) == 127;
+    return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+}

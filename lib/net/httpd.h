@@ -7,6 +7,9 @@
  * Ownership: the exchange lives until it is answered in full AND its `closed` callback (if set) was called; the
  *            request's slices live until the answer ends. After fed_http_respond / fed_http_stream_end the handler must
  *            not touch the exchange. If the client goes away first, `closed` is called once: no further call is allowed.
+ *            So `closed` is called exactly once in each case (answered, upgraded, aborted, client gone), never from
+ *            inside a call on the exchange: it is the place to release what belongs to the exchange. A handler that
+ *            answers later and sets no `closed` may answer an exchange whose client has gone; nothing is sent.
  * Threads:   the loop's.
  * Failure:   malformed, oversized and smuggling-prone requests (both lengths, obs-fold, bad chunk, NUL, bad Host) are
  *            answered 400/413/431/505 and the connection is closed; the handler never sees them.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks and timers live in struct fed_env; libuv sees one prepare handle that runs what is due before each poll and
  * one timer that ends the poll at the earliest deadline. So starting and stopping a timer costs a heap operation and
- * no libuv call, and rearm has nothing to do: whatever changed the heap ran inside a turn that ends in `prepare`. */
+ * no libuv call, and there is no rearm: whatever changed the heap ran inside a turn, and the next turn's prepare sees it. */
 #include "net/loop_priv.h"
 
 #include <errno.h>
@@ -64,11 +64,6 @@ static void random_bytes(struct fed_env *env, void *out, size_t n)
     }
 }
 
-static void rearm(struct fed_env *env)
-{
-    (void)env; /* see the head of this file */
-}
-
 static void on_async(uv_async_t *async)
 {
     struct waker *waker = fed_container_of(async, struct waker, async);
@@ -109,7 +104,6 @@ static const struct fed_env_ops env_ops = {
     .mono_ns = mono_ns,
     .wall_ms = wall_ms,
     .random = random_bytes,
-    .rearm = rearm,
     .wakeup_open = wakeup_open,
     .wakeup_signal = wakeup_signal,
     .wakeup_close = wakeup_close,
@@ -161,7 +155,7 @@ void fed_loop_free(struct fed_loop *loop)
      * the outside, but a job on the thread pool is awaited (its owner's memory is in use). */
     struct fed_list ending;
     fed_list_init(&ending);
-    do {
+    while (!fed_list_empty(&loop->objects) || !fed_list_empty(&ending) || loop->n_work > 0) {
         while (!fed_list_empty(&loop->objects)) {
             struct fed_list *link = loop->objects.next;
             fed_list_remove(link);
@@ -169,8 +163,8 @@ void fed_loop_free(struct fed_loop *loop)
             struct fed_loop_object *object = FED_LIST_ENTRY(link, struct fed_loop_object, link);
             object->close(object);
         }
-        uv_run(&loop->uv, UV_RUN_NOWAIT);
-    } while (!fed_list_empty(&loop->objects) || !fed_list_empty(&ending) || loop->n_work > 0);
+        uv_run(&loop->uv, UV_RUN_ONCE);
+    }
     uv_walk(&loop->uv, close_leftover, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
         ;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spawn.h: child processes: start with pipes, exit notice, kill. Threads: the loop's. */
+/* spawn.h: child processes: start with pipes, exit notice, kill. Threads: the loop's.
+ *
+ * Model:     `exited` is called once, when the process has ended and its pipes are at their end (at most a second later,
+ *            for a grandchild may hold them). A forgotten child is reaped, its output read and dropped.
+ * Ownership: the fed_child is the house's: invalid after `exited` or fed_child_forget. A loop that is freed lets its
+ *            children go on, without notice. */
 #ifndef FED_NET_SPAWN_H
 #define FED_NET_SPAWN_H
 

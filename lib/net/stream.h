@@ -40,13 +40,15 @@ struct fed_stream *fed_stream_connect(struct fed_loop *loop, const struct fed_ad
                                       const struct fed_stream_conf *conf);
 struct fed_stream *fed_stream_connect_unix(struct fed_loop *loop, const char *path, const struct fed_stream_conf *conf);
 
-/* Writes are copied unless sent at once; blobs are referenced. Ignored after close. Return the backlog in bytes. */
+/* Writes are copied, blobs referenced; what is written in one turn of the loop leaves together at its end. Ignored after
+ * close or shutdown. Return the backlog in bytes (this turn's writes included, so it is mostly > 0: compare it with a
+ * limit of yours). */
 size_t fed_stream_write(struct fed_stream *s, struct fed_str bytes);
 size_t fed_stream_write_blob(struct fed_stream *s, struct fed_blob *blob);
 size_t fed_stream_backlog(const struct fed_stream *s);
 void fed_stream_pause(struct fed_stream *s, bool paused); /* reading */
 void fed_stream_shutdown(struct fed_stream *s);           /* end of our side after the backlog */
-void fed_stream_close(struct fed_stream *s);              /* now; unsent bytes are dropped */
+void fed_stream_close(struct fed_stream *s);              /* now; bytes that the socket does not take are dropped */
 void fed_stream_set_handlers(struct fed_stream *s, const struct fed_stream_handlers *h, void *ud); /* upgrade */
 const struct fed_addr *fed_stream_peer(const struct fed_stream *s);
 const struct fed_addr *fed_stream_local(const struct fed_stream *s);
@@ -62,7 +64,7 @@ struct fed_listener_conf {
     bool reuseport;
     int backlog;          /* 0: 1,024 */
     struct fed_tls *tls;
-    /* A new connection, after its TLS handshake: set handlers on it at once. */
+    /* A new connection, after its TLS handshake: set handlers on it at once (`open` is not called for it). */
     void (*accept)(void *ud, struct fed_stream *s);
     void *ud;
     uint32_t max_streams; /* beyond: accepted and closed at once; 0: 16,384 */

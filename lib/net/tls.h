@@ -3,7 +3,10 @@
  *
  * Model: a fed_tls is a reference-counted context; streams made from it keep it. A reload builds a new OpenSSL context
  *        inside; running connections keep theirs. Leaf certificates on disk are re-read when their file changed
- *        (checked once a minute and on fed_tls_reload), so renewal needs no restart.
+ *        (checked once a minute, when a connection is made, and on fed_tls_reload), so renewal needs no restart.
+ * Threads: any; a fed_tls may serve several loops. `by_name` is called on the thread of the stream.
+ * Client certificates: REQUIRED refuses the handshake without a verified one; OPTIONAL takes any, and one that does not
+ *        verify gives no identity (so that a request with a foreign certificate can be answered 401).
  */
 #ifndef FED_NET_TLS_H
 #define FED_NET_TLS_H

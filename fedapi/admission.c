@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fedapi/admission.h"
+
+#include "fedapi/controllers/marks.h"
+
+static const struct {
+    const char *group, *resource;
+} edge_reads[] = {{"federation", "clusters"},
+                  {"multicluster.x-k8s.io", "serviceimports"},
+                  {"discovery.k8s.io", "endpointslices"},
+                  {"networking.k8s.io", "ingresses"},
+                  {"", "secrets"}};
+
+static bool in_group(const struct fed_identity *who, const char *group)
+{
+    for (size_t i = 0; i < who->n_groups; i++)
+        if (fed_str_is(who->groups[i], group))
+            return true;
+    return false;
+}
+
+enum fed_authz fapi_authorize(void *ud FED_UNUSED, const struct fed_api_request *req)
+{
+    struct fed_str verb = fed_str(req->verb);
+    if (!in_group(&req->who, "hansa:edge"))
+        return FED_AUTHZ_NO_OPINION;
+    if (!fed_str_is(verb, "get") && !fed_str_is(verb, "list") && !fed_str_is(verb, "watch"))
+        return FED_AUTHZ_NO_OPINION;
+    /* Secrets are read for TLS only; those of the control plane never. */
+    if (fed_str_is(req->resource, "secrets") && fapi_ns_is_private(req->ns))
+        return FED_AUTHZ_DENY;
+    for (size_t i = 0; i < FED_ARRAY_LEN(edge_reads); i++)
+        if (fed_str_is(req->group, edge_reads[i].group) && fed_str_is(req->resource, edge_reads[i].resource))
+            return FED_AUTHZ_ALLOW;
+    return FED_AUTHZ_NO_OPINION;
+}
+
+static bool goes_to_members(const struct fed_kind *kind, const struct fed_json *obj)
+{
+    struct fed_str name = fed_obj_name(obj);
+    if (kind->residence != FED_RESIDE_BOTH)
+        return false;
+    if (kind->namespaced)
+        return !fapi_ns_is_private(fed_obj_ns(obj));
+    if (kind->group.n == 0 && fed_str_is(kind->plural, "namespaces"))
+        return !fed_str_is(name, "default") && !fapi_ns_is_private(name);
+    return true;
+}
+
+static bool waits_for_members(const struct fed_kind *kind, const struct fed_json *obj)
+{
+    return goes_to_members(kind, obj) || fed_str_is(kind->group, "federation");
+}
+
+int fapi_admit(void *ud FED_UNUSED, const struct fed_api_request *req FED_UNUSED, const struct fed_kind *kind,
+               const struct fed_json *old, struct fed_json *obj, struct fed_err *err FED_UNUSED)
+{
+    if (old || !waits_for_members(kind, obj))
+        return 0;
+    struct fed_json *meta = fed_obj_metadata(req->arena, obj);
+    struct fed_json *finalizers = fed_json_ensure_array(req->arena, meta, "finalizers");
+    FED_JSON_EACH(f, finalizers)
+        if (fed_str_is(fed_json_str(f), FAPI_FINALIZER))
+            return 0;
+    if (finalizers)
+        fed_json_push(finalizers, fed_json_new_strz(req->arena, FAPI_FINALIZER));
+    return 0;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clusters.c: the set of joined clusters: Cluster objects and the Secrets with their credentials, both in the hub
+ * (namespace federation-system), become members; a member's health and place become Cluster.status.
+ *
+ * A changed Secret reconnects its cluster at once, without a restart. Cluster objects carry a finalizer of ours so that
+ * leaving is orderly: with the annotation federation.hansa.io/cleanup what we made there is deleted first.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "codec/base64.h"
+#include "fedapi/controllers/endpoints.h"
+#include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/member_priv.h"
+#include "fedapi/controllers/place.h"
+#include "fedapi/controllers/replicator.h"
+#include "fedapi/controllers/scheduler.h"
+
+static const struct fed_resource clusters_resource = {"federation", "v1beta1", "clusters", "Cluster", false};
+static const struct fed_resource secrets_resource = {"", "v1", "secrets", "Secret", true};
+
+struct fapi_clusters {
+    struct fapi_federation *fed;
+    struct fed_informer *objects, *secrets;
+    struct fed_map members; /* name -> struct fapi_member */
+    struct fed_workqueue *reports;
+    struct fapi_jobs jobs;
+};
+
+/* --- credentials --- */
+
+/* Text of data[key] of a Secret, decoded; NULL when absent. */
+static char *secret_text(struct fed_arena *a, const struct fed_json *secret, const char *key)
+{
+    struct fed_str raw = fed_json_find_text(fed_json_find(secret, "data"), key), text;
+    if (!raw.p || fed_base64_decode(a, raw, &text) != 0)
+        return NULL;
+    return fed_strdup_str(text);
+}
+
+static int rest_from_secret(struct fed_arena *a, const struct fed_json *cluster, const struct fed_json *secret,
+                            struct fed_rest_conf *rest, struct fed_err *err)
+{
+    char *kubeconfig = secret_text(a, secret, "kubeconfig");
+    struct fed_json *addresses = fed_json_at(cluster, "spec", "serverAddressByClientCIDRs", NULL);
+    struct fed_str server = fed_json_find_text(fed_json_item(addresses, 0), "serverAddress");
+    int code = 0;
+    if (kubeconfig) {
+        struct fed_kubeconfig *k = NULL;
+        code = fed_kubeconfig_parse(fed_str(kubeconfig), &k, err);
+        if (!code)
+            code = fed_kubeconfig_rest(k, NULL, rest, err);
+        fed_kubeconfig_free(k);
+    } else {
+        rest->token = secret_text(a, secret, "token");
+        rest->ca_pem = secret_text(a, secret, "ca.crt");
+        rest->cert_pem = secret_text(a, secret, "tls.crt");
+        rest->key_pem = secret_text(a, secret, "tls.key");
+        if (!rest->token && !rest->cert_pem)
+            code = fed_err_set(err, FED_E_INVALID, "the secret has neither token, tls.crt nor kubeconfig");
+    }
+    if (!code && server.n) {
+        free(rest->server);
+        rest->server = server.n > 8 && fed_str_starts(server, FED_STR("https://"))
+                           ? fed_strdup_str(server)
+                           : fed_asprintf("https://%.*s", FED_STR_ARG(server));
+    }
+    if (!code && !rest->server)
+        code = fed_err_set(err, FED_E_INVALID, "spec.serverAddressByClientCIDRs is empty");
+    free(kubeconfig);
+    return code;
+}
+
+static void apply_credentials(struct fapi_clusters *c, struct fapi_member *m)
+{
+    struct fed_arena a = {0};
+    struct fed_err err = {0};
+    struct fed_rest_conf rest = {0};
+    struct fed_kobj *object = fed_informer_find(c->objects, (struct fed_str){0}, fed_str(m->name));
+    struct fed_json *cluster = object ? fed_kobj_parse(object, &a) : NULL;
+    struct fed_str ref = fed_json_find_text(fed_json_at(cluster, "spec", "secretRef", NULL), "name");
+    struct fed_kobj *secret = ref.n ? fed_informer_find(c->secrets, FED_STR(FAPI_SYSTEM_NS), ref) : NULL;
+    char text[512];
+    if (!object || !fed_informer_synced(c->secrets)) {
+        fed_arena_release(&a);
+        return;
+    }
+    if (!ref.n) {
+        fapi_member_set_problem(m, "CredentialsMissing", "spec.secretRef is not set");
+    } else if (!secret) {
+        snprintf(text, sizeof(text), "secret \"%.*s\" does not exist in namespace " FAPI_SYSTEM_NS " of the federation",
+                 FED_STR_ARG(ref));
+        fapi_member_set_problem(m, "CredentialsMissing", text);
+    } else if (rest_from_secret(&a, cluster, fed_kobj_parse(secret, &a), &rest, &err) != 0) {
+        fapi_member_set_problem(m, "CredentialsUnusable", err.text);
+    } else {
+        fapi_member_set_rest(m, &rest);
+    }
+    fed_rest_conf_release(&rest);
+    fed_arena_release(&a);
+}
+
+/* --- joining and leaving --- */
+
+static void leave(struct fapi_clusters *c, struct fed_str name)
+{
+    struct fapi_member *m = fed_map_remove(&c->members, name);
+    if (!m)
+        return;
+    FED_MAP_EACH(e, &c->fed->assignments) {
+        struct fapi_assignment *plan = e->value;
+        for (size_t i = 0; i < plan->n; i++) {
+            struct fapi_share *share = &plan->shares[i];
+            if (share->member != m)
+                continue;
+            free(share->why);
+            free(share->message);
+            memmove(share, share + 1, (plan->n - i - 1) * sizeof(*share));
+            plan->n--;
+            break;
+        }
+    }
+    fapi_endpoints_nodes_changed(c->fed->endpoints, m);
+    fapi_scheduler_cluster_changed(c->fed->scheduler, NULL);
+    fapi_member_free(m);
+}
+
+static void finish_leaving(struct fapi_clusters *c, struct fapi_member *m, struct fed_kobj *object)
+{
+    bool cleanup = fed_str_is(fed_kobj_annotation(object, FAPI_ANN_CLEANUP), "true");
+    struct fed_arena a = {0};
+    m->deleting = true;
+    if (cleanup) {
+        fapi_replicator_add_all(m->replicator);
+        if (!fapi_member_reachable(m) || !fapi_replicator_idle(m->replicator) || fapi_place_has_objects(m)) {
+            fed_workqueue_add_after(c->reports, fed_str(m->name), 500);
+            return;
+        }
+    }
+    struct fed_json *patch = fapi_place_without_finalizer(&a, object, FAPI_FINALIZER);
+    fed_client_patch(c->fed->hub, &clusters_resource, (struct fed_str){0}, object->name, "", "merge", patch, "", NULL,
+                     NULL);
+    fed_arena_release(&a);
+}
+
+static void cluster_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct fapi_clusters *c = ud;
+    if (!now) {
+        leave(c, old->name);
+        return;
+    }
+    struct fapi_member *m = fed_map_find(&c->members, now->name);
+    if (!m) {
+        m = fapi_member_new(c->fed, now->name);
+        fed_map_set(&c->members, now->name, m);
+    }
+    if (now->deleting && fed_kobj_has_finalizer(now, FAPI_FINALIZER)) {
+        finish_leaving(c, m, now);
+        return;
+    }
+    apply_credentials(c, m);
+    if (!old || !fapi_place_same_labels(old, now))
+        fapi_scheduler_cluster_changed(c->fed->scheduler, m);
+    fapi_clusters_report(c, m);
+}
+
+static void secret_changed(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now FED_UNUSED)
+{
+    struct fapi_clusters *c = ud;
+    if (fed_informer_synced(c->secrets))
+        FED_MAP_EACH(e, &c->members) apply_credentials(c, e->value);
+}
+
+static void synced(void *ud)
+{
+    secret_changed(ud, NULL, NULL);
+    struct fapi_clusters *c = ud;
+    fapi_scheduler_cluster_changed(c->fed->scheduler, NULL);
+}
+
+/* --- status --- */
+
+static int reported(struct fapi_job *job FED_UNUSED, int code, const struct fed_call_response *res FED_UNUSED,
+                    const struct fed_err *err FED_UNUSED)
+{
+    return code == FED_E_NOT_FOUND ? 0 : code;
+}
+
+static void report_one(void *ud, const char *name)
+{
+    struct fapi_clusters *c = ud;
+    struct fed_arena a = {0};
+    struct fapi_member *m = fed_map_find(&c->members, fed_str(name));
+    struct fed_kobj *object = fed_informer_find(c->objects, (struct fed_str){0}, fed_str(name));
+    struct fed_json *patch = m && object ? fapi_place_status(&a, m, object) : NULL;
+    if (m && m->deleting && object && object->deleting)
+        finish_leaving(c, m, object);
+    if (!patch) {
+        fed_workqueue_done(c->reports, name, 0);
+    } else {
+        struct fapi_job *job = fapi_job_new(&c->jobs, c->reports, name, c);
+        job->finish = reported;
+        job->call = fed_client_patch(c->fed->hub, &clusters_resource, (struct fed_str){0}, fed_str(name), "status",
+                                     "merge", patch, "", fapi_job_answered, job);
+    }
+    fed_arena_release(&a);
+}
+
+void fapi_clusters_report(struct fapi_clusters *c, struct fapi_member *m)
+{
+    fed_workqueue_add(c->reports, fed_str(m->name));
+}
+
+/* --- the set --- */
+
+struct fapi_clusters *fapi_clusters_new(struct fapi_federation *f)
+{
+    struct fapi_clusters *c = FED_NEW(struct fapi_clusters);
+    struct fed_informer_conf objects = {.transport = f->hub, .resource = &clusters_resource};
+    struct fed_informer_conf secrets = {.transport = f->hub, .resource = &secrets_resource, .ns = FAPI_SYSTEM_NS};
+    struct fed_workqueue_conf queue = {.env = f->env, .name = "cluster-status", .work = report_one, .ud = c};
+    c->fed = f;
+    fapi_jobs_init(&c->jobs);
+    c->objects = fed_informer_new(&objects);
+    c->secrets = fed_informer_new(&secrets);
+    c->reports = fed_workqueue_new(&queue);
+    return c;
+}
+
+void fapi_clusters_start(struct fapi_clusters *c)
+{
+    struct fed_informer_handlers objects = {.changed = cluster_changed, .synced = synced, .ud = c};
+    struct fed_informer_handlers secrets = {.changed = secret_changed, .synced = synced, .ud = c};
+    fed_informer_add_handlers(c->objects, &objects);
+    fed_informer_add_handlers(c->secrets, &secrets);
+    fed_informer_start(c->secrets);
+    fed_informer_start(c->objects);
+}
+
+void fapi_clusters_free(struct fapi_clusters *c)
+{
+    if (!c)
+        return;
+    fapi_jobs_cancel(&c->jobs);
+    FED_MAP_EACH(e, &c->members) fapi_member_free(e->value);
+    fed_map_release(&c->members);
+    fed_informer_free(c->objects);
+    fed_informer_free(c->secrets);
+    fed_workqueue_free(c->reports);
+    free(c);
+}
+
+struct fapi_member *fapi_clusters_find(struct fapi_clusters *c, struct fed_str name)
+{
+    return fed_map_find(&c->members, name);
+}
+
+struct fed_kobj *fapi_clusters_object(struct fapi_clusters *c, struct fed_str name)
+{
+    return fed_informer_find(c->objects, (struct fed_str){0}, name);
+}
+
+bool fapi_clusters_synced(const struct fapi_clusters *c)
+{
+    return fed_informer_synced(c->objects) && fed_informer_synced(c->secrets);
+}
+
+struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fapi_member *after)
+{
+    bool found = after == NULL;
+    FED_MAP_EACH(e, &c->members) {
+        if (found)
+            return e->value;
+        found = e->value == after;
+    }
+    return NULL;
+}

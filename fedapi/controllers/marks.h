@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* marks.h: the names by which the federation speaks on objects, and whose an object in a member is.
+ *
+ * Model:      an object that the federation made in a member bears three marks from its creation on. Only a marked object
+ *             is ever changed or deleted there.
+ * Threads:    pure.
+ */
+#ifndef FAPI_CONTROLLERS_MARKS_H
+#define FAPI_CONTROLLERS_MARKS_H
+
+#include "kube/obj.h"
+
+/* On members' objects. */
+#define FAPI_FEDERATION_UID "federation.hansa.io/federation-uid"   /* annotation */
+#define FAPI_SOURCE_UID "federation.hansa.io/source-uid"           /* annotation: uid of the federated object */
+#define FAPI_APPLIED_FIELDS "federation.hansa.io/applied-fields"   /* annotation: what was written last (diff.h) */
+#define FAPI_MANAGED "federation.hansa.io/managed"                 /* label, "true" */
+/* On federated objects, by users. */
+#define FAPI_ADOPT "federation.hansa.io/adopt"                     /* "true": take over objects of the same name */
+#define FAPI_RETAIN_REPLICAS "federation.hansa.io/retain-replicas" /* "true": members own spec.replicas */
+#define FAPI_CLUSTER_SELECTOR "federation.alpha.kubernetes.io/cluster-selector"
+#define FAPI_HPA_TARGETS "federation.kubernetes.io/hpa-target-cluster-list"
+#define FAPI_SERVICE_INGRESSES "federation.kubernetes.io/service-ingresses"
+/* On federated objects, by us. */
+#define FAPI_FINALIZER "federation.kubernetes.io/delete-from-underlying-clusters"
+/* On Cluster objects. */
+#define FAPI_CORDONED "federation.hansa.io/cordoned" /* "true" */
+
+enum fapi_whose {
+    FAPI_NOBODYS, /* no mark: never touched unless the federated object says adopt */
+    FAPI_OURS,    /* made from this very federated object */
+    FAPI_STALE,   /* ours, from an earlier federated object of the same name: may be taken over */
+    FAPI_OTHERS   /* another federation's: never touched */
+};
+enum fapi_whose fapi_whose(const struct fed_kobj *member_obj, struct fed_str federation_uid, struct fed_str source_uid);
+
+/* True for namespaces that are a cluster's own affair (federation-system, kube-*): nothing inside is propagated. */
+bool fapi_ns_is_private(struct fed_str ns);
+/* Whether an object of the federation goes to members at all; false and *why (static) when not: a private namespace, or
+ * the Namespace object `default`, or a service account token. */
+bool fapi_propagates(const struct fed_kobj *obj, const char **why);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* member.h: one joined cluster: its credentials, transport, informers, health and replicator queue.
+ *
+ *   Cluster object + Secret ──> connect ──> probing ──> Ready: informers, replicator run
+ *                                 ▲            │  3 failures or silence: Offline (caches are kept, nothing is deleted)
+ *                                 └────────────┘  back: reconcile what waits, then Ready again
+ *
+ * Ownership: fapi_clusters owns members. Threads: the state thread.
+ */
+#ifndef FAPI_CONTROLLERS_MEMBER_H
+#define FAPI_CONTROLLERS_MEMBER_H
+
+#include "fedapi/controllers/federation.h"
+
+struct fapi_replicator;
+
+struct fapi_member {
+    struct fapi_federation *fed;
+    char *name;
+    struct fed_transport *transport; /* NULL: no usable credentials yet */
+    char *rest_fingerprint;          /* to see that credentials changed */
+    struct fed_informer **informers; /* by kind index; NULL until connected */
+    void *informer_ctx;              /* member.c: handlers' contexts, one per kind */
+    struct fed_informer *nodes, *slices;
+    struct fapi_replicator *replicator;
+
+    enum fapi_health health;
+    uint64_t health_since_ns; /* mono, of the last change of health */
+    bool lost;                /* Offline for longer than the failure grace: its replicas are made up elsewhere */
+    bool reconciling;         /* answers again, but its queue has not been worked off yet */
+    unsigned failures, successes;
+    uint64_t latency_ms;
+    char *reason, *message;   /* of the present health */
+    struct fed_timer probe_timer, grace_timer;
+    struct fed_call *probe;
+    uint64_t probe_started_ns;
+    bool deleting;            /* its Cluster object is being deleted */
+};
+
+/* Usable for new work: connected and answering. */
+static inline bool fapi_member_reachable(const struct fapi_member *m)
+{
+    return m->transport && m->health == FAPI_READY;
+}
+/* The member's copy of an object of a propagated kind, as the informer has it: borrowed or NULL. */
+struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str ns,
+                                  struct fed_str name);
+/* True when the informer of that kind has a complete list: absence then means absence. */
+bool fapi_member_sees(const struct fapi_member *m, const struct fapi_kind *k);
+
+/* --- the set --- */
+struct fapi_clusters *fapi_clusters_new(struct fapi_federation *f);
+void fapi_clusters_start(struct fapi_clusters *c);
+void fapi_clusters_free(struct fapi_clusters *c);
+struct fapi_member *fapi_clusters_find(struct fapi_clusters *c, struct fed_str name);
+/* The Cluster object of a member: borrowed or NULL. */
+struct fed_kobj *fapi_clusters_object(struct fapi_clusters *c, struct fed_str name);
+bool fapi_clusters_synced(const struct fapi_clusters *c);
+/* Walks all members in order of joining. */
+struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fapi_member *after);
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* replicator.c: one cluster's queue of object keys.
+ *
+ *   key ─> hub object? placed? what does the member have, and whose is it? ─> create | patch | delete | unmark | nothing
+ *
+ * Failure cases: the cluster away -> the key waits for its return (everything is added again then); refused by the
+ * member -> FAILED with its words, tried again with back-off; somebody else's object -> CONFLICT, never touched; an
+ * object of ours without its federated object -> deleted, but only while the hub's own list is complete.
+ */
+#include "fedapi/controllers/replicator.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "fedapi/controllers/desired.h"
+#include "fedapi/controllers/diff.h"
+#include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/member_priv.h"
+#include "fedapi/controllers/scheduler.h"
+#include "fedapi/controllers/status.h"
+
+struct fapi_replicator {
+    struct fapi_member *member;
+    struct fed_workqueue *queue;
+    struct fapi_jobs jobs;
+    struct fed_task drained;
+    bool running;
+};
+
+/* --- state of a share --- */
+
+static struct fapi_share *share_of(struct fapi_replicator *r, const char *key)
+{
+    struct fapi_assignment *as = fapi_assignment_find(r->member->fed, key);
+    return as ? fapi_assignment_share(as, r->member) : NULL;
+}
+
+static void set_state(struct fapi_replicator *r, const char *key, enum fapi_sync_state state, const char *message)
+{
+    struct fapi_share *share = share_of(r, key);
+    if (!share)
+        return;
+    bool same_text = message ? share->message && strcmp(share->message, message) == 0 : share->message == NULL;
+    if (share->state == state && same_text)
+        return;
+    share->state = state;
+    if (!same_text) {
+        free(share->message);
+        share->message = message ? fed_strdup(message) : NULL;
+    }
+    fapi_status_add(r->member->fed->status, fed_str(key));
+}
+
+static struct fed_kobj *hub_object(struct fapi_replicator *r, const char *key, struct fapi_kind **k)
+{
+    struct fed_str ns, name;
+    if (!fapi_key_parse(r->member->fed, key, k, &ns, &name))
+        return NULL;
+    return fed_informer_find((*k)->hub, ns, name);
+}
+
+static void report_conflict(struct fapi_replicator *r, const char *key, struct fed_kobj *hub)
+{
+    struct fapi_share *share = share_of(r, key);
+    char text[320];
+    snprintf(text, sizeof(text), "cluster %s has an object of this name that the federation did not make; "
+                                 "annotate with " FAPI_ADOPT "=true to take it over", r->member->name);
+    if (share && share->state != FAPI_SYNC_CONFLICT)
+        fed_event_warning(r->member->fed->recorder, hub, "Conflict", "%s", text);
+    set_state(r, key, FAPI_SYNC_CONFLICT, text);
+}
+
+static void report_failure(struct fapi_replicator *r, const char *key, const char *what, const struct fed_err *err)
+{
+    struct fapi_kind *k;
+    struct fed_kobj *hub = hub_object(r, key, &k);
+    struct fapi_share *share = share_of(r, key);
+    const char *text = err && err->text[0] ? err->text : "no reason given";
+    if (hub && share && (share->state != FAPI_SYNC_FAILED || !share->message || strcmp(share->message, text) != 0))
+        fed_event_warning(r->member->fed->recorder, hub, what, "cluster %s: %s", r->member->name, text);
+    set_state(r, key, FAPI_SYNC_FAILED, text);
+}
+
+/* --- answers of the member --- */
+
+static void on_drained(struct fed_task *task)
+{
+    struct fapi_replicator *r = fed_container_of(task, struct fapi_replicator, drained);
+    if (fapi_replicator_idle(r))
+        fapi_member_queue_idle(r->member);
+}
+
+static void look_whether_drained(struct fapi_replicator *r)
+{
+    fed_task_post(r->member->fed->env, &r->drained, on_drained);
+}
+
+/* Failures of the way there are the cluster's health's business; only words of the member are the object's. NotFound is
+ * neither: the namespace is on its way. */
+static bool is_refusal(int code)
+{
+    return code == FED_E_INVALID || code == FED_E_BAD_REQUEST || code == FED_E_FORBIDDEN || code == FED_E_TOO_LARGE ||
+           code == FED_E_UNAUTHORIZED || code == FED_E_METHOD_NOT_ALLOWED || code == FED_E_UNSUPPORTED_MEDIA ||
+           code == FED_E_INTERNAL;
+}
+
+static int judge(struct fapi_job *job, int code, const struct fed_err *err, const char *what)
+{
+    struct fapi_replicator *r = job->ud;
+    if (code == 0)
+        set_state(r, job->key, FAPI_SYNC_SYNCED, NULL);
+    else if (is_refusal(code))
+        report_failure(r, job->key, what, err);
+    look_whether_drained(r);
+    return code;
+}
+
+static int patched(struct fapi_job *job, int code, const struct fed_call_response *res FED_UNUSED,
+                   const struct fed_err *err)
+{
+    return judge(job, code, err, "UpdateInClusterFailed");
+}
+
+static int deleted(struct fapi_job *job, int code, const struct fed_call_response *res FED_UNUSED,
+                   const struct fed_err *err)
+{
+    struct fapi_replicator *r = job->ud;
+    if (code == FED_E_NOT_FOUND)
+        code = 0;
+    if (code && is_refusal(code))
+        report_failure(r, job->key, "DeleteInClusterFailed", err);
+    look_whether_drained(r);
+    return code;
+}
+
+static void start_patch(struct fapi_replicator *r, struct fapi_job *job, const struct fapi_kind *k, struct fed_str ns,
+                        struct fed_str name, const struct fed_json *patch)
+{
+    job->finish = patched;
+    job->call =
+        fed_client_patch(r->member->transport, &k->resource, ns, name, "", "merge", patch, "", fapi_job_answered, job);
+}
+
+static struct fed_json *make_desired(struct fapi_replicator *r, struct fed_arena *a, struct fed_kobj *hub,
+                                     const struct fed_json *member, const struct fapi_share *share)
+{
+    struct fapi_desired_conf conf = {.source = fed_kobj_parse(hub, a),
+                                     .member = member,
+                                     .federation_uid = fed_str(r->member->fed->uid),
+                                     .replicas = share->replicas};
+    return fapi_desired(a, &conf);
+}
+
+/* The object was there although our informer, which sees marked objects only, did not show it. */
+static int met_existing(struct fapi_job *job, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    struct fapi_replicator *r = job->ud;
+    struct fapi_kind *k;
+    struct fed_kobj *hub = hub_object(r, job->key, &k), *have = NULL;
+    struct fapi_share *share = share_of(r, job->key);
+    struct fed_arena a = {0};
+    if (code || !hub || !share || hub->deleting)
+        return code == FED_E_NOT_FOUND ? FED_E_CONFLICT : judge(job, code, err, "CreateInClusterFailed");
+    code = fed_kobj_new(res->body, (struct fed_str){0}, (struct fed_str){0}, &have, NULL);
+    if (code)
+        return code;
+    enum fapi_whose whose = fapi_whose(have, fed_str(r->member->fed->uid), hub->uid);
+    bool adopt = whose == FAPI_NOBODYS && fed_str_is(fed_kobj_annotation(hub, FAPI_ADOPT), "true");
+    if (whose == FAPI_NOBODYS && k->spread == FAPI_SPREAD_NAMESPACE && !adopt) {
+        set_state(r, job->key, FAPI_SYNC_SYNCED, NULL); /* a shared namespace is used as it is, and never deleted */
+    } else if (whose == FAPI_OTHERS || (whose == FAPI_NOBODYS && !adopt)) {
+        report_conflict(r, job->key, hub);
+    } else {
+        struct fed_json *member = fed_kobj_parse(have, &a);
+        struct fed_json *patch = fapi_diff(&a, make_desired(r, &a, hub, member, share), member);
+        if (patch) {
+            start_patch(r, job, k, have->ns, have->name, patch);
+            code = FAPI_JOB_GOES_ON;
+        }
+    }
+    fed_kobj_unref(have);
+    fed_arena_release(&a);
+    if (code != FAPI_JOB_GOES_ON)
+        look_whether_drained(r);
+    return code;
+}
+
+static int created(struct fapi_job *job, int code, const struct fed_call_response *res FED_UNUSED,
+                   const struct fed_err *err)
+{
+    struct fapi_replicator *r = job->ud;
+    struct fapi_kind *k;
+    struct fed_str ns, name;
+    if (code != FED_E_ALREADY_EXISTS || !fapi_key_parse(r->member->fed, job->key, &k, &ns, &name))
+        return judge(job, code, err, "CreateInClusterFailed");
+    job->finish = met_existing;
+    job->call = fed_client_get(r->member->transport, &k->resource, ns, name, fapi_job_answered, job);
+    return FAPI_JOB_GOES_ON;
+}
+
+/* --- what to do about a key --- */
+
+static void create(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
+                   const struct fapi_share *share)
+{
+    struct fed_arena a = {0};
+    struct fed_json *desired = make_desired(r, &a, hub, NULL, share);
+    fapi_diff_record(&a, desired);
+    set_state(r, key, FAPI_SYNC_PENDING, NULL);
+    struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
+    job->finish = created;
+    job->call = fed_client_create(r->member->transport, &k->resource, hub->ns, desired, fapi_job_answered, job);
+    fed_arena_release(&a);
+}
+
+/* True when a write was started. */
+static bool bring_up_to_date(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
+                             struct fed_kobj *have, const struct fapi_share *share)
+{
+    struct fed_arena a = {0};
+    struct fed_json *member = fed_kobj_parse(have, &a);
+    struct fed_json *patch = fapi_diff(&a, make_desired(r, &a, hub, member, share), member);
+    if (patch) {
+        set_state(r, key, FAPI_SYNC_PENDING, NULL);
+        start_patch(r, fapi_job_new(&r->jobs, r->queue, key, r), k, have->ns, have->name, patch);
+    } else {
+        set_state(r, key, FAPI_SYNC_SYNCED, NULL);
+    }
+    fed_arena_release(&a);
+    return patch != NULL;
+}
+
+static void delete_copy(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
+                        struct fed_kobj *have)
+{
+    bool foreground = hub && fed_kobj_has_finalizer(hub, "foregroundDeletion");
+    set_state(r, key, FAPI_SYNC_PENDING, NULL);
+    struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
+    job->finish = deleted;
+    job->call = fed_client_delete(r->member->transport, &k->resource, have->ns, have->name,
+                                  foreground ? "Foreground" : "Background", have->uid, fapi_job_answered, job);
+}
+
+/* Orphaning: the copy stays and becomes its cluster's own. */
+static void unmark(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *have)
+{
+    struct fed_arena a = {0};
+    struct fed_json *patch = fed_json_object(&a), *meta = fed_json_ensure_object(&a, patch, "metadata");
+    struct fed_json *labels = fed_json_ensure_object(&a, meta, "labels");
+    struct fed_json *annotations = fed_json_ensure_object(&a, meta, "annotations");
+    fed_json_set(labels, FAPI_MANAGED, fed_json_null(&a));
+    fed_json_set(annotations, FAPI_FEDERATION_UID, fed_json_null(&a));
+    fed_json_set(annotations, FAPI_SOURCE_UID, fed_json_null(&a));
+    fed_json_set(annotations, FAPI_APPLIED_FIELDS, fed_json_null(&a));
+    start_patch(r, fapi_job_new(&r->jobs, r->queue, key, r), k, have->ns, have->name, patch);
+    fed_arena_release(&a);
+}
+
+/* The object should not be there (any more). True when a write was started. */
+static bool remove_copy(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
+                        struct fed_kobj *have)
+{
+    struct fed_str source = hub ? hub->uid : fed_kobj_annotation(have, FAPI_SOURCE_UID);
+    enum fapi_whose whose = fapi_whose(have, fed_str(r->member->fed->uid), source);
+    if (whose != FAPI_OURS && whose != FAPI_STALE)
+        return false;
+    if (hub && hub->deleting && fed_kobj_has_finalizer(hub, "orphan")) {
+        unmark(r, key, k, have);
+        return true;
+    }
+    if (have->deleting)
+        return false;
+    delete_copy(r, key, k, hub, have);
+    return true;
+}
+
+/* The object should be there. True when a write was started. */
+static bool place_copy(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
+                       struct fed_kobj *have, struct fapi_share *share)
+{
+    if (!have) {
+        create(r, key, k, hub, share);
+        return true;
+    }
+    if (have->deleting) {
+        set_state(r, key, FAPI_SYNC_PENDING, NULL); /* its end brings the key back */
+        return false;
+    }
+    if (fapi_whose(have, fed_str(r->member->fed->uid), hub->uid) == FAPI_OTHERS) {
+        report_conflict(r, key, hub);
+        return false;
+    }
+    return bring_up_to_date(r, key, k, hub, have, share);
+}
+
+/* Decides about one key; true when a call was started that will finish it. */
+static bool look_at(struct fapi_replicator *r, const char *key)
+{
+    struct fapi_member *m = r->member;
+    struct fapi_kind *k;
+    struct fed_str ns, name;
+    if (!fapi_key_parse(m->fed, key, &k, &ns, &name) || !fed_informer_synced(k->hub))
+        return false;
+    if (!r->running || !fapi_member_sees(m, k) || (m->health != FAPI_READY && !m->reconciling)) {
+        set_state(r, key, FAPI_SYNC_UNKNOWN, NULL);
+        return false;
+    }
+    struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
+    struct fed_kobj *have = fapi_member_find(m, k, ns, name);
+    struct fapi_assignment *as = fapi_assignment_find(m->fed, key);
+    struct fapi_share *share = as ? fapi_assignment_share(as, m) : NULL;
+    bool cleanup = m->deleting;
+    bool going = !hub || cleanup || (hub->deleting && !fapi_has_contents(k, hub));
+    if (!going && (!as || !as->decided || !share))
+        return false; /* the scheduler adds the key when it has decided */
+    if (going || !share->placed) {
+        if (have)
+            return remove_copy(r, key, k, hub, have);
+        set_state(r, key, FAPI_SYNC_ABSENT, NULL);
+        return false;
+    }
+    return place_copy(r, key, k, hub, have, share);
+}
+
+static void reconcile(void *ud, const char *key)
+{
+    struct fapi_replicator *r = ud;
+    if (look_at(r, key))
+        return;
+    fed_workqueue_done(r->queue, key, 0);
+    look_whether_drained(r);
+}
+
+/* --- life --- */
+
+struct fapi_replicator *fapi_replicator_new(struct fapi_member *m)
+{
+    struct fapi_replicator *r = FED_NEW(struct fapi_replicator);
+    r->member = m;
+    fapi_jobs_init(&r->jobs);
+    return r;
+}
+
+void fapi_replicator_start(struct fapi_replicator *r)
+{
+    struct fed_workqueue_conf conf = {
+        .env = r->member->fed->env, .name = r->member->name, .concurrency = 64, .work = reconcile, .ud = r};
+    if (r->running)
+        return;
+    r->queue = fed_workqueue_new(&conf);
+    r->running = true;
+}
+
+void fapi_replicator_stop(struct fapi_replicator *r)
+{
+    fapi_jobs_cancel(&r->jobs);
+    if (r->queue)
+        fed_workqueue_free(r->queue);
+    r->queue = NULL;
+    r->running = false;
+    fed_task_cancel(&r->drained);
+}
+
+void fapi_replicator_free(struct fapi_replicator *r)
+{
+    fapi_replicator_stop(r);
+    free(r);
+}
+
+void fapi_replicator_add(struct fapi_replicator *r, struct fed_str key)
+{
+    if (r->running)
+        fed_workqueue_add(r->queue, key);
+}
+
+struct walk {
+    struct fapi_replicator *r;
+    struct fapi_kind *kind;
+};
+
+static bool add_object(void *ud, struct fed_kobj *o)
+{
+    struct walk *w = ud;
+    struct fed_arena a = {0};
+    fapi_replicator_add(w->r, fapi_key(&a, w->kind, o->ns, o->name));
+    fed_arena_release(&a);
+    return true;
+}
+
+void fapi_replicator_add_all(struct fapi_replicator *r)
+{
+    struct fapi_member *m = r->member;
+    if (!r->running)
+        return;
+    FED_MAP_EACH(e, &m->fed->assignments) fed_workqueue_add(r->queue, e->key);
+    for (size_t i = 0; m->informers && i < m->fed->n_kinds; i++) {
+        struct walk w = {r, &m->fed->kinds[i]};
+        fed_informer_each(m->informers[i], (struct fed_str){0}, add_object, &w);
+    }
+}
+
+bool fapi_replicator_idle(const struct fapi_replicator *r)
+{
+    return !r->queue || (fed_workqueue_depth(r->queue) == 0 && fed_list_empty(&r->jobs.running));
+}

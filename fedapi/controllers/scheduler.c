@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scheduler.c: placement of each federated object, and the end of those being deleted.
+ *
+ * A key waits while a cluster that counts has not shown its objects yet: dividing replicas without knowing where they
+ * run would move them. An object being deleted keeps our finalizer until every cluster that can be seen has let it go;
+ * a cluster that cannot be seen is swept when it returns (replicator.c).
+ */
+#include "fedapi/controllers/scheduler.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/place.h"
+#include "fedapi/controllers/placement.h"
+#include "fedapi/controllers/replicator.h"
+#include "fedapi/controllers/status.h"
+
+struct fapi_scheduler {
+    struct fapi_federation *fed;
+    struct fed_workqueue *queue;
+    struct fapi_jobs jobs;
+};
+
+static size_t count_members(struct fapi_federation *f)
+{
+    size_t n = 0;
+    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
+        n++;
+    return n;
+}
+
+/* --- what a cluster has now --- */
+
+static int64_t last_known_replicas(struct fed_arena *a, const struct fed_kobj *hub, const char *cluster)
+{
+    struct fed_str text = fed_kobj_annotation(hub, FAPI_ANN_CLUSTERS);
+    struct fed_json *all;
+    if (!text.n || fed_json_parse(a, text, NULL, &all, NULL) != 0)
+        return -1;
+    return fed_json_int(fed_json_find(fed_json_find(all, cluster), "replicas"), -1);
+}
+
+static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m, const struct fapi_kind *k,
+                                const struct fed_kobj *hub)
+{
+    struct fed_kobj *have = fapi_member_find(m, k, hub->ns, hub->name);
+    if (have)
+        return fed_json_int(fed_json_at(fed_kobj_parse(have, a), "spec", "replicas", NULL), -1);
+    return fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
+}
+
+static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, const struct fapi_member *m,
+                             const struct fapi_kind *k, const struct fed_kobj *hub, struct fapi_cluster *out)
+{
+    const struct fed_kobj *object = fapi_clusters_object(f->clusters, fed_str(m->name));
+    *out = (struct fapi_cluster){.name = fed_str(m->name), .offline = m->lost || m->deleting, .current = -1,
+                                 .capacity = -1};
+    if (object) {
+        out->labels = object->labels;
+        out->n_labels = object->n_labels;
+        out->cordoned = fed_str_is(fed_kobj_annotation(object, FAPI_CORDONED), "true");
+    }
+    if (k->spread == FAPI_SPREAD_DIVIDE)
+        out->current = current_replicas(a, m, k, hub);
+}
+
+/* False while a cluster that may run replicas has not shown them. */
+static bool everything_seen(struct fapi_federation *f, const struct fapi_kind *k)
+{
+    if (!fapi_clusters_synced(f->clusters))
+        return false;
+    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));) {
+        bool settled = m->lost || m->health == FAPI_OFFLINE || m->health == FAPI_NOT_READY;
+        if (k->spread == FAPI_SPREAD_DIVIDE && !settled && !fapi_member_sees(m, k))
+            return false;
+    }
+    return true;
+}
+
+/* --- the hash of what members get --- */
+
+static uint64_t content_hash(struct fed_arena *a, struct fed_json *tree)
+{
+    static const char *const bookkeeping[] = {"resourceVersion", "managedFields", "generation", "finalizers"};
+    struct fed_buf b;
+    struct fed_json *copy = fed_json_copy(a, tree);
+    fed_json_remove_key(copy, "status");
+    for (size_t i = 0; i < FED_ARRAY_LEN(bookkeeping); i++)
+        fed_json_remove_key(fed_json_find(copy, "metadata"), bookkeeping[i]);
+    fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), FAPI_ANN_CLUSTERS);
+    fed_buf_init(&b, 0);
+    fed_json_write(&b, copy);
+    uint64_t hash = fed_str_hash(fed_buf_str(&b), 0);
+    fed_buf_release(&b);
+    return hash;
+}
+
+/* --- deciding --- */
+
+static void set_text(char **slot, const char *text)
+{
+    free(*slot);
+    *slot = text ? fed_strdup(text) : NULL;
+}
+
+/* Notes a problem once; the same one again is no news. */
+static void note_problem(struct fapi_scheduler *s, struct fapi_assignment *as, const struct fed_kobj *hub,
+                         const char *reason, struct fed_str message)
+{
+    char text[600];
+    if (!reason) {
+        set_text(&as->problem, NULL);
+        return;
+    }
+    snprintf(text, sizeof(text), "%s: %.*s", reason, FED_STR_ARG(message));
+    if (as->problem && strcmp(as->problem, text) == 0)
+        return;
+    set_text(&as->problem, text);
+    fed_event_warning(s->fed->recorder, hub, reason, "%.*s", FED_STR_ARG(message));
+}
+
+static bool take_spot(struct fapi_share *share, const struct fapi_spot *spot)
+{
+    char why[256];
+    bool changed = share->placed != spot->selected || share->replicas != spot->replicas;
+    snprintf(why, sizeof(why), "%.*s", FED_STR_ARG(spot->why));
+    if (!share->why || strcmp(share->why, why) != 0)
+        set_text(&share->why, why);
+    share->placed = spot->selected;
+    share->replicas = spot->replicas;
+    return changed;
+}
+
+static void decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
+{
+    struct fed_arena a = {0};
+    struct fed_err err = {0};
+    struct fapi_placement placement;
+    struct fapi_assignment *as = fapi_assignment_get(s->fed, key);
+    size_t n = count_members(s->fed), i = 0;
+    struct fapi_cluster *clusters = FED_ARENA_ARRAY(&a, struct fapi_cluster, n + 1);
+    struct fed_json *tree = fed_kobj_parse(hub, &a);
+    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));)
+        describe_cluster(&a, s->fed, m, k, hub, &clusters[i++]);
+    if (fapi_place(&a, hub, tree, clusters, n, &placement, &err) != 0) {
+        /* Nothing is known, so nothing is changed anywhere. */
+        note_problem(s, as, hub, "InvalidClusterSelector", fed_str(err.text));
+        fapi_status_add(s->fed->status, fed_str(key));
+        fed_arena_release(&a);
+        return;
+    }
+    uint64_t content = content_hash(&a, tree);
+    bool all_changed = !as->decided || content != as->content;
+    as->decided = true;
+    as->content = content;
+    for (i = 0; i < placement.n; i++) {
+        struct fapi_member *m = fapi_clusters_find(s->fed->clusters, placement.spots[i].cluster->name);
+        struct fapi_share *share = m ? fapi_assignment_share(as, m) : NULL;
+        if (share && (take_spot(share, &placement.spots[i]) || all_changed || share->state == FAPI_SYNC_UNKNOWN))
+            fapi_replicator_add(m->replicator, fed_str(key));
+    }
+    note_problem(s, as, hub, n ? placement.reason : NULL, placement.message);
+    fapi_status_add(s->fed->status, fed_str(key));
+    fed_arena_release(&a);
+}
+
+/* --- deleting --- */
+
+/* True while a cluster that can be seen still has our copy. */
+static bool still_somewhere(struct fapi_scheduler *s, const struct fapi_kind *k, const struct fed_kobj *hub)
+{
+    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));) {
+        struct fed_kobj *have;
+        if (m->health == FAPI_OFFLINE || !m->transport)
+            continue;
+        if (!fapi_member_sees(m, k)) {
+            if (m->health == FAPI_READY || m->health == FAPI_UNKNOWN)
+                return true;
+            continue;
+        }
+        have = fapi_member_find(m, k, hub->ns, hub->name);
+        if (have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS)
+            return true;
+    }
+    return false;
+}
+
+static int finalizer_gone(struct fapi_job *job FED_UNUSED, int code, const struct fed_call_response *res FED_UNUSED,
+                          const struct fed_err *err FED_UNUSED)
+{
+    /* A conflict means that the object changed: its event brings the key back. */
+    return code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code;
+}
+
+/* A Namespace goes last: spec.finalizers is emptied once its contents are gone. */
+bool fapi_has_contents(const struct fapi_kind *k, const struct fed_kobj *hub)
+{
+    struct fed_arena a = {0};
+    bool any = false;
+    if (k->spread == FAPI_SPREAD_NAMESPACE) {
+        const struct fed_json *f = fed_json_at(fed_kobj_parse(hub, &a), "spec", "finalizers", NULL);
+        any = f && f->n > 0;
+    }
+    fed_arena_release(&a);
+    return any;
+}
+
+static void let_go(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
+{
+    for (struct fapi_member *m = NULL; !fapi_has_contents(k, hub) && (m = fapi_clusters_next(s->fed->clusters, m));)
+        fapi_replicator_add(m->replicator, fed_str(key));
+    if (fapi_has_contents(k, hub) || !fed_kobj_has_finalizer(hub, FAPI_FINALIZER) || still_somewhere(s, k, hub)) {
+        fed_workqueue_done(s->queue, key, 0);
+        return;
+    }
+    struct fed_arena a = {0};
+    struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
+    job->finish = finalizer_gone;
+    job->call = fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge",
+                                 fapi_place_without_finalizer(&a, hub, FAPI_FINALIZER), "", fapi_job_answered, job);
+    fed_arena_release(&a);
+}
+
+/* --- the queue --- */
+
+static void reconcile(void *ud, const char *key)
+{
+    struct fapi_scheduler *s = ud;
+    struct fapi_kind *k;
+    struct fed_str ns, name;
+    if (!fapi_key_parse(s->fed, key, &k, &ns, &name) || !fed_informer_synced(k->hub)) {
+        fed_workqueue_done(s->queue, key, 0); /* the hub's sync adds everything */
+        return;
+    }
+    struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
+    if (!hub) {
+        fapi_assignment_drop(s->fed, key);
+        for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));)
+            fapi_replicator_add(m->replicator, fed_str(key));
+        fed_workqueue_done(s->queue, key, 0);
+        return;
+    }
+    if (hub->deleting) {
+        let_go(s, key, k, hub);
+        return;
+    }
+    if (everything_seen(s->fed, k))
+        decide(s, key, k, hub);
+    fed_workqueue_done(s->queue, key, 0);
+}
+
+void fapi_scheduler_add(struct fapi_scheduler *s, struct fed_str key)
+{
+    fed_workqueue_add(s->queue, key);
+}
+
+struct walk {
+    struct fapi_scheduler *s;
+    struct fapi_kind *kind;
+};
+
+static bool add_one(void *ud, struct fed_kobj *o)
+{
+    struct walk *w = ud;
+    const char *why;
+    struct fed_arena a = {0};
+    if (fapi_propagates(o, &why))
+        fed_workqueue_add(w->s->queue, fapi_key(&a, w->kind, o->ns, o->name));
+    fed_arena_release(&a);
+    return true;
+}
+
+void fapi_scheduler_add_all(struct fapi_scheduler *s)
+{
+    for (size_t i = 0; i < s->fed->n_kinds; i++) {
+        struct walk w = {s, &s->fed->kinds[i]};
+        fed_informer_each(w.kind->hub, (struct fed_str){0}, add_one, &w);
+    }
+}
+
+void fapi_scheduler_cluster_changed(struct fapi_scheduler *s, struct fapi_member *m FED_UNUSED)
+{
+    if (s)
+        fapi_scheduler_add_all(s);
+}
+
+void fapi_scheduler_member_changed(struct fapi_scheduler *s, struct fed_str key)
+{
+    struct fapi_kind *k;
+    struct fed_str ns, name;
+    char *z = fed_strdup_str(key);
+    if (fapi_key_parse(s->fed, z, &k, &ns, &name)) {
+        struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
+        if (hub && hub->deleting)
+            fed_workqueue_add(s->queue, key);
+    }
+    free(z);
+}
+
+bool fapi_scheduler_idle(const struct fapi_scheduler *s)
+{
+    return fed_workqueue_idle(s->queue);
+}
+
+struct fapi_scheduler *fapi_scheduler_new(struct fapi_federation *f)
+{
+    struct fapi_scheduler *s = FED_NEW(struct fapi_scheduler);
+    struct fed_workqueue_conf conf = {.env = f->env, .name = "scheduler", .concurrency = 32, .work = reconcile, .ud = s};
+    s->fed = f;
+    s->queue = fed_workqueue_new(&conf);
+    fapi_jobs_init(&s->jobs);
+    return s;
+}
+
+void fapi_scheduler_free(struct fapi_scheduler *s)
+{
+    if (!s)
+        return;
+    fapi_jobs_cancel(&s->jobs);
+    fed_workqueue_free(s->queue);
+    free(s);
+}

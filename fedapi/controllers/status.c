@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status.c: one queue of keys; changes within a few milliseconds become one write. Status and annotation are written
+ * apart, the annotation to the object itself, since a status write keeps metadata as it is. */
+#include "fedapi/controllers/status.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "fedapi/controllers/aggregate.h"
+#include "fedapi/controllers/endpoints.h"
+#include "fedapi/controllers/jobs.h"
+
+#define COALESCE_MS 10
+
+struct fapi_status {
+    struct fapi_federation *fed;
+    struct fed_workqueue *queue;
+    struct fapi_jobs jobs;
+};
+
+static const char *state_text(enum fapi_sync_state s)
+{
+    switch (s) {
+    case FAPI_SYNC_SYNCED:
+        return "Synced";
+    case FAPI_SYNC_CONFLICT:
+        return "Conflict";
+    case FAPI_SYNC_FAILED:
+        return "Failed";
+    case FAPI_SYNC_PENDING:
+        return "Pending";
+    default:
+        return "Unknown";
+    }
+}
+
+/* One report for each cluster that should have the object. */
+static size_t collect(struct fapi_status *s, struct fed_arena *a, const struct fapi_kind *k, const struct fed_kobj *hub,
+                      const struct fapi_assignment *as, struct fapi_report *reports)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < as->n; i++) {
+        const struct fapi_share *share = &as->shares[i];
+        if (!share->placed || share->member->deleting)
+            continue;
+        struct fed_kobj *have = fapi_member_find(share->member, k, hub->ns, hub->name);
+        bool ours = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS;
+        enum fapi_sync_state state = share->member->health == FAPI_READY ? share->state : FAPI_SYNC_UNKNOWN;
+        reports[n++] = (struct fapi_report){
+            .cluster = fed_str(share->member->name),
+            .state = state_text(state),
+            .message = fed_str(share->message),
+            .replicas = k->spread == FAPI_SPREAD_DIVIDE ? share->replicas : -1,
+            /* An Offline cluster's last word is not counted: its pods may be gone. */
+            .object = ours && !share->member->lost && share->member->health != FAPI_OFFLINE ? fed_kobj_parse(have, a)
+                                                                                             : NULL};
+    }
+    return n;
+}
+
+static int annotated(struct fapi_job *job FED_UNUSED, int code, const struct fed_call_response *res FED_UNUSED,
+                     const struct fed_err *err FED_UNUSED)
+{
+    return code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code;
+}
+
+static struct fed_json *annotation_patch(struct fed_arena *a, const struct fed_kobj *hub, struct fed_str text)
+{
+    struct fed_str was = fed_kobj_annotation(hub, FAPI_ANN_CLUSTERS);
+    struct fed_json *patch = fed_json_object(a);
+    if (fed_str_eq(was, text) && (was.p == NULL) == (text.p == NULL))
+        return NULL;
+    struct fed_json *annotations =
+        fed_json_ensure_object(a, fed_json_ensure_object(a, patch, "metadata"), "annotations");
+    fed_json_set(annotations, FAPI_ANN_CLUSTERS, text.p ? fed_json_new_str(a, text) : fed_json_null(a));
+    return patch;
+}
+
+/* A merge patch cannot take members away by leaving them out. */
+static void null_removed(struct fed_arena *a, const struct fed_json *was, struct fed_json *status)
+{
+    FED_JSON_EACH(m, was)
+        if (!fed_json_find_str(status, m->key))
+            fed_json_set_str(status, m->key, fed_json_null(a));
+}
+
+static struct fed_json *status_patch(struct fed_arena *a, const struct fed_json *tree, struct fed_json *status)
+{
+    const struct fed_json *was = fed_json_find(tree, "status");
+    struct fed_json *empty = fed_json_object(a);
+    if (!status || fed_json_equal(was ? was : empty, status))
+        return NULL;
+    null_removed(a, was, status);
+    struct fed_json *patch = fed_json_object(a);
+    fed_json_set(patch, "status", status);
+    return patch;
+}
+
+static void write_if_changed(struct fapi_status *s, const char *key, const struct fapi_kind *k,
+                             const struct fed_kobj *hub, struct fed_arena *a, const struct fapi_aggregate_in *in)
+{
+    struct fed_json *patch = k->kind->has_status ? status_patch(a, in->tree, fapi_aggregate_status(a, in)) : NULL;
+    const char *sub = "status";
+    if (!patch) {
+        patch = annotation_patch(a, hub, fapi_aggregate_annotation(a, in));
+        sub = "";
+    }
+    if (!patch) {
+        fed_workqueue_done(s->queue, key, 0);
+        return;
+    }
+    /* The write's own event brings the key back for what is left to write. */
+    struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
+    job->finish = annotated;
+    job->call = fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, sub, "merge", patch, "",
+                                 fapi_job_answered, job);
+}
+
+static void reconcile(void *ud, const char *key)
+{
+    struct fapi_status *s = ud;
+    struct fapi_kind *k;
+    struct fed_str ns, name;
+    struct fed_arena a = {0};
+    struct fapi_assignment *as = fapi_assignment_find(s->fed, key);
+    struct fed_kobj *hub =
+        fapi_key_parse(s->fed, key, &k, &ns, &name) ? fed_informer_find(k->hub, ns, name) : NULL;
+    if (!hub || hub->deleting || !as) {
+        fed_workqueue_done(s->queue, key, 0);
+        return;
+    }
+    struct fapi_report *reports = FED_ARENA_ARRAY(&a, struct fapi_report, as->n + 1);
+    struct fapi_aggregate_in in = {.hub = hub,
+                                   .tree = fed_kobj_parse(hub, &a),
+                                   .reports = reports,
+                                   .problem = fed_str(as->problem),
+                                   .now_ms = fed_wall_ms(s->fed->env)};
+    in.n = collect(s, &a, k, hub, as, reports);
+    if (fed_str_is(hub->kind, "Ingress"))
+        in.n_balancers = fapi_endpoints_balancers(s->fed->endpoints, &a, &in.balancers);
+    write_if_changed(s, key, k, hub, &a, &in);
+    fed_arena_release(&a);
+}
+
+void fapi_status_add(struct fapi_status *s, struct fed_str key)
+{
+    if (s)
+        fed_workqueue_add_after(s->queue, key, COALESCE_MS);
+}
+
+struct fapi_status *fapi_status_new(struct fapi_federation *f)
+{
+    struct fapi_status *s = FED_NEW(struct fapi_status);
+    struct fed_workqueue_conf conf = {.env = f->env, .name = "status", .concurrency = 32, .work = reconcile, .ud = s};
+    s->fed = f;
+    s->queue = fed_workqueue_new(&conf);
+    fapi_jobs_init(&s->jobs);
+    return s;
+}
+
+void fapi_status_free(struct fapi_status *s)
+{
+    if (!s)
+        return;
+    fapi_jobs_cancel(&s->jobs);
+    fed_workqueue_free(s->queue);
+    free(s);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fedapi/server.h"
+
+#include <stdlib.h>
+
+#include "apiserver/apiserver.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fedapi/admission.h"
+#include "fedapi/controllers/edge.h"
+#include "fedapi/controllers/federation.h"
+#include "fedapi/hub.h"
+#include "fedapi/schema/schema.h"
+#include "kube/pki_dir.h"
+#include "kube/remote.h"
+#include "net/httpd.h"
+
+#define RENEW_EVERY_MS 43200000
+#define CLOSE_GRACE_MS 500
+#define MAX_SANS 64
+
+static const char *const static_namespaces[] = {"default", FAPI_SYSTEM_NS, "kube-system", "kube-public", NULL};
+
+struct fapi_server {
+    struct fed_loop *loop;
+    struct fed_env *env;
+    struct fapi_conf conf;
+    struct fed_arena arena; /* strings of the configuration */
+    struct fed_addr addr;
+    const char *public_url;
+    struct fed_metrics *metrics;
+    struct fed_pki_dir *pki;
+    struct store *store;
+    struct fed_kinds *kinds;
+    struct fed_api *api;
+    struct fed_tls *tls;
+    struct fed_httpd *httpd;
+    struct fed_transport *hub;
+    struct fapi_hub *hub_controllers;
+    struct fapi_federation *federation;
+    struct fed_timer renew;
+    int exit_status;
+    bool stopping;
+};
+
+/* --- keys --- */
+
+static int open_pki(struct fapi_server *s, struct fed_err *err)
+{
+    const char **names = FED_ARENA_ARRAY(&s->arena, const char *, MAX_SANS);
+    const char **ips = FED_ARENA_ARRAY(&s->arena, const char *, MAX_SANS);
+    size_t n_names = 0, n_ips = 0;
+    struct fed_addr probe;
+    char text[48];
+    names[n_names++] = "localhost";
+    names[n_names++] = "apiserver." FAPI_SYSTEM_NS ".svc";
+    ips[n_ips++] = "127.0.0.1";
+    fed_addr_format_ip(&s->addr, text);
+    ips[n_ips++] = fed_arena_dupz(&s->arena, fed_str(text));
+    for (size_t i = 0; i < s->conf.sans.n && n_names < MAX_SANS - 1 && n_ips < MAX_SANS - 1; i++) {
+        if (fed_addr_parse(fed_str(s->conf.sans.v[i]), 0, &probe) == 0)
+            ips[n_ips++] = s->conf.sans.v[i];
+        else
+            names[n_names++] = s->conf.sans.v[i];
+    }
+    struct fed_pki_dir_conf conf = {.dir = s->conf.dir, .name = s->conf.name, .ca_dir = s->conf.pki, .ips = ips,
+                                    .names = names, .server_cn = "hansa-fedapi"};
+    return fed_pki_dir_open(s->env, &conf, &s->pki, err);
+}
+
+static void renew(struct fed_timer *t)
+{
+    struct fapi_server *s = fed_container_of(t, struct fapi_server, renew);
+    struct fed_err err = {0};
+    bool changed = false;
+    if (fed_pki_dir_renew(s->pki, &changed, &err) != 0)
+        fed_log_error("fedapi", "certificates: %s", err.text);
+    else if (changed && fed_tls_reload(s->tls, &err) != 0)
+        fed_log_error("fedapi", "certificates: %s", err.text);
+    if (changed && fed_pki_dir_write_kubeconfig(s->pki, s->public_url, &err) != 0)
+        fed_log_error("fedapi", "kubeconfig: %s", err.text);
+    fed_timer_start(s->env, &s->renew, RENEW_EVERY_MS, renew);
+}
+
+static int issue(void *ud, struct fed_str cn, struct fed_str org, struct fed_buf *kubeconfig, struct fed_err *err)
+{
+    struct fapi_server *s = ud;
+    struct fed_buf cert, key;
+    struct fed_rest_conf rest = {0};
+    fed_buf_init(&cert, 64 * 1024);
+    fed_buf_init(&key, 64 * 1024);
+    int code = fed_pki_dir_issue(s->pki, cn, org, &cert, &key, err);
+    if (!code) {
+        rest.server = fed_strdup(s->public_url);
+        rest.ca_pem = fed_strdup_str(fed_pki_dir_ca(s->pki));
+        rest.cert_pem = fed_strdup_str(fed_buf_str(&cert));
+        rest.key_pem = fed_strdup_str(fed_buf_str(&key));
+        fed_kubeconfig_format(s->conf.name, &rest, kubeconfig);
+    }
+    fed_rest_conf_release(&rest);
+    fed_buf_release(&cert);
+    fed_buf_release(&key);
+    return code;
+}
+
+/* --- store --- */
+
+static int open_store(struct fapi_server *s, struct fed_err *err)
+{
+    struct fed_str kind = fed_str(s->conf.store);
+    if (fed_str_is(kind, "mem")) {
+        s->store = store_mem_new(s->env, 0);
+        return 0;
+    }
+    if (!fed_str_is(kind, "sqlite") && !fed_str_starts(kind, FED_STR("sqlite:")))
+        return fed_err_set(err, FED_E_INVALID, "--store: \"%s\" is neither sqlite[:PATH] nor mem", s->conf.store);
+    struct fed_str path = kind.n > 7 ? fed_str_from(kind, 7) : (struct fed_str){0};
+    struct store_sqlite_conf conf = {.path = path.n ? fed_arena_dupz(&s->arena, path)
+                                                    : fed_arena_printf(&s->arena, "%s/store.db", s->conf.dir).p};
+    return store_sqlite_open(s->env, &conf, &s->store, err);
+}
+
+static void store_failed(void *ud, const struct fed_err *err)
+{
+    struct fapi_server *s = ud;
+    fed_log_error("fedapi", "the store failed: %s", err->text);
+    fapi_server_stop(s, 1);
+}
+
+/* --- members --- */
+
+static struct fed_transport *connect_member(void *ud, const char *cluster, const struct fed_rest_conf *rest,
+                                            struct fed_err *err)
+{
+    struct fapi_server *s = ud;
+    struct fed_transport *t = NULL;
+    struct fed_remote_conf conf = {.name = cluster, .user_agent = "hansa-fedapi/0.1.0"};
+    fed_rest_conf_copy(&conf.rest, rest);
+    if (fed_remote_new(s->loop, &conf, &t, err) != 0)
+        t = NULL;
+    fed_rest_conf_release(&conf.rest);
+    return t;
+}
+
+/* --- up --- */
+
+static int listen_now(struct fapi_server *s, struct fed_err *err)
+{
+    struct fed_tls_conf tls = {.server = true,
+                               .cert_file = fed_pki_dir_server_cert_file(s->pki),
+                               .key_file = fed_pki_dir_server_key_file(s->pki),
+                               .ca_file = fed_pki_dir_ca_file(s->pki),
+                               .peer = FED_TLS_PEER_OPTIONAL,
+                               .alpn = "h2,http/1.1"};
+    int code = fed_tls_new(s->env, &tls, &s->tls, err);
+    struct fed_httpd_conf conf = {
+        .listen = {.addr = s->addr, .tls = s->tls}, .handle = fed_api_handle, .ud = s->api};
+    if (!code)
+        code = fed_httpd_open(s->loop, &conf, &s->httpd, err);
+    if (code)
+        return code;
+    if (!s->conf.public_url) {
+        char text[64];
+        fed_addr_format(fed_httpd_addr(s->httpd), text);
+        s->public_url = fed_arena_printf(&s->arena, "https://%s", text).p;
+    }
+    return fed_pki_dir_write_kubeconfig(s->pki, s->public_url, err);
+}
+
+static void start_controllers(struct fapi_server *s)
+{
+    static const struct fed_str masters = FED_STR_INIT("system:masters");
+    struct fed_identity who = {.user = FED_STR("system:federation-controllers"), .groups = &masters, .n_groups = 1};
+    struct fapi_issuer issuer = {.issue = issue, .server = s->public_url, .ud = s};
+    s->hub = fed_api_local(s->api, &who);
+    s->hub_controllers = fapi_hub_start(s->hub, s->kinds);
+    struct fapi_federation_conf conf = {
+        .env = s->env,
+        .hub = s->hub,
+        .kinds = s->kinds,
+        .metrics = s->metrics,
+        .connector = {.connect = connect_member, .ud = s},
+        .timing = {(uint32_t)s->conf.monitor_period, (uint32_t)s->conf.monitor_timeout,
+                   (uint32_t)s->conf.failure_grace},
+        .name = s->conf.name,
+        .zone_name = s->conf.zone,
+        .issuer = &issuer,
+    };
+    s->federation = fapi_federation_new(&conf);
+    fapi_federation_start(s->federation);
+}
+
+static void loaded(void *ud, int code, const struct fed_err *load_err)
+{
+    struct fapi_server *s = ud;
+    struct fed_err err = {0};
+    if (code == 0)
+        code = listen_now(s, &err);
+    else
+        err = *load_err;
+    if (code) {
+        fed_log_error("fedapi", "%s", err.text);
+        fapi_server_stop(s, 1);
+        return;
+    }
+    if (s->conf.controllers)
+        start_controllers(s);
+    fed_timer_start(s->env, &s->renew, RENEW_EVERY_MS, renew);
+    fed_log_info("fedapi", "federation %s is served at %s", s->conf.name, s->public_url);
+}
+
+static int open_api(struct fapi_server *s, struct fed_err *err)
+{
+    s->kinds = fed_kinds_new();
+    int code = fed_kinds_add_core(s->kinds, fapi_core_kinds, err);
+    if (!code)
+        code = fapi_kinds_add(s->kinds, err);
+    if (code)
+        return code;
+    struct fed_api_conf conf = {.env = s->env,
+                                .store = s->store,
+                                .kinds = s->kinds,
+                                .metrics = s->metrics,
+                                .server_name = "hansa-fedapi",
+                                .git_version = "v1.29.0+hansa.0.1.0",
+                                .static_namespaces = static_namespaces,
+                                .sa_key_pem = fed_pki_dir_sa_key(s->pki),
+                                .sa_issuer = "kubernetes/serviceaccount",
+                                .authorize = fapi_authorize,
+                                .admit = fapi_admit,
+                                .ud = s,
+                                .failed = store_failed,
+                                /* members with the process runtime publish loopback addresses */
+                                .allow_loopback_endpoints = fed_addr_is_loopback(&s->addr)};
+    s->api = fed_api_new(&conf);
+    fed_api_start(s->api, loaded, s);
+    return 0;
+}
+
+static int parse_listen(struct fapi_server *s, struct fed_err *err)
+{
+    const char *pod_ip = getenv("POD_IP");
+    if (!s->conf.listen)
+        s->conf.listen = fed_arena_printf(&s->arena, "%s:8443", pod_ip && pod_ip[0] ? pod_ip : "127.0.0.1").p;
+    if (fed_addr_parse_hostport(fed_str(s->conf.listen), &s->addr) != 0)
+        return fed_err_set(err, FED_E_INVALID, "--listen: \"%s\" is not ADDR:PORT", s->conf.listen);
+    s->public_url = s->conf.public_url;
+    return 0;
+}
+
+int fapi_server_start(struct fed_loop *loop, const struct fapi_conf *conf, struct fapi_server **out,
+                      struct fed_err *err)
+{
+    struct fapi_server *s = FED_NEW(struct fapi_server);
+    s->loop = loop;
+    s->env = fed_loop_env(loop);
+    s->conf = *conf;
+    *out = s;
+    int code = parse_listen(s, err);
+    if (!code)
+        code = fed_file_mkdirs(conf->dir, 0700, err);
+    if (!code)
+        code = open_store(s, err);
+    if (!code)
+        code = open_pki(s, err);
+    s->metrics = fed_metrics_new();
+    if (!code)
+        code = open_api(s, err);
+    return code;
+}
+
+/* --- down --- */
+
+static void store_closed(void *ud)
+{
+    struct fapi_server *s = ud;
+    s->store = NULL;
+    fed_loop_stop(s->loop);
+}
+
+static void httpd_closed(void *ud)
+{
+    struct fapi_server *s = ud;
+    s->httpd = NULL;
+    fapi_federation_free(s->federation);
+    fapi_hub_free(s->hub_controllers);
+    fed_transport_free(s->hub);
+    s->federation = NULL;
+    s->hub_controllers = NULL;
+    s->hub = NULL;
+    if (s->store)
+        s->store->ops->close(s->store, store_closed, s);
+    else
+        fed_loop_stop(s->loop);
+}
+
+void fapi_server_stop(struct fapi_server *s, int exit_status)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    s->exit_status = exit_status;
+    fed_timer_stop(s->env, &s->renew);
+    if (s->api)
+        fed_api_stop(s->api);
+    if (s->httpd)
+        fed_httpd_close(s->httpd, CLOSE_GRACE_MS, httpd_closed, s);
+    else
+        httpd_closed(s);
+}
+
+int fapi_server_exit_status(const struct fapi_server *s)
+{
+    return s->exit_status;
+}
+
+void fapi_server_free(struct fapi_server *s)
+{
+    if (!s)
+        return;
+    fed_api_free(s->api);
+    fed_kinds_free(s->kinds);
+    fed_tls_unref(s->tls);
+    fed_pki_dir_free(s->pki);
+    fed_metrics_free(s->metrics);
+    fed_arena_release(&s->arena);
+    free(s);
+}

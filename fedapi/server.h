@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server.h: hansa-fedapi as a whole: settings, keys, store, API engine, listener, controllers; up in that order, down in
+ * reverse. Threads: the loop's. */
+#ifndef FAPI_SERVER_H
+#define FAPI_SERVER_H
+
+#include "codec/settings.h"
+#include "net/loop.h"
+
+struct fapi_conf {
+    const char *name, *zone, *listen, *dir, *pki, *store, *public_url;
+    struct fed_strings sans;
+    int64_t monitor_period, monitor_timeout, failure_grace;
+    bool controllers, verbose;
+};
+extern const struct fed_settings fapi_settings;
+
+struct fapi_server;
+FED_MUST_USE int fapi_server_start(struct fed_loop *loop, const struct fapi_conf *conf, struct fapi_server **out,
+                                   struct fed_err *err);
+/* Orderly end: watches end, what is queued is written, then the loop stops. */
+void fapi_server_stop(struct fapi_server *s, int exit_status);
+int fapi_server_exit_status(const struct fapi_server *s);
+void fapi_server_free(struct fapi_server *s); /* after the loop has stopped */
+
+#endif

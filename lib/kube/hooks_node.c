@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hooks_node.c: Node and Lease. */
+#include "kube/podspec.h"
+#include "kube/schema_priv.h"
+#include "kube/table.h"
+
+static void validate_node(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    const struct fed_json *old = fed_json_find(w->old, "spec"), *spec = fed_json_find(obj, "spec");
+
+    (void)ud;
+    if (fed_json_find_text(old, "podCIDR").n)
+        fed_check_immutable(old, spec, "spec", "podCIDR", c);
+    if (fed_json_find_text(old, "providerID").n)
+        fed_check_immutable(old, spec, "spec", "providerID", c);
+}
+
+static struct fed_str node_status(struct fed_arena *a, const struct fed_json *obj)
+{
+    const struct fed_json *ready = fed_obj_condition(fed_json_find(obj, "status"), "Ready");
+    struct fed_str s = fed_json_find_text(ready, "status");
+    const char *word = fed_str_is(s, "True") ? "Ready" : ready ? "NotReady" : "Unknown";
+
+    if (fed_json_bool(fed_json_at(obj, "spec", "unschedulable", NULL), false))
+        return fed_arena_printf(a, "%s,SchedulingDisabled", word);
+    return fed_str(word);
+}
+
+/* Roles are labels "node-role.kubernetes.io/ROLE" or kubernetes.io/role=ROLE. */
+static struct fed_str node_roles(struct fed_arena *a, const struct fed_json *obj)
+{
+    struct fed_str prefix = FED_STR("node-role.kubernetes.io/"), out;
+    struct fed_buf b;
+
+    fed_buf_init(&b, 4096);
+    FED_JSON_EACH(l, fed_json_at(obj, "metadata", "labels", NULL)) {
+        struct fed_str role = {NULL, 0};
+
+        if (fed_str_starts(l->key, prefix))
+            role = fed_str_from(l->key, prefix.n);
+        else if (fed_str_is(l->key, "kubernetes.io/role"))
+            role = fed_json_str(l);
+        if (!role.n)
+            continue;
+        if (b.n)
+            fed_buf_addc(&b, ',');
+        fed_buf_add(&b, role);
+    }
+    out = b.n ? fed_arena_dup(a, fed_buf_str(&b)) : FED_STR("<none>");
+    fed_buf_release(&b);
+    return out;
+}
+
+static struct fed_str node_address(const struct fed_json *obj, const char *type)
+{
+    FED_JSON_EACH(addr, fed_json_at(obj, "status", "addresses", NULL))
+        if (fed_str_is(fed_json_find_text(addr, "type"), type))
+            return fed_json_find_text(addr, "address");
+    return (struct fed_str){NULL, 0};
+}
+
+static void node_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                       int64_t now_ms, struct fed_json *cells)
+{
+    const struct fed_json *info = fed_json_at(obj, "status", "nodeInfo", NULL);
+
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, node_status(a, obj));
+    fed_cell_str(a, cells, node_roles(a, obj));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+    fed_cell_str(a, cells, fed_json_find_text(info, "kubeletVersion"));
+    fed_cell_or(a, cells, node_address(obj, "InternalIP"), "<none>");
+    fed_cell_or(a, cells, node_address(obj, "ExternalIP"), "<none>");
+    fed_cell_or(a, cells, fed_json_find_text(info, "osImage"), "<unknown>");
+    fed_cell_or(a, cells, fed_json_find_text(info, "kernelVersion"), "<unknown>");
+    fed_cell_or(a, cells, fed_json_find_text(info, "containerRuntimeVersion"), "<unknown>");
+}
+
+static void lease_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                        int64_t now_ms, struct fed_json *cells)
+{
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, fed_json_find_text(fed_json_find(obj, "spec"), "holderIdentity"));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+}
+
+static void validate_lease(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    const struct fed_json *d = fed_json_at(obj, "spec", "leaseDurationSeconds", NULL);
+
+    (void)ud;
+    (void)w;
+    if (d && fed_json_int(d, 1) <= 0)
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.leaseDurationSeconds"), fed_shown(c->arena, d),
+                       "must be greater than 0");
+    fed_check_nonnegative(fed_json_find(obj, "spec"), "spec", "leaseTransitions", c);
+}
+
+const struct fed_core_hooks fed_hooks_node[] = {
+    {"", "nodes", {.validate = validate_node, .cells = node_cells}},
+    {"coordination.k8s.io", "leases", {.validate = validate_lease, .cells = lease_cells}},
+    {NULL, NULL, {0}}};

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hooks_pod.c: pods: conditional defaults, phase and class of a new pod, what may change later, and the cells that
+ * `kubectl get pods` shows. */
+#include "kube/podspec.h"
+#include "kube/schema_priv.h"
+#include "kube/table.h"
+
+/* --- preparation --- */
+
+/* Guaranteed: every container limits cpu and memory and requests the same. BestEffort: nobody asks for anything. */
+static const char *qos_class(const struct fed_json *spec)
+{
+    static const char *const lists[] = {"initContainers", "containers"}, *const names[] = {"cpu", "memory"};
+    bool any = false, guaranteed = true;
+
+    for (size_t i = 0; i < 2; i++) {
+        FED_JSON_EACH(c, fed_json_find(spec, lists[i])) {
+            const struct fed_json *limits = fed_json_at(c, "resources", "limits", NULL);
+            const struct fed_json *requests = fed_json_at(c, "resources", "requests", NULL);
+
+            for (size_t k = 0; k < 2; k++) {
+                const struct fed_json *l = fed_json_find(limits, names[k]), *r = fed_json_find(requests, names[k]);
+
+                any |= l || r;
+                guaranteed &= l && r && fed_str_eq(l->s, r->s);
+            }
+        }
+    }
+    return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
+}
+
+static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *spec = fed_json_find(obj, "spec"), *status;
+
+    (void)ud;
+    (void)err;
+    if (fed_str_is(w->subresource, "status"))
+        return 0;
+    fed_podspec_prepare(w->arena, spec, false);
+    status = fed_json_ensure_object(w->arena, obj, "status");
+    if (status && !w->old) {
+        fed_json_set(status, "phase", fed_json_new_strz(w->arena, "Pending"));
+        fed_json_set(status, "qosClass", fed_json_new_strz(w->arena, qos_class(spec)));
+    }
+    return 0;
+}
+
+/* --- validation --- */
+
+/* The spec without what an update may change. */
+static struct fed_json *frozen_part(struct fed_arena *a, const struct fed_json *spec)
+{
+    static const char *const lists[] = {"containers", "initContainers"};
+    static const char *const free_fields[] = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds",
+                                              "ephemeralContainers", "schedulingGates", "nodeSelector"};
+    struct fed_json *copy = fed_json_copy(a, spec);
+
+    for (size_t i = 0; i < FED_ARRAY_LEN(free_fields); i++)
+        if (strcmp(free_fields[i], "nodeSelector") || fed_json_find(spec, "schedulingGates"))
+            fed_json_remove_key(copy, free_fields[i]);
+    for (size_t i = 0; i < 2; i++)
+        FED_JSON_EACH(c, fed_json_find(copy, lists[i]))
+            fed_json_remove_key(c, "image");
+    return copy;
+}
+
+static bool has_toleration(const struct fed_json *list, const struct fed_json *t)
+{
+    FED_JSON_EACH(it, list)
+        if (fed_json_equal(it, t))
+            return true;
+    return false;
+}
+
+static void validate_pod_update(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
+{
+    FED_JSON_EACH(t, fed_json_find(old, "tolerations")) {
+        if (has_toleration(fed_json_find(spec, "tolerations"), t))
+            continue;
+        fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec.tolerations"), (struct fed_str){NULL, 0},
+                       "existing toleration can not be modified except its tolerationSeconds");
+        break;
+    }
+    if (fed_json_equal(frozen_part(c->arena, old), frozen_part(c->arena, spec)))
+        return;
+    fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec"), (struct fed_str){NULL, 0},
+                   "pod updates may not change fields other than `spec.containers[*].image`,"
+                   "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+                   "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+                   "previously negative)");
+}
+
+static void validate_pod(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
+
+    (void)ud;
+    if (w->subresource.n && !fed_str_is(w->subresource, "ephemeralcontainers"))
+        return;
+    if (!spec) {
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.containers"), (struct fed_str){NULL, 0}, "%s", "");
+        return;
+    }
+    fed_podspec_validate(spec, "spec", c);
+    if (old)
+        validate_pod_update(old, spec, c);
+}
+
+static void validate_pod_template(void *ud, const struct fed_write *w, const struct fed_json *obj,
+                                  struct fed_causes *c)
+{
+    (void)ud;
+    (void)w;
+    fed_podspec_validate(fed_json_at(obj, "template", "spec", NULL), "template.spec", c);
+}
+
+/* --- cells --- */
+
+struct counts {
+    int64_t restarts, ready, total;
+    struct fed_str reason, last_restart;
+    bool initializing;
+};
+
+/* Reason of the init container that the pod waits for; empty when all are done. */
+static void init_state(struct fed_arena *a, const struct fed_json *obj, struct counts *n)
+{
+    const struct fed_json *list = fed_json_at(obj, "status", "initContainerStatuses", NULL);
+    size_t i = 0, total = 0;
+
+    FED_JSON_EACH(c, fed_json_at(obj, "spec", "initContainers", NULL)) {
+        (void)c;
+        total++;
+    }
+    FED_JSON_EACH(c, list) {
+        const struct fed_json *end = fed_json_at(c, "state", "terminated", NULL);
+        struct fed_str waiting = fed_json_find_text(fed_json_at(c, "state", "waiting", NULL), "reason");
+        struct fed_str why = fed_json_find_text(end, "reason");
+
+        n->restarts += fed_json_int(fed_json_find(c, "restartCount"), 0);
+        if (end && fed_json_int(fed_json_find(end, "exitCode"), 0) == 0) {
+            i++;
+            continue;
+        }
+        if (end)
+            n->reason = why.n ? fed_arena_printf(a, "Init:%.*s", FED_STR_ARG(why))
+                              : fed_arena_printf(a, "Init:ExitCode:%lld",
+                                                 (long long)fed_json_int(fed_json_find(end, "exitCode"), 0));
+        else if (waiting.n && !fed_str_is(waiting, "PodInitializing"))
+            n->reason = fed_arena_printf(a, "Init:%.*s", FED_STR_ARG(waiting));
+        else
+            n->reason = fed_arena_printf(a, "Init:%zu/%zu", i, total);
+        n->initializing = true;
+        return;
+    }
+}
+
+static void count_container(struct fed_arena *a, const struct fed_json *c, struct counts *n, bool *running)
+{
+    const struct fed_json *end = fed_json_at(c, "state", "terminated", NULL);
+    struct fed_str waiting = fed_json_find_text(fed_json_at(c, "state", "waiting", NULL), "reason");
+    struct fed_str why = fed_json_find_text(end, "reason");
+    struct fed_str last = fed_json_find_text(fed_json_at(c, "lastState", "terminated", NULL), "finishedAt");
+
+    n->restarts += fed_json_int(fed_json_find(c, "restartCount"), 0);
+    if (last.n && fed_str_cmp(last, n->last_restart) > 0)
+        n->last_restart = last;
+    if (waiting.n)
+        n->reason = waiting;
+    else if (why.n)
+        n->reason = why;
+    else if (end && fed_json_int(fed_json_find(end, "signal"), 0))
+        n->reason = fed_arena_printf(a, "Signal:%lld", (long long)fed_json_int(fed_json_find(end, "signal"), 0));
+    else if (end)
+        n->reason = fed_arena_printf(a, "ExitCode:%lld", (long long)fed_json_int(fed_json_find(end, "exitCode"), 0));
+    else if (fed_json_bool(fed_json_find(c, "ready"), false) && fed_json_at(c, "state", "running", NULL)) {
+        *running = true;
+        n->ready++;
+    }
+}
+
+static struct counts pod_counts(struct fed_arena *a, const struct fed_json *obj)
+{
+    const struct fed_json *status = fed_json_find(obj, "status"), *list = fed_json_find(status, "containerStatuses");
+    const struct fed_json *ready = fed_obj_condition(status, "Ready");
+    struct counts n = {.reason = fed_json_find_text(status, "phase")};
+    struct fed_str reason = fed_json_find_text(status, "reason");
+    bool running = false;
+
+    if (reason.n)
+        n.reason = reason;
+    FED_JSON_EACH(c, fed_json_at(obj, "spec", "containers", NULL)) {
+        (void)c;
+        n.total++;
+    }
+    init_state(a, obj, &n);
+    if (!n.initializing) {
+        n.restarts = 0;
+        for (const struct fed_json *c = list ? list->last : NULL; c; c = c->prev)
+            count_container(a, c, &n, &running);
+        /* A container that ended well beside one that runs does not make the pod completed. */
+        if (fed_str_is(n.reason, "Completed") && running)
+            n.reason = fed_str_is(fed_json_find_text(ready, "status"), "True") ? FED_STR("Running")
+                                                                               : FED_STR("NotReady");
+    }
+    if (fed_json_at(obj, "metadata", "deletionTimestamp", NULL) &&
+        !fed_str_is(fed_json_find_text(status, "phase"), "Failed") &&
+        !fed_str_is(fed_json_find_text(status, "phase"), "Succeeded"))
+        n.reason = fed_str_is(reason, "NodeLost") ? FED_STR("Unknown") : FED_STR("Terminating");
+    return n;
+}
+
+static struct fed_str gates_text(struct fed_arena *a, const struct fed_json *obj)
+{
+    const struct fed_json *gates = fed_json_at(obj, "spec", "readinessGates", NULL);
+    int total = 0, ok = 0;
+    char type[320];
+
+    if (!gates || !gates->n)
+        return FED_STR("<none>");
+    FED_JSON_EACH(g, gates) {
+        const struct fed_json *c;
+
+        snprintf(type, sizeof(type), "%.*s", FED_STR_ARG(fed_json_find_text(g, "conditionType")));
+        c = fed_obj_condition(fed_json_find(obj, "status"), type);
+        total++;
+        ok += fed_str_is(fed_json_find_text(c, "status"), "True");
+    }
+    return fed_arena_printf(a, "%d/%d", ok, total);
+}
+
+static void pod_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                      int64_t now_ms, struct fed_json *cells)
+{
+    const struct fed_json *spec = fed_json_find(obj, "spec"), *status = fed_json_find(obj, "status");
+    struct counts n = pod_counts(a, obj);
+
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, fed_arena_printf(a, "%lld/%lld", (long long)n.ready, (long long)n.total));
+    fed_cell_or(a, cells, n.reason, "Pending");
+    if (n.restarts && n.last_restart.n)
+        fed_cell_str(a, cells, fed_arena_printf(a, "%lld (%.*s ago)", (long long)n.restarts,
+                                                FED_STR_ARG(fed_cell_since(a, n.last_restart, now_ms))));
+    else
+        fed_cell_str(a, cells, fed_arena_printf(a, "%lld", (long long)n.restarts));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+    fed_cell_or(a, cells, fed_json_find_text(status, "podIP"), "<none>");
+    fed_cell_or(a, cells, fed_json_find_text(spec, "nodeName"), "<none>");
+    fed_cell_or(a, cells, fed_json_find_text(status, "nominatedNodeName"), "<none>");
+    fed_cell_str(a, cells, gates_text(a, obj));
+}
+
+static void template_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                           int64_t now_ms, struct fed_json *cells)
+{
+    const struct fed_json *containers = fed_json_at(obj, "template", "spec", "containers", NULL);
+
+    (void)ud;
+    (void)v;
+    (void)now_ms;
+    fed_cell_str(a, cells, fed_cell_join(a, containers, "name"));
+    fed_cell_str(a, cells, fed_cell_join(a, containers, "image"));
+    fed_cell_str(a, cells, fed_cell_map(a, fed_json_at(obj, "template", "metadata", "labels", NULL)));
+}
+
+const struct fed_core_hooks fed_hooks_pod[] = {
+    {"", "pods", {.prepare = prepare_pod, .validate = validate_pod, .cells = pod_cells}},
+    {"", "podtemplates", {.validate = validate_pod_template, .cells = template_cells}},
+    {NULL, NULL, {0}}};

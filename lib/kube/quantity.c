@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/quantity.h"
+
+/* The number as digits * 10^exp10 * 2^exp2. */
+struct quantity {
+    unsigned __int128 digits;
+    int exp10, exp2;
+    bool negative, huge;
+};
+
+static bool parse_suffix(struct fed_str s, struct quantity *q)
+{
+    static const struct {
+        const char *text;
+        int exp10, exp2;
+    } table[] = {{"", 0, 0},   {"n", -9, 0}, {"u", -6, 0}, {"m", -3, 0},  {"k", 3, 0},   {"M", 6, 0},
+                 {"G", 9, 0},  {"T", 12, 0}, {"P", 15, 0}, {"E", 18, 0},  {"Ki", 0, 10}, {"Mi", 0, 20},
+                 {"Gi", 0, 30}, {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60}};
+    for (size_t i = 0; i < FED_ARRAY_LEN(table); i++) {
+        if (fed_str_is(s, table[i].text)) {
+            q->exp10 += table[i].exp10;
+            q->exp2 = table[i].exp2;
+            return true;
+        }
+    }
+    if (s.n < 2 || (s.p[0] != 'e' && s.p[0] != 'E'))
+        return false;
+    s = fed_str_from(s, 1);
+    bool plus = s.p[0] == '+';
+    if (plus)
+        s = fed_str_from(s, 1);
+    int64_t e;
+    if (s.n == 0 || (plus && s.p[0] == '-') || fed_str_i64(s, &e) != 0 || e > 1000 || e < -1000)
+        return false;
+    q->exp10 += (int)e;
+    return true;
+}
+
+static int parse(struct fed_str s, struct quantity *q)
+{
+    size_t i = 0, n_digits = 0;
+    bool point = false;
+    *q = (struct quantity){0};
+    if (s.n > 256)
+        return FED_E_SYNTAX;
+    if (i < s.n && (s.p[i] == '+' || s.p[i] == '-'))
+        q->negative = s.p[i++] == '-';
+    for (; i < s.n; i++) {
+        if (s.p[i] == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (s.p[i] < '0' || s.p[i] > '9')
+            break;
+        n_digits++;
+        if (q->digits > ((unsigned __int128)1 << 100)) { /* more digits than count: keep the size, round up */
+            q->exp10 += point ? 0 : 1;
+            q->digits |= s.p[i] != '0';
+            continue;
+        }
+        q->digits = q->digits * 10 + (unsigned)(s.p[i] - '0');
+        q->exp10 -= point;
+    }
+    if (n_digits == 0 || !parse_suffix(fed_str_from(s, i), q))
+        return FED_E_SYNTAX;
+    return 0;
+}
+
+/* The value times 10^shift, away from zero when it is not whole, saturated. */
+static int64_t scaled(struct quantity q, int shift)
+{
+    unsigned __int128 v = q.digits;
+    const unsigned __int128 limit = (unsigned __int128)1 << 120;
+    bool rest = false;
+    int e = q.exp10 + shift;
+    /* Down first would lose what the binary factor keeps: multiply while there is room. */
+    for (int i = 0; i < q.exp2 && v && v < limit; i++) {
+        v *= 2;
+        for (; e < 0 && v >= limit / 2; e++) {
+            rest = rest || v % 10 != 0;
+            v /= 10;
+        }
+    }
+    for (; e > 0 && v && v < limit / 10; e--)
+        v *= 10;
+    for (; e < 0 && v; e++) {
+        rest = rest || v % 10 != 0;
+        v /= 10;
+    }
+    if (e > 0 && v)
+        v = limit;
+    if (rest)
+        v++;
+    if (v > (unsigned __int128)INT64_MAX)
+        return q.negative ? INT64_MIN : INT64_MAX;
+    return q.negative ? -(int64_t)v : (int64_t)v;
+}
+
+int fed_quantity_milli(struct fed_str s, int64_t *milli)
+{
+    struct quantity q;
+    int code = parse(s, &q);
+    *milli = code ? 0 : scaled(q, 3);
+    return code;
+}
+
+int fed_quantity_units(struct fed_str s, int64_t *units)
+{
+    struct quantity q;
+    int code = parse(s, &q);
+    *units = code ? 0 : scaled(q, 0);
+    return code;
+}
+
+void fed_quantity_format_milli(struct fed_buf *out, int64_t milli)
+{
+    if (milli % 1000 == 0)
+        fed_buf_addf(out, "%lld", (long long)(milli / 1000));
+    else
+        fed_buf_addf(out, "%lldm", (long long)milli);
+}

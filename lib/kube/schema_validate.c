@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* schema_validate.c: an object against its schema: types, required members, value rules, lists without duplicates.
+ *
+ * Kinds of Kubernetes' own (their shapes have a model name) read as Go does: an absent number or boolean is zero, an
+ * empty required string is missing. Custom kinds follow OpenAPI to the letter. */
+#include <math.h>
+
+#include "base/env.h"
+#include "codec/base64.h"
+#include "kube/quantity.h"
+#include "kube/schema_priv.h"
+
+struct check {
+    struct fed_causes *causes;
+    struct fed_str *type_error;
+    struct fed_str model; /* last named shape above the value, for Go's words on decoding errors */
+};
+
+static void check_value(struct check *c, const struct fed_schema *s, const struct fed_json *v);
+
+static struct fed_str path_of(struct check *c, const struct fed_json *v, const char *member)
+{
+    struct fed_buf b;
+    struct fed_str out;
+
+    fed_buf_init(&b, 4096);
+    fed_json_path(v, &b);
+    if (member) {
+        if (b.n)
+            fed_buf_addc(&b, '.');
+        fed_buf_addz(&b, member);
+    }
+    out = fed_arena_dup(c->causes->arena, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+/* The value as messages show it, cut to a sane length. */
+static struct fed_str shown(struct check *c, const struct fed_json *v)
+{
+    struct fed_buf b;
+    struct fed_str out;
+
+    fed_buf_init(&b, 1 << 22);
+    fed_json_write(&b, v);
+    out = fed_arena_dup(c->causes->arena, fed_str_head(fed_buf_str(&b), 256));
+    fed_buf_release(&b);
+    return out;
+}
+
+static const char *json_type_name(const struct fed_json *v)
+{
+    switch (v->type) {
+    case FED_JSON_NULL:
+        return "null";
+    case FED_JSON_BOOL:
+        return "bool";
+    case FED_JSON_NUMBER:
+        return "number";
+    case FED_JSON_STRING:
+        return "string";
+    case FED_JSON_ARRAY:
+        return "array";
+    default:
+        return "object";
+    }
+}
+
+static struct fed_str short_model(struct fed_str model)
+{
+    for (size_t i = model.n; i > 0; i--)
+        if (model.p[i - 1] == '.')
+            return fed_str_from(model, i);
+    return model;
+}
+
+static struct fed_str go_type(struct check *c, const struct fed_schema *s)
+{
+    struct fed_arena *a = c->causes->arena;
+
+    switch (s->shape->type) {
+    case FED_SHAPE_INTEGER:
+        return s->shape->format == FED_FORMAT_INT64 ? FED_STR("int64") : FED_STR("int32");
+    case FED_SHAPE_NUMBER:
+        return FED_STR("float64");
+    case FED_SHAPE_BOOLEAN:
+        return FED_STR("bool");
+    case FED_SHAPE_STRING:
+        return FED_STR("string");
+    case FED_SHAPE_ARRAY: {
+        struct fed_str item = s->shape->items ? go_type(c, s->shape->items) : FED_STR("interface {}");
+
+        return fed_arena_printf(a, "[]%.*s", FED_STR_ARG(item));
+    }
+    case FED_SHAPE_OBJECT:
+        if (s->shape->model.n) /* "core.v1.PodSpec" is v1.PodSpec to Go */
+            return fed_str_from(s->shape->model, (size_t)fed_str_chr(s->shape->model, '.', 0) + 1);
+        if (s->shape->additional)
+            return fed_arena_printf(a, "map[string]%.*s", FED_STR_ARG(go_type(c, s->shape->additional)));
+        return FED_STR("map[string]interface {}");
+    default:
+        return FED_STR("interface {}");
+    }
+}
+
+/* "spec.template.spec.containers[0].ports" without the indices, as Go's decoder names fields. */
+static struct fed_str go_path(struct check *c, const struct fed_json *v)
+{
+    struct fed_str path = path_of(c, v, NULL);
+    struct fed_buf b;
+    struct fed_str out;
+    bool inside = false;
+
+    fed_buf_init(&b, 4096);
+    for (size_t i = 0; i < path.n; i++) {
+        if (path.p[i] == '[')
+            inside = true;
+        if (!inside)
+            fed_buf_addc(&b, path.p[i]);
+        if (path.p[i] == ']')
+            inside = false;
+    }
+    out = fed_arena_dup(c->causes->arena, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+static void type_mismatch(struct check *c, const struct fed_schema *s, const struct fed_json *v, const char *want)
+{
+    struct fed_str go, path, model;
+
+    if (!c->type_error || !c->model.n) {
+        fed_causes_add(c->causes, FED_CAUSE_TYPE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body must be of type %s: \"%s\"", FED_STR_ARG(path_of(c, v, NULL)), want,
+                       json_type_name(v));
+        return;
+    }
+    if (c->type_error->n)
+        return;
+    go = go_type(c, s);
+    path = go_path(c, v);
+    model = short_model(c->model);
+    *c->type_error = fed_arena_printf(c->causes->arena,
+                                      "json: cannot unmarshal %s into Go struct field %.*s.%.*s of type %.*s",
+                                      json_type_name(v), FED_STR_ARG(model), FED_STR_ARG(path), FED_STR_ARG(go));
+}
+
+static void decode_error(struct check *c, const struct fed_json *v, const char *text)
+{
+    if (!c->type_error || !c->model.n)
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v), "%s", text);
+    else if (!c->type_error->n)
+        *c->type_error = fed_arena_printf(c->causes->arena, "%s", text);
+}
+
+static void check_string_format(struct check *c, const struct fed_schema *s, const struct fed_json *v)
+{
+    int64_t n;
+    struct fed_str bytes;
+
+    switch (s->shape->format) {
+    case FED_FORMAT_QUANTITY:
+        if (fed_quantity_milli(v->s, &n))
+            decode_error(c, v,
+                         "quantities must match the regular expression "
+                         "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+        break;
+    case FED_FORMAT_TIME:
+    case FED_FORMAT_MICRO_TIME:
+        if (fed_time_parse(v->s, &n))
+            decode_error(c, v,
+                         fed_arena_printf(c->causes->arena,
+                                          "parsing time \"%.*s\" as \"2006-01-02T15:04:05Z07:00\": cannot parse",
+                                          FED_STR_ARG(fed_str_head(v->s, 64)))
+                             .p);
+        break;
+    case FED_FORMAT_BYTE:
+        if (fed_base64_decode(c->causes->arena, v->s, &bytes))
+            decode_error(c, v, "illegal base64 data");
+        break;
+    default:
+        break;
+    }
+}
+
+static bool format_number_ok(const struct fed_schema *s, const struct fed_json *v)
+{
+    int64_t n;
+
+    if (!fed_json_is_int(v, &n))
+        return false;
+    return s->shape->format != FED_FORMAT_INT32 || (n >= INT32_MIN && n <= INT32_MAX);
+}
+
+/* True when the JSON type fits the schema. */
+static bool check_type(struct check *c, const struct fed_schema *s, const struct fed_json *v)
+{
+    static const char *const names[] = {"any",    "object", "array",   "string",
+                                        "integer", "number", "boolean", "integer or string"};
+    bool ok = true;
+
+    switch (s->shape->type) {
+    case FED_SHAPE_ANY:
+        break;
+    case FED_SHAPE_OBJECT:
+        ok = v->type == FED_JSON_OBJECT;
+        break;
+    case FED_SHAPE_ARRAY:
+        ok = v->type == FED_JSON_ARRAY;
+        break;
+    case FED_SHAPE_STRING: /* a quantity may be written as a number */
+        ok = v->type == FED_JSON_STRING || (v->type == FED_JSON_NUMBER && s->shape->format == FED_FORMAT_QUANTITY);
+        break;
+    case FED_SHAPE_INTEGER:
+        ok = v->type == FED_JSON_NUMBER && format_number_ok(s, v);
+        break;
+    case FED_SHAPE_NUMBER:
+        ok = v->type == FED_JSON_NUMBER;
+        break;
+    case FED_SHAPE_BOOLEAN:
+        ok = v->type == FED_JSON_BOOL;
+        break;
+    case FED_SHAPE_INT_OR_STRING:
+        ok = v->type == FED_JSON_STRING || fed_json_is_int(v, NULL);
+        break;
+    }
+    if (!ok && !(v->type == FED_JSON_NULL && s->nullable))
+        type_mismatch(c, s, v, names[s->shape->type]);
+    return ok;
+}
+
+/* --- value rules --- */
+
+static size_t utf8_length(struct fed_str s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+static void check_enum(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+{
+    struct fed_buf b;
+
+    FED_JSON_EACH(it, r->enums)
+        if (fed_json_equal(it, v))
+            return;
+    fed_buf_init(&b, 4096);
+    FED_JSON_EACH(it, r->enums) {
+        if (b.n)
+            fed_buf_addz(&b, ", ");
+        fed_json_write(&b, it);
+    }
+    fed_causes_add(c->causes, FED_CAUSE_NOT_SUPPORTED, path_of(c, v, NULL), shown(c, v), "supported values: %s",
+                   fed_buf_z(&b));
+    fed_buf_release(&b);
+}
+
+static void check_number(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+{
+    double d = fed_json_double(v, 0);
+
+    if (r->has_min && (d < r->min || (r->exclusive_min && d <= r->min)))
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body should be greater than %s%g", FED_STR_ARG(path_of(c, v, NULL)),
+                       r->exclusive_min ? "" : "or equal to ", r->min);
+    if (r->has_max && (d > r->max || (r->exclusive_max && d >= r->max)))
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body should be less than %s%g", FED_STR_ARG(path_of(c, v, NULL)),
+                       r->exclusive_max ? "" : "or equal to ", r->max);
+    if (r->multiple_of > 0 && fmod(d, r->multiple_of) != 0)
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body should be a multiple of %g", FED_STR_ARG(path_of(c, v, NULL)), r->multiple_of);
+}
+
+static void check_count(struct check *c, const struct fed_json *v, int64_t n, int64_t min, int64_t max,
+                        const char *unit)
+{
+    if (n < min)
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body should %s at least %lld %s long", FED_STR_ARG(path_of(c, v, NULL)),
+                       unit[0] == 'c' ? "be" : "have", (long long)min, unit);
+    if (max >= 0 && n > max)
+        fed_causes_add(c->causes, FED_CAUSE_TOO_LONG, path_of(c, v, NULL), (struct fed_str){NULL, 0},
+                       "may not be longer than %lld %s", (long long)max, unit);
+}
+
+static void check_text(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+{
+    check_count(c, v, (int64_t)utf8_length(v->s), r->min_length, r->max_length, "chars");
+    if (r->has_pattern) {
+        char *z = fed_arena_dupz(c->causes->arena, v->s);
+
+        if (regexec(&r->regex, z, 0, NULL, 0))
+            fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                           "%.*s in body should match '%.*s'", FED_STR_ARG(path_of(c, v, NULL)),
+                           FED_STR_ARG(r->pattern));
+    }
+}
+
+/* A branch of anyOf/oneOf/not: only whether it holds. */
+static bool branch_holds(struct check *c, const struct fed_schema *s, const struct fed_json *v)
+{
+    struct fed_causes mine = {.arena = c->causes->arena};
+    struct check inner = {.causes = &mine};
+
+    check_value(&inner, s, v);
+    return mine.n == 0;
+}
+
+static void check_branches(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+{
+    size_t any = 0, one = 0;
+
+    for (size_t i = 0; i < r->n_all_of; i++)
+        check_value(c, r->all_of[i], v);
+    for (size_t i = 0; i < r->n_any_of; i++)
+        any += branch_holds(c, r->any_of[i], v);
+    for (size_t i = 0; i < r->n_one_of; i++)
+        one += branch_holds(c, r->one_of[i], v);
+    if ((r->n_any_of && !any) || (r->n_one_of && one != 1) || (r->not_of && branch_holds(c, r->not_of, v)))
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       r->n_any_of && !any     ? "must validate at least one schema (anyOf)"
+                       : r->n_one_of && one != 1 ? "must validate one and only one schema (oneOf)"
+                                                 : "must not validate the schema (not)");
+}
+
+static void check_rules(struct check *c, const struct fed_rules *r, const struct fed_json *v, bool native)
+{
+    if (r->enums && !(native && v->type == FED_JSON_STRING && v->s.n == 0))
+        check_enum(c, r, v);
+    if (v->type == FED_JSON_NUMBER)
+        check_number(c, r, v);
+    else if (v->type == FED_JSON_STRING)
+        check_text(c, r, v);
+    else if (v->type == FED_JSON_ARRAY)
+        check_count(c, v, v->n, r->min_items, r->max_items, "items");
+    else if (v->type == FED_JSON_OBJECT)
+        check_count(c, v, v->n, r->min_props, r->max_props, "properties");
+    check_branches(c, r, v);
+}
+
+/* --- lists --- */
+
+/* The key values of a list-map item, or the item itself of a set, as text; empty when a key is absent. */
+static bool item_key(const struct fed_schema *list, const struct fed_json *item, struct fed_buf *b)
+{
+    fed_buf_reset(b);
+    if (list->list_type == FED_LIST_SET) {
+        fed_json_write(b, item);
+        return true;
+    }
+    for (size_t i = 0; i < list->n_map_keys; i++) {
+        const struct fed_json *v = fed_json_find_str(item, list->map_keys[i]);
+        const struct fed_prop *p = fed_shape_find(list->shape->items->shape, list->map_keys[i]);
+
+        if (!v && p)
+            v = p->schema.dflt;
+        fed_buf_addz(b, i ? "," : "{");
+        fed_json_write_string(b, list->map_keys[i]);
+        fed_buf_addc(b, ':');
+        if (v)
+            fed_json_write(b, v);
+        else
+            fed_buf_addz(b, "null");
+    }
+    fed_buf_addc(b, '}');
+    return true;
+}
+
+static void check_duplicates(struct check *c, const struct fed_schema *s, const struct fed_json *v)
+{
+    struct fed_map seen = {0};
+    struct fed_buf b;
+
+    /* Kubernetes' own kinds take duplicates of ports and environment variables; their hooks know which matter. */
+    if (c->model.n || s->list_type == FED_LIST_ATOMIC || v->n < 2 || !s->shape->items)
+        return;
+    fed_buf_init(&b, 1 << 16);
+    FED_JSON_EACH(item, v) {
+        if (!item_key(s, item, &b) || b.failed)
+            continue;
+        if (fed_map_has(&seen, fed_buf_str(&b)))
+            fed_causes_add(c->causes, FED_CAUSE_DUPLICATE, path_of(c, item, NULL),
+                           fed_arena_dup(c->causes->arena, fed_str_head(fed_buf_str(&b), 256)), "%s", "");
+        fed_map_set(&seen, fed_buf_str(&b), NULL);
+    }
+    fed_buf_release(&b);
+    fed_map_release(&seen);
+}
+
+/* --- objects --- */
+
+static bool missing(const struct check *c, const struct fed_prop *p, const struct fed_json *obj)
+{
+    const struct fed_json *v = fed_json_find_str(obj, p->name);
+
+    if (!c->model.n)
+        return !v || (v->type == FED_JSON_NULL && !p->schema.nullable);
+    if (p->schema.shape->type == FED_SHAPE_INTEGER && !p->schema.pb)
+        return !v;
+    return !v || v->type == FED_JSON_NULL || (v->type == FED_JSON_STRING && !v->s.n && p->schema.shape->type ==
+                                              FED_SHAPE_STRING);
+}
+
+static void check_object(struct check *c, const struct fed_schema *s, const struct fed_json *v)
+{
+    const struct fed_shape *shape = s->shape;
+
+    for (uint32_t i = 0; i < shape->n_props; i++) {
+        const struct fed_prop *p = &shape->props[i];
+
+        if (p->schema.required && missing(c, p, v))
+            fed_causes_add(c->causes, FED_CAUSE_REQUIRED, path_of(c, v, p->name.p), (struct fed_str){NULL, 0}, "%s",
+                           "");
+    }
+    FED_JSON_EACH(child, v) {
+        const struct fed_schema *cs = fed_schema_property(s, child->key);
+
+        if (cs)
+            check_value(c, cs, child);
+    }
+}
+
+static void check_value(struct check *c, const struct fed_schema *s, const struct fed_json *v)
+{
+    const struct fed_shape *shape = s->shape;
+    struct fed_str outer = c->model;
+    bool native;
+
+    if (!check_type(c, s, v))
+        return;
+    if (shape->model.n)
+        c->model = shape->model;
+    native = c->model.n != 0;
+    if (shape->rules)
+        check_rules(c, shape->rules, v, native);
+    if (v->type == FED_JSON_STRING)
+        check_string_format(c, s, v);
+    if (v->type == FED_JSON_OBJECT) {
+        check_object(c, s, v);
+    } else if (v->type == FED_JSON_ARRAY && shape->items) {
+        FED_JSON_EACH(item, v)
+            check_value(c, shape->items, item);
+        check_duplicates(c, s, v);
+    }
+    c->model = outer;
+}
+
+void fed_schema_validate(const struct fed_schema *s, const struct fed_json *obj, struct fed_causes *causes,
+                         struct fed_str *type_error)
+{
+    struct check c = {.causes = causes, .type_error = type_error};
+
+    if (type_error)
+        *type_error = (struct fed_str){NULL, 0};
+    if (s && obj)
+        check_value(&c, s, obj);
+}

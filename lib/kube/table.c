@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* table.c: rows and column definitions of a kind, and ages as people read them. */
+#include "base/env.h"
+#include "kube/schema_priv.h"
+#include "kube/table.h"
+
+/* "5s", "3m20s", "12m", "3h5m", "27h", "4d3h", "30d", "2y14d": two digits of meaning, as kubectl shows ages. */
+struct fed_str fed_duration_human(struct fed_arena *a, int64_t ms)
+{
+    int64_t s = ms / 1000, m = s / 60, h = m / 60, d = h / 24, y = d / 365;
+
+    if (s < -1)
+        return FED_STR("<invalid>");
+    if (s < 0)
+        s = 0;
+    if (s < 120)
+        return fed_arena_printf(a, "%llds", (long long)s);
+    if (m < 10)
+        return s % 60 ? fed_arena_printf(a, "%lldm%llds", (long long)m, (long long)(s % 60))
+                      : fed_arena_printf(a, "%lldm", (long long)m);
+    if (m < 180)
+        return fed_arena_printf(a, "%lldm", (long long)m);
+    if (h < 8)
+        return m % 60 ? fed_arena_printf(a, "%lldh%lldm", (long long)h, (long long)(m % 60))
+                      : fed_arena_printf(a, "%lldh", (long long)h);
+    if (h < 48)
+        return fed_arena_printf(a, "%lldh", (long long)h);
+    if (d < 8)
+        return h % 24 ? fed_arena_printf(a, "%lldd%lldh", (long long)d, (long long)(h % 24))
+                      : fed_arena_printf(a, "%lldd", (long long)d);
+    if (d < 365 * 2)
+        return fed_arena_printf(a, "%lldd", (long long)d);
+    if (y < 8)
+        return d % 365 ? fed_arena_printf(a, "%lldy%lldd", (long long)y, (long long)(d % 365))
+                       : fed_arena_printf(a, "%lldy", (long long)y);
+    return fed_arena_printf(a, "%lldy", (long long)y);
+}
+
+struct fed_str fed_cell_since(struct fed_arena *a, struct fed_str time, int64_t now_ms)
+{
+    int64_t t;
+
+    if (!time.n || fed_time_parse(time, &t))
+        return FED_STR("<unknown>");
+    return fed_duration_human(a, now_ms - t);
+}
+
+struct fed_str fed_cell_age(struct fed_arena *a, const struct fed_json *obj, int64_t now_ms)
+{
+    return fed_cell_since(a, fed_json_find_text(fed_json_find(obj, "metadata"), "creationTimestamp"), now_ms);
+}
+
+static bool named(const struct fed_kind_version *v, const char *name)
+{
+    for (size_t i = 0; i < v->n_columns; i++)
+        if (fed_str_is(v->columns[i].name, name))
+            return true;
+    return false;
+}
+
+static struct fed_json *path_cell(struct fed_arena *a, const struct fed_column *col, const struct fed_json *obj,
+                                  int64_t now_ms)
+{
+    struct fed_str text = fed_json_path_text(a, obj, col->json_path);
+    int64_t n;
+
+    if (!text.n)
+        return fed_json_new_strz(a, fed_str_is(col->type, "date") ? "<unknown>" : "");
+    if (fed_str_is(col->type, "date"))
+        return fed_json_new_str(a, fed_cell_since(a, text, now_ms));
+    if (fed_str_is(col->type, "integer") && fed_str_i64(text, &n) == 0)
+        return fed_json_new_int(a, n);
+    if (fed_str_is(col->type, "number"))
+        return fed_json_new_number(a, text);
+    if (fed_str_is(col->type, "boolean"))
+        return fed_json_new_bool(a, fed_str_is(text, "true"));
+    return fed_json_new_str(a, text);
+}
+
+struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                              int64_t now_ms)
+{
+    struct fed_json *row = fed_json_array(a);
+    uint32_t want = (uint32_t)v->n_columns;
+
+    if (!named(v, "Name")) {
+        fed_json_push(row, fed_json_new_str(a, fed_obj_name(obj)));
+        want++;
+    }
+    if (v->kind->hooks.cells) {
+        v->kind->hooks.cells(v->kind->hooks.ud, a, v, obj, now_ms, row);
+    } else {
+        for (size_t i = 0; i < v->n_columns; i++) {
+            const struct fed_column *col = &v->columns[i];
+            bool age = !col->json_path.n && (fed_str_is(col->name, "Age") || fed_str_is(col->name, "Created At"));
+
+            fed_json_push(row, age ? fed_json_new_str(a, fed_cell_age(a, obj, now_ms))
+                                   : path_cell(a, col, obj, now_ms));
+        }
+    }
+    while (row->n < want)
+        fed_json_push(row, fed_json_new_strz(a, "<none>"));
+    if (!named(v, "Age") && !named(v, "Created At") && !named(v, "Last Seen") && !named(v, "Pod Labels"))
+        fed_json_push(row, fed_json_new_str(a, fed_cell_age(a, obj, now_ms)));
+    return row;
+}
+
+static void define(struct fed_arena *a, struct fed_json *list, struct fed_str name, struct fed_str type,
+                   struct fed_str format, struct fed_str description, int priority)
+{
+    struct fed_json *def = fed_json_object(a);
+
+    fed_json_set(def, "name", fed_json_new_str(a, name));
+    /* Ages are printed here, so to the client a date is text. */
+    fed_json_set(def, "type", fed_json_new_str(a, fed_str_is(type, "date") ? FED_STR("string") : type));
+    fed_json_set(def, "format", fed_json_new_str(a, format));
+    fed_json_set(def, "description", fed_json_new_str(a, description));
+    fed_json_set(def, "priority", fed_json_new_int(a, priority));
+    fed_json_push(list, def);
+}
+
+struct fed_json *fed_kind_column_definitions(struct fed_arena *a, const struct fed_kind_version *v)
+{
+    struct fed_json *list = fed_json_array(a);
+
+    if (!named(v, "Name"))
+        define(a, list, FED_STR("Name"), FED_STR("string"), FED_STR("name"),
+               FED_STR("Name of the object, unique in its namespace."), 0);
+    for (size_t i = 0; i < v->n_columns; i++)
+        define(a, list, v->columns[i].name, v->columns[i].type, v->columns[i].format, v->columns[i].description,
+               v->columns[i].priority);
+    if (!named(v, "Age") && !named(v, "Created At") && !named(v, "Last Seen") && !named(v, "Pod Labels"))
+        define(a, list, FED_STR("Age"), FED_STR("string"), FED_STR(""), FED_STR("Time since the object was made."), 0);
+    return list;
+}
+
+/* --- what hooks of several kinds print --- */
+
+void fed_cell_str(struct fed_arena *a, struct fed_json *cells, struct fed_str s)
+{
+    fed_json_push(cells, fed_json_new_str(a, s));
+}
+
+void fed_cell_strz(struct fed_arena *a, struct fed_json *cells, const char *z)
+{
+    fed_json_push(cells, fed_json_new_strz(a, z));
+}
+
+void fed_cell_int(struct fed_arena *a, struct fed_json *cells, int64_t n)
+{
+    fed_json_push(cells, fed_json_new_int(a, n));
+}
+
+void fed_cell_or(struct fed_arena *a, struct fed_json *cells, struct fed_str s, const char *dflt)
+{
+    fed_json_push(cells, s.n ? fed_json_new_str(a, s) : fed_json_new_strz(a, dflt));
+}
+
+struct fed_str fed_cell_join(struct fed_arena *a, const struct fed_json *list, const char *member)
+{
+    struct fed_buf b;
+    struct fed_str out;
+
+    fed_buf_init(&b, 1 << 16);
+    FED_JSON_EACH(it, list) {
+        struct fed_str s = member ? fed_json_find_text(it, member) : fed_json_str(it);
+
+        if (!s.n)
+            continue;
+        if (b.n)
+            fed_buf_addc(&b, ',');
+        fed_buf_add(&b, s);
+    }
+    out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+struct fed_str fed_cell_map(struct fed_arena *a, const struct fed_json *map)
+{
+    struct fed_buf b;
+    struct fed_str out;
+
+    if (!map || !map->n)
+        return FED_STR("<none>");
+    fed_buf_init(&b, 1 << 16);
+    FED_JSON_EACH(it, map) {
+        if (b.n)
+            fed_buf_addc(&b, ',');
+        fed_buf_add(&b, it->key);
+        fed_buf_addc(&b, '=');
+        fed_buf_add(&b, fed_json_str(it));
+    }
+    out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+/* matchLabels and matchExpressions in the string form: "a=b,c in (d,e),!f". */
+struct fed_str fed_cell_selector(struct fed_arena *a, const struct fed_json *sel)
+{
+    struct fed_selector s = {0};
+    struct fed_buf b;
+    struct fed_str out;
+
+    if (!sel || fed_selector_from_json(a, sel, &s, NULL))
+        return FED_STR("<none>");
+    if (!s.n)
+        return FED_STR("<none>");
+    fed_buf_init(&b, 1 << 16);
+    fed_selector_format(&s, &b);
+    out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/httpd_priv.h"
+
+#include "base/mem.h"
+
+enum { FLUSH_ROUNDS = 8 }; /* then other connections have their turn */
+
+/* ---- answers ---- */
+
+static struct fed_http_header *scratch(struct fed_httpd *h, size_t n)
+{
+    if (h->cap_scratch < n) {
+        h->cap_scratch = n * 2;
+        h->scratch = fed_realloc(h->scratch, h->cap_scratch * sizeof(*h->scratch));
+    }
+    return h->scratch;
+}
+
+void httpd_h2_head(struct fed_http_exchange *x, int status, const char *type, int64_t length, bool end)
+{
+    struct fed_http_header *f = scratch(x->server, x->n_extra + 3);
+    size_t n = 0;
+    char digits[24];
+    f[n++] = (struct fed_http_header){FED_STR("date"), httpd_date(x->server)};
+    if (type)
+        f[n++] = (struct fed_http_header){FED_STR("content-type"), fed_str(type)};
+    if (length >= 0) {
+        int k = snprintf(digits, sizeof(digits), "%lld", (long long)length);
+        f[n++] = (struct fed_http_header){FED_STR("content-length"), {digits, (size_t)k}};
+    }
+    if (x->n_extra)
+        memcpy(f + n, x->extra, x->n_extra * sizeof(*f));
+    fed_h2_respond(x->h2s, status, f, n + x->n_extra, end);
+}
+
+/* ---- requests ---- */
+
+static struct fed_arena *on_begin(void *ud, struct fed_h2_stream *s)
+{
+    struct httpd_conn *c = ud;
+    if (c->server->closing)
+        return NULL;
+    struct fed_http_exchange *x = httpd_exchange_new(c);
+    x->h2s = s;
+    c->n_reading++;
+    fed_h2_stream_set_ud(s, x);
+    return &x->arena;
+}
+
+/* Answers without the handler; what is left of the body is dropped as it comes. */
+static void refuse(struct fed_http_exchange *x, int status)
+{
+    if (x->state != HTTPD_READING)
+        return;
+    x->conn->n_reading--;
+    const char *reason = fed_http_reason(status);
+    x->is_head = fed_str_is(x->req.method, "HEAD");
+    httpd_h2_head(x, status, "text/plain; charset=utf-8", (int64_t)strlen(reason), x->is_head);
+    if (!x->is_head) {
+        fed_h2_write(x->h2s, fed_str(reason));
+        fed_h2_finish(x->h2s);
+    }
+    x->state = HTTPD_ANSWERED;
+}
+
+static uint64_t declared_length(const struct fed_h2_request *r)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < r->n_headers; i++)
+        if (fed_str_is(r->headers[i].name, "content-length") && fed_str_u64(r->headers[i].value, &n) != 0)
+            return UINT64_MAX;
+    return n;
+}
+
+static void on_head(void *ud, struct fed_h2_stream *s, const struct fed_h2_request *r)
+{
+    struct httpd_conn *c = ud;
+    struct fed_http_exchange *x = fed_h2_stream_ud(s);
+    struct fed_http_request *q = &x->req;
+    q->method = r->method;
+    q->target = r->target;
+    q->path = r->target;
+    q->host = r->host;
+    q->headers = r->headers;
+    q->n_headers = r->n_headers;
+    q->version = 2;
+    ptrdiff_t mark = fed_str_chr(r->target, '?', 0);
+    if (mark >= 0) {
+        q->path = fed_str_head(r->target, (size_t)mark);
+        q->query = fed_str_from(r->target, (size_t)mark + 1);
+    }
+    if (r->too_large)
+        refuse(x, 431);
+    else if (fed_str_is(r->method, "CONNECT"))
+        refuse(x, 405);
+    else if (q->path.n == 0 || (q->path.p[0] != '/' && !fed_str_is(q->path, "*")))
+        refuse(x, 400);
+    else if (declared_length(r) > c->server->conf.max_body)
+        refuse(x, 413);
+}
+
+static void on_data(void *ud, struct fed_h2_stream *s, struct fed_str bytes)
+{
+    (void)ud;
+    struct fed_http_exchange *x = fed_h2_stream_ud(s);
+    fed_h2_consume(s, bytes.n);
+    if (x->state != HTTPD_READING)
+        return;
+    int status = httpd_exchange_body(x, bytes);
+    if (status)
+        refuse(x, status);
+}
+
+static void on_end(void *ud, struct fed_h2_stream *s)
+{
+    struct httpd_conn *c = ud;
+    struct fed_http_exchange *x = fed_h2_stream_ud(s);
+    if (x->state != HTTPD_READING)
+        return;
+    c->n_reading--;
+    httpd_exchange_dispatch(x);
+}
+
+static void on_drained(void *ud, struct fed_h2_stream *s)
+{
+    (void)ud;
+    struct fed_http_exchange *x = fed_h2_stream_ud(s);
+    x->owed_drained = false;
+    if (x->state == HTTPD_STREAMING && x->drained)
+        x->drained(x->drained_ud);
+}
+
+static void on_closed(void *ud, struct fed_h2_stream *s)
+{
+    struct httpd_conn *c = ud;
+    struct fed_http_exchange *x = fed_h2_stream_ud(s);
+    if (x->state == HTTPD_READING)
+        c->n_reading--;
+    httpd_exchange_end(x);
+}
+
+static const struct fed_h2_handlers handlers = {
+    .begin = on_begin,
+    .head = on_head,
+    .data = on_data,
+    .end = on_end,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+/* ---- connection ---- */
+
+void httpd_h2_start(struct httpd_conn *c)
+{
+    c->proto = HTTPD_H2;
+    c->h2 = fed_h2_new(&(struct fed_h2_conf){
+        .handlers = &handlers, .ud = c, .max_streams = c->server->conf.max_concurrent_streams});
+}
+
+/* Frames to the socket, not further ahead of it than HTTPD_OUT_AHEAD. */
+static void flush(struct httpd_conn *c)
+{
+    for (int round = 0; !c->dead && !c->lingering; round++) {
+        size_t backlog = fed_stream_backlog(c->stream);
+        if (backlog >= HTTPD_OUT_AHEAD)
+            return; /* drained comes */
+        int rc = fed_h2_send(c->h2, &c->out, FED_MIN(HTTPD_OUT_AHEAD - backlog, (size_t)HTTPD_OUT_FLUSH));
+        bool more = c->out.n > 0;
+        httpd_flush(c);
+        if (rc) {
+            httpd_kill(c);
+            return;
+        }
+        if (fed_h2_done(c->h2)) {
+            httpd_linger(c);
+            return;
+        }
+        if (!more)
+            return;
+        if (round == FLUSH_ROUNDS) {
+            httpd_soon(c);
+            return;
+        }
+    }
+}
+
+static void set_deadline(struct httpd_conn *c)
+{
+    struct fed_httpd *h = c->server;
+    /* A connection that waits for the rest of a request is held to the same time as an idle one. */
+    if (fed_h2_streams(c->h2) == 0 || c->n_reading > 0)
+        httpd_deadline(c, h->conf.idle_timeout_ms);
+    else
+        httpd_no_deadline(c);
+}
+
+void httpd_h2_data(struct httpd_conn *c, struct fed_str bytes)
+{
+    if (c->lingering || c->dead)
+        return;
+    c->busy = true;
+    int rc = fed_h2_recv(c->h2, bytes, fed_mono_ms(c->server->env));
+    c->busy = false;
+    flush(c);
+    if (c->dead || c->lingering)
+        return;
+    if (rc)
+        httpd_linger(c);
+    else
+        set_deadline(c);
+}
+
+void httpd_h2_run(struct httpd_conn *c)
+{
+    if (c->dead || c->lingering)
+        return;
+    flush(c);
+    if (!c->dead && !c->lingering)
+        set_deadline(c);
+}
+
+void httpd_h2_timeout(struct httpd_conn *c)
+{
+    if (c->lingering) {
+        httpd_kill(c);
+        return;
+    }
+    fed_h2_goaway(c->h2);
+    flush(c);
+    if (!c->dead && !c->lingering)
+        httpd_linger(c);
+}

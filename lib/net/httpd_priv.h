@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* httpd_priv.h: what the files of the HTTP server share.
+ *
+ *   httpd.c           listener, connections, timers, closing
+ *   httpd_exchange.c  exchanges and the handler's calls, which end in httpd_h1_* or httpd_h2_*
+ *   httpd_h1.c        HTTP/1.1 on a connection: one exchange at a time, pipelined bytes wait
+ *   httpd_h2.c        HTTP/2 on a connection: lib/http/h2.h
+ */
+#ifndef FED_NET_HTTPD_PRIV_H
+#define FED_NET_HTTPD_PRIV_H
+
+#include "base/list.h"
+#include "http/h1.h"
+#include "http/h2.h"
+#include "net/httpd.h"
+
+enum {
+    HTTPD_COALESCE = 16 * 1024,   /* up to here bodies are copied behind their head: one write, one TLS record */
+    HTTPD_OUT_FLUSH = 64 * 1024,  /* output gathered on a connection within one turn of the loop */
+    HTTPD_OUT_AHEAD = 256 * 1024, /* HTTP/2 frames made ahead of the socket */
+    HTTPD_IN_AHEAD = 64 * 1024,   /* pipelined bytes read while an exchange runs */
+    HTTPD_LINGER_MS = 2000,       /* reading on after a last answer, so that the client sees it (RFC 9112 9.6) */
+    HTTPD_POOL = 64,              /* idle exchanges kept with their arena */
+};
+#define HTTPD_BODY_BUDGET (256u * 1024 * 1024) /* bytes of all request bodies together; beyond: 503 */
+
+enum httpd_proto { HTTPD_DETECT, HTTPD_H1, HTTPD_H2 };
+enum httpd_xstate {
+    HTTPD_READING,   /* the request is not complete; the handler has not seen it */
+    HTTPD_HANDLING,  /* with the handler */
+    HTTPD_STREAMING, /* fed_http_stream_begin was called */
+    HTTPD_ANSWERED,  /* the handler is done with it */
+};
+
+struct fed_httpd {
+    struct fed_httpd_conf conf;
+    struct fed_loop *loop;
+    struct fed_env *env;
+    struct fed_listener *listener;
+    struct fed_addr addr;
+    struct fed_list conns;
+    size_t n_conns, n_exchanges;
+    struct fed_list pool;
+    size_t n_pool;
+    size_t body_bytes;
+    struct fed_h1_head *spare_head;
+    int64_t date_s;
+    char date[30];
+    struct fed_http_header *scratch; /* headers of an HTTP/2 answer */
+    size_t cap_scratch;
+    bool closing;
+    struct fed_timer grace;
+    struct fed_task finish;
+    void (*done)(void *ud);
+    void *done_ud;
+};
+
+struct httpd_conn {
+    struct fed_list link;
+    struct fed_httpd *server;
+    struct fed_stream *stream;
+    enum httpd_proto proto;
+    struct fed_str cert_cn;
+    const struct fed_str *cert_orgs;
+    size_t n_cert_orgs;
+    /* One timer for the life of the connection: it is moved only when the deadline comes nearer, else it fires, sees
+     * that the deadline moved on, and waits again. */
+    struct fed_timer timer;
+    uint64_t deadline_ms, timer_ms; /* UINT64_MAX: none */
+    struct fed_task task;
+    struct fed_buf out;
+    bool busy;      /* inside input processing, which flushes at its end */
+    bool eof;       /* the peer will send no more */
+    bool lingering; /* the last answer is sent; input is dropped */
+    bool dead;      /* fed_stream_close was called */
+    bool paused;
+    /* HTTP/1.x */
+    struct fed_buf in;          /* bytes not used yet */
+    struct fed_h1_head *head;   /* while a head is being read */
+    struct fed_h1_body body;
+    struct fed_http_exchange *x;
+    int minor;
+    bool keep_alive;
+    const struct fed_stream_handlers *upgrade; /* whose the stream will be */
+    void *upgrade_ud;
+    /* HTTP/2 */
+    struct fed_h2 *h2;
+    size_t n_reading; /* exchanges whose request is incomplete */
+};
+
+struct fed_http_exchange {
+    struct fed_list link;
+    struct fed_http_request req;
+    struct fed_httpd *server;
+    struct httpd_conn *conn;   /* NULL when the client has gone */
+    struct fed_h2_stream *h2s; /* NULL on HTTP/1.x */
+    enum httpd_xstate state;
+    bool is_head, chunked, owed_drained;
+    struct fed_arena arena;
+    struct fed_buf body;
+    struct fed_http_header *extra;
+    size_t n_extra, cap_extra;
+    void (*closed)(void *ud);
+    void *closed_ud;
+    void (*drained)(void *ud);
+    void *drained_ud;
+};
+
+/* httpd.c */
+void httpd_deadline(struct httpd_conn *c, uint64_t ms); /* from now */
+void httpd_no_deadline(struct httpd_conn *c);
+void httpd_soon(struct httpd_conn *c);                  /* work on the connection after this callback */
+void httpd_flush(struct httpd_conn *c);                 /* out to the stream */
+void httpd_kill(struct httpd_conn *c);                  /* close now */
+void httpd_linger(struct httpd_conn *c);                /* close after what is written */
+void httpd_forget(struct httpd_conn *c);                /* the stream is no longer ours */
+struct fed_str httpd_date(struct fed_httpd *h);
+void httpd_maybe_finish(struct fed_httpd *h);
+
+/* httpd_exchange.c */
+struct fed_http_exchange *httpd_exchange_new(struct httpd_conn *c);
+void httpd_exchange_end(struct fed_http_exchange *x); /* over, for whatever reason: closed, then free or orphan */
+/* 0, 413 or 503. */
+int httpd_exchange_body(struct fed_http_exchange *x, struct fed_str bytes);
+void httpd_exchange_dispatch(struct fed_http_exchange *x);
+
+/* httpd_h1.c */
+void httpd_h1_data(struct httpd_conn *c, struct fed_str bytes);
+void httpd_h1_run(struct httpd_conn *c); /* after an answer, or to go on */
+void httpd_h1_eof(struct httpd_conn *c);
+void httpd_h1_timeout(struct httpd_conn *c);
+void httpd_h1_respond(struct fed_http_exchange *x, int status, const char *content_type, struct fed_str body,
+                      struct fed_blob *blob);
+void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *content_type);
+void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob);
+void httpd_h1_stream_end(struct fed_http_exchange *x);
+void httpd_h1_drained(struct httpd_conn *c);
+
+/* httpd_h2.c */
+void httpd_h2_start(struct httpd_conn *c);
+void httpd_h2_data(struct httpd_conn *c, struct fed_str bytes);
+void httpd_h2_run(struct httpd_conn *c);
+void httpd_h2_timeout(struct httpd_conn *c);
+void httpd_h2_head(struct fed_http_exchange *x, int status, const char *content_type, int64_t length, bool end);
+
+#endif
