@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-int main(void)
+/* hansa-dns: see dns/io/server.h. */
+#include "dns/io/server.h"
+
+int main(int argc, char **argv)
 {
-    return 0;
+    return gdns_server_run(argc, argv);
 }

@@ -199,20 +199,47 @@ void fed_builder_drop(struct fed_builder *b, struct fed_str kind_name, struct fe
     fed_arena_release(&tmp);
 }
 
-int fed_builder_put_yaml(struct fed_builder *b, struct fed_str text, struct fed_err *err)
+static int put_yaml(struct fed_builder *b, struct fed_str text, uint64_t session, struct fed_err *err)
 {
     struct fed_arena a = {0};
     struct fed_json *docs = NULL;
-    int rc = fed_yaml_parse_all(&a, text, NULL, &docs, err);
+    struct fed_json_limits limits = {.max_bytes = FED_BUILDER_MAX_FILE, .max_nodes = 20000000};
+    int rc = fed_yaml_parse_all(&a, text, &limits, &docs, err);
     for (struct fed_json *doc = rc ? NULL : docs->first; doc && !rc; doc = doc->next) {
         struct fed_kobj *o = NULL;
         rc = fed_kobj_from_tree(doc, 0, &o, err);
         if (!rc)
-            fed_builder_put(b, o);
+            put_object(b, o, session);
         fed_kobj_unref(o);
     }
     fed_arena_release(&a);
     return rc;
+}
+
+int fed_builder_put_yaml(struct fed_builder *b, struct fed_str text, struct fed_err *err)
+{
+    return put_yaml(b, text, 0, err);
+}
+
+static void drop_other_sessions(struct fed_builder *b)
+{
+    FED_MAP_EACH(e, &b->objects)
+    {
+        const struct fed_routing_object *o = e->value;
+        if (o->session != b->session)
+            drop_object(b, e->key);
+    }
+}
+
+int fed_builder_replace_yaml(struct fed_builder *b, struct fed_str text, struct fed_err *err)
+{
+    int rc = put_yaml(b, text, ++b->session, err);
+    if (rc)
+        return rc;
+    drop_other_sessions(b);
+    b->live = true; /* the file is the control plane, and it is never stale */
+    fed_builder_flush(b);
+    return 0;
 }
 
 /* --- timers --- */
@@ -285,12 +312,7 @@ static void on_synced(void *ud)
     if (b->synced || !all_informers(b, fed_informer_synced))
         return;
     b->synced = b->complete = true;
-    FED_MAP_EACH(e, &b->objects)
-    {
-        const struct fed_routing_object *o = e->value;
-        if (o->session != b->session)
-            drop_object(b, e->key);
-    }
+    drop_other_sessions(b);
     b->changed_since_save = true;
     fed_builder_mark(b);
 }

@@ -55,6 +55,8 @@ void fed_builder_drop(struct fed_builder *b, struct fed_str kind, struct fed_str
 void fed_builder_flush(struct fed_builder *b);
 /* Puts every document of a YAML (or JSON) text. */
 FED_MUST_USE int fed_builder_put_yaml(struct fed_builder *b, struct fed_str text, struct fed_err *err);
+/* The same, and what the text does not name is dropped: the text is the whole world (a file given by the operator). */
+FED_MUST_USE int fed_builder_replace_yaml(struct fed_builder *b, struct fed_str text, struct fed_err *err);
 void fed_builder_save(struct fed_builder *b); /* now, if anything changed since the last save */
 
 struct fed_builder_stats {
