@@ -168,8 +168,8 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
     return rc;
 }
 
-static int decode(const struct fed_kind *kind, const struct store_change *ch, struct fed_kobj **out,
-                  struct fed_err *err)
+static int decode(const struct fed_kind *kind, const struct store_change *ch, struct fed_str ns, struct fed_str name,
+                  struct fed_kobj **out, struct fed_err *err)
 {
     struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
     ptrdiff_t nl = fed_str_chr(value, '\n', 0);
@@ -182,7 +182,17 @@ static int decode(const struct fed_kind *kind, const struct store_change *ch, st
     int rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
-    return rc ? fed_err_wrap(err, FED_E_CORRUPT, "%.*s", FED_STR_ARG(ch->key)) : 0;
+    if (rc == 0 && fed_tree_cmp(ns, name, *out) != 0) {
+        fed_kobj_unref(*out);
+        *out = NULL;
+        rc = fed_err_set(err, FED_E_CORRUPT, "holds another object");
+    }
+    if (rc == 0)
+        return 0;
+    (void)fed_err_wrap(err, rc, "%.*s", FED_STR_ARG(ch->key));
+    if (err)
+        err->code = FED_E_CORRUPT;
+    return FED_E_CORRUPT;
 }
 
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
@@ -259,7 +269,7 @@ int fed_cache_load(struct fed_cache *c, const struct store_change *change, struc
         return 0;
     }
     struct fed_kobj *o = NULL;
-    int rc = decode(kc->kind, change, &o, err);
+    int rc = decode(kc->kind, change, ns, name, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
         state_put(kc, o);
@@ -291,7 +301,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
     if (change->value) {
-        int rc = decode(kc->kind, change, &ch.now, err);
+        int rc = decode(kc->kind, change, ns, name, &ch.now, err);
         if (rc) {
             fed_kobj_unref(ch.old);
             return rc;
