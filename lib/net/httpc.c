@@ -112,6 +112,17 @@ static void allow_connections(struct httpc_pool *p)
     curl_multi_setopt(p->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)(p->client->max_connections + p->n_streams));
 }
 
+/* New calls get new connections; running ones keep theirs, and the old pool goes with the last. */
+static void retire(struct fed_httpc *c)
+{
+    struct httpc_pool *old = c->pool;
+    c->pool = pool_new(c);
+    allow_connections(c->pool);
+    old->retired = true;
+    if (old->n_calls == 0 && c->depth == 0)
+        pool_free(old);
+}
+
 /* ---- calls ---- */
 
 static void call_free(struct fed_httpc_call *call)
@@ -246,6 +257,9 @@ static void on_timer(struct fed_timer *t)
         set_timer(call, now);
         return;
     }
+    /* Silence: the connection may lead nowhere any more, and on HTTP/2 watches keep it in use. */
+    if (!call->head_done && call->pool == c->pool)
+        retire(c);
     call->fail_code = FED_E_TIMEOUT;
     c->settling = true; /* done may free the client: settle does it */
     complete(call, CURLE_OPERATION_TIMEDOUT);
@@ -486,14 +500,8 @@ struct fed_httpc *fed_httpc_new(struct fed_loop *loop, const struct fed_httpc_co
 
 void fed_httpc_set_tls(struct fed_httpc *c, const struct fed_httpc_tls *tls)
 {
-    /* Running calls keep their connections; the pool that has them ends with the last. */
-    struct httpc_pool *old = c->pool;
     copy_tls(c, tls);
-    c->pool = pool_new(c);
-    allow_connections(c->pool);
-    old->retired = true;
-    if (old->n_calls == 0 && c->depth == 0)
-        pool_free(old);
+    retire(c);
 }
 
 static void free_calls(struct fed_list *list)
