@@ -207,7 +207,8 @@ struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
 
 void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed)
 {
-    *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1};
+    *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1,
+                            .oldest_pin = UINT64_MAX};
     c->cap = 1024;
     while (c->cap < keep)
         c->cap *= 2;
@@ -221,6 +222,22 @@ void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t k
     }
 }
 
+/* A pinned root below the log's reach would keep objects alive that nothing else does: its token expires. */
+static void pins_expire(struct fed_cache *c)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (size_t i = 0; i < FED_CACHE_PINS; i++) {
+        if (c->pins[i].kc && c->pins[i].rev < c->floor) {
+            fed_tree_unref(c->pins[i].root);
+            c->pins[i].kc = NULL;
+            c->pins[i].root = NULL;
+        } else if (c->pins[i].kc) {
+            oldest = FED_MIN(oldest, c->pins[i].rev);
+        }
+    }
+    c->oldest_pin = oldest;
+}
+
 static void log_drop_first(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
@@ -228,6 +245,8 @@ static void log_drop_first(struct fed_cache *c)
     fed_kobj_unref(ch->old);
     fed_kobj_unref(ch->now);
     *ch = (struct fed_change){0};
+    if (c->oldest_pin < c->floor)
+        pins_expire(c);
 }
 
 void fed_cache_release(struct fed_cache *c)
@@ -394,4 +413,5 @@ void fed_cache_pin(struct fed_kcache *kc, uint64_t rev, struct fed_node *root)
     c->pins[i].kc = kc;
     c->pins[i].rev = rev;
     c->pins[i].root = fed_tree_ref(root);
+    c->oldest_pin = FED_MIN(c->oldest_pin, rev);
 }

@@ -151,7 +151,10 @@ def test_typed_creates(k):
     assert d["spec"]["template"]["spec"]["containers"][0]["image"] == "x:1"
     assert k("get", "secret", "s", "-n", "typed", "-o", "jsonpath={.data.a}") == "Yg=="
     assert k("get", "ing", "i", "-n", "typed", "-o", "jsonpath={.spec.rules[0].http.paths[0].backend.service.port.number}") == "80"
-    assert k("create", "token", "sa", "-n", "typed").count(".") == 2
+    token = k("create", "token", "sa", "-n", "typed").strip()
+    assert token.count(".") == 2
+    k.fails('User "system:serviceaccount:typed:sa" cannot list', "--token=" + token, "--server=" + k.server.url,
+            "--insecure-skip-tls-verify", "--kubeconfig=/dev/null", "get", "pods")
     k("autoscale", "deployment", "d", "-n", "typed", "--min=1", "--max=3", "--cpu-percent=50")
     if "1.27" not in k.path:
         assert "admin" in k("auth", "whoami")
