@@ -106,6 +106,7 @@ struct fed_http_exchange {
     void *closed_ud;
     void (*drained)(void *ud);
     void *drained_ud;
+    struct fed_task gone; /* tells an exchange whose client had gone when `closed` was set */
 };
 
 /* httpd.c */
