@@ -125,6 +125,8 @@ void fed_http_on_closed(struct fed_http_exchange *x, void (*closed)(void *ud), v
 {
     x->closed = closed;
     x->closed_ud = ud;
+    if (x->conn && x->conn->eof)
+        httpd_soon(x->conn); /* it may be gone in fact */
     if (x->conn)
         return;
     if (closed)
