@@ -27,9 +27,9 @@ static void set_headers(struct fed_httpc_call *call, const struct fed_httpc_requ
             continue; /* could split the request */
         type |= fed_str_ieq(f->name, FED_STR("content-type"));
         /* curl takes "Name:" as an order to leave the header out, "Name;" as an empty value. */
-        struct fed_str line = f->value.n ? fed_arena_printf(&call->arena, "%.*s: %.*s", FED_STR_ARG(f->name),
-                                                            FED_STR_ARG(f->value))
-                                         : fed_arena_printf(&call->arena, "%.*s;", FED_STR_ARG(f->name));
+        struct fed_str line =
+            f->value.n ? fed_arena_printf(&call->arena, "%.*s: %.*s", FED_STR_ARG(f->name), FED_STR_ARG(f->value))
+                       : fed_arena_printf(&call->arena, "%.*s;", FED_STR_ARG(f->name));
         add_line(call, line.p);
     }
     if (!type)

@@ -199,8 +199,8 @@ void fed_http_respond_blob(struct fed_http_exchange *x, int status, const char *
     respond(x, status, content_type, fed_blob_str(body), body);
 }
 
-void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type,
-                           void (*drained)(void *ud), void *ud)
+void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type, void (*drained)(void *ud),
+                           void *ud)
 {
     FED_REQUIRE(x->state == HTTPD_HANDLING);
     x->state = HTTPD_STREAMING;

@@ -292,8 +292,8 @@ static void keep_rest(struct httpd_conn *c, struct fed_str rest, bool buffered)
     }
 }
 
-/* The peer has ended its side. A client may still wait for an answer; but whoever asked to be told, or streams, takes the
- * end as the client's leaving (as a terminal's ^C looks). */
+/* The peer has ended its side. A client may still wait for an answer; but whoever asked to be told, or streams, takes
+ * the end as the client's leaving (as a terminal's ^C looks). */
 static void after_eof(struct httpd_conn *c)
 {
     struct fed_http_exchange *x = c->x;
