@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "kube/names.h"
+#include "kube/openapi_model.h"
 #include "kube/schema_priv.h"
 
 extern const char fed_core_bundle[];
@@ -536,4 +537,28 @@ const struct fed_schema *fed_kinds_body(const struct fed_kinds *k, struct fed_st
         return v->schema;
     key = kind_key(buf, sizeof(buf), api_version, kind);
     return key.p ? fed_map_find(&k->bodies, key) : NULL;
+}
+
+void fed_kinds_each_gv(const struct fed_kinds *k, void (*cb)(void *ud, struct fed_str group, struct fed_str version),
+                       void *ud)
+{
+    struct fed_map seen = {0};
+
+    for (size_t i = 0; i < k->n; i++) {
+        for (size_t n = 0; n < k->kinds[i]->n_versions; n++) {
+            const struct fed_kind_version *v = &k->kinds[i]->versions[n];
+
+            if (!v->served || fed_map_has(&seen, v->api_version))
+                continue;
+            fed_map_set(&seen, v->api_version, NULL);
+            cb(ud, v->group, v->version);
+        }
+    }
+    fed_map_release(&seen);
+}
+
+void fed_kinds_each_body(const struct fed_kinds *k, void (*cb)(void *ud, const struct fed_shape *shape), void *ud)
+{
+    FED_MAP_EACH(e, &k->bodies)
+        cb(ud, ((const struct fed_schema *)e->value)->shape);
 }

@@ -328,6 +328,7 @@ static void compile_use(struct fed_compiler *c, const struct fed_json *doc, stru
     out->patch_key = text_of(c, doc, "x-kubernetes-patch-merge-key");
     out->nullable = fed_json_bool(fed_json_find(doc, "nullable"), false);
     out->atomic = out->shape->atomic || fed_str_is(fed_json_find_text(doc, "x-kubernetes-map-type"), "atomic");
+    out->pb_ptr = fed_json_bool(fed_json_find(doc, "x-pb-ptr"), false);
     compile_pb(doc, out);
     keys = fed_json_find(doc, "x-kubernetes-list-map-keys");
     if (keys && keys->n && keys->n < 32) {

@@ -83,6 +83,7 @@ struct fed_schema {
     uint8_t list_type;                 /* enum fed_list_type */
     bool patch_merge, patch_retain;    /* x-kubernetes-patch-strategy */
     bool atomic, required, nullable;
+    bool pb_ptr;                       /* zero and empty are values on the wire (a pointer in Go) */
 };
 struct fed_prop {
     struct fed_str name;

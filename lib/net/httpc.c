@@ -112,12 +112,23 @@ static void allow_connections(struct httpc_pool *p)
     curl_multi_setopt(p->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)(p->client->max_connections + p->n_streams));
 }
 
+/* New calls get new connections; running ones keep theirs, and the old pool goes with the last. */
+static void retire(struct fed_httpc *c)
+{
+    struct httpc_pool *old = c->pool;
+    c->pool = pool_new(c);
+    allow_connections(c->pool);
+    old->retired = true;
+    if (old->n_calls == 0 && c->depth == 0)
+        pool_free(old);
+}
+
 /* ---- calls ---- */
 
 static void call_free(struct fed_httpc_call *call)
 {
     struct fed_httpc *c = call->client;
-    fed_timer_stop(c->env, &call->idle);
+    fed_timer_stop(c->env, &call->timer);
     fed_list_remove(&call->link);
     if (call->easy && c->n_spare < HTTPC_SPARE) {
         curl_easy_reset(call->easy);
@@ -132,6 +143,13 @@ static void call_free(struct fed_httpc_call *call)
     free(call);
 }
 
+/* A call that ends early on HTTP/2 is reset, but curl 7.88 leaves the frame in a buffer until something else moves on the
+ * connection. Where other calls are on it something does; where none is, this makes curl close it. */
+static void let_server_know(struct fed_httpc_call *call)
+{
+    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 /* Takes the call out of curl. Not inside curl. */
 static void detach(struct fed_httpc_call *call)
 {
@@ -140,6 +158,7 @@ static void detach(struct fed_httpc_call *call)
         return;
     call->pool = NULL;
     call->client->depth++;
+    let_server_know(call);
     curl_multi_remove_handle(p->multi, call->easy);
     call->client->depth--;
     p->n_calls--;
@@ -154,7 +173,7 @@ static void detach(struct fed_httpc_call *call)
 static void finish(struct fed_httpc_call *call, int code, const struct fed_err *err)
 {
     detach(call);
-    fed_timer_stop(call->client->env, &call->idle);
+    fed_timer_stop(call->client->env, &call->timer);
     fed_list_remove(&call->link); /* no longer to be canceled */
     struct fed_httpc_response r = {
         .status = call->status,
@@ -218,15 +237,29 @@ static void complete(struct fed_httpc_call *call, CURLcode rc)
     finish(call, code, &err);
 }
 
-static void on_idle(struct fed_timer *t)
+static void on_timer(struct fed_timer *t);
+
+/* One timer for both limits; each byte moves the idle limit in last_ms only, and the timer looks when it fires. */
+static void set_timer(struct fed_httpc_call *call, uint64_t now)
 {
-    struct fed_httpc_call *call = fed_container_of(t, struct fed_httpc_call, idle);
-    uint64_t now = fed_mono_ms(call->client->env);
-    if (now < call->last_ms + call->idle_ms) { /* moved only here, not at each byte */
-        fed_timer_start(call->client->env, &call->idle, call->last_ms + call->idle_ms - now, on_idle);
+    uint64_t idle = call->idle_ms ? call->last_ms + call->idle_ms : UINT64_MAX;
+    uint64_t at = FED_MIN(idle, call->deadline_ms);
+    if (at != UINT64_MAX)
+        fed_timer_start(call->client->env, &call->timer, at > now ? at - now : 0, on_timer);
+}
+
+static void on_timer(struct fed_timer *t)
+{
+    struct fed_httpc_call *call = fed_container_of(t, struct fed_httpc_call, timer);
+    struct fed_httpc *c = call->client;
+    uint64_t now = fed_mono_ms(c->env);
+    if (now < call->deadline_ms && (!call->idle_ms || now < call->last_ms + call->idle_ms)) {
+        set_timer(call, now);
         return;
     }
-    struct fed_httpc *c = call->client;
+    /* Silence: the connection may lead nowhere any more, and on HTTP/2 watches keep it in use. */
+    if (!call->head_done && call->pool == c->pool)
+        retire(c);
     call->fail_code = FED_E_TIMEOUT;
     c->settling = true; /* done may free the client: settle does it */
     complete(call, CURLE_OPERATION_TIMEDOUT);
@@ -296,10 +329,17 @@ static void settle(struct fed_httpc *c)
 
 /* ---- what curl tells ---- */
 
-size_t httpc_refuse(struct fed_httpc_call *call, int code)
+/* 0: fewer bytes than offered, so curl ends the transfer. */
+static size_t stop(struct fed_httpc_call *call)
+{
+    let_server_know(call);
+    return 0;
+}
+
+static size_t refuse(struct fed_httpc_call *call, int code)
 {
     call->fail_code = code;
-    return 0; /* fewer bytes than offered: curl ends the transfer */
+    return stop(call);
 }
 
 static void begin_head(struct fed_httpc_call *call)
@@ -315,7 +355,7 @@ static size_t add_header(struct fed_httpc_call *call, struct fed_str line)
     if (colon <= 0)
         return line.n;
     if (call->n_response_headers == HTTPC_MAX_HEADERS)
-        return httpc_refuse(call, FED_E_LIMIT);
+        return refuse(call, FED_E_LIMIT);
     if (!call->response_headers)
         call->response_headers = FED_ARENA_ARRAY(&call->arena, struct fed_http_header, HTTPC_MAX_HEADERS);
     struct fed_http_header *f = &call->response_headers[call->n_response_headers++];
@@ -335,13 +375,13 @@ static size_t on_header(char *p, size_t size, size_t n, void *ud)
     struct fed_httpc_call *call = ud;
     struct fed_str line = {p, size * n};
     if (call->canceled)
-        return 0;
+        return stop(call);
     call->last_ms = fed_mono_ms(call->client->env);
     if (call->head_done)
         return line.n; /* trailers */
     call->head_bytes += line.n;
     if (call->head_bytes > HTTPC_MAX_HEAD)
-        return httpc_refuse(call, FED_E_LIMIT);
+        return refuse(call, FED_E_LIMIT);
     if (fed_str_starts(line, FED_STR("HTTP/"))) {
         begin_head(call);
         return line.n;
@@ -356,7 +396,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ud)
     call->status = (int)status;
     if (call->on_head)
         call->on_head(call->ud, (int)status);
-    return call->canceled ? 0 : line.n;
+    return call->canceled ? stop(call) : line.n;
 }
 
 static size_t on_body(char *p, size_t size, size_t n, void *ud)
@@ -364,16 +404,16 @@ static size_t on_body(char *p, size_t size, size_t n, void *ud)
     struct fed_httpc_call *call = ud;
     struct fed_str bytes = {p, size * n};
     if (call->canceled)
-        return 0;
+        return stop(call);
     call->last_ms = fed_mono_ms(call->client->env);
     if (bytes.n > call->max_body - call->received && !call->streams)
-        return httpc_refuse(call, FED_E_LIMIT);
+        return refuse(call, FED_E_LIMIT);
     call->received += bytes.n;
     if (call->on_data)
         call->on_data(call->ud, bytes);
     else
         fed_buf_add(&call->body, bytes);
-    return call->canceled ? 0 : bytes.n;
+    return call->canceled ? stop(call) : bytes.n;
 }
 
 /* ---- the caller's side ---- */
@@ -399,10 +439,10 @@ struct fed_httpc_call *fed_httpc_start(struct fed_httpc *c, const struct fed_htt
     fed_list_push_back(&c->starting, &call->link);
     if (c->depth == 0)
         add(call);
-    if (call->idle_ms) {
-        call->last_ms = fed_mono_ms(c->env);
-        fed_timer_start(c->env, &call->idle, call->idle_ms, on_idle);
-    }
+    uint64_t now = fed_mono_ms(c->env);
+    call->last_ms = now;
+    call->deadline_ms = req->timeout_ms ? now + req->timeout_ms : UINT64_MAX;
+    set_timer(call, now);
     return call;
 }
 
@@ -412,7 +452,7 @@ void fed_httpc_cancel(struct fed_httpc_call *call)
     if (call->canceled || call->finished)
         return;
     call->canceled = true;
-    fed_timer_stop(c->env, &call->idle);
+    fed_timer_stop(c->env, &call->timer);
     fed_list_remove(&call->link);
     if (c->depth > 0) {
         fed_list_push_back(&c->doomed, &call->link);
@@ -460,14 +500,8 @@ struct fed_httpc *fed_httpc_new(struct fed_loop *loop, const struct fed_httpc_co
 
 void fed_httpc_set_tls(struct fed_httpc *c, const struct fed_httpc_tls *tls)
 {
-    /* Running calls keep their connections; the pool that has them ends with the last. */
-    struct httpc_pool *old = c->pool;
     copy_tls(c, tls);
-    c->pool = pool_new(c);
-    allow_connections(c->pool);
-    old->retired = true;
-    if (old->n_calls == 0 && c->depth == 0)
-        pool_free(old);
+    retire(c);
 }
 
 static void free_calls(struct fed_list *list)

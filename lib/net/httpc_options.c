@@ -117,11 +117,11 @@ void httpc_set_options(struct fed_httpc_call *call, const struct fed_httpc_reque
     curl_easy_setopt(e, CURLOPT_PROXY, c->proxy_url); /* "": none, also not the environment's */
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
-    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    /* Calls that start together wait for the first connection to tell whether it multiplexes. */
-    curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);
+    /* Calls that start together wait for the first connection to tell whether it multiplexes. TLS tells at the end of
+     * its handshake; without TLS only the first answer would, for which a watch may wait for ever. */
+    curl_easy_setopt(e, CURLOPT_PIPEWAIT, fed_str_ieq(fed_str_head(fed_str(req->url), 6), FED_STR("https:")) ? 1L : 0L);
     if (c->user_agent)
         curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
     set_url(call, req);

@@ -52,8 +52,8 @@ struct fed_httpc_call {
     struct curl_slist *headers, *connect_to;
     struct fed_arena arena; /* request body, answer's headers */
     struct fed_buf body;
-    struct fed_timer idle;
-    uint64_t last_ms;
+    struct fed_timer timer;
+    uint64_t last_ms, deadline_ms; /* of the last byte; of the whole call */
     uint32_t idle_ms;
     size_t max_body, received, head_bytes;
     bool streams;  /* without a time limit: a watch */
@@ -71,6 +71,5 @@ struct fed_httpc_call {
 };
 
 void httpc_set_options(struct fed_httpc_call *call, const struct fed_httpc_request *req);
-size_t httpc_refuse(struct fed_httpc_call *call, int code);
 
 #endif

@@ -144,10 +144,12 @@ static bool bodiless(int status)
 static void answered(struct fed_http_exchange *x)
 {
     x->state = HTTPD_ANSWERED;
-    if (x->conn)
-        httpd_soon(x->conn);
-    else
+    if (!x->conn) {
         exchange_free(x);
+        return;
+    }
+    x->conn->n_leaving += x->h2s != NULL;
+    httpd_soon(x->conn);
 }
 
 static void respond(struct fed_http_exchange *x, int status, const char *type, struct fed_str body,

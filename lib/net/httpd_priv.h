@@ -86,6 +86,8 @@ struct httpd_conn {
     /* HTTP/2 */
     struct fed_h2 *h2;
     size_t n_reading; /* exchanges whose request is incomplete */
+    size_t n_leaving; /* answered, not yet sent in full */
+    bool spoken;      /* bytes have come */
 };
 
 struct fed_http_exchange {

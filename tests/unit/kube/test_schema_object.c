@@ -200,7 +200,7 @@ static const struct {
      "\"NodePort\""},
     {"ports", "{apiVersion: v1, kind: Service, spec: {ports: [{port: 70000}, {port: 81, name: a}]}}",
      "spec.ports[0].name: Required value; spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, "
-     "inclusive"},
+     "inclusive; spec.ports[0].targetPort: Invalid value: 70000: must be between 1 and 65535, inclusive"},
     {"config key", "{apiVersion: v1, kind: ConfigMap, data: {\"a b\": c}}",
      "data[a b]: Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
      "(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"},

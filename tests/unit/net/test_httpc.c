@@ -159,6 +159,33 @@ static void test_calls(void **state)
     }
 }
 
+/* Refused while the body is still being sent: the answer arrives all the same. */
+static void test_too_large(void **state)
+{
+    for (int tls = 0; tls < 2; tls++) {
+        struct web *w = web_new(&(struct fed_httpd_conf){.max_body = 1000000}, tls ? *state : NULL);
+        struct fed_httpc *c = client(w, (struct fed_httpc_conf){.user_agent = NULL}, false);
+        struct result r = {0};
+        struct fed_buf big = {.max = 0};
+        while (big.n < 5000000)
+            fed_buf_addz(&big, "0123456789");
+        start(c, &r, w->base, "/echo",
+              (struct fed_httpc_request){.method = "POST", .body = fed_buf_str(&big), .timeout_ms = 5000});
+        BENCH_RUN(&w->bench, is_done, &r);
+        if (r.code != 0 || r.status != 413)
+            fail_msg("%s %d %s", fed_code_name(r.code), r.status, r.text);
+        clear(&r);
+        get(c, &r, w->base, "/a");
+        BENCH_RUN(&w->bench, is_done, &r);
+        assert_int_equal(r.status, 200);
+        assert_int_equal(w->n_handled, 1);
+        clear(&r);
+        fed_buf_release(&big);
+        fed_httpc_free(c);
+        web_free(w);
+    }
+}
+
 static bool has_event(void *ud)
 {
     struct result *r = ud;
@@ -414,7 +441,7 @@ int main(void)
         cmocka_unit_test_prestate(test_cancel, h2),         cmocka_unit_test_prestate(test_cancel, h1),
         cmocka_unit_test_prestate(test_watches_beside, h2), cmocka_unit_test_prestate(test_watches_beside, h1),
         cmocka_unit_test_prestate(test_errors, h2),         cmocka_unit_test(test_certificates),
-        cmocka_unit_test_prestate(test_server_closes, h2),
+        cmocka_unit_test_prestate(test_server_closes, h2),  cmocka_unit_test_prestate(test_too_large, h2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

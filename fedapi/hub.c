@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fedapi/hub.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "control/eventttl.h"
+#include "control/gc.h"
+#include "control/namespace.h"
+
+const char *const fapi_core_kinds[] = {
+    "/namespaces",
+    "/configmaps",
+    "/secrets",
+    "/services",
+    "/serviceaccounts",
+    "/events",
+    "apps/deployments",
+    "apps/replicasets",
+    "apps/daemonsets",
+    "networking.k8s.io/ingresses",
+    "discovery.k8s.io/endpointslices",
+    "multicluster.x-k8s.io/serviceimports",
+    "coordination.k8s.io/leases",
+    "rbac.authorization.k8s.io/roles",
+    "rbac.authorization.k8s.io/rolebindings",
+    "rbac.authorization.k8s.io/clusterroles",
+    "rbac.authorization.k8s.io/clusterrolebindings",
+    NULL,
+};
+
+struct fapi_hub {
+    struct fed_resource *resources;
+    size_t n;
+    struct fed_gc *gc;
+    struct fed_nsctl *namespaces;
+    struct fed_eventttl *events;
+};
+
+static void add_resource(struct fapi_hub *h, const struct fed_kind *k)
+{
+    const struct fed_kind_version *v = fed_kind_storage(k);
+    h->resources[h->n++] = (struct fed_resource){fed_strdup_str(v->group), fed_strdup_str(v->version),
+                                                 fed_strdup_str(k->plural), fed_strdup_str(k->kind), k->namespaced};
+}
+
+struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds *kinds)
+{
+    struct fapi_hub *h = FED_NEW(struct fapi_hub);
+    h->resources = fed_calloc(fed_kinds_count(kinds), sizeof(*h->resources));
+    for (size_t i = 0; i < fed_kinds_count(kinds); i++)
+        add_resource(h, fed_kinds_at(kinds, i));
+    struct fed_gc_conf gc = {.transport = t, .resources = h->resources, .n_resources = h->n};
+    struct fed_nsctl_conf ns = {.transport = t, .resources = h->resources, .n_resources = h->n};
+    h->gc = fed_gc_new(&gc);
+    h->namespaces = fed_nsctl_new(&ns);
+    h->events = fed_eventttl_new(t, 0);
+    fed_gc_start(h->gc);
+    fed_nsctl_start(h->namespaces);
+    return h;
+}
+
+void fapi_hub_free(struct fapi_hub *h)
+{
+    if (!h)
+        return;
+    fed_eventttl_free(h->events);
+    fed_nsctl_free(h->namespaces);
+    fed_gc_free(h->gc);
+    for (size_t i = 0; i < h->n; i++) {
+        free((char *)h->resources[i].group);
+        free((char *)h->resources[i].version);
+        free((char *)h->resources[i].plural);
+        free((char *)h->resources[i].kind);
+    }
+    free(h->resources);
+    free(h);
+}

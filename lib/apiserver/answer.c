@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answering a request: bytes, objects, Status errors; and the replies of virtual resources. */
+#include "apiserver/apiserver_priv.h"
+#include "base/mem.h"
+#include "codec/yaml.h"
+
+#include <stdarg.h>
+
+static void put_warnings(struct fed_api_reply *r)
+{
+    FED_JSON_EACH(w, r->warnings)
+    {
+        struct fed_buf b = {0};
+        fed_buf_addz(&b, "299 - ");
+        fed_json_write_string(&b, w->s); /* quoted-string: the escapes of JSON are a subset */
+        fed_http_add_header(r->x, FED_STR("Warning"), fed_buf_str(&b));
+        fed_buf_release(&b);
+    }
+}
+
+static void count(struct fed_api_reply *r, int status)
+{
+    char code[8];
+    int n = snprintf(code, sizeof code, "%d", status);
+    struct fed_str labels[] = {fed_str(r->q.verb ? r->q.verb : ""), r->q.resource, fed_str_n(code, (size_t)n)};
+    if (r->route == FED_ROUTE_RESOURCE && !r->kc && status == 404)
+        labels[1] = FED_STR("unknown");
+    fed_metric_add(fed_metric_get(r->api->m_requests, labels, 3), 1);
+    if (!r->watch) {
+        double s = (double)(fed_mono_ns(r->api->env) - r->start_ns) / 1e9;
+        fed_metric_observe(fed_metric_get(r->api->m_latency, labels, 1), s);
+    }
+}
+
+void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *content_type, struct fed_blob *blob)
+{
+    if (r->answered)
+        return;
+    r->answered = true;
+    count(r, status);
+    if (r->call) {
+        struct fed_local_call *call = r->call;
+        r->call = NULL;
+        fed_api_local_answer(call, status, fed_blob_str(blob));
+    } else if (r->x) {
+        if (r->warnings)
+            put_warnings(r);
+        fed_http_respond_blob(r->x, status, content_type, blob);
+    }
+    fed_api_request_done(r);
+}
+
+void fed_api_answer(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body)
+{
+    struct fed_blob *b = fed_blob_new(body);
+    fed_api_answer_blob(r, status, content_type, b);
+    fed_blob_unref(b);
+}
+
+/* JSON text in the syntax that was asked: as it is, indented, or YAML. */
+void fed_api_answer_text(struct fed_api_reply *r, int status, struct fed_str json)
+{
+    if (!r->pretty && !r->yaml) {
+        fed_api_answer(r, status, "application/json", json);
+        return;
+    }
+    struct fed_json *tree = NULL;
+    struct fed_buf b = {0};
+    struct fed_json_limits limits = {.max_bytes = SIZE_MAX / 2, .max_nodes = UINT32_MAX};
+    if (fed_json_parse(&r->arena, json, &limits, &tree, NULL) == 0) {
+        if (r->yaml)
+            fed_yaml_write(&b, tree);
+        else
+            fed_json_write_indent(&b, tree, 2);
+        if (!r->yaml)
+            fed_buf_addc(&b, '\n');
+    } else {
+        fed_buf_add(&b, json);
+    }
+    struct fed_blob *blob = fed_blob_new_take(&b);
+    fed_api_answer_blob(r, status, r->yaml ? "application/yaml" : "application/json", blob);
+    fed_blob_unref(blob);
+}
+
+void fed_api_answer_object(struct fed_api_reply *r, int status, struct fed_kobj *o)
+{
+    struct fed_blob *blob = NULL;
+    struct fed_buf b = {0};
+    if (r->form.kind == FED_FORM_TABLE) {
+        fed_form_write(&b, o, &r->form, fed_wall_ms(r->api->env), true);
+        fed_api_answer_text(r, status, fed_buf_str(&b));
+        fed_buf_release(&b);
+        return;
+    }
+    struct fed_str bytes = fed_form_bytes(o, &r->form, &blob);
+    if (blob && !r->pretty && !r->yaml) {
+        fed_blob_ref(blob); /* the answer may outlive the encoding */
+        fed_api_answer_blob(r, status, "application/json", blob);
+        fed_blob_unref(blob);
+    } else {
+        fed_api_answer_text(r, status, bytes);
+    }
+}
+
+void fed_api_answer_tree(struct fed_api_reply *r, int status, const struct fed_json *tree)
+{
+    struct fed_buf b = {0};
+    fed_json_write(&b, tree);
+    fed_api_answer_text(r, status, fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
+struct fed_str fed_api_qualified(struct fed_api_reply *r)
+{
+    if (!r->q.group.n)
+        return r->q.resource;
+    return fed_arena_printf(&r->arena, "%.*s.%.*s", FED_STR_ARG(r->q.resource), FED_STR_ARG(r->q.group));
+}
+
+static void fail(struct fed_api_reply *r, int code, const char *message, const struct fed_status_details *details)
+{
+    struct fed_buf b = {0};
+    int status = fed_code_status(code);
+    fed_status_write(&b, code, message, details);
+    if (details && details->retry_after_s && r->x) {
+        char n[16];
+        snprintf(n, sizeof n, "%d", details->retry_after_s);
+        fed_http_add_header(r->x, FED_STR("Retry-After"), fed_str(n));
+    }
+    fed_api_answer_text(r, status, fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
+void fed_api_fail(struct fed_api_reply *r, int code, const struct fed_status_details *details, const char *fmt, ...)
+{
+    char *text = NULL;
+    if (fmt) {
+        va_list ap;
+        va_start(ap, fmt);
+        if (vasprintf(&text, fmt, ap) < 0)
+            text = NULL;
+        va_end(ap);
+    }
+    fail(r, code, text, details);
+    free(text);
+}
+
+void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...)
+{
+    struct fed_status_details d = {.name = r->q.name, .group = r->q.group, .kind = r->q.resource};
+    char *text = NULL;
+    if (fmt) {
+        va_list ap;
+        va_start(ap, fmt);
+        if (vasprintf(&text, fmt, ap) < 0)
+            text = NULL;
+        va_end(ap);
+    }
+    fail(r, code, text, &d);
+    free(text);
+}
+
+void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err)
+{
+    fail(r, err->code ? err->code : FED_E_INTERNAL, err->text[0] ? err->text : NULL, NULL);
+}
+
+void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes)
+{
+    struct fed_status_details d = {.name = r->q.name, .group = r->q.group, .causes = causes};
+    d.kind = r->v ? r->v->kind->kind : r->q.resource;
+    fail(r, FED_E_INVALID, NULL, &d);
+}
+
+/* --- replies of virtual resources --- */
+
+void fed_api_reply_json(struct fed_api_reply *r, int status, const struct fed_json *obj)
+{
+    fed_api_answer_tree(r, status, obj);
+}
+
+void fed_api_reply_text(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body)
+{
+    fed_api_answer(r, status, content_type, body);
+}
+
+void fed_api_reply_error(struct fed_api_reply *r, int code, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fed_api_fail_object(r, code, "%s", text);
+}
+
+static void stream_drained(void *ud)
+{
+    struct fed_api_reply *r = ud;
+    if (r->stream_drained && !r->gone)
+        r->stream_drained(r->stream_ud);
+}
+
+void fed_api_reply_stream(struct fed_api_reply *r, int status, const char *content_type, void (*drained)(void *ud),
+                          void (*gone)(void *ud), void *ud)
+{
+    count(r, status);
+    r->streaming = true;
+    r->stream_drained = drained;
+    r->stream_gone = gone;
+    r->stream_ud = ud;
+    fed_api_request_defer(r);
+    if (r->x)
+        fed_http_stream_begin(r->x, status, content_type, stream_drained, r);
+}
+
+size_t fed_api_reply_write(struct fed_api_reply *r, struct fed_str bytes)
+{
+    if (r->gone || r->answered)
+        return 0;
+    if (r->x)
+        return fed_http_stream_write(r->x, bytes);
+    if (r->call)
+        fed_api_local_collect(r->call, bytes);
+    return 0;
+}
+
+void fed_api_reply_end(struct fed_api_reply *r)
+{
+    if (r->answered)
+        return;
+    r->answered = true;
+    r->stream_gone = NULL;
+    if (r->x) {
+        fed_http_stream_end(r->x);
+    } else if (r->call) {
+        struct fed_local_call *call = r->call;
+        r->call = NULL;
+        fed_api_local_answer(call, 200, (struct fed_str){NULL, 0});
+    }
+    fed_api_request_done(r);
+}
+
+struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r)
+{
+    return r->x;
+}

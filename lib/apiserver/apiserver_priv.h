@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* apiserver_priv.h: what the files of the engine share: the server, one request under way, and how it is answered.
+ *
+ * Model:      struct fed_api_reply is one request from arrival to answer, over HTTP or from the local transport. It has
+ *             its own arena and is recycled. serve.c takes it through authentication, authorization and dispatch; the
+ *             verb's file answers it, at once or later.
+ * Ownership:  a request belongs to the server until it is answered AND the HTTP exchange is closed (or the local
+ *             caller was told). A client that leaves early only sets `gone`: the work in hand ends as it would have.
+ * Threads:    the state thread.
+ */
+#ifndef FED_APISERVER_PRIV_H
+#define FED_APISERVER_PRIV_H
+
+#include "apiserver/apiserver.h"
+#include "apiserver/cache.h"
+#include "apiserver/form.h"
+#include "http/url.h"
+#include "kube/schema.h"
+#include "kube/selector.h"
+
+struct fed_hub;
+struct fed_local_call;
+struct fed_write_op; /* registry.h */
+
+struct fed_api_check {
+    struct fed_list link;
+    char *name;
+    bool (*ok)(void *ud);
+    void *ud;
+};
+struct fed_doc { /* a document made once: bytes and the ETag over them */
+    struct fed_blob *blob;
+    char etag[67];
+};
+struct fed_api {
+    struct fed_api_conf conf;
+    struct fed_env *env;
+    struct fed_cache cache;
+    struct fed_hub *hub;
+    struct fed_list requests, idle; /* of struct fed_api_reply */
+    size_t n_idle;
+    struct fed_list checks;
+    struct fed_list locals; /* transports */
+    bool ready, stopped, failed;
+    void (*on_ready)(void *ud, int code, const struct fed_err *err);
+    void *on_ready_ud;
+    size_t bootstrap_left;
+    struct fed_task bootstrap;
+    struct fed_map docs;   /* discovery and OpenAPI, by name -> struct fed_doc */
+    struct fed_map tokens; /* verified bearer tokens -> struct fed_token (authn.c) */
+    struct fed_arena forever; /* configuration copies */
+    struct fed_metrics *own_metrics; /* when none were given */
+    struct fed_err load_err;
+    struct fed_metric_family *m_requests, *m_latency;
+    struct fed_metric *m_watchers, *m_events, *m_objects;
+};
+
+enum fed_route_kind { FED_ROUTE_OTHER, FED_ROUTE_RESOURCE };
+
+struct fed_api_reply {
+    struct fed_list link;
+    struct fed_api *api;
+    struct fed_arena arena;
+    struct fed_api_request q;
+    struct fed_http_exchange *x;   /* NULL: local, or the client is gone */
+    struct fed_local_call *call;   /* local, until it was answered or canceled */
+    bool closed_set, answered, gone, streaming;
+    enum fed_route_kind route;
+    bool watch, legacy_watch;
+    struct fed_str rest;           /* decoded path after the subresource: proxies, checks */
+    struct fed_query query;
+    struct fed_str accept, user_agent;
+    bool gzip, pretty, yaml;
+    const struct fed_kind_version *v;
+    struct fed_kcache *kc;
+    struct fed_form form;
+    struct fed_json *warnings;     /* array of texts, NULL: none */
+    uint64_t start_ns;
+    struct fed_write_op *op;
+    /* streams of virtual resources */
+    void (*stream_drained)(void *ud);
+    void (*stream_gone)(void *ud);
+    void *stream_ud;
+    struct fed_watcher *watcher;
+};
+
+/* --- serve.c: requests --- */
+struct fed_api_reply *fed_api_request_new(struct fed_api *api);
+void fed_api_request_done(struct fed_api_reply *r); /* answered, or nobody is left to answer */
+/* The answer will come later: notice when the client leaves. */
+void fed_api_request_defer(struct fed_api_reply *r);
+/* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */
+void fed_api_dispatch(struct fed_api_reply *r);
+void fed_api_warn(struct fed_api_reply *r, const char *fmt, ...) FED_PRINTF(2, 3);
+
+/* --- answer.c --- */
+void fed_api_answer(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body);
+void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *content_type, struct fed_blob *blob);
+/* JSON text in the syntax that was asked: as it is, indented, or YAML. */
+void fed_api_answer_text(struct fed_api_reply *r, int status, struct fed_str json);
+/* One object in the form that was asked. */
+void fed_api_answer_object(struct fed_api_reply *r, int status, struct fed_kobj *o);
+/* A tree in the request's version (dry run, virtual objects). */
+void fed_api_answer_tree(struct fed_api_reply *r, int status, const struct fed_json *tree);
+/* A Failure Status; message NULL: the standard words. details may be NULL. */
+void fed_api_fail(struct fed_api_reply *r, int code, const struct fed_status_details *details, const char *fmt, ...)
+    FED_PRINTF(4, 5);
+/* The same with the details of the request's resource and name: `configmaps "a" …`. */
+void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...) FED_PRINTF(3, 4);
+void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
+void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
+struct fed_str fed_api_qualified(struct fed_api_reply *r); /* "deployments.apps" */
+
+/* --- path.c --- */
+/* Fills q.group … q.name, route, watch. False: the path is not one of /api or /apis resources. */
+void fed_api_route(struct fed_api_reply *r);
+bool fed_query_true(const struct fed_query *q, const char *name); /* as Kubernetes reads booleans */
+
+/* --- negotiate.c --- */
+/* Sets form, yaml, pretty by Accept. FED_E_NOT_ACCEPTABLE. `watch`: streams only JSON. */
+FED_MUST_USE int fed_api_negotiate(struct fed_api_reply *r);
+/* True when Accept names `type` with parameters g, v, as (aggregated discovery). */
+bool fed_accept_has(struct fed_str accept, const char *type, const char *g, const char *v, const char *as);
+bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or a wildcard */
+/* The body as a tree by its Content-Type (JSON, YAML, protobuf). Duplicates are pushed to *dups (array) if not NULL.
+ * FED_E_BAD_REQUEST, FED_E_UNSUPPORTED_MEDIA, FED_E_TOO_LARGE. */
+FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_json *dups,
+                              struct fed_err *err);
+
+/* --- authn.c, authz.c --- */
+/* Identity from the exchange into q.who. FED_E_UNAUTHORIZED. */
+FED_MUST_USE int fed_api_authenticate(struct fed_api_reply *r);
+/* Impersonate-User and -Group headers. False: answered with a refusal. */
+bool fed_api_impersonate(struct fed_api_reply *r);
+void fed_api_tokens_release(struct fed_api *api);
+bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q);
+void fed_api_fail_forbidden(struct fed_api_reply *r);
+bool fed_identity_in_group(const struct fed_identity *who, const char *group);
+
+/* --- verbs --- */
+void fed_api_get(struct fed_api_reply *r);          /* list.c */
+void fed_api_list(struct fed_api_reply *r);         /* list.c */
+void fed_api_watch(struct fed_api_reply *r);        /* watch_http.c */
+void fed_api_write(struct fed_api_reply *r);        /* registry.c: create, update, patch */
+void fed_api_delete(struct fed_api_reply *r);       /* delete.c */
+void fed_api_delete_many(struct fed_api_reply *r);  /* delete.c */
+/* FED_E_TIMEOUT with the cause ResourceVersionTooLarge answered; returns true when it was. */
+bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev);
+/* Parses resourceVersion; -1: answered with an error. *given is false when absent. */
+int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given);
+
+/* --- documents --- */
+void fed_api_discovery(struct fed_api_reply *r);  /* discovery.c: /api, /apis and below; falls to 404 */
+void fed_api_other(struct fed_api_reply *r);      /* paths.c: health, version, metrics, openapi, index */
+void fed_api_docs_release(struct fed_api *api);
+/* A document made once by make(api, ud, out). */
+const struct fed_doc *fed_api_doc(struct fed_api *api, const char *name,
+                                  void (*make)(struct fed_api *api, const char *name, struct fed_buf *out));
+void fed_api_answer_doc(struct fed_api_reply *r, const struct fed_doc *doc, const char *content_type);
+
+/* --- virtual.c: built-in virtual resources --- */
+const struct fed_virtual *fed_api_virtual_find(struct fed_api *api, struct fed_str group, struct fed_str version,
+                                               struct fed_str resource, struct fed_str sub);
+void fed_api_virtual_each(struct fed_api *api, void (*each)(void *ud, const struct fed_virtual *v), void *ud);
+void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v);
+
+/* --- local.c --- */
+void fed_api_local_answer(struct fed_local_call *call, int status, struct fed_str body);
+void fed_api_local_collect(struct fed_local_call *call, struct fed_str bytes); /* a streamed answer */
+void fed_api_local_watch(struct fed_api_reply *r);
+void fed_api_locals_stop(struct fed_api *api);
+
+/* --- namespace.c --- */
+/* May something be created in q.ns? Answers and returns false when not. */
+bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns);
+int fed_ns_prepare(const struct fed_write *w, struct fed_json *obj); /* of a namespace, before the kind's hooks */
+void fed_api_bootstrap(struct fed_api *api); /* static namespaces, then ready */
+void fed_api_now(struct fed_api *api, char out[21]);
+
+#endif

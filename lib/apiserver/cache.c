@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apiserver/cache.h"
+
+#include "apiserver/tree.h"
+#include "base/mem.h"
+#include "kube/schema.h"
+
+/* --- the hash index of one kind --- */
+
+static uint64_t hash_of(const struct fed_cache *c, struct fed_str ns, struct fed_str name)
+{
+    return fed_str_hash(name, fed_str_hash(ns, c->seed) * 31 + 7);
+}
+
+static size_t slot_of(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
+{
+    size_t i = hash_of(kc->cache, ns, name) & (kc->cap - 1);
+    while (kc->slots[i] && fed_tree_cmp(ns, name, kc->slots[i]) != 0)
+        i = (i + 1) & (kc->cap - 1);
+    return i;
+}
+
+static void index_grow(struct fed_kcache *kc)
+{
+    struct fed_kobj **old = kc->slots;
+    size_t old_cap = kc->cap;
+    kc->cap = old_cap ? old_cap * 2 : 16;
+    kc->slots = fed_calloc(kc->cap, sizeof *kc->slots);
+    for (size_t i = 0; i < old_cap; i++)
+        if (old[i])
+            kc->slots[slot_of(kc, old[i]->ns, old[i]->name)] = old[i];
+    free(old);
+}
+
+/* The index borrows: the tree holds the reference. */
+static void index_put(struct fed_kcache *kc, struct fed_kobj *o)
+{
+    if (kc->cap == 0 || kc->n * 10 >= kc->cap * 7)
+        index_grow(kc);
+    size_t i = slot_of(kc, o->ns, o->name);
+    if (!kc->slots[i])
+        kc->n++;
+    kc->slots[i] = o;
+}
+
+static void index_remove(struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
+{
+    if (!kc->cap)
+        return;
+    size_t i = slot_of(kc, ns, name), mask = kc->cap - 1;
+    if (!kc->slots[i])
+        return;
+    kc->n--;
+    kc->slots[i] = NULL;
+    /* Close the gap, so that probing stays without tombstones. */
+    for (size_t j = (i + 1) & mask; kc->slots[j]; j = (j + 1) & mask) {
+        size_t home = hash_of(kc->cache, kc->slots[j]->ns, kc->slots[j]->name) & mask;
+        if (((j - home) & mask) >= ((j - i) & mask)) {
+            kc->slots[i] = kc->slots[j];
+            kc->slots[j] = NULL;
+            i = j;
+        }
+    }
+}
+
+struct fed_kobj *fed_cache_find(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
+{
+    return kc->cap ? kc->slots[slot_of(kc, ns, name)] : NULL;
+}
+
+/* --- keys and values --- */
+
+void fed_cache_key(const struct fed_kind *kind, struct fed_str ns, struct fed_str name, struct fed_buf *out)
+{
+    fed_buf_add(out, kind->store_prefix);
+    if (kind->namespaced) {
+        fed_buf_add(out, ns);
+        fed_buf_addc(out, '/');
+    }
+    fed_buf_add(out, name);
+}
+
+/* Finds the kind by its prefix; the rest is "ns/name" or "name". */
+static struct fed_kcache *kind_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                      struct fed_str *name)
+{
+    size_t cut = key.n;
+    while (cut > 0 && key.p[cut - 1] != '/')
+        cut--;
+    *ns = (struct fed_str){NULL, 0};
+    *name = fed_str_from(key, cut);
+    struct fed_kcache *kc = fed_map_find(&c->kinds, fed_str_head(key, cut));
+    if (kc || cut == 0)
+        return kc;
+    size_t end = cut - 1;
+    for (cut = end; cut > 0 && key.p[cut - 1] != '/';)
+        cut--;
+    *ns = fed_str_n(key.p + cut, end - cut);
+    return fed_map_find(&c->kinds, fed_str_head(key, cut));
+}
+
+static void put_member(struct fed_buf *out, const struct fed_json *m, bool comma)
+{
+    if (comma)
+        fed_buf_addc(out, ',');
+    fed_json_write_string(out, m->key);
+    fed_buf_addc(out, ':');
+    fed_json_write(out, m);
+}
+
+/* apiVersion, kind and metadata first, resourceVersion left out: the revision is the store's. */
+static void put_tree(struct fed_buf *out, const struct fed_kind *kind, const struct fed_json *obj)
+{
+    fed_buf_addz(out, "{\"apiVersion\":\"");
+    fed_buf_add(out, fed_kind_storage(kind)->api_version);
+    fed_buf_addz(out, "\",\"kind\":\"");
+    fed_buf_add(out, kind->kind);
+    fed_buf_addz(out, "\",\"metadata\":{");
+    bool comma = false;
+    FED_JSON_EACH(m, fed_json_find(obj, "metadata"))
+    {
+        if (fed_str_is(m->key, "resourceVersion"))
+            continue;
+        put_member(out, m, comma);
+        comma = true;
+    }
+    fed_buf_addc(out, '}');
+    FED_JSON_EACH(m, obj)
+    {
+        if (!fed_str_is(m->key, "apiVersion") && !fed_str_is(m->key, "kind") && !fed_str_is(m->key, "metadata"))
+            put_member(out, m, true);
+    }
+    fed_buf_addc(out, '}');
+}
+
+/* Value in the store: "json GROUP/VERSION KEYID\n" and the JSON; KEYID "-" means not encrypted. */
+void fed_cache_encode(const struct fed_kind *kind, const struct fed_json *obj, struct fed_buf *out)
+{
+    fed_buf_addz(out, "json ");
+    fed_buf_add(out, fed_kind_storage(kind)->api_version);
+    fed_buf_addz(out, " -\n");
+    put_tree(out, kind, obj);
+}
+
+/* An object written by another version of this program, in another version of the kind. */
+static int object_of_old(const struct fed_kind *kind, struct fed_str api_version, struct fed_str json, uint64_t rev,
+                         struct fed_kobj **out, struct fed_err *err)
+{
+    struct fed_arena a = {0};
+    struct fed_json *tree = NULL;
+    int rc = fed_json_parse(&a, json, NULL, &tree, err);
+    const struct fed_kind_version *from = NULL, *to = fed_kind_storage(kind);
+    for (size_t i = 0; rc == 0 && i < kind->n_versions; i++)
+        if (fed_str_eq(kind->versions[i].api_version, api_version))
+            from = &kind->versions[i];
+    if (rc == 0 && !from)
+        rc = fed_err_set(err, FED_E_VERSION, "stored as %.*s, which this program does not know",
+                         FED_STR_ARG(api_version));
+    if (rc == 0 && from != to)
+        rc = fed_kind_convert(&a, tree, from, to, err);
+    if (rc == 0) {
+        struct fed_buf b = {0};
+        put_tree(&b, kind, tree);
+        rc = fed_kobj_new_at(fed_buf_str(&b), rev, out, err);
+        fed_buf_release(&b);
+    }
+    fed_arena_release(&a);
+    return rc;
+}
+
+static int decode(const struct fed_kind *kind, const struct store_change *ch, struct fed_kobj **out,
+                  struct fed_err *err)
+{
+    struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
+    ptrdiff_t nl = fed_str_chr(value, '\n', 0);
+    struct fed_str head = fed_str_head(value, nl < 0 ? 0 : (size_t)nl);
+    for (int i = 0; i < 3; i++)
+        (void)fed_str_cut(&head, ' ', &word[i]);
+    if (!fed_str_is(word[0], "json") || !fed_str_is(word[2], "-"))
+        return fed_err_set(err, FED_E_CORRUPT, "%.*s: unknown form of value", FED_STR_ARG(ch->key));
+    struct fed_str json = fed_str_from(value, (size_t)nl + 1);
+    int rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
+                 ? fed_kobj_new_at(json, ch->rev, out, err)
+                 : object_of_old(kind, word[1], json, ch->rev, out, err);
+    return rc ? fed_err_wrap(err, FED_E_CORRUPT, "%.*s", FED_STR_ARG(ch->key)) : 0;
+}
+
+struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
+{
+    struct fed_kobj *out = NULL;
+    int rc = fed_kobj_new_at(o->json, rev, &out, NULL);
+    FED_REQUIRE(rc == 0); /* it parsed before */
+    return out;
+}
+
+/* --- life --- */
+
+void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed)
+{
+    *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1};
+    c->cap = 1024;
+    while (c->cap < keep)
+        c->cap *= 2;
+    c->log = fed_calloc(c->cap, sizeof *c->log);
+    for (size_t i = 0; i < fed_kinds_count(kinds); i++) {
+        struct fed_kcache *kc = FED_NEW(struct fed_kcache);
+        kc->cache = c;
+        kc->kind = fed_kinds_at(kinds, i);
+        fed_list_init(&kc->watchers);
+        fed_map_set(&c->kinds, kc->kind->store_prefix, kc);
+    }
+}
+
+static void log_drop_first(struct fed_cache *c)
+{
+    struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
+    c->floor = ch->rev;
+    fed_kobj_unref(ch->old);
+    fed_kobj_unref(ch->now);
+    *ch = (struct fed_change){0};
+}
+
+void fed_cache_release(struct fed_cache *c)
+{
+    while (c->first_seq < c->next_seq)
+        log_drop_first(c);
+    free(c->log);
+    for (size_t i = 0; i < FED_CACHE_PINS; i++)
+        fed_tree_unref(c->pins[i].root);
+    FED_MAP_EACH(e, &c->kinds)
+    {
+        struct fed_kcache *kc = e->value;
+        fed_tree_unref(kc->root);
+        free(kc->slots);
+        free(kc);
+    }
+    fed_map_release(&c->kinds);
+    *c = (struct fed_cache){0};
+}
+
+struct fed_kcache *fed_cache_kind(const struct fed_cache *c, const struct fed_kind *kind)
+{
+    return fed_map_find(&c->kinds, kind->store_prefix);
+}
+
+static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
+{
+    kc->root = fed_tree_put(kc->root, o, (uint32_t)(hash_of(kc->cache, o->ns, o->name) >> 32));
+    index_put(kc, o);
+    kc->last_rev = o->rev;
+}
+
+int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err)
+{
+    struct fed_str ns, name;
+    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    if (!kc) {
+        c->n_unknown++;
+        return 0;
+    }
+    struct fed_kobj *o = NULL;
+    int rc = decode(kc->kind, change, &o, err);
+    if (rc == 0) {
+        uint64_t last = kc->last_rev;
+        state_put(kc, o);
+        kc->last_rev = FED_MAX(last, o->rev);
+    }
+    fed_kobj_unref(o);
+    return rc;
+}
+
+void fed_cache_loaded(struct fed_cache *c, uint64_t rev)
+{
+    c->rev = c->floor = rev;
+    FED_MAP_EACH(e, &c->kinds)
+    {
+        struct fed_kcache *kc = e->value;
+        kc->last_rev = rev;
+    }
+}
+
+int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool *logged, struct fed_err *err)
+{
+    *logged = false;
+    struct fed_str ns, name;
+    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    if (change->rev > c->rev)
+        c->rev = change->rev;
+    if (!kc)
+        return 0;
+    struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
+    ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
+    if (change->value) {
+        int rc = decode(kc->kind, change, &ch.now, err);
+        if (rc) {
+            fed_kobj_unref(ch.old);
+            return rc;
+        }
+        state_put(kc, ch.now);
+    } else if (ch.old) {
+        ch.now = fed_cache_restamp(ch.old, change->rev);
+        index_remove(kc, ns, name);
+        kc->root = fed_tree_remove(kc->root, ns, name);
+        kc->last_rev = change->rev;
+    } else {
+        return 0; /* a key that we never saw went away */
+    }
+    if (c->next_seq - c->first_seq >= c->keep)
+        log_drop_first(c);
+    c->log[c->next_seq++ & (c->cap - 1)] = ch;
+    *logged = true;
+    return 0;
+}
+
+/* --- the log and the past --- */
+
+int fed_cache_seq_after(const struct fed_cache *c, uint64_t rev, uint64_t *seq)
+{
+    if (rev < c->floor)
+        return FED_E_EXPIRED;
+    uint64_t lo = c->first_seq, hi = c->next_seq;
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+        if (fed_cache_change(c, mid)->rev > rev)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    *seq = lo;
+    return 0;
+}
+
+const struct fed_change *fed_cache_change(const struct fed_cache *c, uint64_t seq)
+{
+    FED_REQUIRE(seq >= c->first_seq && seq < c->next_seq);
+    return &c->log[seq & (c->cap - 1)];
+}
+
+struct fed_node *fed_cache_snapshot(struct fed_kcache *kc)
+{
+    return fed_tree_ref(kc->root);
+}
+
+int fed_cache_snapshot_at(struct fed_kcache *kc, uint64_t rev, struct fed_node **root)
+{
+    struct fed_cache *c = kc->cache;
+    struct fed_node *from = kc->root;
+    uint64_t from_rev = c->rev;
+    if (rev >= kc->last_rev) {
+        *root = fed_tree_ref(kc->root);
+        return 0;
+    }
+    for (size_t i = 0; i < FED_CACHE_PINS; i++)
+        if (c->pins[i].kc == kc && c->pins[i].rev >= rev && c->pins[i].rev < from_rev) {
+            from = c->pins[i].root;
+            from_rev = c->pins[i].rev;
+        }
+    if (from_rev != rev && rev < c->floor)
+        return FED_E_EXPIRED;
+    struct fed_node *n = fed_tree_ref(from);
+    for (uint64_t seq = c->next_seq; seq > c->first_seq && from_rev != rev; seq--) {
+        const struct fed_change *ch = fed_cache_change(c, seq - 1);
+        if (ch->rev <= rev)
+            break;
+        if (ch->kc != kc || ch->rev > from_rev)
+            continue;
+        if (ch->old)
+            n = fed_tree_put(n, ch->old, (uint32_t)(hash_of(c, ch->old->ns, ch->old->name) >> 32));
+        else
+            n = fed_tree_remove(n, ch->now->ns, ch->now->name);
+    }
+    *root = n;
+    return 0;
+}
+
+void fed_cache_pin(struct fed_kcache *kc, uint64_t rev, struct fed_node *root)
+{
+    struct fed_cache *c = kc->cache;
+    for (size_t i = 0; i < FED_CACHE_PINS; i++)
+        if (c->pins[i].kc == kc && c->pins[i].rev == rev)
+            return;
+    size_t i = c->next_pin++ % FED_CACHE_PINS;
+    fed_tree_unref(c->pins[i].root);
+    c->pins[i].kc = kc;
+    c->pins[i].rev = rev;
+    c->pins[i].root = fed_tree_ref(root);
+}

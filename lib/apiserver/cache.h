@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cache.h: the state of the store in memory: for each kind an ordered map of objects, and the log of recent changes.
+ *
+ * Model:      one struct fed_kcache a kind: a hash index for single reads, and a treap ordered by (namespace, name)
+ *             whose nodes are reference counted and copied on write only while a snapshot shares them. A snapshot is a
+ *             reference to a root: taking one is free, and it never changes. The log keeps the last `keep` changes with
+ *             the object before and after; a root of an earlier revision is rebuilt by undoing changes, so no root
+ *             has to be kept for each revision. Roots that a paged LIST handed out a token for are pinned (64).
+ * Invariants: every change with revision > floor is in the log, in revision order.
+ * Ownership:  found objects are borrowed until the next change; ref to keep. Threads: the state thread.
+ */
+#ifndef FED_APISERVER_CACHE_H
+#define FED_APISERVER_CACHE_H
+
+#include "base/list.h"
+#include "kube/kind.h"
+#include "store/store.h"
+
+struct fed_node; /* of a tree; NULL is the empty tree */
+struct fed_cache;
+
+struct fed_kcache {
+    struct fed_cache *cache;
+    const struct fed_kind *kind;
+    struct fed_node *root;
+    struct fed_kobj **slots; /* open addressing, linear probing */
+    size_t n, cap;
+    uint64_t last_rev;        /* of the last change of this kind */
+    struct fed_list watchers; /* watch.h */
+};
+struct fed_change {
+    uint64_t rev;
+    struct fed_kcache *kc;
+    struct fed_kobj *old; /* before; NULL: created */
+    struct fed_kobj *now; /* after; of a deletion: the last state, stamped with the deletion's revision */
+    bool deleted;
+};
+#define FED_CACHE_PINS 64
+struct fed_cache {
+    struct fed_map kinds; /* store prefix -> struct fed_kcache */
+    uint64_t rev;         /* of the state */
+    uint64_t floor;
+    struct fed_change *log; /* ring of `cap`, sequence numbers first_seq .. next_seq - 1 */
+    size_t cap, keep;
+    uint64_t first_seq, next_seq;
+    struct {
+        struct fed_kcache *kc;
+        uint64_t rev;
+        struct fed_node *root;
+    } pins[FED_CACHE_PINS];
+    size_t next_pin;
+    uint64_t seed;
+    size_t n_unknown; /* keys of kinds that this program does not serve: left alone */
+};
+
+void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed);
+void fed_cache_release(struct fed_cache *c);
+struct fed_kcache *fed_cache_kind(const struct fed_cache *c, const struct fed_kind *kind); /* NULL: not served */
+/* A live key at start. FED_E_CORRUPT names the key. */
+FED_MUST_USE int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err);
+void fed_cache_loaded(struct fed_cache *c, uint64_t rev);
+/* A committed change: state, then log. *logged is set when it concerned a kind that is served. */
+FED_MUST_USE int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool *logged,
+                                 struct fed_err *err);
+
+struct fed_kobj *fed_cache_find(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name);
+/* The sequence number of the first change after `rev`; FED_E_EXPIRED when the log does not reach back so far. */
+FED_MUST_USE int fed_cache_seq_after(const struct fed_cache *c, uint64_t rev, uint64_t *seq);
+const struct fed_change *fed_cache_change(const struct fed_cache *c, uint64_t seq); /* in the log */
+
+/* Snapshots: a reference to release with fed_tree_unref. */
+struct fed_node *fed_cache_snapshot(struct fed_kcache *kc);
+FED_MUST_USE int fed_cache_snapshot_at(struct fed_kcache *kc, uint64_t rev, struct fed_node **root);
+void fed_cache_pin(struct fed_kcache *kc, uint64_t rev, struct fed_node *root); /* takes its own reference */
+
+struct fed_node *fed_tree_ref(struct fed_node *n);
+void fed_tree_unref(struct fed_node *n);
+size_t fed_tree_count(const struct fed_node *n);
+/* Calls each(ud, obj) in order for keys > (after_ns, after_name) until it returns false; with ns not empty only for
+ * that namespace. after_name.p == NULL: from the start. */
+void fed_tree_walk(const struct fed_node *n, struct fed_str ns, struct fed_str after_ns, struct fed_str after_name,
+                   bool (*each)(void *ud, struct fed_kobj *obj), void *ud);
+/* Number of keys > (ns, name), within namespace `only` when not empty. */
+size_t fed_tree_after(const struct fed_node *n, struct fed_str only, struct fed_str ns, struct fed_str name);
+
+/* The key of an object in the store. */
+void fed_cache_key(const struct fed_kind *kind, struct fed_str ns, struct fed_str name, struct fed_buf *out);
+/* The stored value of a tree in storage version (resourceVersion is left out). */
+void fed_cache_encode(const struct fed_kind *kind, const struct fed_json *obj, struct fed_buf *out);
+/* The same object with another revision. */
+struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
+#include "apiserver/registry.h"
+#include "base/mem.h"
+
+#define MAX_ATTEMPTS 5
+
+void fed_commit_release(struct fed_write_op *op)
+{
+    fed_kobj_unref(op->old);
+    op->old = NULL;
+    op->old_tree = NULL;
+}
+
+static void settle(struct fed_write_op *op, bool committed)
+{
+    const struct fed_hooks *h = &op->w.kind->hooks;
+    if (op->prepared && h->settled)
+        h->settled(h->ud, &op->w, op->obj, committed);
+    op->prepared = false;
+}
+
+static void done(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
+{
+    op->done(op, code, rev, err);
+}
+
+void fed_commit_fail(struct fed_write_op *op, int code)
+{
+    struct fed_api_reply *r = op->r;
+    settle(op, false);
+    fed_commit_release(op);
+    if (op->done) {
+        done(op, code, 0, &op->err);
+        return;
+    }
+    if (code == FED_E_CONFLICT && !op->err.text[0])
+        fed_api_fail_object(r, code,
+                            "Operation cannot be fulfilled on %.*s \"%.*s\": the object has been modified; please apply "
+                            "your changes to the latest version and try again",
+                            FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name));
+    else if (code == FED_E_CONFLICT)
+        fed_api_fail_object(r, code, "Operation cannot be fulfilled on %.*s \"%.*s\": %s",
+                            FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name), op->err.text);
+    else
+        fed_api_fail_object(r, code, op->err.text[0] ? "%s" : NULL, op->err.text);
+}
+
+static void fail_causes(struct fed_write_op *op)
+{
+    settle(op, false);
+    fed_commit_release(op);
+    if (op->done) {
+        fed_err_set(&op->err, FED_E_INVALID, "%.*s", FED_STR_ARG(op->causes.items[0].message));
+        done(op, FED_E_INVALID, 0, &op->err);
+        return;
+    }
+    fed_api_fail_causes(op->r, &op->causes);
+}
+
+static void refuse(struct fed_write_op *op, int code)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_err err = op->err;
+    if (code == FED_E_FORBIDDEN && !op->done) {
+        settle(op, false);
+        fed_commit_release(op);
+        fed_api_fail_object(r, code, "%.*s \"%.*s\" is forbidden: %s", FED_STR_ARG(fed_api_qualified(r)),
+                            FED_STR_ARG(r->q.name), err.text);
+    } else {
+        fed_commit_fail(op, code);
+    }
+}
+
+/* --- the answer --- */
+
+/* The object as it was committed at `rev`, from the log. */
+static struct fed_kobj *committed_object(struct fed_api *api, uint64_t rev, struct fed_kcache *kc, struct fed_str ns,
+                                         struct fed_str name)
+{
+    uint64_t seq;
+    if (rev && fed_cache_seq_after(&api->cache, rev - 1, &seq) == 0)
+        for (; seq < api->cache.next_seq; seq++) {
+            const struct fed_change *ch = fed_cache_change(&api->cache, seq);
+            if (ch->rev != rev)
+                break;
+            if (ch->kc == kc && fed_str_eq(ch->now->ns, ns) && fed_str_eq(ch->now->name, name))
+                return ch->now;
+        }
+    return fed_cache_find(kc, ns, name);
+}
+
+static void answer_tree(struct fed_write_op *op, uint64_t rev)
+{
+    struct fed_kobj *o = NULL;
+    struct fed_err err = {0};
+    fed_commit_release(op);
+    if (fed_kobj_from_tree(op->obj, rev, &o, &err))
+        fed_api_fail_err(op->r, &err);
+    else
+        fed_api_answer_object(op->r, op->create ? 201 : 200, o);
+    fed_kobj_unref(o);
+}
+
+static void committed(void *ud, int code, uint64_t rev, const struct fed_err *err)
+{
+    struct fed_write_op *op = ud;
+    struct fed_api_reply *r = op->r;
+    settle(op, code == 0);
+    if (code == FED_E_CONFLICT) {
+        fed_commit_release(op);
+        if (fed_commit_may_retry(op)) {
+            op->again(op);
+        } else if (op->create) {
+            op->err = (struct fed_err){0};
+            fed_commit_fail(op, FED_E_ALREADY_EXISTS);
+        } else {
+            op->err = (struct fed_err){0};
+            fed_commit_fail(op, FED_E_CONFLICT);
+        }
+        return;
+    }
+    if (code) {
+        if (err)
+            op->err = *err;
+        fed_commit_fail(op, code);
+        return;
+    }
+    if (op->done) {
+        fed_commit_release(op);
+        done(op, 0, rev, NULL);
+        return;
+    }
+    if (op->removing) {
+        answer_tree(op, rev);
+        return;
+    }
+    struct fed_kobj *o = fed_kobj_ref(
+        committed_object(r->api, rev, r->kc, r->v->kind->namespaced ? r->q.ns : (struct fed_str){NULL, 0}, r->q.name));
+    if (o) {
+        fed_commit_release(op);
+        fed_api_answer_object(r, op->create ? 201 : 200, o);
+    } else {
+        answer_tree(op, rev);
+    }
+    fed_kobj_unref(o);
+}
+
+bool fed_commit_may_retry(struct fed_write_op *op)
+{
+    if (op->client_rev || (op->create && !op->generated && op->patch == FED_PATCH_NONE))
+        return false;
+    op->prepared = op->removing = op->create = op->generated = false;
+    op->obj = NULL;
+    op->causes.n = 0;
+    op->err = (struct fed_err){0};
+    op->r->warnings = NULL;
+    if (op->r->v->warning.n)
+        fed_api_warn(op->r, "%.*s", FED_STR_ARG(op->r->v->warning));
+    return ++op->attempts < MAX_ATTEMPTS;
+}
+
+void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_api *api = r->api;
+    if (r->q.dry_run) {
+        settle(op, false);
+        if (op->done) {
+            fed_commit_release(op);
+            done(op, 0, 0, NULL);
+            return;
+        }
+        answer_tree(op, op->old ? op->old->rev : 0);
+        return;
+    }
+    struct fed_buf key = {0}, value = {0};
+    fed_cache_key(op->w.kind, r->q.ns, r->q.name, &key);
+    struct fed_blob *blob = NULL;
+    if (obj) {
+        fed_cache_encode(op->w.kind, obj, &value);
+        blob = fed_blob_new_take(&value);
+    }
+    struct store_op so = {.key = fed_buf_str(&key), .value = blob, .expect = op->old ? op->old->rev : STORE_ABSENT};
+    fed_api_request_defer(r);
+    api->conf.store->ops->commit(api->conf.store, &so, 1, committed, op);
+    fed_blob_unref(blob);
+    fed_buf_release(&key);
+}
+
+/* --- before the commit --- */
+
+static bool run_hooks(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    const struct fed_api_conf *conf = &r->api->conf;
+    const struct fed_hooks *h = &op->w.kind->hooks;
+    op->w.old = op->old_tree;
+    int rc = 0;
+    if (fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n)
+        rc = fed_ns_prepare(&op->w, op->obj);
+    if (conf->admit)
+        rc = conf->admit(conf->ud, &r->q, op->w.kind, op->old_tree, op->obj, &op->err);
+    if (rc) {
+        refuse(op, rc);
+        return false;
+    }
+    if (h->prepare) {
+        op->prepared = true;
+        rc = h->prepare(h->ud, &op->w, op->obj, &op->err);
+        if (rc) {
+            refuse(op, rc);
+            return false;
+        }
+    }
+    fed_meta_validate(op, op->obj);
+    fed_schema_validate(fed_kind_storage(op->w.kind)->schema, op->obj, &op->causes, NULL);
+    if (h->validate)
+        h->validate(h->ud, &op->w, op->obj, &op->causes);
+    if (op->causes.n) {
+        fail_causes(op);
+        return false;
+    }
+    return true;
+}
+
+static bool is_last_finalizer(struct fed_write_op *op)
+{
+    if (!op->old || !op->old->deleting || (op->w.subresource.n && !fed_str_is(op->w.subresource, "finalize")))
+        return false;
+    const struct fed_json *meta = fed_json_find(op->obj, "metadata"), *f = fed_json_find(meta, "finalizers");
+    if ((f && f->n) || fed_json_int(fed_json_find(meta, "deletionGracePeriodSeconds"), 0) > 0)
+        return false;
+    bool is_namespace = fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n;
+    const struct fed_json *spec = is_namespace ? fed_json_at(op->obj, "spec", "finalizers", NULL) : NULL;
+    return !spec || !spec->n;
+}
+
+static void unchanged(struct fed_write_op *op)
+{
+    struct fed_kobj *o = fed_kobj_ref(op->old);
+    settle(op, false);
+    fed_commit_release(op);
+    if (op->done)
+        done(op, 0, o->rev, NULL);
+    else
+        fed_api_answer_object(op->r, 200, o);
+    fed_kobj_unref(o);
+}
+
+void fed_commit_object(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_arena *a = op->w.arena;
+    if (!run_hooks(op))
+        return;
+    struct fed_json *meta = fed_json_find(op->obj, "metadata");
+    bool apply = op->patch == FED_PATCH_APPLY;
+    if (op->old) {
+        fed_json_remove_key(meta, "resourceVersion");
+        op->removing = is_last_finalizer(op);
+        if (!op->removing && fed_meta_same(op->old_tree, op->obj) && fed_meta_same_managers(op->old_tree, op->obj)) {
+            unchanged(op);
+            return;
+        }
+        if (op->w.kind->has_generation && fed_meta_spec_changed(op->old_tree, op->obj))
+            fed_json_set(meta, "generation",
+                         fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
+    }
+    if (!apply)
+        fed_ssa_track(a, fed_kind_storage(op->w.kind), op->old_tree, op->obj, op->manager, r->q.subresource,
+                      fed_wall_ms(r->api->env));
+    fed_commit_store(op, op->removing ? NULL : op->obj);
+}

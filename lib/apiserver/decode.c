@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From what a client wrote to the storage version: known fields, defaults, types, conversion. */
+#include "apiserver/registry.h"
+
+bool fed_decode_strictness(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_str v = fed_query_find(&r->query, "fieldValidation");
+    if (!v.n || fed_str_is(v, "Warn"))
+        op->strict = FED_STRICT_WARN;
+    else if (fed_str_is(v, "Ignore"))
+        op->strict = FED_STRICT_IGNORE;
+    else if (fed_str_is(v, "Strict"))
+        op->strict = FED_STRICT_STRICT;
+    else {
+        struct fed_causes c = {.arena = &r->arena};
+        fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("fieldValidation"),
+                       fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(v)),
+                       "supported values: \"Ignore\", \"Strict\", \"Warn\"");
+        struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = FED_STR("CreateOptions"), .causes = &c};
+        fed_api_fail(r, FED_E_INVALID, &d, NULL);
+        return false;
+    }
+    return true;
+}
+
+bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
+{
+    struct fed_api_reply *r = op->r;
+    const struct fed_kind_version *v = r->v;
+    if (!obj || obj->type != FED_JSON_OBJECT) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request body is not an object");
+        return false;
+    }
+    struct fed_str api = fed_json_find_text(obj, "apiVersion"), kind = fed_json_find_text(obj, "kind");
+    if (kind.n && !fed_str_eq(kind, v->kind->kind)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a %.*s: kind mismatch",
+                     FED_STR_ARG(kind), FED_STR_ARG(api), FED_STR_ARG(v->kind->kind));
+        return false;
+    }
+    if (api.n && !fed_str_eq(api, v->api_version)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "the API version in the data (%.*s) does not match the expected API version (%.*s)",
+                     FED_STR_ARG(api), FED_STR_ARG(v->api_version));
+        return false;
+    }
+    fed_json_set(obj, "apiVersion", fed_json_new_str(&r->arena, v->api_version));
+    fed_json_set(obj, "kind", fed_json_new_str(&r->arena, v->kind->kind));
+    return true;
+}
+
+struct unknowns {
+    struct fed_arena *a;
+    struct fed_json *list;
+};
+
+static void on_unknown(void *ud, const char *path)
+{
+    struct unknowns *u = ud;
+    if (u->list->n < 100)
+        fed_json_push(u->list, fed_json_new_strf(u->a, "unknown field \"%s\"", path));
+}
+
+/* False: refused because of what is unknown or written twice. */
+static bool report(struct fed_write_op *op, struct fed_json *list)
+{
+    struct fed_api_reply *r = op->r;
+    if (!list->n || op->strict == FED_STRICT_IGNORE)
+        return true;
+    if (op->strict == FED_STRICT_WARN) {
+        FED_JSON_EACH(it, list)
+        fed_api_warn(r, "%.*s", FED_STR_ARG(it->s));
+        return true;
+    }
+    struct fed_buf b = {0};
+    if (!op->patch || op->patch == FED_PATCH_APPLY)
+        fed_buf_addf(&b, "%.*s in version \"%.*s\" cannot be handled as a %.*s: ", FED_STR_ARG(r->v->kind->kind),
+                     FED_STR_ARG(r->v->version), FED_STR_ARG(r->v->kind->kind));
+    fed_buf_addz(&b, "strict decoding error: ");
+    FED_JSON_EACH(it, list)
+    {
+        if (it != list->first)
+            fed_buf_addz(&b, ", ");
+        fed_buf_add(&b, it->s);
+    }
+    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s", fed_buf_z(&b));
+    fed_buf_release(&b);
+    return false;
+}
+
+bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
+{
+    struct fed_api_reply *r = op->r;
+    const struct fed_kind_version *v = r->v, *to = fed_kind_storage(v->kind);
+    struct unknowns u = {&r->arena, dups ? dups : fed_json_array(&r->arena)};
+    fed_schema_prune(v->schema, obj, on_unknown, &u);
+    if (!report(op, u.list))
+        return false;
+    fed_schema_default(&r->arena, v->schema, obj);
+    struct fed_causes scratch = {.arena = &r->arena};
+    struct fed_str mistyped = {NULL, 0};
+    fed_schema_validate(v->schema, obj, &scratch, &mistyped);
+    if (mistyped.n) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a %.*s: %.*s",
+                     FED_STR_ARG(v->kind->kind), FED_STR_ARG(v->version), FED_STR_ARG(v->kind->kind),
+                     FED_STR_ARG(mistyped));
+        return false;
+    }
+    struct fed_err err = {0};
+    if (v != to && fed_kind_convert(&r->arena, obj, v, to, &err)) {
+        fed_api_fail_err(r, &err);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DELETE of one object and of a collection: preconditions, finalizers, grace, propagation. */
+#include "apiserver/registry.h"
+#include "apiserver/watch.h"
+#include "base/mem.h"
+
+struct options {
+    struct fed_str policy; /* "", Background, Foreground, Orphan */
+    struct fed_str uid, rev;
+    int64_t grace;         /* -1: the kind's default */
+};
+
+static bool invalid_options(struct fed_api_reply *r, const char *field, enum fed_cause_type type, struct fed_str value,
+                            const char *text)
+{
+    struct fed_causes c = {.arena = &r->arena};
+    fed_causes_add(&c, type, fed_str(field), value, "%s", text);
+    struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = FED_STR("DeleteOptions"), .causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, NULL);
+    return false;
+}
+
+static bool read_body(struct fed_api_reply *r, struct options *o, bool *orphan_given, bool *orphan)
+{
+    struct fed_json *body = NULL;
+    struct fed_err err = {0};
+    if (!r->q.body.n)
+        return true;
+    if (fed_api_body(r, &body, NULL, &err)) {
+        fed_api_fail_err(r, &err);
+        return false;
+    }
+    o->policy = fed_json_find_text(body, "propagationPolicy");
+    o->uid = fed_json_find_text(fed_json_find(body, "preconditions"), "uid");
+    o->rev = fed_json_find_text(fed_json_find(body, "preconditions"), "resourceVersion");
+    o->grace = fed_json_int(fed_json_find(body, "gracePeriodSeconds"), -1);
+    struct fed_json *od = fed_json_find(body, "orphanDependents");
+    *orphan_given = od && od->type == FED_JSON_BOOL;
+    *orphan = fed_json_bool(od, false);
+    struct fed_json *dry = fed_json_find(body, "dryRun");
+    FED_JSON_EACH(d, dry)
+    {
+        if (!fed_str_is(d->s, "All"))
+            return invalid_options(r, "dryRun", FED_CAUSE_NOT_SUPPORTED,
+                                   fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(d->s)),
+                                   "supported values: \"All\"");
+        r->q.dry_run = true;
+    }
+    return true;
+}
+
+static bool read_options(struct fed_api_reply *r, struct options *o)
+{
+    *o = (struct options){.grace = -1};
+    bool orphan_given = false, orphan = false;
+    if (!read_body(r, o, &orphan_given, &orphan))
+        return false;
+    struct fed_str q = fed_query_find(&r->query, "propagationPolicy");
+    if (q.n)
+        o->policy = q;
+    q = fed_query_find(&r->query, "gracePeriodSeconds");
+    if (q.n && fed_str_i64(q, &o->grace)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "strconv.ParseInt: parsing \"%.*s\": invalid syntax", FED_STR_ARG(q));
+        return false;
+    }
+    if (fed_query_find(&r->query, "orphanDependents").p) {
+        orphan_given = true;
+        orphan = fed_query_true(&r->query, "orphanDependents");
+    }
+    if (orphan_given && o->policy.n)
+        return invalid_options(r, "propagationPolicy", FED_CAUSE_INVALID,
+                               fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(o->policy)),
+                               "orphanDependents and deletionPropagation cannot be both set");
+    if (orphan_given)
+        o->policy = orphan ? FED_STR("Orphan") : FED_STR("Background");
+    if (o->policy.n && !fed_str_is(o->policy, "Background") && !fed_str_is(o->policy, "Foreground") &&
+        !fed_str_is(o->policy, "Orphan"))
+        return invalid_options(r, "propagationPolicy", FED_CAUSE_NOT_SUPPORTED,
+                               fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(o->policy)),
+                               "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"");
+    return true;
+}
+
+struct deletion { /* the operation of one DELETE */
+    struct fed_write_op op;
+    struct options o;
+    struct fed_str uid; /* of the object deleted, for the answer */
+};
+
+static bool check_preconditions(struct deletion *d)
+{
+    struct fed_write_op *op = &d->op;
+    uint64_t rev = 0;
+    if (d->o.uid.n && !fed_str_eq(d->o.uid, op->old->uid)) {
+        fed_err_set(&op->err, FED_E_CONFLICT,
+                    "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s", FED_STR_ARG(d->o.uid),
+                    FED_STR_ARG(op->old->uid));
+    } else if (d->o.rev.n && (fed_str_u64(d->o.rev, &rev) || rev != op->old->rev)) {
+        fed_err_set(&op->err, FED_E_CONFLICT,
+                    "Precondition failed: ResourceVersion in precondition: %.*s, ResourceVersion in object meta: %llu",
+                    FED_STR_ARG(d->o.rev), (unsigned long long)op->old->rev);
+    }
+    if (!op->err.code)
+        return true;
+    op->client_rev = true;
+    fed_commit_fail(op, FED_E_CONFLICT);
+    return false;
+}
+
+static void set_finalizer(struct fed_arena *a, struct fed_json *meta, const char *name, bool present)
+{
+    struct fed_json *list = fed_json_find(meta, "finalizers");
+    FED_JSON_EACH_SAFE(f, list)
+    {
+        if (fed_str_is(f->s, name)) {
+            if (present)
+                return;
+            fed_json_remove(f);
+        }
+    }
+    if (present)
+        fed_json_push(fed_json_ensure_array(a, meta, "finalizers"), fed_json_new_strz(a, name));
+    else if (list && !list->n)
+        fed_json_remove(list);
+}
+
+static bool is_core(const struct fed_kind *k, const char *plural)
+{
+    return !k->group.n && fed_str_is(k->plural, plural);
+}
+
+/* Seconds a deleted object may still live: pods that run somewhere, nobody else. */
+static int64_t grace_of(struct deletion *d, const struct fed_json *obj)
+{
+    if (!is_core(d->op.w.kind, "pods"))
+        return 0;
+    struct fed_str phase = fed_json_find_text(fed_json_find(obj, "status"), "phase");
+    const struct fed_json *spec = fed_json_find(obj, "spec");
+    if (!fed_json_find_text(spec, "nodeName").n || fed_str_is(phase, "Succeeded") || fed_str_is(phase, "Failed"))
+        return 0;
+    return d->o.grace >= 0 ? d->o.grace : fed_json_int(fed_json_find(spec, "terminationGracePeriodSeconds"), 30);
+}
+
+/* True when the object has to wait (obj was changed to say so), false when it can go at once. */
+static bool must_wait(struct deletion *d, struct fed_json *obj)
+{
+    struct fed_write_op *op = &d->op;
+    struct fed_arena *a = op->w.arena;
+    struct fed_json *meta = fed_obj_metadata(a, obj);
+    if (d->o.policy.n && !op->old->deleting) {
+        set_finalizer(a, meta, "orphan", fed_str_is(d->o.policy, "Orphan"));
+        set_finalizer(a, meta, "foregroundDeletion", fed_str_is(d->o.policy, "Foreground"));
+    }
+    bool ns = is_core(op->w.kind, "namespaces");
+    const struct fed_json *f = fed_json_find(meta, "finalizers");
+    const struct fed_json *nf = ns ? fed_json_at(obj, "spec", "finalizers", NULL) : NULL;
+    int64_t grace = grace_of(d, obj), before = fed_json_int(fed_json_find(meta, "deletionGracePeriodSeconds"), 0);
+    bool finalizers = (f && f->n) || (nf && nf->n);
+    if (op->old->deleting && grace > before)
+        grace = before; /* may only become shorter */
+    if (!finalizers && grace == 0)
+        return false;
+    if (op->old->deleting && grace == before)
+        return true; /* nothing new */
+    char text[21];
+    fed_time_format(fed_wall_ms(op->w.env) + grace * 1000, text);
+    fed_json_set(meta, "deletionTimestamp", fed_json_new_str(a, fed_arena_dup(a, fed_str(text))));
+    fed_json_set(meta, "deletionGracePeriodSeconds", fed_json_new_int(a, grace));
+    struct fed_json *gen = fed_json_find(meta, "generation");
+    if (gen && !op->old->deleting)
+        fed_json_set(meta, "generation", fed_json_new_int(a, fed_json_int(gen, 0) + 1));
+    if (ns)
+        fed_json_set(fed_json_ensure_object(a, obj, "status"), "phase", fed_json_new_strz(a, "Terminating"));
+    return true;
+}
+
+static void answer_deleted(struct deletion *d)
+{
+    struct fed_api_reply *r = d->op.r;
+    struct fed_status_details det = {.name = r->q.name, .group = r->q.group, .kind = r->q.resource, .uid = d->uid};
+    struct fed_buf b = {0};
+    fed_status_write_success(&b, &det);
+    fed_api_answer_text(r, 200, fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
+/* A deletion that leaves the key is answered with Status Success, not with the object. */
+static void deleted(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
+{
+    struct deletion *d = fed_container_of(op, struct deletion, op);
+    (void)rev;
+    op->done = NULL;
+    if (code) {
+        op->err = err ? *err : (struct fed_err){.code = code};
+        if (code == FED_E_CONFLICT && !d->o.uid.n && !d->o.rev.n)
+            op->err.text[0] = 0;
+        fed_commit_fail(op, code);
+        return;
+    }
+    answer_deleted(d);
+}
+
+static void attempt(struct fed_write_op *op)
+{
+    struct deletion *d = fed_container_of(op, struct deletion, op);
+    struct fed_api_reply *r = op->r;
+    op->old = fed_kobj_ref(fed_cache_find(r->kc, r->q.ns, r->q.name));
+    if (!op->old) {
+        if (op->done)
+            fed_commit_fail(op, FED_E_NOT_FOUND);
+        else
+            fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+        return;
+    }
+    if (!check_preconditions(d))
+        return;
+    d->uid = fed_arena_dup(&r->arena, op->old->uid);
+    op->old_tree = fed_kobj_parse(op->old, &r->arena);
+    struct fed_json *obj = fed_json_copy(&r->arena, op->old_tree);
+    op->obj = obj;
+    if (must_wait(d, obj)) {
+        if (fed_meta_same(op->old_tree, obj)) {
+            struct fed_kobj *o = fed_kobj_ref(op->old);
+            fed_commit_release(op);
+            if (op->done)
+                op->done(op, 0, o->rev, NULL);
+            else
+                fed_api_answer_object(r, 200, o);
+            fed_kobj_unref(o);
+            return;
+        }
+        fed_commit_store(op, obj);
+        return;
+    }
+    if (!op->done)
+        op->done = deleted;
+    fed_commit_store(op, NULL);
+}
+
+static bool deletable(struct fed_api_reply *r)
+{
+    static const char *const kept[] = {"default", "kube-system", "kube-public"};
+    if (!is_core(r->v->kind, "namespaces"))
+        return true;
+    for (size_t i = 0; i < FED_ARRAY_LEN(kept); i++)
+        if (fed_str_is(r->q.name, kept[i])) {
+            fed_api_fail_object(r, FED_E_FORBIDDEN, "namespaces \"%s\" is forbidden: this namespace may not be deleted",
+                                kept[i]);
+            return false;
+        }
+    return true;
+}
+
+static struct deletion *deletion_new(struct fed_api_reply *r, const struct options *o)
+{
+    struct deletion *d = FED_ARENA_NEW(&r->arena, struct deletion);
+    d->op = *fed_write_op_new(r, attempt);
+    r->op = &d->op;
+    d->o = *o;
+    return d;
+}
+
+void fed_api_delete(struct fed_api_reply *r)
+{
+    struct options o;
+    if (!read_options(r, &o) || !deletable(r))
+        return;
+    attempt(&deletion_new(r, &o)->op);
+}
+
+/* --- collections: one deletion each, some at a time --- */
+
+struct many {
+    struct fed_api_reply *r;
+    struct fed_kobj **objs;
+    size_t n, cap, next, running;
+    struct fed_watch_filter filter;
+    struct fed_arena scratch;
+    struct options o;
+    struct fed_err err; /* the first failure */
+    bool going;
+};
+#define MANY_AT_ONCE 64
+
+static bool collect(void *ud, struct fed_kobj *o)
+{
+    struct many *m = ud;
+    if (fed_filter_match(&m->filter, o, &m->scratch)) {
+        if (m->n == m->cap) {
+            m->cap = m->cap ? m->cap * 2 : 64;
+            m->objs = fed_realloc(m->objs, m->cap * sizeof *m->objs);
+        }
+        m->objs[m->n++] = fed_kobj_ref(o);
+    }
+    return true;
+}
+
+static void many_go(struct many *m);
+
+static void one_done(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
+{
+    struct many *m = op->ud;
+    (void)rev;
+    if (code && code != FED_E_NOT_FOUND && !m->err.code)
+        m->err = err && err->code ? *err : (struct fed_err){.code = code};
+    op->r->answered = true;
+    fed_api_request_done(op->r);
+    m->running--;
+    many_go(m);
+}
+
+static void start_one(struct many *m, struct fed_kobj *o)
+{
+    struct fed_api_reply *r = fed_api_request_new(m->r->api), *from = m->r;
+    r->q = from->q;
+    r->q.arena = &r->arena;
+    r->q.name = fed_arena_dup(&r->arena, o->name);
+    r->q.ns = fed_arena_dup(&r->arena, o->ns);
+    r->v = from->v;
+    r->kc = from->kc;
+    struct options opt = m->o;
+    opt.uid = fed_arena_dup(&r->arena, o->uid); /* only what was listed */
+    struct deletion *d = deletion_new(r, &opt);
+    d->op.done = one_done;
+    d->op.ud = m;
+    m->running++;
+    attempt(&d->op);
+}
+
+static void many_go(struct many *m)
+{
+    if (m->going) /* a deletion that ended at once: the loop below goes on */
+        return;
+    m->going = true;
+    while (m->running < MANY_AT_ONCE && m->next < m->n) {
+        struct fed_kobj *o = m->objs[m->next++];
+        start_one(m, o);
+        fed_kobj_unref(o);
+    }
+    m->going = false;
+    if (m->running || m->next < m->n)
+        return;
+    struct fed_api_reply *r = m->r;
+    struct fed_err err = m->err;
+    free(m->objs);
+    fed_arena_release(&m->scratch);
+    free(m);
+    if (err.code) {
+        fed_api_fail_err(r, &err);
+        return;
+    }
+    struct fed_buf b = {0};
+    struct fed_status_details det = {.group = r->q.group, .kind = r->q.resource};
+    fed_status_write_success(&b, &det);
+    fed_api_answer_text(r, 200, fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
+void fed_api_delete_many(struct fed_api_reply *r)
+{
+    struct many *m = FED_NEW(struct many);
+    m->r = r;
+    if (is_core(r->v->kind, "namespaces")) {
+        free(m);
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "the server does not allow this method on the requested resource");
+        return;
+    }
+    if (!fed_filter_read(r, &m->filter, &r->arena) || !read_options(r, &m->o)) {
+        free(m);
+        return;
+    }
+    struct fed_str none = {NULL, 0};
+    fed_tree_walk(r->kc->root, r->q.ns, none, none, collect, m);
+    fed_api_request_defer(r);
+    many_go(m);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET of one object and LIST: consistent pages, selectors, forms. */
+#include "apiserver/apiserver_priv.h"
+#include "apiserver/watch.h"
+#include "base/mem.h"
+#include "codec/base64.h"
+
+int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given)
+{
+    struct fed_str t = fed_query_find(&r->query, "resourceVersion");
+    *rev = 0;
+    *given = t.n > 0;
+    if (t.n && fed_str_u64(t, rev)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "invalid resource version \"%.*s\": strconv.ParseUint: parsing \"%.*s\": "
+                     "invalid syntax", FED_STR_ARG(t), FED_STR_ARG(t));
+        return -1;
+    }
+    return 0;
+}
+
+bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev)
+{
+    uint64_t now = r->api->cache.rev;
+    if (rev <= now)
+        return false;
+    struct fed_buf b = {0};
+    fed_buf_addf(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
+                     "\"Timeout: Too large resource version: %llu, current: %llu\",\"reason\":\"Timeout\",\"details\":{"
+                     "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],"
+                     "\"retryAfterSeconds\":1},\"code\":504}", (unsigned long long)rev, (unsigned long long)now);
+    fed_api_answer(r, 504, "application/json", fed_buf_str(&b));
+    fed_buf_release(&b);
+    return true;
+}
+
+void fed_api_get(struct fed_api_reply *r)
+{
+    uint64_t rev;
+    bool given;
+    if (fed_api_read_rev(r, &rev, &given) || fed_api_refuse_future(r, rev))
+        return;
+    struct fed_kobj *o = fed_cache_find(r->kc, r->q.ns, r->q.name);
+    if (!o)
+        fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+    else
+        fed_api_answer_object(r, 200, o);
+}
+
+/* --- LIST --- */
+
+struct page {
+    struct fed_api_reply *r;
+    struct fed_watch_filter filter;
+    struct fed_arena arena, scratch;
+    uint64_t limit, rev;         /* rev: of the state shown */
+    struct fed_str after_ns, after_name; /* after_name.p == NULL: from the start */
+    struct fed_kobj **objs;      /* borrowed from the root */
+    size_t n, cap;
+    struct fed_node *root;
+    bool more, selective;
+    size_t sent;
+};
+#define STREAM_FROM (1024u * 1024) /* a list of more bytes is streamed, */
+#define PIECE       (256u * 1024)  /* in pieces of this size, */
+#define AHEAD       (1024u * 1024) /* with so much waiting at most */
+
+static bool bad_continue(struct fed_api_reply *r)
+{
+    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "continue key is not valid");
+    return false;
+}
+
+/* {"v":"meta.k8s.io/v1","rv":352,"start":"ns/name\u0000"} */
+static bool read_token(struct page *p, struct fed_str token)
+{
+    struct fed_str text;
+    struct fed_json *t = NULL;
+    int64_t rev = 0;
+    if (fed_base64url_decode(&p->arena, token, &text) || fed_json_parse(&p->arena, text, NULL, &t, NULL))
+        return bad_continue(p->r);
+    struct fed_str start = fed_json_find_text(t, "start");
+    if (!fed_str_is(fed_json_find_text(t, "v"), "meta.k8s.io/v1") || !fed_json_is_int(fed_json_find(t, "rv"), &rev) ||
+        !start.n)
+        return bad_continue(p->r);
+    if (start.p[start.n - 1] == 0)
+        start.n--;
+    ptrdiff_t slash = fed_str_chr(start, '/', 0);
+    if (p->r->v->kind->namespaced && slash < 0)
+        return bad_continue(p->r);
+    if (p->r->v->kind->namespaced) {
+        p->after_ns = fed_str_head(start, (size_t)slash);
+        p->after_name = fed_str_from(start, (size_t)slash + 1);
+    } else {
+        p->after_name = start;
+    }
+    p->rev = rev > 0 ? (uint64_t)rev : p->r->api->cache.rev; /* -1: an inconsistent continuation */
+    return true;
+}
+
+static struct fed_str make_token(struct page *p, uint64_t rev)
+{
+    const struct fed_kobj *last = p->objs[p->n - 1];
+    struct fed_buf json = {0}, token = {0};
+    fed_buf_addf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":\"", (long long)rev);
+    if (last->ns.n)
+        fed_buf_addf(&json, "%.*s/", FED_STR_ARG(last->ns));
+    fed_buf_addf(&json, "%.*s\\u0000\"}", FED_STR_ARG(last->name));
+    fed_base64url_encode(&token, fed_buf_str(&json));
+    struct fed_str out = fed_arena_dup(&p->arena, fed_buf_str(&token));
+    fed_buf_release(&json);
+    fed_buf_release(&token);
+    return out;
+}
+
+static bool collect(void *ud, struct fed_kobj *o)
+{
+    struct page *p = ud;
+    if (p->selective && !fed_filter_match(&p->filter, o, &p->scratch)) {
+        fed_arena_reset(&p->scratch);
+        return true;
+    }
+    if (p->limit && p->n == p->limit) {
+        p->more = true;
+        return false;
+    }
+    if (p->n == p->cap) {
+        p->cap = p->cap ? p->cap * 2 : 64;
+        p->objs = fed_realloc(p->objs, p->cap * sizeof *p->objs);
+    }
+    p->objs[p->n++] = o;
+    return true;
+}
+
+static bool list_options_invalid(struct fed_api_reply *r, const char *field, enum fed_cause_type type,
+                                 struct fed_str value, const char *text)
+{
+    struct fed_causes c = {.arena = &r->arena};
+    fed_causes_add(&c, type, fed_str(field), value, "%s", text);
+    struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = FED_STR("ListOptions"), .causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, NULL);
+    return false;
+}
+
+static bool read_options(struct page *p)
+{
+    struct fed_api_reply *r = p->r;
+    struct fed_str limit = fed_query_find(&r->query, "limit"), token = fed_query_find(&r->query, "continue");
+    struct fed_str match = fed_query_find(&r->query, "resourceVersionMatch");
+    bool exact = fed_str_is(match, "Exact"), given;
+    uint64_t rev;
+    int64_t n = 0;
+    if (fed_query_find(&r->query, "sendInitialEvents").p)
+        return list_options_invalid(r, "sendInitialEvents", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
+                                    "sendInitialEvents is forbidden for list");
+    if (limit.n && fed_str_i64(limit, &n)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "strconv.ParseInt: parsing \"%.*s\": invalid syntax",
+                     FED_STR_ARG(limit));
+        return false;
+    }
+    p->limit = n > 0 ? (uint64_t)n : 0;
+    if (fed_api_read_rev(r, &rev, &given))
+        return false;
+    if (match.n && !exact && !fed_str_is(match, "NotOlderThan"))
+        return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_NOT_SUPPORTED,
+                                    fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(match)),
+                                    "supported values: \"Exact\", \"NotOlderThan\"");
+    if (match.n && !given)
+        return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
+                                    "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    if (exact && rev == 0)
+        return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
+                                    "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    p->rev = r->api->cache.rev;
+    if (token.n) {
+        if (rev) {
+            fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "specifying resource version is not allowed when using continue");
+            return false;
+        }
+        return read_token(p, token);
+    }
+    if (fed_api_refuse_future(r, rev))
+        return false;
+    /* A revision with a limit and no match rule means that revision exactly (Kubernetes' legacy rule). */
+    if (exact || (rev && p->limit && !match.n))
+        p->rev = rev;
+    return true;
+}
+
+/* 410 whose message carries a token to go on with at the latest revision, inconsistently. */
+static void answer_expired(struct page *p)
+{
+    struct fed_api_reply *r = p->r;
+    if (!p->after_name.p) {
+        fed_api_fail(r, FED_E_EXPIRED, NULL, "The resourceVersion for the provided list is too old.");
+        return;
+    }
+    struct fed_kobj last = {.ns = p->after_ns, .name = p->after_name}, *one[] = {&last};
+    struct page fresh = {.r = r, .arena = p->arena, .objs = one, .n = 1};
+    struct fed_str token = make_token(&fresh, UINT64_MAX); /* -1 */
+    p->arena = fresh.arena;
+    struct fed_buf b = {0};
+    fed_buf_addf(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"continue\":\"%.*s\"},\"status\":"
+                     "\"Failure\",\"message\":\"The provided continue parameter is too old to display a consistent list "
+                     "result. You can start a new list without the continue parameter, or use the continue token in "
+                     "this response to retrieve the remainder of the results. Continuing with the provided token "
+                     "results in an inconsistent list.\",\"reason\":\"Expired\",\"code\":410}", FED_STR_ARG(token));
+    fed_api_answer(r, 410, "application/json", fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
+static struct fed_str list_metadata(struct page *p)
+{
+    struct fed_buf b = {0};
+    fed_buf_addf(&b, "{\"resourceVersion\":\"%llu\"", (unsigned long long)p->rev);
+    if (p->more && p->n) {
+        struct fed_str token = make_token(p, p->rev);
+        fed_buf_addf(&b, ",\"continue\":\"%.*s\"", FED_STR_ARG(token));
+        if (!p->selective) {
+            const struct fed_kobj *last = p->objs[p->n - 1];
+            fed_buf_addf(&b, ",\"remainingItemCount\":%zu",
+                         fed_tree_after(p->root, p->r->q.ns, last->ns, last->name));
+        }
+    }
+    fed_buf_addc(&b, '}');
+    struct fed_str out = fed_arena_dup(&p->arena, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+static void put_table(struct page *p, struct fed_buf *b, struct fed_str meta)
+{
+    const struct fed_form *f = &p->r->form;
+    int64_t now = fed_wall_ms(p->r->api->env);
+    fed_form_table_begin(b, f, meta, true);
+    for (size_t i = 0; i < p->n; i++) {
+        if (i)
+            fed_buf_addc(b, ',');
+        fed_form_row(b, p->objs[i], f, now);
+    }
+    fed_buf_addz(b, "]}");
+}
+
+static void put_list_head(struct page *p, struct fed_buf *b, struct fed_str meta)
+{
+    const struct fed_form *f = &p->r->form;
+    bool partial = f->kind == FED_FORM_PARTIAL;
+    fed_buf_addz(b, "{\"kind\":\"");
+    fed_buf_add(b, partial ? FED_STR("PartialObjectMetadataList") : f->v->kind->list_kind);
+    fed_buf_addz(b, "\",\"apiVersion\":\"");
+    fed_buf_add(b, partial ? FED_STR("meta.k8s.io/") : f->v->api_version);
+    if (partial)
+        fed_buf_addz(b, f->meta_version);
+    fed_buf_addz(b, "\",\"metadata\":");
+    fed_buf_add(b, meta);
+    fed_buf_addz(b, ",\"items\":[");
+}
+
+/* Items from p->sent on, until all are there or the buffer has `most` bytes. */
+static void put_items(struct page *p, struct fed_buf *b, size_t most)
+{
+    for (; p->sent < p->n && b->n < most; p->sent++) {
+        if (p->sent)
+            fed_buf_addc(b, ',');
+        fed_buf_add(b, fed_form_bytes(p->objs[p->sent], &p->r->form, NULL));
+    }
+    if (p->sent == p->n)
+        fed_buf_addz(b, "]}");
+}
+
+static size_t stored_size(const struct page *p)
+{
+    size_t total = 256;
+    for (size_t i = 0; i < p->n; i++)
+        total += p->objs[i]->json.n + 1;
+    return total;
+}
+
+/* --- a long list is sent in pieces, made as the client takes them: its snapshot does not change meanwhile --- */
+
+static void page_free(struct page *p)
+{
+    fed_tree_unref(p->root);
+    free(p->objs);
+    fed_arena_release(&p->scratch);
+    fed_arena_release(&p->arena);
+    free(p);
+}
+
+static void stream_gone(void *ud)
+{
+    page_free(ud);
+}
+
+static void stream_more(void *ud)
+{
+    struct page *p = ud;
+    while (p->sent < p->n) {
+        struct fed_buf b = {0};
+        (void)fed_buf_reserve(&b, PIECE + PIECE / 4);
+        put_items(p, &b, PIECE);
+        struct fed_blob *piece = fed_blob_new_take(&b);
+        size_t backlog = fed_http_stream_write_blob(p->r->x, piece);
+        fed_blob_unref(piece);
+        if (backlog > AHEAD)
+            return; /* stream_more comes again when it is drained */
+    }
+    struct fed_api_reply *r = p->r;
+    page_free(p);
+    fed_api_reply_end(r);
+}
+
+static void stream_page(struct page *p, struct fed_str meta)
+{
+    struct page *own = FED_NEW(struct page);
+    *own = *p;
+    *p = (struct page){.r = p->r};
+    struct fed_buf head = {0};
+    put_list_head(own, &head, meta);
+    fed_api_reply_stream(own->r, 200, "application/json", stream_more, stream_gone, own);
+    fed_http_stream_write(own->r->x, fed_buf_str(&head));
+    fed_buf_release(&head);
+    stream_more(own);
+}
+
+static void put_whole(struct page *p, struct fed_buf *b, struct fed_str meta)
+{
+    if (p->r->form.kind == FED_FORM_OBJECT && p->r->form.v == fed_kind_storage(p->r->form.v->kind))
+        (void)fed_buf_reserve(b, stored_size(p)); /* one allocation of the right size */
+    put_list_head(p, b, meta);
+    put_items(p, b, SIZE_MAX);
+}
+
+static void answer_page(struct page *p)
+{
+    struct fed_api_reply *r = p->r;
+    if (p->more)
+        fed_cache_pin(r->kc, p->rev, p->root);
+    struct fed_str meta = list_metadata(p);
+    struct fed_buf b = {0};
+    bool plain = r->form.kind != FED_FORM_TABLE && !r->pretty && !r->yaml;
+    if (plain && r->x && !r->gzip && stored_size(p) > STREAM_FROM) {
+        stream_page(p, meta);
+        return;
+    }
+    if (r->form.kind == FED_FORM_TABLE)
+        put_table(p, &b, meta);
+    else
+        put_whole(p, &b, meta);
+    if (r->pretty || r->yaml) {
+        fed_api_answer_text(r, 200, fed_buf_str(&b));
+        fed_buf_release(&b);
+    } else {
+        struct fed_blob *blob = fed_blob_new_take(&b);
+        fed_api_answer_blob(r, 200, "application/json", blob);
+        fed_blob_unref(blob);
+    }
+}
+
+void fed_api_list(struct fed_api_reply *r)
+{
+    struct page p = {.r = r};
+    if (fed_filter_read(r, &p.filter, &p.arena) && read_options(&p)) {
+        p.selective = p.filter.labels.n || p.filter.labels.nothing || p.filter.fields.n;
+        if (fed_cache_snapshot_at(r->kc, p.rev, &p.root)) {
+            answer_expired(&p);
+        } else {
+            fed_tree_walk(p.root, r->q.ns, p.after_ns, p.after_name, collect, &p);
+            answer_page(&p);
+        }
+    }
+    fed_tree_unref(p.root);
+    free(p.objs);
+    fed_arena_release(&p.scratch);
+    fed_arena_release(&p.arena);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Object metadata: what the server sets, what clients may not change, and what is valid. */
+#include "apiserver/registry.h"
+#include "kube/names.h"
+
+#define ANNOTATIONS_MAX (256u * 1024)
+
+static void set_text(struct fed_write_op *op, struct fed_json *meta, const char *key, struct fed_str text)
+{
+    fed_json_set(meta, key, fed_json_new_str(op->w.arena, fed_arena_dup(op->w.arena, text)));
+}
+
+static void reset_managers(struct fed_json *meta, const struct fed_json *old_meta, struct fed_arena *a)
+{
+    /* [{}] is the documented way to clear; absence keeps what was. */
+    struct fed_json *mf = fed_json_find(meta, "managedFields");
+    if (mf && mf->n == 1 && mf->first->type == FED_JSON_OBJECT && mf->first->n == 0)
+        fed_json_remove(mf);
+    else if ((!mf || !mf->n) && old_meta && fed_json_find(old_meta, "managedFields"))
+        fed_json_set(meta, "managedFields", fed_json_copy(a, fed_json_find(old_meta, "managedFields")));
+}
+
+void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
+{
+    struct fed_arena *a = op->w.arena;
+    struct fed_json *meta = fed_obj_metadata(a, obj);
+    static const char *const drop[] = {"resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds",
+                                       "generation"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(drop); i++)
+        fed_json_remove_key(meta, drop[i]);
+    char text[40];
+    struct fed_str prefix = fed_json_find_text(meta, "generateName");
+    if (!fed_obj_name(obj).n && prefix.n) {
+        op->generated = true;
+        fed_json_set(meta, "name", fed_json_new_str(a, fed_name_generate(op->w.env, a, prefix)));
+    }
+    fed_uuid(op->w.env, text);
+    set_text(op, meta, "uid", fed_str(text));
+    fed_api_now(op->r->api, text);
+    set_text(op, meta, "creationTimestamp", fed_str(text));
+    if (op->w.kind->has_generation)
+        fed_json_set(meta, "generation", fed_json_new_int(a, 1));
+    reset_managers(meta, NULL, a);
+}
+
+/* What only the server writes is taken from the old object. */
+static void keep_system(struct fed_write_op *op, struct fed_json *meta, const struct fed_json *old_meta)
+{
+    static const char *const keep[] = {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
+                                       "deletionGracePeriodSeconds", "generation", "generateName"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(keep); i++) {
+        const struct fed_json *f = fed_json_find(old_meta, keep[i]);
+        if (f)
+            fed_json_set(meta, keep[i], fed_json_copy(op->w.arena, f));
+        else
+            fed_json_remove_key(meta, keep[i]);
+    }
+    fed_json_remove_key(meta, "selfLink");
+}
+
+static void check_new_finalizers(struct fed_write_op *op, const struct fed_json *meta)
+{
+    if (!op->old || !op->old->deleting)
+        return;
+    FED_JSON_EACH(f, fed_json_find(meta, "finalizers"))
+    {
+        bool had = false;
+        for (size_t i = 0; i < op->old->n_finalizers; i++)
+            had |= fed_str_eq(op->old->finalizers[i], f->s);
+        if (!had)
+            fed_causes_add(&op->causes, FED_CAUSE_FORBIDDEN, FED_STR("metadata.finalizers"), (struct fed_str){NULL, 0},
+                           "no new finalizers can be added if the object is being deleted, found new finalizers "
+                           "[]string{\"%.*s\"}", FED_STR_ARG(f->s));
+    }
+}
+
+int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
+{
+    struct fed_json *meta = fed_obj_metadata(op->w.arena, obj);
+    const struct fed_json *old_meta = fed_json_find(op->old_tree, "metadata");
+    struct fed_str uid = fed_json_find_text(meta, "uid"), rev = fed_json_find_text(meta, "resourceVersion");
+    uint64_t n = 0;
+    if (rev.n && !fed_str_is(rev, "0")) {
+        if (fed_str_u64(rev, &n))
+            return fed_err_set(&op->err, FED_E_BAD_REQUEST, "metadata.resourceVersion: Invalid value: \"%.*s\"",
+                               FED_STR_ARG(rev));
+        if (n != op->old->rev) {
+            op->client_rev = true;
+            return FED_E_CONFLICT;
+        }
+        op->client_rev |= !op->patch;
+    }
+    if (uid.n && !fed_str_eq(uid, op->old->uid))
+        return fed_err_set(&op->err, FED_E_CONFLICT,
+                           "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s", FED_STR_ARG(uid),
+                           FED_STR_ARG(op->old->uid));
+    keep_system(op, meta, old_meta);
+    reset_managers(meta, old_meta, op->w.arena);
+    check_new_finalizers(op, meta);
+    return 0;
+}
+
+/* --- validation --- */
+
+static struct fed_str quoted(struct fed_arena *a, struct fed_str s)
+{
+    return fed_arena_printf(a, "\"%.*s\"", FED_STR_ARG(s));
+}
+
+static void check_text_map(struct fed_write_op *op, const struct fed_json *map, const char *field, bool values)
+{
+    struct fed_causes *c = &op->causes;
+    size_t total = 0;
+    if (!map)
+        return;
+    FED_JSON_EACH(m, map)
+    {
+        struct fed_str key = m->key;
+        total += key.n + m->s.n;
+        if (!values) { /* annotation keys are compared without regard to case */
+            char *low = fed_arena_dupz(c->arena, key);
+            for (char *p = low; *p; p++)
+                *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+            key = fed_str(low);
+        }
+        const char *why = fed_name_check_qualified(key);
+        if (why)
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_str(field), quoted(c->arena, m->key), "%s", why);
+        why = values ? fed_name_check_label_value(m->s) : NULL;
+        if (why)
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_str(field), quoted(c->arena, m->s), "%s", why);
+    }
+    if (!values && total > ANNOTATIONS_MAX)
+        fed_causes_add(c, FED_CAUSE_TOO_LONG, fed_str(field), (struct fed_str){NULL, 0}, "must have at most %u bytes",
+                       ANNOTATIONS_MAX);
+}
+
+static void check_owners(struct fed_write_op *op, const struct fed_json *owners)
+{
+    struct fed_causes *c = &op->causes;
+    static const char *const need[] = {"apiVersion", "kind", "name", "uid"};
+    struct fed_str controller = {NULL, 0};
+    uint32_t i = 0;
+    FED_JSON_EACH(o, owners)
+    {
+        for (size_t k = 0; k < FED_ARRAY_LEN(need); k++)
+            if (!fed_json_find_text(o, need[k]).n)
+                fed_causes_add(c, FED_CAUSE_INVALID,
+                               fed_arena_printf(c->arena, "metadata.ownerReferences[%u].%s", i, need[k]), FED_STR("\"\""),
+                               "must not be empty");
+        if (fed_json_bool(fed_json_find(o, "controller"), false)) {
+            struct fed_str kind = fed_json_find_text(o, "kind");
+            if (controller.p)
+                fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.ownerReferences"), FED_STR("true"),
+                               "Only one reference can have Controller set to true. Found \"true\" in references for "
+                               "%.*s and %.*s", FED_STR_ARG(controller), FED_STR_ARG(kind));
+            controller = kind;
+        }
+        i++;
+    }
+}
+
+void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
+{
+    struct fed_causes *c = &op->causes;
+    const struct fed_json *meta = fed_json_find(obj, "metadata");
+    struct fed_str name = fed_obj_name(obj), prefix = fed_json_find_text(meta, "generateName");
+    const char *(*check)(struct fed_str) = op->w.kind->check_name ? op->w.kind->check_name : fed_name_check_subdomain;
+    if (!name.n) {
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("metadata.name"), (struct fed_str){NULL, 0},
+                       "name or generateName is required");
+    } else {
+        const char *why = check(name);
+        if (why && op->create)
+            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.name"), quoted(c->arena, name), "%s", why);
+        if (why && op->create && prefix.n && op->generated)
+            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.generateName"), quoted(c->arena, prefix), "%s", why);
+    }
+    check_text_map(op, fed_json_find(meta, "labels"), "metadata.labels", true);
+    check_text_map(op, fed_json_find(meta, "annotations"), "metadata.annotations", false);
+    check_owners(op, fed_json_find(meta, "ownerReferences"));
+    FED_JSON_EACH(f, fed_json_find(meta, "finalizers"))
+    {
+        const char *why = fed_name_check_qualified(f->s);
+        if (why)
+            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.finalizers"), quoted(c->arena, f->s), "%s", why);
+    }
+}
+
+/* --- comparing --- */
+
+static bool member_in(struct fed_str key, const char *const *names)
+{
+    for (; *names; names++)
+        if (fed_str_is(key, *names))
+            return true;
+    return false;
+}
+
+/* Objects equal but for the members named. An absent member equals null, {} and []. */
+static bool same_but(const struct fed_json *a, const struct fed_json *b, const char *const *but)
+{
+    for (int turn = 0; turn < 2; turn++) {
+        const struct fed_json *x = turn ? b : a, *y = turn ? a : b;
+        FED_JSON_EACH(m, x)
+        {
+            if (member_in(m->key, but))
+                continue;
+            const struct fed_json *o = fed_json_find_str(y, m->key);
+            bool empty = m->type == FED_JSON_NULL || ((m->type == FED_JSON_OBJECT || m->type == FED_JSON_ARRAY) && !m->n);
+            if (o ? !turn && !fed_json_equal(m, o) : !empty)
+                return false;
+        }
+    }
+    return true;
+}
+
+bool fed_meta_spec_changed(const struct fed_json *old, const struct fed_json *obj)
+{
+    static const char *const but[] = {"metadata", "status", "apiVersion", "kind", NULL};
+    return !same_but(old, obj, but);
+}
+
+bool fed_meta_same(const struct fed_json *old, const struct fed_json *obj)
+{
+    static const char *const but[] = {"metadata", "apiVersion", "kind", NULL};
+    static const char *const meta_but[] = {"resourceVersion", "managedFields", "selfLink", NULL};
+    return same_but(old, obj, but) && same_but(fed_json_find(old, "metadata"), fed_json_find(obj, "metadata"), meta_but);
+}
+
+bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *obj)
+{
+    static const char *const but[] = {"time", NULL};
+    const struct fed_json *a = fed_json_at(old, "metadata", "managedFields", NULL);
+    const struct fed_json *b = fed_json_at(obj, "metadata", "managedFields", NULL);
+    if ((a ? a->n : 0) != (b ? b->n : 0))
+        return false;
+    const struct fed_json *y = b ? b->first : NULL;
+    for (const struct fed_json *x = a ? a->first : NULL; x && y; x = x->next, y = y->next)
+        if (!same_but(x, y, but))
+            return false;
+    return true;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Namespace lifecycle: nothing is created in a namespace that is missing or ending; the static ones exist from the
+ * start. Their content is deleted by control/namespace.h, which then calls /finalize. */
+#include "apiserver/registry.h"
+#include "base/mem.h"
+
+static struct fed_kcache *namespaces(struct fed_api *api)
+{
+    const struct fed_kind_version *v =
+        fed_kinds_by_resource(api->conf.kinds, (struct fed_str){NULL, 0}, FED_STR("v1"), FED_STR("namespaces"));
+    return v ? fed_cache_kind(&api->cache, v->kind) : NULL;
+}
+
+bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns)
+{
+    struct fed_kcache *kc = namespaces(r->api);
+    if (!kc) /* a server without namespaces has nothing to check */
+        return true;
+    struct fed_kobj *o = fed_cache_find(kc, (struct fed_str){NULL, 0}, ns);
+    if (!o) {
+        struct fed_status_details d = {.name = ns, .kind = FED_STR("namespaces")};
+        fed_api_fail(r, FED_E_NOT_FOUND, &d, "namespaces \"%.*s\" not found", FED_STR_ARG(ns));
+        return false;
+    }
+    if (!o->deleting)
+        return true;
+    struct fed_buf b = {0}, m = {0};
+    fed_buf_addf(&m, "%.*s \"%.*s\" is forbidden: unable to create new content in namespace %.*s because it is being "
+                     "terminated", FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name), FED_STR_ARG(ns));
+    fed_buf_addz(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+    fed_json_write_string(&b, fed_buf_str(&m));
+    fed_buf_addz(&b, ",\"reason\":\"Forbidden\",\"details\":{\"name\":");
+    fed_json_write_string(&b, r->q.name);
+    if (r->q.group.n) {
+        fed_buf_addz(&b, ",\"group\":");
+        fed_json_write_string(&b, r->q.group);
+    }
+    fed_buf_addz(&b, ",\"kind\":");
+    fed_json_write_string(&b, r->q.resource);
+    fed_buf_addf(&b, ",\"causes\":[{\"reason\":\"NamespaceTerminating\",\"message\":\"namespace %.*s is being "
+                     "terminated\",\"field\":\"metadata.namespace\"}]},\"code\":403}", FED_STR_ARG(ns));
+    fed_api_answer_text(r, 403, fed_buf_str(&b));
+    fed_buf_release(&b);
+    fed_buf_release(&m);
+    return false;
+}
+
+static void bootstrap_step(struct fed_api *api)
+{
+    if (--api->bootstrap_left)
+        return;
+    api->ready = true;
+    api->on_ready(api->on_ready_ud, 0, NULL);
+}
+
+static void made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
+{
+    struct fed_api *api = op->r->api;
+    (void)rev;
+    if (code && code != FED_E_ALREADY_EXISTS && !api->failed) {
+        api->failed = true;
+        api->on_ready(api->on_ready_ud, code, err);
+        return;
+    }
+    op->r->answered = true;
+    fed_api_request_done(op->r);
+    bootstrap_step(api);
+}
+
+static void make_namespace(struct fed_api *api, struct fed_kcache *kc, const char *name)
+{
+    struct fed_api_reply *r = fed_api_request_new(api);
+    struct fed_arena *a = &r->arena;
+    r->q.verb = "create";
+    r->q.version = FED_STR("v1");
+    r->q.resource = FED_STR("namespaces");
+    r->q.name = fed_str(name);
+    r->v = fed_kind_storage(kc->kind);
+    r->kc = kc;
+    struct fed_write_op *op = fed_write_op_new(r, NULL);
+    op->done = made;
+    op->create = true;
+    op->manager = fed_str(api->conf.server_name ? api->conf.server_name : "hansa");
+    op->obj = fed_obj_new(a, "v1", "Namespace", (struct fed_str){NULL, 0}, fed_str(name));
+    fed_schema_default(a, r->v->schema, op->obj);
+    fed_meta_create(op, op->obj);
+    fed_commit_object(op);
+}
+
+static void start_up(struct fed_task *t)
+{
+    struct fed_api *api = fed_container_of(t, struct fed_api, bootstrap);
+    struct fed_kcache *kc = namespaces(api);
+    const char *const *names = api->conf.static_namespaces;
+    api->bootstrap_left = 1;
+    for (; kc && names && *names; names++)
+        if (!fed_cache_find(kc, (struct fed_str){NULL, 0}, fed_str(*names))) {
+            api->bootstrap_left++;
+            make_namespace(api, kc, *names);
+        }
+    bootstrap_step(api);
+}
+
+void fed_api_bootstrap(struct fed_api *api)
+{
+    fed_task_post(api->env, &api->bootstrap, start_up);
+}
+
+/* What every namespace has, whoever makes it: the finalizer and phase of its lifecycle, its name as a label. */
+int fed_ns_prepare(const struct fed_write *w, struct fed_json *obj)
+{
+    struct fed_arena *a = w->arena;
+    fed_obj_set_label(a, obj, "kubernetes.io/metadata.name", fed_obj_name(obj));
+    if (w->old)
+        return 0;
+    struct fed_json *list = fed_json_ensure_array(a, fed_json_ensure_object(a, obj, "spec"), "finalizers");
+    bool has = false;
+    FED_JSON_EACH(f, list) has |= fed_str_is(f->s, "kubernetes");
+    if (!has)
+        fed_json_push(list, fed_json_new_strz(a, "kubernetes"));
+    fed_json_set(fed_json_ensure_object(a, obj, "status"), "phase", fed_json_new_strz(a, "Active"));
+    return 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Content negotiation: which form and which syntax an answer has, and what a body is. */
+#include "apiserver/apiserver_priv.h"
+#include "codec/yaml.h"
+
+struct media {
+    struct fed_str type;
+    struct fed_str g, v, as;
+    bool never; /* q=0 */
+};
+
+static bool next_media(struct fed_str *rest, struct media *m)
+{
+    struct fed_str one, part;
+    if (!rest->p || !fed_str_cut(rest, ',', &one))
+        return false;
+    *m = (struct media){0};
+    (void)fed_str_cut(&one, ';', &part);
+    m->type = fed_str_trim(part);
+    while (one.p && fed_str_cut(&one, ';', &part)) {
+        struct fed_str name, value = fed_str_trim(part);
+        if (!fed_str_cut(&value, '=', &name) || !value.p)
+            continue;
+        if (fed_str_is(name, "g"))
+            m->g = value;
+        else if (fed_str_is(name, "v"))
+            m->v = value;
+        else if (fed_str_is(name, "as"))
+            m->as = value;
+        else if (fed_str_is(name, "q"))
+            m->never = fed_str_is(value, "0") || fed_str_is(value, "0.0");
+    }
+    return true;
+}
+
+bool fed_accept_has(struct fed_str accept, const char *type, const char *g, const char *v, const char *as)
+{
+    struct media m;
+    while (next_media(&accept, &m))
+        if (!m.never && fed_str_is(m.type, type) && fed_str_is(m.g, g) && fed_str_is(m.v, v) && fed_str_is(m.as, as))
+            return true;
+    return false;
+}
+
+bool fed_accept_ok(struct fed_str accept, const char *type)
+{
+    struct media m;
+    if (!fed_str_trim(accept).n)
+        return true;
+    while (next_media(&accept, &m))
+        if (!m.never && (fed_str_ieq(m.type, fed_str(type)) || fed_str_is(m.type, "*/*") ||
+                         (fed_str_is(m.type, "application/*") && fed_str_starts(fed_str(type), FED_STR("application/"))) ||
+                         (fed_str_is(m.type, "text/*") && fed_str_starts(fed_str(type), FED_STR("text/")))))
+            return true;
+    return false;
+}
+
+static enum fed_include include_of(const struct fed_query *q)
+{
+    struct fed_str v = fed_query_find(q, "includeObject");
+    return fed_str_is(v, "Object") ? FED_INCLUDE_OBJECT : fed_str_is(v, "None") ? FED_INCLUDE_NONE : FED_INCLUDE_METADATA;
+}
+
+/* Is this media type one that the request can be answered in? Sets the form when so. */
+static bool take_media(struct fed_api_reply *r, const struct media *m)
+{
+    bool any = fed_str_is(m->type, "*/*") || fed_str_is(m->type, "application/*");
+    bool json = any || fed_str_ieq(m->type, FED_STR("application/json"));
+    bool yaml = fed_str_ieq(m->type, FED_STR("application/yaml"));
+    if (m->never || (!json && !yaml) || (yaml && r->watch))
+        return false;
+    struct fed_form f = {.kind = FED_FORM_OBJECT, .v = r->v};
+    if (m->as.n) {
+        bool known = fed_str_is(m->g, "meta.k8s.io") && (fed_str_is(m->v, "v1") || fed_str_is(m->v, "v1beta1")) && r->kc;
+        bool list = fed_str_is(m->as, "PartialObjectMetadataList");
+        if (fed_str_is(m->as, "Table"))
+            f.kind = FED_FORM_TABLE;
+        else if (list || fed_str_is(m->as, "PartialObjectMetadata"))
+            f.kind = FED_FORM_PARTIAL;
+        else
+            known = false;
+        if (!known)
+            return false;
+        f.meta_version = fed_str_is(m->v, "v1") ? "v1" : "v1beta1";
+        f.include = include_of(&r->query);
+    }
+    r->form = f;
+    r->yaml = yaml;
+    return true;
+}
+
+int fed_api_negotiate(struct fed_api_reply *r)
+{
+    struct fed_str accept = fed_str_trim(r->accept);
+    struct fed_str pretty = fed_query_find(&r->query, "pretty");
+    r->pretty = pretty.p ? fed_query_true(&r->query, "pretty")
+                         : fed_str_starts(r->user_agent, FED_STR("curl/")) ||
+                               fed_str_starts(r->user_agent, FED_STR("Wget/")) ||
+                               fed_str_starts(r->user_agent, FED_STR("Mozilla/"));
+    r->form = (struct fed_form){.kind = FED_FORM_OBJECT, .v = r->v};
+    if (!accept.n)
+        return 0;
+    struct media m;
+    while (next_media(&accept, &m))
+        if (take_media(r, &m))
+            return 0;
+    return FED_E_NOT_ACCEPTABLE;
+}
+
+struct duplicates {
+    struct fed_arena *a;
+    struct fed_json *list;
+};
+
+static void on_duplicate(void *ud, const char *path)
+{
+    struct duplicates *d = ud;
+    if (d->list && d->list->n < 100)
+        fed_json_push(d->list, fed_json_new_strf(d->a, "duplicate field \"%s\"", path));
+}
+
+int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_json *dups, struct fed_err *err)
+{
+    struct fed_str type = r->q.content_type, main;
+    (void)fed_str_cut(&type, ';', &main);
+    main = fed_str_trim(main);
+    struct duplicates d = {&r->arena, dups};
+    struct fed_json_limits limits = {.on_duplicate = on_duplicate, .ud = &d};
+    if (!r->q.body.n)
+        return fed_err_set(err, FED_E_BAD_REQUEST, "the request body is empty");
+    int rc;
+    if (!main.n || fed_str_ieq(main, FED_STR("application/json")) || fed_str_ends(main, FED_STR("patch+json")))
+        rc = fed_json_parse(&r->arena, r->q.body, &limits, out, err);
+    else if (fed_str_ieq(main, FED_STR("application/yaml")) || fed_str_is(main, "application/apply-patch+yaml"))
+        rc = fed_yaml_parse(&r->arena, r->q.body, &limits, out, err);
+    else if (fed_str_is(main, "application/vnd.kubernetes.protobuf"))
+        rc = fed_pb_to_json(&r->arena, r->api->conf.kinds, r->q.body, out, err);
+    else
+        return fed_err_set(err, FED_E_UNSUPPORTED_MEDIA,
+                           "the body of the request was in an unknown format - accepted media types include: "
+                           "application/json, application/yaml, application/vnd.kubernetes.protobuf");
+    if (rc == FED_E_SYNTAX)
+        rc = fed_err_wrap(err, FED_E_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s)",
+                          FED_STR_ARG(r->v ? r->v->kind->kind : FED_STR("Object")));
+    if (rc == FED_E_LIMIT)
+        rc = FED_E_TOO_LARGE;
+    return rc;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PATCH: the four kinds of patch on the current object in the request's version. */
+#include "apiserver/registry.h"
+#include "codec/patch.h"
+#include "codec/yaml.h"
+
+bool fed_patch_type(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_str rest = r->q.content_type, type;
+    (void)fed_str_cut(&rest, ';', &type);
+    type = fed_str_trim(type);
+    if (fed_str_is(type, "application/json-patch+json"))
+        op->patch = FED_PATCH_JSON;
+    else if (fed_str_is(type, "application/merge-patch+json"))
+        op->patch = FED_PATCH_MERGE;
+    else if (fed_str_is(type, "application/strategic-merge-patch+json"))
+        op->patch = FED_PATCH_STRATEGIC;
+    else if (fed_str_is(type, "application/apply-patch+yaml"))
+        op->patch = FED_PATCH_APPLY;
+    if (op->patch == FED_PATCH_NONE) {
+        fed_api_fail(r, FED_E_UNSUPPORTED_MEDIA, NULL,
+                     "the body of the request was in an unknown format - accepted media types include: "
+                     "application/json-patch+json, application/merge-patch+json, "
+                     "application/strategic-merge-patch+json, application/apply-patch+yaml");
+        return false;
+    }
+    struct fed_causes c = {.arena = &r->arena};
+    bool apply = op->patch == FED_PATCH_APPLY;
+    if (apply && !fed_query_find(&r->query, "fieldManager").n)
+        fed_causes_add(&c, FED_CAUSE_REQUIRED, FED_STR("fieldManager"), (struct fed_str){NULL, 0},
+                       "is required for apply patch");
+    if (!apply && fed_query_find(&r->query, "force").p)
+        fed_causes_add(&c, FED_CAUSE_FORBIDDEN, FED_STR("force"), (struct fed_str){NULL, 0},
+                       "may not be specified for non-apply patch");
+    if (c.n) {
+        struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = FED_STR("PatchOptions"), .causes = &c};
+        fed_api_fail(r, FED_E_INVALID, &d, NULL);
+        return false;
+    }
+    return true;
+}
+
+static struct fed_json *conflict(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_status_details d = {.name = r->q.name, .group = r->q.group, .kind = r->q.resource,
+                                   .causes = &op->causes};
+    fed_api_fail(r, FED_E_CONFLICT, &d, "%s", op->err.text);
+    return NULL;
+}
+
+static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied, struct fed_json *dups)
+{
+    struct fed_api_reply *r = op->r;
+    if (!fed_decode_type(op, applied))
+        return NULL;
+    if (fed_json_at(applied, "metadata", "managedFields", NULL)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "metadata.managedFields must be nil");
+        return NULL;
+    }
+    struct fed_json *live = op->old ? fed_registry_current(op) : NULL, *out = NULL;
+    if (op->old && !live)
+        return NULL;
+    (void)dups;
+    int rc = fed_ssa_apply(&r->arena, r->v, live, applied, op->manager, fed_query_true(&r->query, "force"),
+                           fed_wall_ms(r->api->env), &out, &op->causes, &op->err);
+    if (rc == FED_E_CONFLICT)
+        return conflict(op);
+    if (rc) {
+        fed_api_fail_err(r, &op->err);
+        return NULL;
+    }
+    return out;
+}
+
+struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_json *patch = NULL, *out = NULL;
+    if (fed_api_body(r, &patch, dups, &op->err)) {
+        fed_api_fail_err(r, &op->err);
+        return NULL;
+    }
+    if (op->patch == FED_PATCH_APPLY)
+        return apply(op, patch, dups);
+    if (op->patch == FED_PATCH_JSON ? patch->type != FED_JSON_ARRAY : patch->type != FED_JSON_OBJECT) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the patch is not %s", op->patch == FED_PATCH_JSON ? "a list of operations"
+                                                                                                 : "an object");
+        return NULL;
+    }
+    struct fed_json *live =
+        r->form.scale ? fed_form_scale(&r->arena, op->old, r->v->kind) : fed_registry_current(op);
+    if (!live)
+        return NULL;
+    int rc = 0;
+    if (op->patch == FED_PATCH_JSON) {
+        out = live;
+        rc = fed_json_patch(&r->arena, &out, patch, &op->err);
+    } else if (op->patch == FED_PATCH_STRATEGIC && !r->form.scale) {
+        rc = fed_smp_apply(&r->arena, r->v->schema, live, patch, &out, &op->err);
+    } else {
+        out = fed_json_merge_patch(&r->arena, live, patch);
+    }
+    if (rc == FED_E_INVALID) {
+        fed_api_fail_object(r, rc, "%s", op->err.text[0] ? op->err.text : "the server rejected our request due to an "
+                                                                          "error in our request");
+        return NULL;
+    }
+    if (rc) {
+        fed_api_fail_err(r, &op->err);
+        return NULL;
+    }
+    if (!out || out->type != FED_JSON_OBJECT) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the patched document is not an object");
+        return NULL;
+    }
+    if (!r->form.scale && !fed_decode_type(op, out))
+        return NULL;
+    return out;
+}

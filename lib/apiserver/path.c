@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which resource a path names (RequestInfo of k8s.io/apiserver): /api/V and /apis/G/V, then
+ * [watch/][namespaces/NS/]RESOURCE[/NAME[/SUBRESOURCE[/rest]]]. */
+#include "apiserver/apiserver_priv.h"
+
+bool fed_query_true(const struct fed_query *q, const char *name)
+{
+    struct fed_str v = fed_query_find(q, name);
+    return v.p && !fed_str_is(v, "0") && !fed_str_ieq(v, FED_STR("false"));
+}
+
+#define MAX_PARTS 12
+static size_t split(struct fed_str path, struct fed_str *parts, struct fed_str *rest)
+{
+    size_t n = 0;
+    struct fed_str piece, left = fed_str_from(path, 1);
+    while (n < MAX_PARTS && left.p && left.n && fed_str_cut(&left, '/', &piece))
+        if (piece.n)
+            parts[n++] = piece;
+    *rest = left;
+    return n;
+}
+
+static const char *verb_of(struct fed_api_reply *r, struct fed_str method)
+{
+    bool named = r->q.name.n > 0;
+    if (fed_str_is(method, "GET") || fed_str_is(method, "HEAD"))
+        return r->watch ? "watch" : named ? "get" : "list";
+    if (fed_str_is(method, "POST"))
+        return "create";
+    if (fed_str_is(method, "PUT"))
+        return "update";
+    if (fed_str_is(method, "PATCH"))
+        return "patch";
+    if (fed_str_is(method, "DELETE"))
+        return named ? "delete" : "deletecollection";
+    return "";
+}
+
+/* parts after the version. */
+static void resource_parts(struct fed_api_reply *r, struct fed_str *p, size_t n)
+{
+    if (n && fed_str_is(p[0], "watch")) {
+        r->legacy_watch = r->watch = true;
+        p++;
+        n--;
+    }
+    if (n && fed_str_is(p[0], "namespaces")) {
+        bool own = n < 3 || (n == 3 && (fed_str_is(p[2], "status") || fed_str_is(p[2], "finalize")));
+        if (n > 1)
+            r->q.ns = p[1];
+        if (!own) { /* something inside the namespace */
+            p += 2;
+            n -= 2;
+        }
+    }
+    if (n == 0)
+        return;
+    r->route = FED_ROUTE_RESOURCE;
+    r->q.resource = p[0];
+    if (n > 1)
+        r->q.name = p[1];
+    if (n > 2)
+        r->q.subresource = p[2];
+    if (n > 3)
+        r->rest = fed_str_n(p[3].p, (size_t)(r->q.path.p + r->q.path.n - p[3].p));
+}
+
+void fed_api_route(struct fed_api_reply *r)
+{
+    struct fed_str method = fed_str(r->q.verb), parts[MAX_PARTS], rest;
+    size_t n = split(r->q.path, parts, &rest), used = 0;
+    if (n > 2 && fed_str_is(parts[0], "api")) {
+        r->q.version = parts[1];
+        used = 2;
+    } else if (n > 3 && fed_str_is(parts[0], "apis")) {
+        r->q.group = parts[1];
+        r->q.version = parts[2];
+        used = 3;
+    }
+    if (used)
+        resource_parts(r, parts + used, n - used);
+    if (r->route == FED_ROUTE_OTHER) {
+        char *low = fed_arena_dupz(&r->arena, method);
+        for (char *c = low; *c; c++)
+            *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+        r->q.verb = low;
+        return;
+    }
+    bool get = fed_str_is(method, "GET") || fed_str_is(method, "HEAD");
+    if (get && fed_query_true(&r->query, "watch") && !r->q.subresource.n)
+        r->watch = true;
+    if (!get)
+        r->watch = false;
+    r->q.verb = verb_of(r, method);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Create, update and patch: one attempt from the body and the current object to the object to commit. */
+#include "apiserver/registry.h"
+
+static struct fed_json *body_of(struct fed_write_op *op, struct fed_json *dups)
+{
+    struct fed_json *obj = NULL;
+    struct fed_err err = {0};
+    if (fed_api_body(op->r, &obj, dups, &err)) {
+        fed_api_fail_err(op->r, &err);
+        return NULL;
+    }
+    return obj;
+}
+
+/* Name and namespace of the body against the path. Answers: false. */
+static bool check_place(struct fed_write_op *op, struct fed_json *obj)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_json *meta = fed_obj_metadata(&r->arena, obj);
+    struct fed_str name = fed_json_find_text(meta, "name"), ns = fed_json_find_text(meta, "namespace");
+    if (meta->type != FED_JSON_OBJECT) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "metadata must be an object");
+        return false;
+    }
+    if (r->q.name.n && !name.n && op->patch != FED_PATCH_APPLY) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "name must be provided");
+        return false;
+    }
+    if (r->q.name.n && name.n && !fed_str_eq(name, r->q.name)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "the name of the object (%.*s) does not match the name on the URL (%.*s)", FED_STR_ARG(name),
+                     FED_STR_ARG(r->q.name));
+        return false;
+    }
+    if (r->q.name.n && !name.n)
+        fed_json_set(meta, "name", fed_json_new_str(&r->arena, r->q.name));
+    if (!r->v->kind->namespaced) {
+        fed_json_remove_key(meta, "namespace");
+        return true;
+    }
+    if (ns.n && !fed_str_eq(ns, r->q.ns)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "the namespace of the provided object does not match the namespace sent on the request");
+        return false;
+    }
+    fed_json_set(meta, "namespace", fed_json_new_str(&r->arena, r->q.ns));
+    return true;
+}
+
+/* Nodes are registered with their status in the same request; everything else starts without. */
+static bool keeps_status(const struct fed_kind *k)
+{
+    return !k->has_status || (fed_str_is(k->plural, "nodes") && !k->group.n);
+}
+
+/* From a complete object in the request's version to the commit of a new one. */
+static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_str rev = fed_json_find_text(fed_json_find(obj, "metadata"), "resourceVersion");
+    if (rev.n && !fed_str_is(rev, "0") && op->patch != FED_PATCH_APPLY) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "resourceVersion should not be set on objects to be created");
+        return;
+    }
+    if (!keeps_status(r->v->kind))
+        fed_json_remove_key(obj, "status");
+    if (!fed_decode_refine(op, obj, dups))
+        return;
+    fed_meta_create(op, obj);
+    r->q.name = fed_obj_name(obj);
+    if (r->v->kind->namespaced && !fed_api_ns_open(r, r->q.ns))
+        return;
+    op->create = true;
+    op->obj = obj;
+    fed_commit_object(op);
+}
+
+static void attempt_create(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_json *dups = fed_json_array(&r->arena), *obj = body_of(op, dups);
+    r->q.name = (struct fed_str){NULL, 0};
+    if (!obj || !fed_decode_type(op, obj) || !check_place(op, obj))
+        return;
+    create_from(op, obj, dups);
+}
+
+struct fed_json *fed_registry_current(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_json *tree = fed_kobj_parse(op->old, &r->arena);
+    struct fed_err err = {0};
+    if (fed_kind_convert(&r->arena, tree, fed_kind_storage(r->v->kind), r->v, &err)) {
+        fed_api_fail_err(r, &err);
+        return NULL;
+    }
+    return tree;
+}
+
+/* Only the part that a subresource may write is taken from obj. */
+static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_json *obj)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_arena *a = &r->arena;
+    if (!r->q.subresource.n) {
+        if (r->v->kind->has_status) {
+            const struct fed_json *status = fed_json_find(op->old_tree, "status");
+            if (status)
+                fed_json_set(obj, "status", fed_json_copy(a, status));
+            else
+                fed_json_remove_key(obj, "status");
+        }
+        return obj;
+    }
+    struct fed_json *base = fed_json_copy(a, op->old_tree);
+    struct fed_json *mf = fed_json_at(obj, "metadata", "managedFields", NULL);
+    if (mf) {
+        fed_json_remove(mf);
+        fed_json_set(fed_json_find(base, "metadata"), "managedFields", mf);
+    }
+    if (fed_str_is(r->q.subresource, "finalize")) {
+        struct fed_json *list = fed_json_at(obj, "spec", "finalizers", NULL);
+        struct fed_json *spec = fed_json_ensure_object(a, base, "spec");
+        if (list) {
+            fed_json_remove(list);
+            fed_json_set(spec, "finalizers", list);
+        } else {
+            fed_json_remove_key(spec, "finalizers");
+        }
+        return base;
+    }
+    struct fed_json *status = fed_json_find(obj, "status");
+    if (status) {
+        fed_json_remove(status);
+        fed_json_set(base, "status", status);
+    } else {
+        fed_json_remove_key(base, "status");
+    }
+    return base;
+}
+
+/* From a complete object in the request's version to the commit of a change. */
+static void update_from(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
+{
+    if (!fed_decode_refine(op, obj, dups))
+        return;
+    int rc = fed_meta_update(op, obj);
+    if (rc) {
+        fed_commit_fail(op, rc);
+        return;
+    }
+    op->obj = keep_to_subresource(op, obj);
+    fed_commit_object(op);
+}
+
+static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_arena *a = &r->arena;
+    struct fed_str rev = fed_json_find_text(fed_json_find(scale, "metadata"), "resourceVersion");
+    uint64_t n = 0;
+    if (rev.n && fed_str_u64(rev, &n) == 0 && n && n != op->old->rev) {
+        op->client_rev = true;
+        fed_commit_fail(op, FED_E_CONFLICT);
+        return;
+    }
+    int64_t replicas = 0;
+    const struct fed_json *want = fed_json_at(scale, "spec", "replicas", NULL);
+    if (want && !fed_json_is_int(want, &replicas)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas "
+                                                 "must be an integer");
+        return;
+    }
+    if (replicas < 0 || replicas > INT32_MAX) {
+        struct fed_causes c = {.arena = a};
+        fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("spec.replicas"), fed_arena_printf(a, "%lld", (long long)replicas),
+                       "must be greater than or equal to 0");
+        struct fed_status_details d = {.name = r->q.name, .group = FED_STR("autoscaling"), .kind = FED_STR("Scale"),
+                                       .causes = &c};
+        fed_api_fail(r, FED_E_INVALID, &d, NULL);
+        return;
+    }
+    struct fed_json *obj = fed_json_copy(a, op->old_tree), *at = obj;
+    struct fed_str path = r->v->kind->scale_spec_path, piece;
+    if (path.n && path.p[0] == '.')
+        path = fed_str_from(path, 1);
+    while (fed_str_cut(&path, '.', &piece)) {
+        if (!path.p) {
+            fed_json_set_str(at, piece, fed_json_new_int(a, replicas));
+            break;
+        }
+        struct fed_json *next = fed_json_find_str(at, piece);
+        at = next ? next : fed_json_set_str(at, piece, fed_json_object(a));
+    }
+    op->obj = obj;
+    fed_commit_object(op);
+}
+
+static bool need_current(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    op->old = fed_kobj_ref(fed_cache_find(r->kc, r->q.ns, r->q.name));
+    if (!op->old)
+        return false;
+    op->old_tree = fed_kobj_parse(op->old, &r->arena);
+    return true;
+}
+
+static void attempt_update(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_json *dups = fed_json_array(&r->arena), *obj = body_of(op, dups);
+    if (!obj)
+        return;
+    if (r->form.scale) {
+        if (need_current(op))
+            set_replicas(op, obj);
+        else
+            fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+        return;
+    }
+    if (!fed_decode_type(op, obj) || !check_place(op, obj))
+        return;
+    if (!need_current(op)) {
+        fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+        return;
+    }
+    update_from(op, obj, dups);
+}
+
+static void attempt_patch(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_json *dups = fed_json_array(&r->arena);
+    if (!need_current(op) && (op->patch != FED_PATCH_APPLY || r->q.subresource.n)) {
+        fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+        return;
+    }
+    struct fed_json *obj = fed_patch_compute(op, dups);
+    if (!obj)
+        return;
+    if (r->form.scale)
+        set_replicas(op, obj);
+    else if (!check_place(op, obj))
+        return;
+    else if (op->old)
+        update_from(op, obj, dups);
+    else
+        create_from(op, obj, dups);
+}
+
+static void attempt(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    if (strcmp(r->q.verb, "create") == 0)
+        attempt_create(op);
+    else if (strcmp(r->q.verb, "update") == 0)
+        attempt_update(op);
+    else
+        attempt_patch(op);
+}
+
+static struct fed_str manager_of(struct fed_api_reply *r)
+{
+    struct fed_str m = fed_query_find(&r->query, "fieldManager");
+    if (m.n)
+        return m;
+    ptrdiff_t slash = fed_str_chr(r->user_agent, '/', 0);
+    m = slash < 0 ? r->user_agent : fed_str_head(r->user_agent, (size_t)slash);
+    return m.n ? fed_str_head(m, 128) : FED_STR("unknown");
+}
+
+struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op))
+{
+    struct fed_write_op *op = FED_ARENA_NEW(&r->arena, struct fed_write_op);
+    op->r = r;
+    op->again = again;
+    op->manager = manager_of(r);
+    op->causes.arena = &r->arena;
+    op->w = (struct fed_write){.env = r->api->env, .arena = &r->arena, .kind = r->v->kind, .version = r->v,
+                               .subresource = r->q.subresource, .user = r->q.who.user, .dry_run = r->q.dry_run};
+    r->op = op;
+    return op;
+}
+
+void fed_api_write(struct fed_api_reply *r)
+{
+    struct fed_write_op *op = fed_write_op_new(r, attempt);
+    if (!fed_decode_strictness(op))
+        return;
+    if (strcmp(r->q.verb, "patch") == 0 && !fed_patch_type(op))
+        return;
+    attempt(op);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* registry.h: a write under way, from the body to the committed object.
+ *
+ * Model:      each attempt computes the whole new object from the current one in the cache and commits it with the
+ *             current revision as the expectation. A conflict means that somebody wrote in between: patches, updates
+ *             without resourceVersion and deletes are computed again, five times; the client's own resourceVersion is
+ *             checked in each attempt. An object that would not change is not written.
+ * Ownership:  the operation lives in its request's arena; `old` is its own reference. Threads: the state thread.
+ */
+#ifndef FED_APISERVER_REGISTRY_H
+#define FED_APISERVER_REGISTRY_H
+
+#include "apiserver/apiserver_priv.h"
+
+enum fed_patch_type { FED_PATCH_NONE, FED_PATCH_JSON, FED_PATCH_MERGE, FED_PATCH_STRATEGIC, FED_PATCH_APPLY };
+enum fed_strict { FED_STRICT_WARN, FED_STRICT_IGNORE, FED_STRICT_STRICT };
+
+struct fed_write_op {
+    struct fed_api_reply *r;
+    int attempts;
+    bool create;             /* the object does not exist: POST, or apply of a new one */
+    bool client_rev;         /* the client named a revision: no retry on conflict */
+    bool generated;          /* its name was made by us */
+    bool prepared;           /* hooks.prepare ran: hooks.settled is due */
+    bool removing;           /* the update takes the last finalizer away: the object goes */
+    enum fed_patch_type patch;
+    enum fed_strict strict;
+    struct fed_str manager;
+    struct fed_kobj *old;
+    struct fed_json *old_tree; /* storage version; not to be changed */
+    struct fed_json *obj;      /* the attempt's result, storage version */
+    struct fed_causes causes;
+    struct fed_err err;
+    struct fed_write w;
+    /* Called instead of the answer when set: internal writers (bootstrap, deletecollection). */
+    void (*done)(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
+    void *ud;
+    void (*again)(struct fed_write_op *op); /* the attempt, after a conflict */
+};
+
+/* --- metadata (meta.c): changes obj, adds causes --- */
+void fed_meta_create(struct fed_write_op *op, struct fed_json *obj);
+int fed_meta_update(struct fed_write_op *op, struct fed_json *obj); /* FED_E_CONFLICT and so on in op->err */
+void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj);
+/* spec (all but metadata and status) differs */
+bool fed_meta_spec_changed(const struct fed_json *old, const struct fed_json *obj);
+/* Equal but for resourceVersion, and the times of managedFields. */
+bool fed_meta_same(const struct fed_json *old, const struct fed_json *obj);
+bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *obj);
+
+/* --- decode.c: from what a client wrote to the storage version --- */
+/* Prunes, reports unknown fields as asked, defaults, checks types, converts. Answers the request on error: false. */
+bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups);
+/* apiVersion and kind of the body against the path. Answers: false. */
+bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj);
+bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answers: false */
+
+/* --- commit.c --- */
+/* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */
+void fed_commit_object(struct fed_write_op *op);
+/* Writes (obj) or deletes (obj NULL) the key of old or obj, expecting old's revision. */
+void fed_commit_store(struct fed_write_op *op, struct fed_json *obj);
+void fed_commit_fail(struct fed_write_op *op, int code); /* by op->err */
+void fed_commit_release(struct fed_write_op *op);
+void fed_commit_not_modified(struct fed_write_op *op); /* 409 "Operation cannot be fulfilled on …" */
+struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op));
+bool fed_commit_may_retry(struct fed_write_op *op);
+
+/* patch.c: the current object in the request's version with the patch applied; NULL: answered. */
+struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups);
+bool fed_patch_type(struct fed_write_op *op); /* by Content-Type; 415 answered: false */
+/* delete.c: starts the deletion inside an operation whose `old` is current. */
+void fed_delete_object(struct fed_write_op *op);
+/* The version's tree of the current object. */
+struct fed_json *fed_registry_current(struct fed_write_op *op);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request from its arrival to the function that answers it. */
+#include "apiserver/apiserver_priv.h"
+#include "apiserver/watch.h"
+#include "base/mem.h"
+
+#include <stdarg.h>
+
+#define KEEP_IDLE 256u
+
+struct fed_api_reply *fed_api_request_new(struct fed_api *api)
+{
+    struct fed_api_reply *r;
+    if (!fed_list_empty(&api->idle)) {
+        r = FED_LIST_ENTRY(api->idle.next, struct fed_api_reply, link);
+        fed_list_remove(&r->link);
+        api->n_idle--;
+        struct fed_arena keep = r->arena;
+        *r = (struct fed_api_reply){.arena = keep};
+    } else {
+        r = FED_NEW(struct fed_api_reply);
+    }
+    r->api = api;
+    r->q.arena = &r->arena;
+    r->q.verb = "";
+    r->start_ns = fed_mono_ns(api->env);
+    fed_list_push_back(&api->requests, &r->link);
+    return r;
+}
+
+void fed_api_request_done(struct fed_api_reply *r)
+{
+    if (!r->answered && !r->gone)
+        return;
+    /* An exchange with a closed callback still points to us. */
+    if (r->closed_set && !r->gone)
+        return;
+    if (!r->answered) /* work is under way; it ends in an answer nobody hears */
+        return;
+    fed_list_remove(&r->link);
+    fed_arena_reset(&r->arena);
+    struct fed_api *api = r->api;
+    if (api->n_idle < KEEP_IDLE) {
+        fed_list_push_back(&api->idle, &r->link);
+        api->n_idle++;
+    } else {
+        fed_arena_release(&r->arena);
+        free(r);
+    }
+}
+
+static void closed(void *ud)
+{
+    struct fed_api_reply *r = ud;
+    r->gone = true;
+    r->x = NULL;
+    if (r->watcher) {
+        fed_watch_gone(r->watcher);
+        r->watcher = NULL;
+        r->answered = true;
+    }
+    if (r->stream_gone) {
+        void (*gone)(void *) = r->stream_gone;
+        r->stream_gone = NULL;
+        gone(r->stream_ud);
+    }
+    fed_api_request_done(r);
+}
+
+void fed_api_request_defer(struct fed_api_reply *r)
+{
+    if (!r->x || r->closed_set)
+        return;
+    r->closed_set = true;
+    fed_http_on_closed(r->x, closed, r);
+}
+
+void fed_api_warn(struct fed_api_reply *r, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!r->warnings)
+        r->warnings = fed_json_array(&r->arena);
+    if (r->warnings->n < 20)
+        fed_json_push(r->warnings, fed_json_new_strf(&r->arena, "%s", text));
+}
+
+/* --- dispatch --- */
+
+static void not_found_path(struct fed_api_reply *r)
+{
+    fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
+                 "the server could not find the requested resource");
+}
+
+static void not_allowed(struct fed_api_reply *r)
+{
+    fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, &(struct fed_status_details){0},
+                 "the server does not allow this method on the requested resource");
+}
+
+/* dryRun may only be "All". Answers and returns false when it is something else. */
+static bool check_dry_run(struct fed_api_reply *r)
+{
+    struct fed_str d = fed_query_find(&r->query, "dryRun");
+    if (!d.p || r->watch)
+        return true;
+    if (fed_str_is(d, "All")) {
+        r->q.dry_run = true;
+        return true;
+    }
+    const char *verb = r->q.verb;
+    const char *kind = strcmp(verb, "create") == 0 ? "CreateOptions"
+                       : strcmp(verb, "patch") == 0 ? "PatchOptions"
+                       : strcmp(verb, "update") == 0 ? "UpdateOptions" : "DeleteOptions";
+    struct fed_causes c = {.arena = &r->arena};
+    fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("dryRun"),
+                   fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(d)), "supported values: \"All\"");
+    struct fed_status_details det = {.group = FED_STR("meta.k8s.io"), .kind = fed_str(kind), .causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &det, NULL);
+    return false;
+}
+
+static bool known_subresource(const struct fed_kind *k, struct fed_str sub)
+{
+    return !sub.n || (k->has_status && fed_str_is(sub, "status")) || (k->has_scale && fed_str_is(sub, "scale")) ||
+           (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n);
+}
+
+static void serve_kind(struct fed_api_reply *r)
+{
+    const char *verb = r->q.verb;
+    bool named = r->q.name.n > 0, sub = r->q.subresource.n > 0;
+    bool scale = fed_str_is(r->q.subresource, "scale");
+    if (scale)
+        r->form.scale = true;
+    if (scale && r->form.kind == FED_FORM_TABLE)
+        r->form.kind = FED_FORM_OBJECT;
+    if (!check_dry_run(r))
+        return;
+    if (strcmp(verb, "watch") == 0)
+        fed_api_watch(r);
+    else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
+        fed_api_get(r);
+    else if (strcmp(verb, "list") == 0)
+        fed_api_list(r);
+    else if ((strcmp(verb, "create") == 0 && !named) ||
+             (named && (strcmp(verb, "update") == 0 || strcmp(verb, "patch") == 0)))
+        fed_api_write(r);
+    else if (strcmp(verb, "delete") == 0 && !sub)
+        fed_api_delete(r);
+    else if (strcmp(verb, "deletecollection") == 0)
+        fed_api_delete_many(r);
+    else
+        not_allowed(r);
+}
+
+static void serve_resource(struct fed_api_reply *r)
+{
+    struct fed_api *api = r->api;
+    r->v = fed_kinds_by_resource(api->conf.kinds, r->q.group, r->q.version, r->q.resource);
+    const struct fed_virtual *virt =
+        fed_api_virtual_find(api, r->q.group, r->q.version, r->q.resource, r->q.subresource);
+    if (virt) {
+        fed_api_serve_virtual(r, virt);
+        return;
+    }
+    if (!r->v || !known_subresource(r->v->kind, r->q.subresource)) {
+        not_found_path(r);
+        return;
+    }
+    const struct fed_kind *k = r->v->kind;
+    bool all_ns = !r->q.ns.n && !r->q.name.n;
+    if (k->namespaced ? (!r->q.ns.n && !all_ns) : (r->q.ns.n && !fed_str_is(k->plural, "namespaces"))) {
+        not_found_path(r);
+        return;
+    }
+    if (k->namespaced && all_ns && strcmp(r->q.verb, "list") != 0 && strcmp(r->q.verb, "watch") != 0) {
+        not_allowed(r);
+        return;
+    }
+    if (!k->namespaced)
+        r->q.ns = (struct fed_str){NULL, 0};
+    r->kc = fed_cache_kind(&api->cache, k);
+    if (r->v->warning.n)
+        fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
+    if (fed_api_negotiate(r)) {
+        fed_api_fail(r, FED_E_NOT_ACCEPTABLE, NULL,
+                     "only the following media types are accepted: application/json, application/yaml");
+        return;
+    }
+    serve_kind(r);
+}
+
+void fed_api_dispatch(struct fed_api_reply *r)
+{
+    if (!r->api->ready || r->api->stopped || r->api->failed) {
+        struct fed_status_details d = {.retry_after_s = 1};
+        fed_api_fail(r, FED_E_UNAVAILABLE, &d, r->api->stopped ? "the server is shutting down"
+                                                               : "the server is currently unable to handle the request");
+        return;
+    }
+    if (!fed_api_authorized(r->api, &r->q)) {
+        fed_api_fail_forbidden(r);
+        return;
+    }
+    if (r->route == FED_ROUTE_RESOURCE)
+        serve_resource(r);
+    else if (fed_str_is(r->q.path, "/api") || fed_str_is(r->q.path, "/apis") ||
+             fed_str_starts(r->q.path, FED_STR("/api/")) || fed_str_starts(r->q.path, FED_STR("/apis/")))
+        fed_api_discovery(r);
+    else
+        fed_api_other(r);
+}
+
+/* --- arrival over HTTP --- */
+
+static void take_headers(struct fed_api_reply *r, const struct fed_http_request *h)
+{
+    for (size_t i = 0; i < h->n_headers; i++) {
+        struct fed_str name = h->headers[i].name, value = h->headers[i].value;
+        if (fed_str_is(name, "accept")) /* several lines are one list */
+            r->accept = r->accept.n ? fed_arena_printf(&r->arena, "%.*s,%.*s", FED_STR_ARG(r->accept),
+                                                       FED_STR_ARG(value))
+                                    : value;
+        else if (fed_str_is(name, "user-agent"))
+            r->user_agent = value;
+        else if (fed_str_is(name, "content-type"))
+            r->q.content_type = value;
+        else if (fed_str_is(name, "accept-encoding"))
+            r->gzip = fed_str_find(value, FED_STR("gzip"), 0) >= 0;
+    }
+    /* What is looked at after the exchange may be gone. */
+    r->user_agent = fed_arena_dup(&r->arena, r->user_agent);
+    r->q.content_type = fed_arena_dup(&r->arena, r->q.content_type);
+}
+
+static bool is_health(struct fed_str p)
+{
+    static const char *const roots[] = {"/healthz", "/livez", "/readyz"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(roots); i++) {
+        struct fed_str root = fed_str(roots[i]);
+        if (fed_str_starts(p, root) && (p.n == root.n || p.p[root.n] == '/'))
+            return true;
+    }
+    return false;
+}
+
+void fed_api_handle(void *ud, struct fed_http_exchange *x)
+{
+    struct fed_api *api = ud;
+    const struct fed_http_request *h = fed_http_request(x);
+    struct fed_api_reply *r = fed_api_request_new(api);
+    r->x = x;
+    r->q.http = h;
+    take_headers(r, h);
+    r->q.verb = fed_arena_dupz(&r->arena, h->method);
+    r->q.query = fed_arena_dup(&r->arena, h->query);
+    if (h->body.n)
+        r->q.body = fed_arena_dup(&r->arena, h->body);
+    if (fed_url_decode(&r->arena, h->path, false, &r->q.path) || !r->q.path.n || r->q.path.p[0] != '/' ||
+        fed_query_parse(&r->arena, r->q.query, &r->query, NULL)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request's URL is malformed");
+        return;
+    }
+    r->q.path = fed_arena_dup(&r->arena, r->q.path);
+    if (is_health(r->q.path)) {
+        fed_api_other(r);
+        return;
+    }
+    if (fed_api_authenticate(r)) {
+        fed_api_fail(r, FED_E_UNAUTHORIZED, NULL, "Unauthorized");
+        return;
+    }
+    fed_api_route(r);
+    if (!fed_api_impersonate(r))
+        return;
+    fed_api_dispatch(r);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/namespace.h"
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "kube/informer.h"
+#include "kube/workqueue.h"
+
+static const struct fed_resource namespaces = {"", "v1", "namespaces", "Namespace", false};
+
+struct job { /* one pass over one namespace */
+    struct fed_list link;
+    struct fed_nsctl *ctl;
+    char *ns;
+    size_t next;  /* resource */
+    size_t found; /* objects that are still there */
+    struct fed_call *call;
+};
+struct fed_nsctl {
+    struct fed_nsctl_conf conf;
+    struct fed_informer *informer;
+    struct fed_workqueue *queue;
+    struct fed_list jobs;
+};
+
+static void job_end(struct job *j, int code)
+{
+    struct fed_nsctl *c = j->ctl;
+    char *ns = j->ns;
+    fed_list_remove(&j->link);
+    free(j);
+    fed_workqueue_done(c->queue, ns, code);
+    free(ns);
+}
+
+static void list_next(struct job *j);
+
+/* Fire and forget: what stays is found by the next pass. */
+static void delete_item(void *ud, struct fed_kobj *obj)
+{
+    struct job *j = ud;
+    j->found++;
+    if (!obj->deleting)
+        fed_client_delete(j->ctl->conf.transport, &j->ctl->conf.resources[j->next], obj->ns, obj->name, "Background",
+                          obj->uid, NULL, NULL);
+}
+
+static void listed(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err FED_UNUSED)
+{
+    struct job *j = ud;
+    struct fed_arena a = {0};
+    struct fed_str cont;
+    uint64_t rev;
+    j->call = NULL;
+    if (code == 0)
+        code = fed_list_read(&a, &j->ctl->conf.resources[j->next], res->body, delete_item, j, &rev, &cont, NULL);
+    else if (code == FED_E_NOT_FOUND)
+        code = 0; /* a resource that is not served holds nothing */
+    fed_arena_release(&a);
+    if (code != 0) {
+        job_end(j, code);
+        return;
+    }
+    j->next++; /* further pages come up in the next pass: there is one, as this page was not empty */
+    list_next(j);
+}
+
+static void finalized(void *ud, int code, const struct fed_call_response *res FED_UNUSED,
+                      const struct fed_err *err FED_UNUSED)
+{
+    struct job *j = ud;
+    j->call = NULL;
+    job_end(j, code == FED_E_NOT_FOUND ? 0 : code);
+}
+
+static void finalize(struct job *j)
+{
+    struct fed_kobj *obj = fed_informer_find(j->ctl->informer, FED_STR(""), fed_str(j->ns));
+    struct fed_arena a = {0};
+    if (!obj || !obj->deleting) {
+        job_end(j, 0);
+        return;
+    }
+    struct fed_json *tree = fed_kobj_parse(obj, &a);
+    FED_JSON_EACH_SAFE (f, fed_json_at(tree, "spec", "finalizers", NULL)) {
+        if (fed_str_is(fed_json_str(f), "kubernetes"))
+            fed_json_remove(f);
+    }
+    j->call = fed_client_update(j->ctl->conf.transport, &namespaces, tree, "finalize", finalized, j);
+    fed_arena_release(&a);
+}
+
+static void list_next(struct job *j)
+{
+    while (j->next < j->ctl->conf.n_resources && !j->ctl->conf.resources[j->next].namespaced)
+        j->next++;
+    if (j->next < j->ctl->conf.n_resources)
+        j->call = fed_client_list(j->ctl->conf.transport, &j->ctl->conf.resources[j->next], fed_str(j->ns), "limit=500",
+                                  listed, j);
+    else if (j->found)
+        job_end(j, FED_E_BUSY); /* looked at again after the back-off */
+    else
+        finalize(j);
+}
+
+static bool is_ending(const struct fed_kobj *obj)
+{
+    struct fed_arena a = {0};
+    bool held = false;
+    if (!obj->deleting)
+        return false;
+    FED_JSON_EACH (f, fed_json_at(fed_kobj_parse(obj, &a), "spec", "finalizers", NULL))
+        held = held || fed_str_is(fed_json_str(f), "kubernetes");
+    fed_arena_release(&a);
+    return held;
+}
+
+static void work(void *ud, const char *key)
+{
+    struct fed_nsctl *c = ud;
+    struct fed_kobj *obj = fed_informer_find(c->informer, FED_STR(""), fed_str(key));
+    if (!obj || !is_ending(obj)) {
+        fed_workqueue_done(c->queue, key, 0);
+        return;
+    }
+    struct job *j = FED_NEW(struct job);
+    j->ctl = c;
+    j->ns = fed_strdup(key);
+    fed_list_push_back(&c->jobs, &j->link);
+    list_next(j);
+}
+
+static void changed(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now)
+{
+    struct fed_nsctl *c = ud;
+    if (now && now->deleting)
+        fed_workqueue_add(c->queue, now->name);
+}
+
+struct fed_nsctl *fed_nsctl_new(const struct fed_nsctl_conf *conf)
+{
+    struct fed_nsctl *c = FED_NEW(struct fed_nsctl);
+    c->conf = *conf;
+    fed_list_init(&c->jobs);
+    c->queue = fed_workqueue_new(&(struct fed_workqueue_conf){.env = conf->transport->env,
+                                                              .name = "namespace",
+                                                              .concurrency = 4,
+                                                              .base_ms = 50,
+                                                              .max_ms = 5000,
+                                                              .work = work,
+                                                              .ud = c});
+    c->informer = fed_informer_new(&(struct fed_informer_conf){.transport = conf->transport, .resource = &namespaces});
+    fed_informer_add_handlers(c->informer, &(struct fed_informer_handlers){.changed = changed, .ud = c});
+    return c;
+}
+
+void fed_nsctl_start(struct fed_nsctl *c)
+{
+    fed_informer_start(c->informer);
+}
+
+void fed_nsctl_free(struct fed_nsctl *c)
+{
+    if (!c)
+        return;
+    fed_informer_free(c->informer);
+    FED_LIST_EACH_SAFE (l, &c->jobs) {
+        struct job *j = fed_container_of(l, struct job, link);
+        fed_call_cancel(j->call);
+        free(j->ns);
+        free(j);
+    }
+    fed_workqueue_free(c->queue);
+    free(c);
+}
+
+bool fed_nsctl_idle(const struct fed_nsctl *c)
+{
+    return fed_workqueue_idle(c->queue);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DaemonSets: one pod on each node that suits. Pods are bound by us (spec.nodeName), so no other pod can take the
+ * place. An update replaces pods node by node, the old one first: they may hold host ports. */
+#include "kube/names.h"
+#include "member/controllers/choice.h"
+#include "member/controllers/controllers.h"
+#include "member/controllers/rollout.h"
+
+#define HASH_LABEL "controller-revision-hash"
+
+struct place {
+    struct fed_kobj *node;
+    struct fed_kobj *pod; /* the one kept; may be deleting */
+    bool wanted;
+};
+struct work {
+    struct mbr_ctl *c;
+    struct mbr_job *job;
+    struct fed_arena *a;
+    struct fed_kobj *obj;
+    struct fed_json *tree, *spec, *template;
+    struct place *places;
+    size_t n;
+    char hash[11];
+    struct fed_str key;
+    int creates, deletes;
+    bool look_only; /* what was asked for is not seen yet */
+};
+
+static bool add_node(void *ud, struct fed_kobj *node)
+{
+    struct work *w = ud;
+    struct fed_json *tree = fed_kobj_parse(node, w->a);
+    const struct fed_json *pod_spec = fed_json_find(w->template, "spec");
+    struct place *p = &w->places[w->n++];
+    p->node = node;
+    /* Not ready, full and cordoned nodes keep theirs: a daemon belongs to the node. */
+    struct mbr_node_state state = {.ready = true, .pods = 1, .labels = node->labels, .n_labels = node->n_labels,
+                                   .cpu_milli = INT64_MAX, .memory = INT64_MAX};
+    struct mbr_pod_need need = {.node_selector = fed_json_find(pod_spec, "nodeSelector"),
+                                .affinity = fed_json_find(pod_spec, "affinity"),
+                                .tolerations = fed_json_find(pod_spec, "tolerations")};
+    struct fed_json *kept = fed_json_array(w->a);
+    FED_JSON_EACH(t, fed_json_at(tree, "spec", "taints", NULL))
+        if (!fed_str_starts(fed_json_find_text(t, "key"), FED_STR("node.kubernetes.io/")))
+            fed_json_push(kept, fed_json_copy(w->a, t));
+    state.taints = kept;
+    p->wanted = !node->deleting && !mbr_node_refuses(&state, &need);
+    return true;
+}
+
+static void delete_pod(struct work *w, struct fed_kobj *pod)
+{
+    if (pod->deleting || w->look_only)
+        return;
+    w->deletes++;
+    mbr_job_delete(w->job, MBR_PODS, pod);
+    fed_event_normal(w->c->events, w->obj, "SuccessfulDelete", "Deleted pod: %.*s", FED_STR_ARG(pod->name));
+}
+
+static void sort_pods(struct work *w)
+{
+    size_t n;
+    struct fed_kobj **list = mbr_owned(w->c->m, w->a, MBR_PODS, w->obj, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct mbr_pod_info *p = mbr_pod_info_get(w->c->m, list[i]);
+        struct place *at = NULL;
+        for (size_t k = 0; k < w->n; k++)
+            if (fed_str_eq(w->places[k].node->name, p->node))
+                at = &w->places[k];
+        if (!at || !at->wanted || p->ended)
+            delete_pod(w, list[i]);
+        if (at && !at->pod)
+            at->pod = list[i];
+        else if (at && at->pod->deleting && !list[i]->deleting)
+            at->pod = list[i];
+        else if (at)
+            delete_pod(w, list[i]);
+    }
+}
+
+static bool current(const struct work *w, const struct fed_kobj *pod)
+{
+    return fed_str_is(fed_kobj_label(pod, HASH_LABEL), w->hash);
+}
+
+static void create_pod(struct work *w, const struct place *p)
+{
+    struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, w->template), *spec = fed_json_find(pod, "spec");
+    static const char *const keys[] = {"not-ready", "unreachable", "disk-pressure", "memory-pressure", "pid-pressure",
+                                       "unschedulable"};
+    fed_obj_set_label(w->a, pod, HASH_LABEL, fed_str(w->hash));
+    fed_json_set(spec, "nodeName", fed_json_new_str(w->a, p->node->name));
+    struct fed_json *tolerations = fed_json_ensure_array(w->a, spec, "tolerations");
+    for (size_t i = 0; tolerations && i < FED_ARRAY_LEN(keys); i++) {
+        struct fed_json *t = fed_json_push(tolerations, fed_json_object(w->a));
+        fed_json_set(t, "key", fed_json_new_strf(w->a, "node.kubernetes.io/%s", keys[i]));
+        fed_json_set(t, "operator", fed_json_new_strz(w->a, "Exists"));
+        fed_json_set(t, "effect", fed_json_new_strz(w->a, i < 2 ? "NoExecute" : "NoSchedule"));
+    }
+    w->creates++;
+    mbr_job_create(w->job, MBR_PODS, w->obj->ns, pod);
+    fed_event_normal(w->c->events, w->obj, "SuccessfulCreate", "Created pod: %.*s", FED_STR_ARG(fed_obj_name(pod)));
+}
+
+static bool ready(const struct work *w, const struct place *p)
+{
+    return p->pod && !p->pod->deleting && mbr_pod_info_get(w->c->m, p->pod)->ready;
+}
+
+static void manage(struct work *w)
+{
+    const struct fed_json *strategy = fed_json_find(w->spec, "updateStrategy");
+    int64_t wanted = 0, missing = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        wanted += w->places[i].wanted;
+        missing += w->places[i].wanted && !ready(w, &w->places[i]);
+    }
+    int64_t may = mbr_int_or_percent(fed_json_at(strategy, "rollingUpdate", "maxUnavailable", NULL), 0, wanted, true);
+    may = FED_MAX(may, 1) - missing;
+    bool on_delete = fed_str_is(fed_json_find_text(strategy, "type"), "OnDelete");
+    for (size_t i = 0; i < w->n; i++) {
+        struct place *p = &w->places[i];
+        if (!p->wanted || (p->pod && p->pod->deleting))
+            continue; /* the place is free only when the old pod is gone */
+        if (!p->pod)
+            create_pod(w, p);
+        else if (!on_delete && !current(w, p->pod)) {
+            bool sick = !ready(w, p); /* already counted as missing: replacing it costs nothing */
+            if (sick || may-- > 0)
+                delete_pod(w, p->pod);
+        }
+    }
+    if (w->creates || w->deletes)
+        mbr_expect_add(&w->c->expect, w->c->m->env, w->key, w->creates, w->deletes);
+}
+
+static void write_status(struct work *w)
+{
+    int64_t wanted = 0, scheduled = 0, misplaced = 0, n_ready = 0, updated = 0;
+    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    for (size_t i = 0; i < w->n; i++) {
+        const struct place *p = &w->places[i];
+        wanted += p->wanted;
+        scheduled += p->wanted && p->pod;
+        misplaced += !p->wanted && p->pod;
+        n_ready += p->wanted && ready(w, p);
+        updated += p->wanted && p->pod && current(w, p->pod);
+    }
+    fed_json_set(status, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
+    fed_json_set(status, "currentNumberScheduled", fed_json_new_int(w->a, scheduled));
+    fed_json_set(status, "desiredNumberScheduled", fed_json_new_int(w->a, wanted));
+    fed_json_set(status, "numberMisscheduled", fed_json_new_int(w->a, misplaced));
+    fed_json_set(status, "numberReady", fed_json_new_int(w->a, n_ready));
+    mbr_patch_count(w->a, status, "updatedNumberScheduled", updated);
+    mbr_patch_count(w->a, status, "numberAvailable", n_ready);
+    mbr_patch_count(w->a, status, "numberUnavailable", wanted - n_ready);
+    if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
+        return;
+    fed_json_set(patch, "status", status);
+    mbr_job_merge(w->job, MBR_DAEMONSETS, w->obj->ns, w->obj->name, "status", patch);
+}
+
+static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
+{
+    struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key)};
+    w.obj = mbr_find(c->m, MBR_DAEMONSETS, ns, name);
+    if (!w.obj) {
+        mbr_expect_forget(&c->expect, w.key);
+        return mbr_job_end(job, 0);
+    }
+    w.tree = fed_kobj_parse(w.obj, w.a);
+    w.spec = fed_json_find(w.tree, "spec");
+    w.template = fed_json_find(w.spec, "template");
+    if (!w.template || w.obj->deleting)
+        return mbr_job_end(job, 0);
+    fed_name_hash(fed_arena_printf(w.a, "%llx", (unsigned long long)mbr_tree_hash(w.template)), w.hash);
+    w.places = FED_ARENA_ARRAY(w.a, struct place, fed_informer_count(c->m->informers[MBR_NODES]) + 1);
+    fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
+    w.look_only = !mbr_expect_met(&c->expect, c->m->env, w.key);
+    sort_pods(&w);
+    if (w.look_only)
+        fed_workqueue_add_after(c->queue, w.key, 31000);
+    else
+        manage(&w);
+    write_status(&w);
+    mbr_job_end(job, 0);
+}
+
+static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct mbr_ctl *c = ctl;
+    const struct fed_kobj *pod = now ? now : old;
+    const struct fed_owner *o = fed_kobj_controller(pod);
+    if (!o || !fed_str_is(o->kind, "DaemonSet"))
+        return;
+    struct fed_arena a = {0};
+    struct fed_str key = mbr_key(&a, pod->ns, o->name);
+    if (!old)
+        mbr_expect_created(&c->expect, key);
+    if ((!now && !old->deleting) || (now && now->deleting && old && !old->deleting))
+        mbr_expect_deleted(&c->expect, key);
+    fed_workqueue_add(c->queue, key);
+    fed_arena_release(&a);
+}
+
+static bool enqueue_set(void *ud, struct fed_kobj *set)
+{
+    mbr_ctl_enqueue_self(ud, NULL, set);
+    return true;
+}
+
+static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct mbr_ctl *c = ctl;
+    (void)old;
+    (void)now;
+    fed_informer_each(c->m->informers[MBR_DAEMONSETS], FED_STR(""), enqueue_set, c);
+}
+
+void mbr_daemonset_init(struct mbr_ctl *c)
+{
+    mbr_ctl_queue(c, "daemonset-controller", reconcile);
+    mbr_ctl_watch(c, MBR_DAEMONSETS, mbr_ctl_enqueue_self);
+    mbr_ctl_watch(c, MBR_PODS, pod_changed);
+    mbr_ctl_watch(c, MBR_NODES, node_changed);
+}

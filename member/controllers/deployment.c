@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deployments: finds or makes the ReplicaSet of the current template, sizes all sets by rollout.h, keeps revisions and
+ * the status. Spec changes of ReplicaSets go as merge patches: nobody else changes the replicas of an owned set. */
+#include "base/mem.h"
+#include "kube/names.h"
+#include "member/controllers/controllers.h"
+#include "member/controllers/rollout.h"
+
+#define REVISION "deployment.kubernetes.io/revision"
+#define DESIRED "deployment.kubernetes.io/desired-replicas"
+#define MAX_REPLICAS "deployment.kubernetes.io/max-replicas"
+#define HASH_LABEL "pod-template-hash"
+
+struct set {
+    struct mbr_rollout_set size; /* first */
+    struct fed_kobj *obj;
+    struct fed_json *tree;
+    int64_t revision;
+};
+struct work {
+    struct mbr_ctl *c;
+    struct mbr_job *job;
+    struct fed_arena *a;
+    struct fed_kobj *obj;
+    struct fed_json *tree, *spec, *template;
+    struct set *sets;
+    size_t n_sets;
+    struct set *fresh;
+    struct mbr_rollout plan;
+    int64_t revision;      /* of the fresh set */
+    bool made;             /* a set is being made: its status comes later */
+};
+
+static int64_t count(const struct fed_json *tree, const char *key)
+{
+    return fed_json_int(fed_json_at(tree, "status", key, NULL), 0);
+}
+
+static bool same_template(struct fed_arena *a, const struct fed_json *rs, const struct fed_json *want)
+{
+    struct fed_json *have = fed_json_copy(a, fed_json_at(rs, "spec", "template", NULL));
+    struct fed_json *labels = fed_json_at(have, "metadata", "labels", NULL);
+    fed_json_remove_key(labels, HASH_LABEL);
+    struct fed_json *mine = fed_json_copy(a, want);
+    fed_json_remove_key(fed_json_at(mine, "metadata", "labels", NULL), HASH_LABEL);
+    /* creationTimestamp: null is what clients in Go leave in templates */
+    fed_json_remove_key(fed_json_find(have, "metadata"), "creationTimestamp");
+    fed_json_remove_key(fed_json_find(mine, "metadata"), "creationTimestamp");
+    return fed_json_equal(have, mine);
+}
+
+static int older(const void *pa, const void *pb)
+{
+    const struct set *a = pa, *b = pb;
+    if (a->size.created_ms != b->size.created_ms)
+        return a->size.created_ms < b->size.created_ms ? -1 : 1;
+    return a->revision < b->revision ? -1 : a->revision > b->revision;
+}
+
+static void read_sets(struct work *w)
+{
+    size_t n;
+    struct fed_kobj **list = mbr_owned(w->c->m, w->a, MBR_REPLICASETS, w->obj, &n);
+    w->sets = FED_ARENA_ARRAY(w->a, struct set, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        if (list[i]->deleting)
+            continue;
+        struct set *s = &w->sets[w->n_sets++];
+        s->obj = list[i];
+        s->tree = fed_kobj_parse(list[i], w->a);
+        s->size.spec = fed_json_int(fed_json_at(s->tree, "spec", "replicas", NULL), 1);
+        s->size.actual = count(s->tree, "replicas");
+        s->size.ready = count(s->tree, "readyReplicas");
+        s->size.available = count(s->tree, "availableReplicas");
+        (void)!fed_time_parse(fed_json_str(fed_json_at(s->tree, "metadata", "creationTimestamp", NULL)),
+                              &s->size.created_ms);
+        uint64_t revision;
+        s->revision = fed_str_u64(fed_kobj_annotation(list[i], REVISION), &revision) == 0 ? (int64_t)revision : 0;
+    }
+    qsort(w->sets, w->n_sets, sizeof(*w->sets), older);
+    int64_t newest_old = 0;
+    for (size_t i = 0; i < w->n_sets; i++)
+        if (!w->fresh && same_template(w->a, w->sets[i].tree, w->template))
+            w->fresh = &w->sets[i];
+        else
+            newest_old = FED_MAX(newest_old, w->sets[i].revision);
+    w->revision = w->fresh && w->fresh->revision > newest_old ? w->fresh->revision : newest_old + 1;
+}
+
+static void make_plan(struct work *w)
+{
+    struct mbr_rollout *p = &w->plan;
+    p->replicas = fed_json_int(fed_json_find(w->spec, "replicas"), 1);
+    p->paused = fed_json_bool(fed_json_find(w->spec, "paused"), false);
+    mbr_rollout_limits(p, fed_json_find(w->spec, "strategy"));
+    p->fresh = w->fresh ? &w->fresh->size : NULL;
+    p->old = FED_ARENA_ARRAY(w->a, struct mbr_rollout_set *, w->n_sets + 1);
+    for (size_t i = 0; i < w->n_sets; i++) {
+        struct set *s = &w->sets[i];
+        uint64_t desired;
+        if (s->size.spec > 0 && fed_str_u64(fed_kobj_annotation(s->obj, DESIRED), &desired) == 0 &&
+            (int64_t)desired != p->replicas)
+            p->scaling = true;
+        if (s != w->fresh)
+            p->old[p->n_old++] = &s->size;
+    }
+}
+
+static struct fed_json *set_annotations(struct work *w, int64_t revision)
+{
+    struct fed_json *to = fed_json_object(w->a);
+    FED_JSON_EACH(an, fed_json_at(w->tree, "metadata", "annotations", NULL))
+        if (!fed_str_is(an->key, "kubectl.kubernetes.io/last-applied-configuration"))
+            fed_json_set_str(to, an->key, fed_json_copy(w->a, an));
+    if (revision)
+        fed_json_set(to, REVISION, fed_json_new_strf(w->a, "%lld", (long long)revision));
+    fed_json_set(to, DESIRED, fed_json_new_strf(w->a, "%lld", (long long)w->plan.replicas));
+    fed_json_set(to, MAX_REPLICAS, fed_json_new_strf(w->a, "%lld", (long long)(w->plan.replicas + w->plan.surge)));
+    return to;
+}
+
+static void create_set(struct work *w)
+{
+    char hash[11];
+    struct fed_str text = fed_arena_printf(w->a, "%llx%lld", (unsigned long long)mbr_tree_hash(w->template),
+                                           /* a deleted set's name may still be on its way out */ (long long)w->revision);
+    fed_name_hash(text, hash);
+    struct fed_json *rs = fed_obj_new(w->a, "apps/v1", "ReplicaSet", w->obj->ns,
+                                      fed_arena_printf(w->a, "%.*s-%s", FED_STR_ARG(w->obj->name), hash));
+    struct fed_json *meta = fed_obj_metadata(w->a, rs), *spec = fed_json_object(w->a), *labels;
+    struct fed_json *template = fed_json_copy(w->a, w->template);
+    struct fed_json *selector = fed_json_copy(w->a, fed_json_find(w->spec, "selector"));
+    labels = fed_json_ensure_object(w->a, fed_json_ensure_object(w->a, template, "metadata"), "labels");
+    fed_json_set(labels, HASH_LABEL, fed_json_new_strf(w->a, "%s", hash));
+    fed_json_set(fed_json_ensure_object(w->a, selector, "matchLabels"), HASH_LABEL, fed_json_new_strf(w->a, "%s", hash));
+    fed_json_set(meta, "labels", fed_json_copy(w->a, labels));
+    fed_json_set(meta, "annotations", set_annotations(w, w->revision));
+    fed_obj_set_controller(w->a, rs, w->obj);
+    int64_t first = mbr_rollout_first(&w->plan);
+    fed_json_set(spec, "replicas", fed_json_new_int(w->a, first));
+    fed_json_set(spec, "minReadySeconds",
+                 fed_json_new_int(w->a, fed_json_int(fed_json_find(w->spec, "minReadySeconds"), 0)));
+    fed_json_set(spec, "selector", selector);
+    fed_json_set(spec, "template", template);
+    fed_json_set(rs, "spec", spec);
+    w->made = true;
+    mbr_job_create(w->job, MBR_REPLICASETS, w->obj->ns, rs);
+    fed_event_normal(w->c->events, w->obj, "ScalingReplicaSet", "Scaled up replica set %.*s to %lld",
+                     FED_STR_ARG(fed_obj_name(rs)), (long long)first);
+}
+
+static void patch_set(struct work *w, struct set *s)
+{
+    struct fed_json *patch = fed_json_object(w->a), *meta = fed_json_object(w->a), *spec = fed_json_object(w->a);
+    struct fed_json *annotations = set_annotations(w, s == w->fresh ? w->revision : s->revision);
+    if (s->size.want == s->size.spec &&
+        !(s == w->fresh && mbr_patch_differs(fed_json_at(s->tree, "metadata", "annotations", NULL), annotations)) &&
+        !(w->plan.scaling && mbr_patch_differs(fed_json_at(s->tree, "metadata", "annotations", NULL), annotations)))
+        return;
+    if (s != w->fresh) { /* an old set keeps what its Deployment said then */
+        annotations = fed_json_object(w->a);
+        fed_json_set(annotations, DESIRED, fed_json_new_strf(w->a, "%lld", (long long)w->plan.replicas));
+    }
+    fed_json_set(meta, "annotations", annotations);
+    fed_json_set(patch, "metadata", meta);
+    if (s->size.want != s->size.spec) {
+        fed_json_set(spec, "replicas", fed_json_new_int(w->a, s->size.want));
+        fed_json_set(patch, "spec", spec);
+        fed_event_normal(w->c->events, w->obj, "ScalingReplicaSet", "Scaled %s replica set %.*s from %lld to %lld",
+                         s->size.want > s->size.spec ? "up" : "down", FED_STR_ARG(s->obj->name),
+                         (long long)s->size.spec, (long long)s->size.want);
+    }
+    mbr_job_merge(w->job, MBR_REPLICASETS, w->obj->ns, s->obj->name, "", patch);
+}
+
+static int by_revision(const void *pa, const void *pb)
+{
+    const struct set *a = *(struct set *const *)pa, *b = *(struct set *const *)pb;
+    return a->revision < b->revision ? -1 : a->revision > b->revision;
+}
+
+static void forget_history(struct work *w)
+{
+    int64_t limit = fed_json_int(fed_json_find(w->spec, "revisionHistoryLimit"), 10), n = 0;
+    struct set **done = FED_ARENA_ARRAY(w->a, struct set *, w->n_sets + 1);
+    for (size_t i = 0; i < w->n_sets; i++) {
+        struct set *s = &w->sets[i];
+        bool settled = s->obj->generation <= count(s->tree, "observedGeneration");
+        if (s != w->fresh && s->size.spec == 0 && s->size.actual == 0 && settled)
+            done[n++] = s;
+    }
+    qsort(done, (size_t)n, sizeof(*done), by_revision);
+    for (int64_t i = 0; i < n - limit; i++)
+        mbr_job_delete(w->job, MBR_REPLICASETS, done[i]->obj);
+}
+
+struct totals {
+    int64_t replicas, updated, ready, available;
+};
+
+static void set_progressing(struct work *w, struct fed_json *status, const struct totals *t)
+{
+    struct fed_arena *a = w->a;
+    struct fed_json *c = fed_obj_condition(status, "Progressing");
+    struct fed_str name = w->fresh ? w->fresh->obj->name : w->obj->name, reason = fed_json_find_text(c, "reason");
+    int64_t now = fed_wall_ms(w->c->m->env), deadline, since = now;
+    bool complete = w->fresh && t->updated == w->plan.replicas && t->replicas == w->plan.replicas &&
+                    t->available == w->plan.replicas;
+    bool moved = t->replicas != count(w->tree, "replicas") || t->updated != count(w->tree, "updatedReplicas") ||
+                 t->ready != count(w->tree, "readyReplicas") || t->available != count(w->tree, "availableReplicas");
+    deadline = fed_json_int(fed_json_find(w->spec, "progressDeadlineSeconds"), 600) * 1000;
+    if (c && fed_time_parse(fed_json_find_text(c, "lastUpdateTime"), &since) < 0)
+        since = now;
+    if (w->plan.paused) {
+        fed_obj_set_condition(a, status, "Progressing", "Unknown", "DeploymentPaused", FED_STR("Deployment is paused"), now);
+    } else if (complete) {
+        fed_obj_set_condition(a, status, "Progressing", "True", "NewReplicaSetAvailable",
+                              fed_arena_printf(a, "ReplicaSet \"%.*s\" has successfully progressed.", FED_STR_ARG(name)), now);
+    } else if (!c || moved || !w->fresh || fed_str_is(reason, "NewReplicaSetAvailable") || fed_str_is(reason, "DeploymentPaused")) {
+        fed_obj_set_condition(a, status, "Progressing", "True", w->fresh ? "ReplicaSetUpdated" : "NewReplicaSetCreated",
+                              fed_arena_printf(a, "ReplicaSet \"%.*s\" is progressing.", FED_STR_ARG(name)), now);
+        since = now;
+    } else if (now - since >= deadline) {
+        fed_obj_set_condition(a, status, "Progressing", "False", "ProgressDeadlineExceeded",
+                              fed_arena_printf(a, "ReplicaSet \"%.*s\" has timed out progressing.", FED_STR_ARG(name)), now);
+    }
+    if (!complete && !w->plan.paused && now - since < deadline)
+        fed_workqueue_add_after(w->c->queue, mbr_key(a, w->obj->ns, w->obj->name), (uint64_t)(deadline - (now - since) + 1000));
+    c = fed_obj_condition(status, "Progressing");
+    if (c && (moved || !fed_json_find(c, "lastUpdateTime")))
+        mbr_set_time(a, c, "lastUpdateTime", now);
+}
+
+static void set_available(struct work *w, struct fed_json *status, const struct totals *t)
+{
+    bool ok = t->available >= w->plan.replicas - w->plan.unavailable;
+    fed_obj_set_condition(w->a, status, "Available", ok ? "True" : "False",
+                          ok ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+                          ok ? FED_STR("Deployment has minimum availability.")
+                             : FED_STR("Deployment does not have minimum availability."),
+                          fed_wall_ms(w->c->m->env));
+    struct fed_json *c = fed_obj_condition(status, "Available");
+    if (c && !fed_json_find(c, "lastUpdateTime"))
+        mbr_set_time(w->a, c, "lastUpdateTime", fed_wall_ms(w->c->m->env));
+}
+
+static void write_status(struct work *w)
+{
+    struct totals t = {0};
+    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    const struct fed_json *now = fed_json_find(w->tree, "status");
+    for (size_t i = 0; i < w->n_sets; i++) {
+        const struct mbr_rollout_set *s = &w->sets[i].size;
+        t.replicas += s->actual;
+        t.ready += s->ready;
+        t.available += s->available;
+    }
+    t.updated = w->fresh ? w->fresh->size.actual : 0;
+    fed_json_set(status, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
+    mbr_patch_count(w->a, status, "replicas", t.replicas);
+    mbr_patch_count(w->a, status, "updatedReplicas", t.updated);
+    mbr_patch_count(w->a, status, "readyReplicas", t.ready);
+    mbr_patch_count(w->a, status, "availableReplicas", t.available);
+    mbr_patch_count(w->a, status, "unavailableReplicas", FED_MAX(w->plan.replicas - t.available, 0));
+    const struct fed_json *conditions = fed_json_find(now, "conditions");
+    if (conditions)
+        fed_json_set(status, "conditions", fed_json_copy(w->a, conditions));
+    set_available(w, status, &t);
+    set_progressing(w, status, &t);
+    if (!mbr_patch_differs(now, status))
+        return;
+    fed_json_set(patch, "status", status);
+    mbr_job_merge(w->job, MBR_DEPLOYMENTS, w->obj->ns, w->obj->name, "status", patch);
+}
+
+static void write_revision(struct work *w)
+{
+    struct fed_str have = fed_kobj_annotation(w->obj, REVISION);
+    struct fed_str want = fed_arena_printf(w->a, "%lld", (long long)w->revision);
+    if (fed_str_eq(have, want) || (!w->fresh && !w->made))
+        return;
+    struct fed_json *patch = fed_json_object(w->a);
+    fed_obj_set_annotation(w->a, patch, REVISION, want);
+    mbr_job_merge(w->job, MBR_DEPLOYMENTS, w->obj->ns, w->obj->name, "", patch);
+}
+
+static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
+{
+    struct work w = {.c = c, .job = job, .a = &job->arena};
+    w.obj = mbr_find(c->m, MBR_DEPLOYMENTS, ns, name);
+    if (!w.obj || w.obj->deleting)
+        return mbr_job_end(job, 0);
+    w.tree = fed_kobj_parse(w.obj, w.a);
+    w.spec = fed_json_find(w.tree, "spec");
+    w.template = fed_json_find(w.spec, "template");
+    if (!w.template)
+        return mbr_job_end(job, 0);
+    read_sets(&w);
+    make_plan(&w);
+    bool may_make = mbr_rollout_plan(&w.plan);
+    if (!w.fresh && may_make)
+        create_set(&w);
+    for (size_t i = 0; i < w.n_sets; i++)
+        patch_set(&w, &w.sets[i]);
+    forget_history(&w);
+    write_revision(&w);
+    write_status(&w);
+    mbr_job_end(job, 0);
+}
+
+static void set_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    mbr_ctl_enqueue_owner(ctl, now ? now : old, "Deployment");
+}
+
+void mbr_deployment_init(struct mbr_ctl *c)
+{
+    mbr_ctl_queue(c, "deployment-controller", reconcile);
+    mbr_ctl_watch(c, MBR_DEPLOYMENTS, mbr_ctl_enqueue_self);
+    mbr_ctl_watch(c, MBR_REPLICASETS, set_changed);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "member/job.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct told {
+    struct mbr_job *job;
+    void (*failed)(void *ud, const char *key, const struct fed_err *err);
+    void *ud;
+};
+
+struct mbr_job *mbr_job_new(struct mbr *m, struct fed_workqueue *queue, const char *key)
+{
+    struct mbr_job *j = FED_NEW(struct mbr_job);
+    j->m = m;
+    j->queue = queue;
+    j->key = fed_strdup(key);
+    j->holds = 1;
+    fed_list_push_back(&m->jobs, &j->link);
+    return j;
+}
+
+static void job_free(struct mbr_job *j)
+{
+    fed_list_remove(&j->link);
+    fed_arena_release(&j->arena);
+    free(j->key);
+    free(j);
+}
+
+void mbr_job_end(struct mbr_job *j, int code)
+{
+    if (code < 0)
+        j->code = code;
+    if (--j->holds)
+        return;
+    fed_workqueue_done(j->queue, j->key, j->code);
+    job_free(j);
+}
+
+void mbr_jobs_release(struct mbr *m)
+{
+    FED_LIST_EACH_SAFE(it, &m->jobs)
+        job_free(fed_container_of(it, struct mbr_job, link));
+}
+
+static void answered(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    struct mbr_job *j = ud;
+    (void)res;
+    if (code < 0 && code != FED_E_CONFLICT)
+        fed_log_debug("member", "%s: %s", j->key, err ? err->text : fed_code_text(code));
+    mbr_job_end(j, code);
+}
+
+static void created(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    answered(ud, code == FED_E_ALREADY_EXISTS ? 0 : code, res, err);
+}
+
+static void deleted(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    answered(ud, code == FED_E_NOT_FOUND ? 0 : code, res, err);
+}
+
+static void created_told(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    struct told *t = ud;
+    if (code < 0 && t->failed)
+        t->failed(t->ud, t->job->key, err);
+    created(t->job, code, res, err);
+}
+
+void mbr_job_create(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj)
+{
+    j->holds++;
+    fed_client_create(j->m->client, mbr_resource(kind), ns, obj, created, j);
+}
+
+void mbr_job_create_told(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj,
+                         void (*failed)(void *ud, const char *key, const struct fed_err *err), void *ud)
+{
+    struct told *t = FED_ARENA_NEW(&j->arena, struct told);
+    *t = (struct told){j, failed, ud};
+    j->holds++;
+    fed_client_create(j->m->client, mbr_resource(kind), ns, obj, created_told, t);
+}
+
+void mbr_job_update(struct mbr_job *j, enum mbr_kind kind, const struct fed_json *obj, const char *sub)
+{
+    j->holds++;
+    fed_client_update(j->m->client, mbr_resource(kind), obj, sub, answered, j);
+}
+
+void mbr_job_merge(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
+                   const struct fed_json *patch)
+{
+    j->holds++;
+    fed_client_patch(j->m->client, mbr_resource(kind), ns, name, sub, "merge", patch, "", deleted, j);
+}
+
+void mbr_job_delete(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj)
+{
+    j->holds++;
+    fed_client_delete(j->m->client, mbr_resource(kind), obj->ns, obj->name, "Background", obj->uid, deleted, j);
+}
+
+void mbr_patch_count(struct fed_arena *a, struct fed_json *status, const char *key, int64_t v)
+{
+    fed_json_set(status, key, v ? fed_json_new_int(a, v) : fed_json_null(a));
+}
+
+bool mbr_patch_differs(const struct fed_json *now, const struct fed_json *status)
+{
+    FED_JSON_EACH(f, status)
+    {
+        const struct fed_json *have = fed_json_find_str(now, f->key);
+        bool none = !have || have->type == FED_JSON_NULL || (have->type == FED_JSON_NUMBER && fed_json_int(have, 1) == 0);
+        if (f->type == FED_JSON_NULL ? !none : !have || !fed_json_equal(have, f))
+            return true;
+    }
+    return false;
+}
+
+struct expectation {
+    int creates, deletes;
+    uint64_t until_ms;
+};
+
+void mbr_expect_add(struct mbr_expect *e, struct fed_env *env, struct fed_str key, int creates, int deletes)
+{
+    struct expectation *x = fed_map_find(&e->keys, key);
+    if (!x)
+        fed_map_set(&e->keys, key, x = FED_NEW(struct expectation));
+    x->creates += creates;
+    x->deletes += deletes;
+    x->until_ms = fed_mono_ms(env) + 30000;
+}
+
+void mbr_expect_created(struct mbr_expect *e, struct fed_str key)
+{
+    struct expectation *x = fed_map_find(&e->keys, key);
+    if (x && x->creates > 0)
+        x->creates--;
+}
+
+void mbr_expect_deleted(struct mbr_expect *e, struct fed_str key)
+{
+    struct expectation *x = fed_map_find(&e->keys, key);
+    if (x && x->deletes > 0)
+        x->deletes--;
+}
+
+bool mbr_expect_met(struct mbr_expect *e, struct fed_env *env, struct fed_str key)
+{
+    struct expectation *x = fed_map_find(&e->keys, key);
+    if (x && (x->creates || x->deletes) && fed_mono_ms(env) < x->until_ms)
+        return false;
+    mbr_expect_forget(e, key);
+    return true;
+}
+
+void mbr_expect_forget(struct mbr_expect *e, struct fed_str key)
+{
+    free(fed_map_remove(&e->keys, key));
+}
+
+void mbr_expect_release(struct mbr_expect *e)
+{
+    FED_MAP_EACH(x, &e->keys)
+        free(x->value);
+    fed_map_release(&e->keys);
+}

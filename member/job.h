@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job.h: one reconcile of one key: an arena, and writes under way; when the last is answered the key is done.
+ *
+ * Ownership: a job frees itself when its last hold is dropped; it starts with one hold, the reconciler's own, dropped by
+ *            mbr_job_end. Trees given to writes may live in the job's arena. m->jobs lists all, for the shutdown.
+ * Failure:   the worst code of its writes decides whether the key is tried again. A delete of what is gone, and a create
+ *            of what is there already, count as done: the informers will show it.
+ */
+#ifndef MEMBER_JOB_H
+#define MEMBER_JOB_H
+
+#include "member/member.h"
+
+struct mbr_job {
+    struct fed_list link;
+    struct mbr *m;
+    struct fed_workqueue *queue;
+    char *key;
+    unsigned holds;
+    int code;
+    struct fed_arena arena;
+};
+struct mbr_job *mbr_job_new(struct mbr *m, struct fed_workqueue *queue, const char *key);
+void mbr_job_end(struct mbr_job *job, int code);
+void mbr_job_create(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj);
+/* The same, telling whether it worked. failed may be NULL. */
+void mbr_job_create_told(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj,
+                         void (*failed)(void *ud, const char *key, const struct fed_err *err), void *ud);
+/* PUT with the resourceVersion that obj carries; a conflict is tried again from the new state. */
+void mbr_job_update(struct mbr_job *job, enum mbr_kind kind, const struct fed_json *obj, const char *sub);
+void mbr_job_merge(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
+                   const struct fed_json *patch);
+void mbr_job_delete(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj);
+void mbr_jobs_release(struct mbr *m); /* after the transport was freed: no answer comes any more */
+
+/* Sets status[key] = v, or removes it when 0, as a merge patch needs it. */
+void mbr_patch_count(struct fed_arena *a, struct fed_json *status, const char *key, int64_t v);
+/* Only what differs from `now` of the members of `status` remains; false when nothing does. */
+bool mbr_patch_differs(const struct fed_json *now, const struct fed_json *status);
+
+/* Pods asked for or deleted and not yet seen by the informer, per owner key: a reconcile waits for them, so that a
+ * stale informer never makes two pods for one. Given up after 30 s. */
+struct mbr_expect {
+    struct fed_map keys;
+};
+void mbr_expect_add(struct mbr_expect *e, struct fed_env *env, struct fed_str key, int creates, int deletes);
+void mbr_expect_created(struct mbr_expect *e, struct fed_str key);
+void mbr_expect_deleted(struct mbr_expect *e, struct fed_str key);
+bool mbr_expect_met(struct mbr_expect *e, struct fed_env *env, struct fed_str key);
+void mbr_expect_forget(struct mbr_expect *e, struct fed_str key);
+void mbr_expect_release(struct mbr_expect *e);
+
+#endif
