@@ -159,6 +159,54 @@ static void locating(void **state)
     }
 }
 
+static void databases(void **state)
+{
+    (void)state;
+    static const char *const networks[] = {"2.125.160.0/24=ours"};
+    struct fed_geo_conf conf = {.networks = networks, .n_networks = 1,
+                                .mmdb_file = HANSA_SOURCE_DIR "/tests/data/geoip/GeoLite2-City-Test.mmdb"};
+    struct fed_geo *g;
+    struct fed_err err;
+    double london[3];
+    static const struct {
+        const char *ip;
+        bool known;
+        unsigned bits;
+    } rows[] = {{"81.2.69.142", true, 31}, {"2.125.160.217", true, 24}, {"127.0.0.1", false, 8}, {"2001:218::1", true, 32}};
+    assert_int_equal(fed_geo_new(&conf, &g, &err), 0);
+    for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++) {
+        struct fed_addr a;
+        struct fed_place p;
+        assert_int_equal(fed_addr_parse(fed_str(rows[i].ip), 0, &a), 0);
+        fed_geo_locate(g, &a, &p);
+        if (p.known != rows[i].known || p.bits != rows[i].bits)
+            fail_msg("%s: known %d, bits %u", rows[i].ip, p.known, p.bits);
+        if (i == 0) { /* London */
+            fed_geo_xyz(51.5142, -0.0931, london);
+            assert_true(fabs(p.xyz[0] - london[0]) < 0.01 && fabs(p.xyz[1] - london[1]) < 0.01);
+        }
+        if (i == 1) /* our table comes first */
+            assert_true(fed_str_is(p.region, "ours"));
+    }
+    fed_geo_free(g);
+    conf.mmdb_file = HANSA_SOURCE_DIR "/tests/data/geoip/GeoIP2-City-Test-Broken-Double-Format.mmdb";
+    assert_int_equal(fed_geo_new(&conf, &g, &err), 0); /* opens; what is damaged in it is unknown */
+    for (unsigned i = 0; i < 4096; i++) {
+        char ip[32];
+        struct fed_addr a;
+        struct fed_place p;
+        snprintf(ip, sizeof(ip), "%u.%u.%u.1", i & 255, i >> 4 & 255, i * 7 & 255);
+        assert_int_equal(fed_addr_parse(fed_str(ip), 0, &a), 0);
+        fed_geo_locate(g, &a, &p);
+    }
+    fed_geo_free(g);
+    conf.mmdb_file = HANSA_SOURCE_DIR "/tests/data/geoip/GeoIP2-City-Test-Invalid-Node-Count.mmdb";
+    if (!fed_geo_new(&conf, &g, &err))
+        fed_geo_free(g); /* some versions of the library open it */
+    conf.mmdb_file = HANSA_SOURCE_DIR "/tests/data/geoip/README.md";
+    assert_int_equal(fed_geo_new(&conf, &g, &err), FED_E_CORRUPT);
+}
+
 static void distances(void **state)
 {
     (void)state;
@@ -268,7 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts),  cmocka_unit_test(histories), cmocka_unit_test(witnesses), cmocka_unit_test(locating),
-        cmocka_unit_test(distances), cmocka_unit_test(order),     cmocka_unit_test(epochs),    cmocka_unit_test(targets),
+        cmocka_unit_test(databases), cmocka_unit_test(distances), cmocka_unit_test(order),     cmocka_unit_test(epochs),    cmocka_unit_test(targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
