@@ -58,7 +58,7 @@ static void reload(struct gdns_server *s)
     swap_world(s, now);
 }
 
-/* The settings' sources together: any difference is a change. A mounted ConfigMap swaps the link "..data". */
+/* The settings' sources together: any difference is a change (sums may wrap). A mounted ConfigMap swaps the link "..data". */
 static struct gdns_stamp stamp_settings(const struct gdns_server *s)
 {
     struct gdns_stamp sum = {0}, one;
@@ -75,9 +75,9 @@ static struct gdns_stamp stamp_settings(const struct gdns_server *s)
     for (size_t i = 0; i < n; i++) {
         if (!paths[i] || !gdns_stamp_file(paths[i], &one))
             continue;
-        sum.mtime_ns += one.mtime_ns * (int64_t)(i + 1);
-        sum.size += one.size * (int64_t)(i + 1);
-        sum.inode += one.inode * (int64_t)(i + 1);
+        sum.mtime_ns += one.mtime_ns * (i + 1);
+        sum.size += one.size * (i + 1);
+        sum.inode += one.inode * (i + 1);
     }
     fed_arena_release(&a);
     return sum;
