@@ -171,7 +171,7 @@ int gdns_server_run(int argc, char **argv)
     s->env = fed_loop_env(s->loop);
     fed_log_set_level((enum fed_log_level)world->set.log_level);
     fed_random(s->env, world->conf.cookie_secret, sizeof(world->conf.cookie_secret));
-    fed_routing_init(&s->shared.routing, GDNS_MAX_WORKERS);
+    fed_routing_init(&s->shared.routing, GDNS_MAX_WORKERS * (GDNS_MAX_LISTEN + 1));
     atomic_store(&s->shared.world, world);
     s->settings_seen = stamp_settings(s);
     gdns_engine_start(s);
