@@ -10,7 +10,6 @@ struct mbr_services {
     int x;
     struct mbr_pool pools[N_WHICH];
     struct fed_map owners; /* "which:number" -> owner, strdup */
-    struct fed_hooks before;
 };
 
 static struct fed_str owner_key(char buf[32], enum which w, uint32_t i)
@@ -227,11 +226,6 @@ static int prepare_spec(struct mbr_services *s, const struct fed_write *w, struc
 int mbr_services_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct mbr_services *s = ud;
-    if (s->before.prepare) {
-        int rc = s->before.prepare(s->before.ud, w, obj, err);
-        if (rc < 0)
-            return rc;
-    }
     if (w->subresource.n || !fed_json_find(obj, "spec"))
         return 0;
     struct fed_str owner = owner_of(w->arena, obj);
@@ -247,27 +241,6 @@ void mbr_services_settled(void *ud, const struct fed_write *w, const struct fed_
     if (!committed && obj && !w->subresource.n)
         each_number(s, obj, walk_give_back,
                     &(struct walk){.s = s, .owner = owner_of(w->arena, obj), .keep = w->old});
-    if (s->before.settled)
-        s->before.settled(s->before.ud, w, obj, committed);
-}
-
-/* The present hooks stay in force behind ours: ud differs, so each is called through. */
-static void chain_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes)
-{
-    struct mbr_services *s = ud;
-    s->before.validate(s->before.ud, w, obj, causes);
-}
-static int chain_convert(void *ud, struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,
-                         const struct fed_kind_version *to, struct fed_err *err)
-{
-    struct mbr_services *s = ud;
-    return s->before.convert(s->before.ud, a, obj, from, to, err);
-}
-static void chain_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
-                        int64_t now_ms, struct fed_json *cells)
-{
-    struct mbr_services *s = ud;
-    s->before.cells(s->before.ud, a, v, obj, now_ms, cells);
 }
 
 struct mbr_services *mbr_services_new(struct mbr *m)
@@ -279,18 +252,9 @@ struct mbr_services *mbr_services_new(struct mbr *m)
     mbr_pool_init(&s->pools[BALANCER], mbr_part_count(MBR_PART_BALANCERS));
     mbr_pool_init(&s->pools[NODE_TCP], MBR_NODE_PORT_MAX - MBR_NODE_PORT_MIN + 1);
     mbr_pool_init(&s->pools[NODE_UDP], MBR_NODE_PORT_MAX - MBR_NODE_PORT_MIN + 1);
-    if (!m->kinds)
-        return s;
-    const struct fed_kind_version *v = fed_kinds_by_resource(m->kinds, FED_STR(""), FED_STR("v1"), FED_STR("services"));
-    if (v)
-        s->before = v->kind->hooks;
-    fed_kinds_set_hooks(m->kinds, "", "services",
-                        &(struct fed_hooks){.ud = s,
-                                            .prepare = mbr_services_prepare,
-                                            .settled = mbr_services_settled,
-                                            .validate = s->before.validate ? chain_validate : NULL,
-                                            .convert = s->before.convert ? chain_convert : NULL,
-                                            .cells = s->before.cells ? chain_cells : NULL});
+    if (m->kinds)
+        fed_kinds_set_hooks(m->kinds, "", "services",
+                            &(struct fed_hooks){.ud = s, .prepare = mbr_services_prepare, .settled = mbr_services_settled});
     return s;
 }
 
