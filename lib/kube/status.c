@@ -14,6 +14,7 @@ static const struct {
     [FED_CAUSE_NOT_FOUND] = {"FieldValueNotFound", "Not found"},
     [FED_CAUSE_TOO_LONG] = {"FieldValueTooLong", "Too long"},
     [FED_CAUSE_TYPE_INVALID] = {"FieldValueTypeInvalid", "Invalid value"},
+    [FED_CAUSE_MANAGER_CONFLICT] = {"FieldManagerConflict", ""},
 };
 enum { MAX_CAUSES = 100, MAX_SHOWN_VALUE = 1000 };
 
@@ -42,10 +43,9 @@ void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_s
         va_start(ap, detail_fmt);
         vsnprintf(detail, sizeof(detail), detail_fmt, ap);
         va_end(ap);
-        if (*detail) {
+        if (*detail && text.n)
             fed_buf_addz(&text, ": ");
-            fed_buf_addz(&text, detail);
-        }
+        fed_buf_addz(&text, detail);
     }
     c->items[c->n++] = (struct fed_cause){type, fed_arena_dup(c->arena, field),
                                           fed_arena_dup(c->arena, fed_buf_str(&text))};

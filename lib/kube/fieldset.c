@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/fieldset.h"
+
+static void set_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out);
+
+static struct fed_str json_text(struct fed_arena *a, const char *prefix, const struct fed_json *v)
+{
+    struct fed_buf b;
+    struct fed_str out;
+
+    fed_buf_init(&b, 1 << 20);
+    fed_buf_addz(&b, prefix);
+    fed_json_write(&b, v);
+    out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+static struct fed_str field_name(struct fed_arena *a, struct fed_str key)
+{
+    return fed_arena_printf(a, "f:%.*s", FED_STR_ARG(key));
+}
+
+static int cmp_text(const void *a, const void *b)
+{
+    return fed_str_cmp(*(const struct fed_str *)a, *(const struct fed_str *)b);
+}
+
+static struct fed_str map_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item)
+{
+    struct fed_str names[32];
+    struct fed_json *key = fed_json_object(a);
+    size_t n = list->n_map_keys < 32 ? list->n_map_keys : 32;
+
+    for (size_t i = 0; i < n; i++)
+        names[i] = list->map_keys[i];
+    qsort(names, n, sizeof(names[0]), cmp_text);
+    for (size_t i = 0; i < n; i++) {
+        const struct fed_json *v = fed_json_find_str(item, names[i]);
+        const struct fed_prop *p = fed_shape_find(list->shape->items->shape, names[i]);
+
+        if (!v && p)
+            v = p->schema.dflt;
+        if (v)
+            fed_json_set_str(key, names[i], fed_json_copy(a, v));
+    }
+    return key->n ? json_text(a, "k:", key) : (struct fed_str){NULL, 0};
+}
+
+struct fed_str fed_fieldset_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item)
+{
+    if (list->list_type == FED_LIST_SET)
+        return json_text(a, "v:", item);
+    return item->type == FED_JSON_OBJECT ? map_element(a, list, item) : (struct fed_str){NULL, 0};
+}
+
+static bool granular_list(const struct fed_schema *s)
+{
+    return s && s->list_type != FED_LIST_ATOMIC && s->shape->items;
+}
+
+static bool granular_map(const struct fed_schema *s)
+{
+    return !s || (!s->atomic && !(s->shape->preserve && s->shape->pb_raw));
+}
+
+static bool is_struct(const struct fed_schema *s)
+{
+    return s && s->shape->n_props > 0;
+}
+
+static struct fed_json *child_of(struct fed_arena *a, struct fed_json *set, struct fed_str key)
+{
+    struct fed_json *c = fed_json_find_str(set, key);
+
+    return c ? c : fed_json_set_str(set, key, fed_json_object(a));
+}
+
+static void mark(struct fed_arena *a, struct fed_json *node)
+{
+    if (node->n && !fed_json_find(node, "."))
+        fed_json_set(node, ".", fed_json_object(a));
+}
+
+static void object_set(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
+{
+    FED_JSON_EACH(it, v) {
+        if (it->type == FED_JSON_NULL)
+            continue;
+        set_of(a, fed_schema_property(s, it->key), it, child_of(a, out, field_name(a, it->key)));
+    }
+}
+
+static void list_set(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
+{
+    FED_JSON_EACH(it, v) {
+        struct fed_str e = fed_fieldset_element(a, s, it);
+        struct fed_json *c;
+
+        if (!e.n)
+            continue;
+        c = child_of(a, out, e);
+        if (s->list_type == FED_LIST_MAP) {
+            object_set(a, s->shape->items, it, c);
+            mark(a, c);
+        }
+    }
+}
+
+/* `out` is the node of v: it stays empty (a member) for a leaf. */
+static void set_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
+{
+    if (v->type == FED_JSON_OBJECT && v->n && granular_map(s))
+        object_set(a, s, v, out);
+    else if (v->type == FED_JSON_ARRAY && v->n && granular_list(s))
+        list_set(a, s, v, out);
+}
+
+struct fed_json *fed_fieldset_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *value)
+{
+    struct fed_json *out = fed_json_object(a);
+
+    set_of(a, s, value, out);
+    return out;
+}
+
+/* --- comparing --- */
+
+
+static bool compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+                    const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed);
+
+/* A whole value came or went: its fields, and the node itself unless it is a struct that is just a place for fields. */
+static void whole(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *node)
+{
+    set_of(a, s, v, node);
+    if (v->type == FED_JSON_OBJECT && !is_struct(s))
+        mark(a, node);
+}
+
+/* Compares what `element` names on both sides; an untouched node is taken out again. */
+static void compare_child(struct fed_arena *a, const struct fed_schema *s, struct fed_str element,
+                          const struct fed_json *old, const struct fed_json *obj, struct fed_json *changed,
+                          struct fed_json *removed, bool item)
+{
+    struct fed_json *c, *r;
+
+    if (!old) {
+        c = child_of(a, changed, element);
+        whole(a, s, obj, c);
+        if (item)
+            mark(a, c);
+        return;
+    }
+    if (!obj) {
+        r = child_of(a, removed, element);
+        whole(a, s, old, r);
+        mark(a, r);
+        return;
+    }
+    if (fed_json_equal(old, obj))
+        return;
+    c = fed_json_object(a);
+    r = fed_json_object(a);
+    if (compare(a, s, old, obj, c, r))
+        fed_json_set_str(changed, element, c); /* a leaf with another value */
+    else if (c->n)
+        fed_json_set_str(changed, element, c);
+    if (r->n)
+        fed_json_set_str(removed, element, r);
+}
+
+static const struct fed_json *null_gone(const struct fed_json *v)
+{
+    return v && v->type != FED_JSON_NULL ? v : NULL;
+}
+
+static void compare_objects(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+                            const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
+{
+    FED_JSON_EACH(it, obj)
+        if (null_gone(it))
+            compare_child(a, fed_schema_property(s, it->key), field_name(a, it->key),
+                          null_gone(fed_json_find_str(old, it->key)), it, changed, removed, false);
+    FED_JSON_EACH(it, old)
+        if (null_gone(it) && !null_gone(fed_json_find_str(obj, it->key)))
+            compare_child(a, fed_schema_property(s, it->key), field_name(a, it->key), it, NULL, changed, removed,
+                          false);
+}
+
+static void compare_lists(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+                          const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
+{
+    struct fed_map before = {0}, after = {0};
+
+    FED_JSON_EACH(it, old) {
+        struct fed_str e = fed_fieldset_element(a, s, it);
+
+        if (e.n)
+            fed_map_set(&before, e, it);
+    }
+    FED_JSON_EACH(it, obj) {
+        struct fed_str e = fed_fieldset_element(a, s, it);
+
+        if (!e.n || fed_map_has(&after, e))
+            continue;
+        fed_map_set(&after, e, it);
+        compare_child(a, s->shape->items, e, fed_map_find(&before, e), it, changed, removed, true);
+    }
+    FED_MAP_EACH(e, &before)
+        if (!fed_map_has(&after, e->key))
+            compare_child(a, s->shape->items, fed_arena_dup(a, e->key), e->value, NULL, changed, removed, true);
+    fed_map_release(&before);
+    fed_map_release(&after);
+}
+
+/* True when the values are leaves (or of different types) and differ. */
+static bool compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+                    const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
+{
+    if (old->type == FED_JSON_OBJECT && obj->type == FED_JSON_OBJECT && granular_map(s)) {
+        compare_objects(a, s, old, obj, changed, removed);
+        return false;
+    }
+    if (old->type == FED_JSON_ARRAY && obj->type == FED_JSON_ARRAY && granular_list(s)) {
+        compare_lists(a, s, old, obj, changed, removed);
+        return false;
+    }
+    return !fed_json_equal(old, obj);
+}
+
+void fed_fieldset_compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+                          const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
+{
+    struct fed_json *empty = fed_json_object(a);
+
+    compare(a, s, old ? old : empty, obj, changed, removed);
+}
+
+/* --- set algebra --- */
+
+bool fed_fieldset_empty(const struct fed_json *set)
+{
+    return !set || !set->n;
+}
+
+bool fed_fieldset_member(const struct fed_json *node)
+{
+    return node && (!node->n || fed_json_find(node, "."));
+}
+
+bool fed_fieldset_equal(const struct fed_json *a, const struct fed_json *b)
+{
+    return fed_json_equal(a, b);
+}
+
+void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fed_json *more)
+{
+    FED_JSON_EACH(it, more) {
+        struct fed_json *have = fed_json_find_str(set, it->key);
+        bool member;
+
+        if (!have) {
+            fed_json_set_str(set, it->key, fed_json_copy(a, it));
+            continue;
+        }
+        if (fed_str_is(it->key, "."))
+            continue;
+        member = fed_fieldset_member(have) || fed_fieldset_member(it);
+        fed_fieldset_add(a, have, it);
+        if (member)
+            mark(a, have);
+    }
+}
+
+void fed_fieldset_subtract(struct fed_arena *a, struct fed_json *set, const struct fed_json *less)
+{
+    FED_JSON_EACH_SAFE(it, set) {
+        const struct fed_json *l = fed_json_find_str(less, it->key);
+        bool member;
+
+        if (!l || fed_str_is(it->key, "."))
+            continue;
+        member = fed_fieldset_member(it) && !fed_fieldset_member(l);
+        fed_fieldset_subtract(a, it, l);
+        fed_json_remove_key(it, ".");
+        if (!it->n && !member)
+            fed_json_remove(it);
+        else if (member)
+            mark(a, it);
+    }
+}
+
+void fed_fieldset_subtract_deep(struct fed_json *set, const struct fed_json *gone)
+{
+    FED_JSON_EACH_SAFE(it, set) {
+        const struct fed_json *g = fed_json_find_str(gone, it->key);
+        bool leaf = !it->n;
+
+        if (!g || fed_str_is(it->key, "."))
+            continue;
+        if (fed_fieldset_member(g)) {
+            fed_json_remove(it);
+            continue;
+        }
+        fed_fieldset_subtract_deep(it, g);
+        if (!it->n && !leaf)
+            fed_json_remove(it);
+    }
+}
+
+struct fed_json *fed_fieldset_intersect(struct fed_arena *a, const struct fed_json *x, const struct fed_json *y)
+{
+    struct fed_json *out = fed_json_object(a);
+
+    FED_JSON_EACH(it, x) {
+        const struct fed_json *o = fed_json_find_str(y, it->key);
+        struct fed_json *both;
+        bool member;
+
+        if (!o || fed_str_is(it->key, "."))
+            continue;
+        member = fed_fieldset_member(it) && fed_fieldset_member(o);
+        both = fed_fieldset_intersect(a, it, o);
+        if (!member && !both->n)
+            continue;
+        if (member)
+            mark(a, both);
+        fed_json_set_str(out, it->key, both);
+    }
+    return out;
+}
+
+/* --- paths --- */
+
+/* `k:{"name":"c"}` -> `[name="c"]` */
+static void add_key_path(struct fed_arena *a, struct fed_buf *b, struct fed_str text)
+{
+    struct fed_json *key = NULL;
+    bool first = true;
+
+    if (fed_json_parse(a, text, NULL, &key, NULL)) {
+        fed_buf_add(b, text);
+        return;
+    }
+    fed_buf_addc(b, '[');
+    FED_JSON_EACH(it, key) {
+        if (!first)
+            fed_buf_addc(b, ',');
+        first = false;
+        fed_buf_add(b, it->key);
+        fed_buf_addc(b, '=');
+        fed_json_write(b, it);
+    }
+    fed_buf_addc(b, ']');
+}
+
+static void each(struct fed_arena *a, const struct fed_json *set, struct fed_buf *b,
+                 void (*cb)(void *ud, struct fed_str path), void *ud)
+{
+    FED_JSON_EACH(it, set) {
+        size_t was = b->n;
+
+        if (fed_str_is(it->key, "."))
+            continue;
+        if (fed_str_starts(it->key, FED_STR("f:"))) {
+            fed_buf_addc(b, '.');
+            fed_buf_add(b, fed_str_from(it->key, 2));
+        } else if (fed_str_starts(it->key, FED_STR("k:"))) {
+            add_key_path(a, b, fed_str_from(it->key, 2));
+        } else {
+            fed_buf_addz(b, "[=");
+            fed_buf_add(b, fed_str_from(it->key, 2));
+            fed_buf_addc(b, ']');
+        }
+        if (fed_fieldset_member(it))
+            cb(ud, fed_arena_dup(a, fed_buf_str(b)));
+        each(a, it, b, cb, ud);
+        b->n = was;
+    }
+}
+
+void fed_fieldset_each(struct fed_arena *a, const struct fed_json *set, void (*cb)(void *ud, struct fed_str path),
+                       void *ud)
+{
+    struct fed_buf b;
+
+    fed_buf_init(&b, 1 << 16);
+    each(a, set, &b, cb, ud);
+    fed_buf_release(&b);
+}
+
+void fed_fieldset_strip(struct fed_json *set)
+{
+    static const char *const names[] = {"f:name",         "f:namespace",         "f:uid",
+                                        "f:generation",   "f:resourceVersion",   "f:creationTimestamp",
+                                        "f:selfLink",     "f:deletionTimestamp", "f:deletionGracePeriodSeconds",
+                                        "f:managedFields", "f:clusterName"};
+    struct fed_json *meta = fed_json_find(set, "f:metadata");
+
+    fed_json_remove_key(set, "f:apiVersion");
+    fed_json_remove_key(set, "f:kind");
+    for (size_t i = 0; meta && i < FED_ARRAY_LEN(names); i++)
+        fed_json_remove_key(meta, names[i]);
+    if (meta) {
+        fed_json_remove_key(meta, ".");
+        if (!meta->n)
+            fed_json_remove(meta);
+    }
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Server-side apply: stories of several managers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "codec/yaml.h"
+#include "kube/schema.h"
+
+static struct fed_kinds *kinds;
+static struct fed_arena arena;
+static const struct fed_kind_version *deploy;
+
+static int setup(void **state)
+{
+    (void)state;
+    kinds = fed_kinds_new();
+    if (fed_kinds_add_core(kinds, NULL, NULL))
+        return -1;
+    deploy = fed_kinds_by_kind(kinds, FED_STR("apps/v1"), FED_STR("Deployment"));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fed_kinds_free(kinds);
+    fed_arena_release(&arena);
+    return 0;
+}
+
+static struct fed_json *yaml(const char *text)
+{
+    struct fed_json *v = NULL;
+
+    assert_int_equal(fed_yaml_parse(&arena, fed_str(text), NULL, &v, NULL), 0);
+    return v;
+}
+
+static const char *text(const struct fed_json *v)
+{
+    struct fed_buf b = {0};
+    struct fed_str out;
+
+    if (v)
+        fed_json_write(&b, v);
+    out = fed_arena_dup(&arena, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out.p;
+}
+
+static struct fed_json *apply(const struct fed_json *live, const char *config, const char *manager, bool force,
+                              int want, struct fed_err *err)
+{
+    struct fed_json *out = NULL;
+    struct fed_causes c = {.arena = &arena};
+
+    assert_int_equal(fed_ssa_apply(&arena, deploy, live, yaml(config), fed_str(manager), force, 1000, &out, &c, err),
+                     want);
+    if (want == FED_E_CONFLICT)
+        assert_true(c.n > 0);
+    return out;
+}
+
+static const struct fed_json *set_of(const struct fed_json *obj, const char *manager)
+{
+    FED_JSON_EACH(it, fed_json_at(obj, "metadata", "managedFields", NULL))
+        if (fed_str_is(fed_json_find_text(it, "manager"), manager))
+            return fed_json_find(it, "fieldsV1");
+    return NULL;
+}
+
+#define HEAD "apiVersion: apps/v1, kind: Deployment, metadata: {name: a, labels: {app: a}}"
+static const char first[] = "{" HEAD ", spec: {replicas: 2, template: {spec: {containers: [{name: c, image: x, ports: "
+                            "[{containerPort: 80}]}]}}}}";
+
+static void test_create(void **state)
+{
+    struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL);
+
+    (void)state;
+    assert_string_equal(
+        text(set_of(o, "kubectl")),
+        "{\"f:metadata\":{\"f:labels\":{\"f:app\":{}}},\"f:spec\":{\"f:replicas\":{},\"f:template\":{\"f:spec\":{"
+        "\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{\"f:name\":{},\"f:image\":{},\"f:ports\":{"
+        "\"k:{\\\"containerPort\\\":80,\\\"protocol\\\":\\\"TCP\\\"}\":{\"f:containerPort\":{},\".\":{}}},"
+        "\".\":{}}}}}}}");
+}
+
+/* A field left out of the configuration goes when nobody else owns it. */
+static void test_removal(void **state)
+{
+    struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL);
+
+    (void)state;
+    o = apply(o, "{" HEAD ", spec: {template: {spec: {containers: [{name: c, image: z}]}}}}", "kubectl", false, 0,
+              NULL);
+    assert_string_equal(text(fed_json_find(o, "spec")),
+                        "{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"z\"}]}}}");
+}
+
+static void test_conflict(void **state)
+{
+    struct fed_err err = {0};
+    struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL), *old = fed_json_copy(&arena, o), *out;
+
+    (void)state;
+    /* Another writer scales: it owns replicas now. */
+    fed_json_set(fed_json_find(o, "spec"), "replicas", fed_json_new_int(&arena, 5));
+    fed_ssa_track(&arena, deploy, old, o, FED_STR("curl"), FED_STR(""), 0);
+    assert_string_equal(text(set_of(o, "curl")), "{\"f:spec\":{\"f:replicas\":{}}}");
+    assert_null(fed_json_at(set_of(o, "kubectl"), "f:spec", "f:replicas", NULL));
+    apply(o, first, "kubectl", false, FED_E_CONFLICT, &err);
+    assert_string_equal(err.text, "Apply failed with 1 conflict: conflict with \"curl\" using apps/v1 at "
+                                  "1970-01-01T00:00:00Z: .spec.replicas");
+    out = apply(o, first, "kubectl", true, 0, NULL);
+    assert_null(set_of(out, "curl"));
+    assert_int_equal(fed_json_int(fed_json_at(out, "spec", "replicas", NULL), 0), 2);
+    /* The same value is no conflict: both own it, and it stays when one lets go. */
+    out = apply(o, "{" HEAD ", spec: {replicas: 5}}", "other", false, 0, NULL);
+    out = apply(out, "{" HEAD "}", "other", false, 0, NULL);
+    assert_int_equal(fed_json_int(fed_json_at(out, "spec", "replicas", NULL), 0), 5);
+}
+
+static void test_repeat_changes_nothing(void **state)
+{
+    struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL);
+    const char *before = text(o);
+    struct fed_json *again, *copy;
+
+    (void)state;
+    assert_int_equal(fed_ssa_apply(&arena, deploy, o, yaml(first), FED_STR("kubectl"), false, 99000000, &again, NULL,
+                                   NULL),
+                     0);
+    assert_string_equal(text(again), before);
+    copy = fed_json_copy(&arena, o);
+    fed_ssa_track(&arena, deploy, o, copy, FED_STR("x"), FED_STR(""), 99000000);
+    assert_string_equal(text(copy), before);
+}
+
+static void test_two_managers_share_a_list(void **state)
+{
+    struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL);
+
+    (void)state;
+    o = apply(o, "{" HEAD ", spec: {template: {spec: {containers: [{name: side, image: s}]}}}}", "mesh", false, 0,
+              NULL);
+    assert_int_equal(fed_json_at(o, "spec", "template", "spec", "containers", NULL)->n, 2);
+    o = apply(o, "{" HEAD "}", "mesh", false, 0, NULL);
+    assert_int_equal(fed_json_at(o, "spec", "template", "spec", "containers", NULL)->n, 1);
+}
+
+static void test_reset(void **state)
+{
+    struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL), *copy = fed_json_copy(&arena, o);
+
+    (void)state;
+    fed_json_set(fed_json_find(copy, "metadata"), "managedFields", yaml("[{}]"));
+    fed_ssa_track(&arena, deploy, o, copy, FED_STR("x"), FED_STR(""), 0);
+    assert_null(fed_json_at(copy, "metadata", "managedFields", NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_repeat_changes_nothing),
+        cmocka_unit_test(test_two_managers_share_a_list),
+        cmocka_unit_test(test_reset),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
