@@ -24,11 +24,20 @@ static struct mbr_container *find_container(struct mbr_pod *p, const char *name)
     return NULL;
 }
 
+/* The API shows a line, not a page. */
+static void cut(char *to, size_t room, const char *from)
+{
+    size_t n = strlen(from);
+    n = n < room ? n : room - 1;
+    memcpy(to, from, n);
+    to[n] = 0;
+}
+
 static void wait_because(struct mbr_container *c, const char *reason, const char *message)
 {
     c->state = MBR_C_WAITING;
-    snprintf(c->reason, sizeof(c->reason), "%s", reason);
-    snprintf(c->message, sizeof(c->message), "%s", message);
+    cut(c->reason, sizeof(c->reason), reason);
+    cut(c->message, sizeof(c->message), message);
 }
 
 /* --- what the runtime tells --- */
@@ -72,8 +81,8 @@ static void set_ended(struct mbr_container *c, unsigned attempt, int code, int s
     if (c->last.any && c->last.attempt != attempt)
         c->before = c->last;
     c->last = (struct mbr_ended){.any = true, .code = code, .signo = signo, .attempt = attempt, .started_ms = from, .ended_ms = to};
-    snprintf(c->last.reason, sizeof(c->last.reason), "%s", reason);
-    snprintf(c->last.message, sizeof(c->last.message), "%s", message);
+    cut(c->last.reason, sizeof(c->last.reason), reason);
+    cut(c->last.message, sizeof(c->last.message), message);
     c->state = MBR_C_ENDED;
     c->attempt = attempt;
     c->ever = true;
@@ -203,9 +212,8 @@ static void image_missing(struct mbr_container *c, struct fed_err *err)
     c->retry_at_ms = fed_mono_ms(env_of(p)) + c->image_backoff_ms;
     char message[300];
     if (!again) {
-        snprintf(message, sizeof(message), "%s", err->text);
         fed_event_warning(p->agents->events, p->obj, "Failed", "Failed to pull image \"%s\": %s", c->image, err->text);
-        wait_because(c, "ErrImagePull", message);
+        wait_because(c, "ErrImagePull", err->text);
     } else {
         snprintf(message, sizeof(message), "Back-off pulling image \"%s\"", c->image);
         fed_event_normal(p->agents->events, p->obj, "BackOff", "%s", message);
