@@ -11,7 +11,7 @@
 enum {
     DEFAULT_STREAMS = 250,
     DEFAULT_WINDOW = 256 * 1024,
-    BUDGET = 1000,           /* troublesome frames at once */
+    BUDGET = 1000, /* troublesome frames at once */
     BUDGET_PER_SECOND = 100,
     MAX_OUTBOUND_ACKS = 256, /* settings and ping answers that the peer does not read */
     MAX_LATE = 1024 * 1024,  /* of a body whose request is answered already */
@@ -34,8 +34,8 @@ struct fed_h2_stream {
     struct fed_arena *arena;
     struct piece *first, *last;
     size_t backlog;
-    bool finished;  /* no more writes */
-    bool deferred;  /* nghttp2 waits for fed_h2_write */
+    bool finished; /* no more writes */
+    bool deferred; /* nghttp2 waits for fed_h2_write */
     bool responded, reset, refused, owed_drained;
     bool answer_sent;
     size_t late; /* bytes that came after the answer was sent */
@@ -352,7 +352,7 @@ void fed_h2_free(struct fed_h2 *h)
 {
     if (!h)
         return;
-    FED_LIST_EACH_SAFE(it, &h->streams) {
+    FED_LIST_EACH_SAFE (it, &h->streams) {
         struct fed_h2_stream *s = FED_LIST_ENTRY(it, struct fed_h2_stream, link);
         s->reset = true; /* actions from inside closed do nothing */
         if (!s->refused)

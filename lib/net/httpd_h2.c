@@ -154,8 +154,8 @@ static const struct fed_h2_handlers handlers = {
 void httpd_h2_start(struct httpd_conn *c)
 {
     c->proto = HTTPD_H2;
-    c->h2 = fed_h2_new(&(struct fed_h2_conf){
-        .handlers = &handlers, .ud = c, .max_streams = c->server->conf.max_concurrent_streams});
+    c->h2 = fed_h2_new(
+        &(struct fed_h2_conf){.handlers = &handlers, .ud = c, .max_streams = c->server->conf.max_concurrent_streams});
 }
 
 /* Frames to the socket, not further ahead of it than HTTPD_OUT_AHEAD. */
