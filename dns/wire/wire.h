@@ -5,6 +5,7 @@
 #define GDNS_WIRE_WIRE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 

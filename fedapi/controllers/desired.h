@@ -3,9 +3,9 @@
  *
  * Model:      name, namespace, labels, annotations and everything but status of the federated object; replicas of the
  *             plan; the marks. What belongs to the member is taken from the member's object: cluster addresses and node
- *             ports of Services, secrets of ServiceAccounts, replicas where something in the member scales it.
+ *             ports of Services (where the user chose none), secrets of ServiceAccounts, replicas where something in the member scales it.
  *             Finalizers, owners, managed fields and annotations that only the hub needs are left out.
- * Ownership:  the result is a new tree in the arena. Threads: pure.
+ * Ownership:  the result is a new tree in the arena and may borrow text of the inputs. Threads: pure.
  */
 #ifndef FAPI_CONTROLLERS_DESIRED_H
 #define FAPI_CONTROLLERS_DESIRED_H

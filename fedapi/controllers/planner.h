@@ -5,7 +5,7 @@
  *             and object), least and most counts, estimated capacity; `rebalance: false` leaves running replicas where
  *             they are as long as that is allowed.
  * Invariants: the sum of all parts is the number wanted, or less when every cluster is at its most (`unplaced` tells).
- *             Nobody gets more than maxReplicas. Capacity is exceeded only by replicas that fit nowhere (they wait
+ *             Nobody gets more than maxReplicas, and with weight 0 no more than its minimum or what it runs. Capacity is exceeded only by replicas that fit nowhere (they wait
  *             there as pending pods). A cluster that is not usable gets 0. Same input, same output.
  * Ownership:  results are in the arena and borrow the names given.
  * Threads:    pure.

@@ -3,6 +3,7 @@
 #include "apiserver/apiserver_priv.h"
 #include "base/mem.h"
 #include "codec/yaml.h"
+#include "http/gzip.h"
 
 #include <stdarg.h>
 
@@ -32,6 +33,24 @@ static void count(struct fed_api_reply *r, int status)
     }
 }
 
+/* Large answers to those who take gzip, as kube-apiserver does it (from 128 KiB, fast level). */
+#define GZIP_FROM (128u * 1024)
+
+/* NULL: as it is. */
+static struct fed_blob *packed(struct fed_api_reply *r, int status, struct fed_blob *blob)
+{
+    struct fed_buf z = {0};
+    if (!r->gzip || status != 200 || fed_blob_str(blob).n < GZIP_FROM)
+        return NULL;
+    if (fed_gzip_encode(fed_blob_str(blob), 1, &z)) {
+        fed_buf_release(&z);
+        return NULL;
+    }
+    fed_http_add_header(r->x, FED_STR("Content-Encoding"), FED_STR("gzip"));
+    fed_http_add_header(r->x, FED_STR("Vary"), FED_STR("Accept-Encoding"));
+    return fed_blob_new_take(&z);
+}
+
 void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *content_type, struct fed_blob *blob)
 {
     if (r->answered)
@@ -45,7 +64,9 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
     } else if (r->x) {
         if (r->warnings)
             put_warnings(r);
-        fed_http_respond_blob(r->x, status, content_type, blob);
+        struct fed_blob *z = packed(r, status, blob);
+        fed_http_respond_blob(r->x, status, content_type, z ? z : blob);
+        fed_blob_unref(z);
     }
     fed_api_request_done(r);
 }
@@ -121,6 +142,11 @@ static void fail(struct fed_api_reply *r, int code, const char *message, const s
 {
     struct fed_buf b = {0};
     int status = fed_code_status(code);
+    struct fed_status_details d = details ? *details : (struct fed_status_details){0};
+    if (code == FED_E_TOO_MANY && !d.retry_after_s) { /* clients wait and try again only when told how long */
+        d.retry_after_s = 1;
+        details = &d;
+    }
     fed_status_write(&b, code, message, details);
     if (details && details->retry_after_s && r->x) {
         char n[16];

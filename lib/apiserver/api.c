@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
 
@@ -121,6 +122,8 @@ void fed_api_free(struct fed_api *api)
         struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
         if (r->x && r->closed_set)
             fed_http_on_closed(r->x, NULL, NULL);
+        if (r->op)
+            fed_commit_release(r->op);
         fed_arena_release(&r->arena);
         free(r);
     }

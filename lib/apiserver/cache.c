@@ -168,8 +168,8 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
     return rc;
 }
 
-static int decode(const struct fed_kind *kind, const struct store_change *ch, struct fed_kobj **out,
-                  struct fed_err *err)
+static int decode(const struct fed_kind *kind, const struct store_change *ch, struct fed_str ns, struct fed_str name,
+                  struct fed_kobj **out, struct fed_err *err)
 {
     struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
     ptrdiff_t nl = fed_str_chr(value, '\n', 0);
@@ -182,7 +182,17 @@ static int decode(const struct fed_kind *kind, const struct store_change *ch, st
     int rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
-    return rc ? fed_err_wrap(err, FED_E_CORRUPT, "%.*s", FED_STR_ARG(ch->key)) : 0;
+    if (rc == 0 && fed_tree_cmp(ns, name, *out) != 0) {
+        fed_kobj_unref(*out);
+        *out = NULL;
+        rc = fed_err_set(err, FED_E_CORRUPT, "holds another object");
+    }
+    if (rc == 0)
+        return 0;
+    (void)fed_err_wrap(err, rc, "%.*s", FED_STR_ARG(ch->key));
+    if (err)
+        err->code = FED_E_CORRUPT;
+    return FED_E_CORRUPT;
 }
 
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
@@ -197,7 +207,8 @@ struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
 
 void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed)
 {
-    *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1};
+    *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1,
+                            .oldest_pin = UINT64_MAX};
     c->cap = 1024;
     while (c->cap < keep)
         c->cap *= 2;
@@ -211,6 +222,22 @@ void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t k
     }
 }
 
+/* A pinned root below the log's reach would keep objects alive that nothing else does: its token expires. */
+static void pins_expire(struct fed_cache *c)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (size_t i = 0; i < FED_CACHE_PINS; i++) {
+        if (c->pins[i].kc && c->pins[i].rev < c->floor) {
+            fed_tree_unref(c->pins[i].root);
+            c->pins[i].kc = NULL;
+            c->pins[i].root = NULL;
+        } else if (c->pins[i].kc) {
+            oldest = FED_MIN(oldest, c->pins[i].rev);
+        }
+    }
+    c->oldest_pin = oldest;
+}
+
 static void log_drop_first(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
@@ -218,6 +245,8 @@ static void log_drop_first(struct fed_cache *c)
     fed_kobj_unref(ch->old);
     fed_kobj_unref(ch->now);
     *ch = (struct fed_change){0};
+    if (c->oldest_pin < c->floor)
+        pins_expire(c);
 }
 
 void fed_cache_release(struct fed_cache *c)
@@ -259,7 +288,7 @@ int fed_cache_load(struct fed_cache *c, const struct store_change *change, struc
         return 0;
     }
     struct fed_kobj *o = NULL;
-    int rc = decode(kc->kind, change, &o, err);
+    int rc = decode(kc->kind, change, ns, name, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
         state_put(kc, o);
@@ -291,7 +320,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
     if (change->value) {
-        int rc = decode(kc->kind, change, &ch.now, err);
+        int rc = decode(kc->kind, change, ns, name, &ch.now, err);
         if (rc) {
             fed_kobj_unref(ch.old);
             return rc;
@@ -384,4 +413,5 @@ void fed_cache_pin(struct fed_kcache *kc, uint64_t rev, struct fed_node *root)
     c->pins[i].kc = kc;
     c->pins[i].rev = rev;
     c->pins[i].root = fed_tree_ref(root);
+    c->oldest_pin = FED_MIN(c->oldest_pin, rev);
 }

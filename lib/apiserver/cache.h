@@ -49,6 +49,7 @@ struct fed_cache {
         struct fed_node *root;
     } pins[FED_CACHE_PINS];
     size_t next_pin;
+    uint64_t oldest_pin; /* no pin is older; they expire with the log */
     uint64_t seed;
     size_t n_unknown; /* keys of kinds that this program does not serve: left alone */
 };

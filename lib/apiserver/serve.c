@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request from its arrival to the function that answers it. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
 
@@ -38,6 +39,8 @@ void fed_api_request_done(struct fed_api_reply *r)
     if (!r->answered) /* work is under way; it ends in an answer nobody hears */
         return;
     fed_list_remove(&r->link);
+    if (r->op) /* refused before its commit */
+        fed_commit_release(r->op);
     fed_arena_reset(&r->arena);
     struct fed_api *api = r->api;
     if (api->n_idle < KEEP_IDLE) {

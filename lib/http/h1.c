@@ -58,8 +58,9 @@ static const struct known known[] = {
 };
 enum { KNOWN_LONGEST = 19 };
 static const uint8_t known_first[KNOWN_LONGEST + 2] = {
-    [0] = 0,  [1] = 0,  [2] = 0,   [3] = 1,   [4] = 2,   [5] = 4,   [6] = 4,   [7] = 8,   [8] = 10,  [9] = 11,  [10] = 13,
-    [11] = 17, [12] = 19, [13] = 21, [14] = 22, [15] = 23, [16] = 25, [17] = 29, [18] = 31, [19] = 32, [20] = 33,
+    [0] = 0,   [1] = 0,   [2] = 0,   [3] = 1,   [4] = 2,   [5] = 4,   [6] = 4,
+    [7] = 8,   [8] = 10,  [9] = 11,  [10] = 13, [11] = 17, [12] = 19, [13] = 21,
+    [14] = 22, [15] = 23, [16] = 25, [17] = 29, [18] = 31, [19] = 32, [20] = 33,
 };
 
 static bool same_lower(const char *any, const char *lower, size_t n)
@@ -91,9 +92,7 @@ enum fed_h1_method fed_h1_method_of(struct fed_str m)
     case 4:
         return memcmp(m.p, "POST", 4) == 0 ? FED_H1_POST : memcmp(m.p, "HEAD", 4) == 0 ? FED_H1_HEAD : FED_H1_OTHER;
     case 5:
-        return memcmp(m.p, "PATCH", 5) == 0   ? FED_H1_PATCH
-               : memcmp(m.p, "TRACE", 5) == 0 ? FED_H1_TRACE
-                                              : FED_H1_OTHER;
+        return memcmp(m.p, "PATCH", 5) == 0 ? FED_H1_PATCH : memcmp(m.p, "TRACE", 5) == 0 ? FED_H1_TRACE : FED_H1_OTHER;
     case 6:
         return memcmp(m.p, "DELETE", 6) == 0 ? FED_H1_DELETE : FED_H1_OTHER;
     case 7:

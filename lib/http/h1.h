@@ -85,35 +85,35 @@ enum fed_h1_name {
 
 enum fed_h1_framing {
     FED_H1_BODY_NONE,
-    FED_H1_BODY_LENGTH,  /* content_length bytes, > 0 */
+    FED_H1_BODY_LENGTH, /* content_length bytes, > 0 */
     FED_H1_BODY_CHUNKED,
-    FED_H1_BODY_CLOSE,   /* response: until the connection ends */
-    FED_H1_BODY_TUNNEL,  /* response 101, or 2xx to CONNECT: no longer HTTP */
+    FED_H1_BODY_CLOSE,  /* response: until the connection ends */
+    FED_H1_BODY_TUNNEL, /* response 101, or 2xx to CONNECT: no longer HTTP */
 };
 
 struct fed_h1_head { /* 4.5 kB: keep one per connection or worker, not per request */
     /* Request. */
     enum fed_h1_method method_id;
     struct fed_str method;
-    struct fed_str target;    /* as received */
-    struct fed_str path;      /* "/…", still percent-encoded; "*" for OPTIONS *; "" for CONNECT */
-    struct fed_str query;     /* without '?'; p == NULL when absent */
-    struct fed_str host;      /* with port if given: authority of an absolute target, else Host; may be empty */
+    struct fed_str target; /* as received */
+    struct fed_str path;   /* "/…", still percent-encoded; "*" for OPTIONS *; "" for CONNECT */
+    struct fed_str query;  /* without '?'; p == NULL when absent */
+    struct fed_str host;   /* with port if given: authority of an absolute target, else Host; may be empty */
     /* Response. */
     int response_status;
     struct fed_str reason;
     /* Both. */
-    int minor;                /* 0 or 1 (HTTP/1.2 and above are read as 1.1) */
-    bool keep_alive;          /* by version and Connection */
-    bool expect_continue;     /* HTTP/1.1 request with Expect: 100-continue */
-    bool connection_names;    /* Connection names fields beyond close, keep-alive, upgrade (see fed_h1_is_hop) */
+    int minor;             /* 0 or 1 (HTTP/1.2 and above are read as 1.1) */
+    bool keep_alive;       /* by version and Connection */
+    bool expect_continue;  /* HTTP/1.1 request with Expect: 100-continue */
+    bool connection_names; /* Connection names fields beyond close, keep-alive, upgrade (see fed_h1_is_hop) */
     enum fed_h1_framing framing;
-    uint64_t content_length;  /* of Content-Length; also what HEAD would have had */
+    uint64_t content_length; /* of Content-Length; also what HEAD would have had */
     bool has_content_length;
-    struct fed_str upgrade;   /* Upgrade's value when Connection: upgrade asks for it; p == NULL: none */
-    int status;               /* after a failure: what a server answers */
+    struct fed_str upgrade; /* Upgrade's value when Connection: upgrade asks for it; p == NULL: none */
+    int status;             /* after a failure: what a server answers */
     size_t n_headers;
-    uint8_t names[FED_H1_MAX_HEADERS]; /* enum fed_h1_name */
+    uint8_t names[FED_H1_MAX_HEADERS];                  /* enum fed_h1_name */
     struct fed_http_header headers[FED_H1_MAX_HEADERS]; /* names as received, values without outer blanks */
     /* Private to the parser. */
     const char *base;
@@ -143,8 +143,8 @@ bool fed_h1_has_token(struct fed_str list, struct fed_str token);
 struct fed_h1_body {
     uint8_t framing; /* enum fed_h1_framing */
     uint8_t state;
-    uint16_t line;   /* bytes of the chunk line or trailers so far */
-    uint64_t left;   /* bytes until the end of the body or chunk */
+    uint16_t line; /* bytes of the chunk line or trailers so far */
+    uint64_t left; /* bytes until the end of the body or chunk */
 };
 enum { FED_H1_MORE = 0, FED_H1_DATA = 1, FED_H1_END = 2 };
 void fed_h1_body_init(struct fed_h1_body *b, enum fed_h1_framing framing, uint64_t content_length);
@@ -161,8 +161,8 @@ void fed_h1_put_request_line(struct fed_buf *out, struct fed_str method, struct 
 void fed_h1_put_status_line(struct fed_buf *out, int status);
 void fed_h1_put_header(struct fed_buf *out, struct fed_str name, struct fed_str value);
 void fed_h1_put_header_u64(struct fed_buf *out, struct fed_str name, uint64_t value);
-void fed_h1_put_end(struct fed_buf *out);                    /* the empty line */
-void fed_h1_put_chunk_head(struct fed_buf *out, size_t n);   /* n > 0; then the bytes, then CR LF */
+void fed_h1_put_end(struct fed_buf *out);                  /* the empty line */
+void fed_h1_put_chunk_head(struct fed_buf *out, size_t n); /* n > 0; then the bytes, then CR LF */
 #define FED_H1_CHUNK_TAIL FED_STR("\r\n")
 #define FED_H1_LAST_CHUNK FED_STR("0\r\n\r\n")
 

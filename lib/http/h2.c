@@ -11,9 +11,10 @@
 enum {
     DEFAULT_STREAMS = 250,
     DEFAULT_WINDOW = 256 * 1024,
-    BUDGET = 1000,           /* troublesome frames at once */
+    BUDGET = 1000, /* troublesome frames at once */
     BUDGET_PER_SECOND = 100,
     MAX_OUTBOUND_ACKS = 256, /* settings and ping answers that the peer does not read */
+    MAX_LATE = 1024 * 1024,  /* of a body whose request is answered already */
     COPY_CHUNK = 16 * 1024,  /* small writes gather in pieces of this size */
 };
 
@@ -33,9 +34,11 @@ struct fed_h2_stream {
     struct fed_arena *arena;
     struct piece *first, *last;
     size_t backlog;
-    bool finished;  /* no more writes */
-    bool deferred;  /* nghttp2 waits for fed_h2_write */
+    bool finished; /* no more writes */
+    bool deferred; /* nghttp2 waits for fed_h2_write */
     bool responded, reset, refused, owed_drained;
+    bool answer_sent;
+    size_t late; /* bytes that came after the answer was sent */
 };
 
 struct fed_h2 {
@@ -202,6 +205,15 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
         nghttp2_session_consume(ng, id, n);
         return 0;
     }
+    if (s->answer_sent) {
+        /* Answered before the request was whole (too large). A client that reads while it sends stops by itself; a
+         * reset at once would make some drop the answer, so only one that goes on gets it (RFC 9113 8.1). */
+        nghttp2_session_consume(ng, id, n);
+        s->late += n;
+        if (s->late > MAX_LATE)
+            fed_h2_reset(s, FED_H2_NO_ERROR);
+        return 0;
+    }
     h->handlers->data(h->ud, s, (struct fed_str){(const char *)data, n});
     return 0;
 }
@@ -232,10 +244,17 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int
 static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *ud)
 {
     (void)ng;
+    struct fed_h2 *h = ud;
     /* A peer can also make us reset its streams at no cost of its own (invalid frames on valid streams). */
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
         frame->rst_stream.error_code != NGHTTP2_CANCEL)
-        spend(ud);
+        spend(h);
+    if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
+        !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    struct fed_h2_stream *s = stream_of(h, frame->hd.stream_id);
+    if (s)
+        s->answer_sent = true;
     return 0;
 }
 
@@ -333,7 +352,7 @@ void fed_h2_free(struct fed_h2 *h)
 {
     if (!h)
         return;
-    FED_LIST_EACH_SAFE(it, &h->streams) {
+    FED_LIST_EACH_SAFE (it, &h->streams) {
         struct fed_h2_stream *s = FED_LIST_ENTRY(it, struct fed_h2_stream, link);
         s->reset = true; /* actions from inside closed do nothing */
         if (!s->refused)

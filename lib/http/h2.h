@@ -40,7 +40,7 @@ enum fed_h2_code {
 
 struct fed_h2_request {
     struct fed_str method, scheme, target;
-    struct fed_str host; /* :authority, else Host */
+    struct fed_str host;                   /* :authority, else Host */
     const struct fed_http_header *headers; /* lower case, without pseudo-headers; in the stream's arena */
     size_t n_headers;
     bool end;       /* no body follows */

@@ -4,9 +4,8 @@
  * Model:      fed_ws_next takes bytes and yields whole messages (fragments joined) and control frames, which may lie
  *             between fragments. No extensions.
  * Ownership:  the payload of an event is valid until the next call on the decoder.
- * Failure:    FED_E_SYNTAX or FED_E_LIMIT; close_code then holds what to tell the peer (1002, 1007, 1009). The decoder is
- *             of no more use.
- * Threads:    one at a time.
+ * Failure:    FED_E_SYNTAX or FED_E_LIMIT; close_code then holds what to tell the peer (1002, 1007, 1009). The decoder
+ * is of no more use. Threads:    one at a time.
  */
 #ifndef FED_HTTP_WS_H
 #define FED_HTTP_WS_H

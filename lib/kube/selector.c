@@ -323,9 +323,9 @@ int fed_selector_from_annotation(struct fed_arena *a, struct fed_str text, struc
     text = fed_str_trim(text);
     if (text.n == 0)
         return 0;
-    int code = fed_json_parse(a, fed_arena_dup(a, text), NULL, &list, err);
-    if (code != 0)
-        return fed_err_wrap(err, FED_E_INVALID, "cluster selector");
+    struct fed_err why = {0};
+    if (fed_json_parse(a, fed_arena_dup(a, text), NULL, &list, &why) != 0)
+        return fed_err_set(err, FED_E_INVALID, "cluster selector: %s", why.text);
     if (list->type == FED_JSON_NULL)
         return 0;
     if (list->type != FED_JSON_ARRAY)
@@ -334,7 +334,7 @@ int fed_selector_from_annotation(struct fed_arena *a, struct fed_str text, struc
         struct fed_requirement r;
         if (e->type != FED_JSON_OBJECT)
             return fed_err_set(err, FED_E_INVALID, "cluster selector: must be an array of {key, operator, values}");
-        code = requirement_from_json(a, e, read_v1_op, &r, err);
+        int code = requirement_from_json(a, e, read_v1_op, &r, err);
         if (code != 0)
             return fed_err_wrap(err, code, "cluster selector");
         if (r.n_values > 1 && fed_str_ends(fed_json_find_text(e, "operator"), FED_STR("=")))

@@ -99,7 +99,7 @@ static void pool_free(struct httpc_pool *p)
     p->client->depth++; /* closing connections calls on_socket */
     curl_multi_cleanup(p->multi);
     p->client->depth--;
-    FED_LIST_EACH_SAFE(it, &p->sockets)
+    FED_LIST_EACH_SAFE (it, &p->sockets)
         socket_free(FED_LIST_ENTRY(it, struct httpc_socket, link));
     fed_timer_stop(p->client->env, &p->timer);
     fed_list_remove(&p->link);
@@ -110,6 +110,17 @@ static void pool_free(struct httpc_pool *p)
 static void allow_connections(struct httpc_pool *p)
 {
     curl_multi_setopt(p->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)(p->client->max_connections + p->n_streams));
+}
+
+/* New calls get new connections; running ones keep theirs, and the old pool goes with the last. */
+static void retire(struct fed_httpc *c)
+{
+    struct httpc_pool *old = c->pool;
+    c->pool = pool_new(c);
+    allow_connections(c->pool);
+    old->retired = true;
+    if (old->n_calls == 0 && c->depth == 0)
+        pool_free(old);
 }
 
 /* ---- calls ---- */
@@ -132,8 +143,8 @@ static void call_free(struct fed_httpc_call *call)
     free(call);
 }
 
-/* A call that ends early on HTTP/2 is reset, but curl 7.88 leaves the frame in a buffer until something else moves on the
- * connection. Where other calls are on it something does; where none is, this makes curl close it. */
+/* A call that ends early on HTTP/2 is reset, but curl 7.88 leaves the frame in a buffer until something else moves on
+ * the connection. Where other calls are on it something does; where none is, this makes curl close it. */
 static void let_server_know(struct fed_httpc_call *call)
 {
     curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
@@ -246,6 +257,9 @@ static void on_timer(struct fed_timer *t)
         set_timer(call, now);
         return;
     }
+    /* Silence: the connection may lead nowhere any more, and on HTTP/2 watches keep it in use. */
+    if (!call->head_done && call->pool == c->pool)
+        retire(c);
     call->fail_code = FED_E_TIMEOUT;
     c->settling = true; /* done may free the client: settle does it */
     complete(call, CURLE_OPERATION_TIMEDOUT);
@@ -274,7 +288,7 @@ static void add(struct fed_httpc_call *call)
 /* Completed calls of one pool; done may do anything, so it starts over after each. */
 static bool reap(struct fed_httpc *c)
 {
-    FED_LIST_EACH(it, &c->pools) {
+    FED_LIST_EACH (it, &c->pools) {
         struct httpc_pool *p = FED_LIST_ENTRY(it, struct httpc_pool, link);
         int left;
         CURLMsg *m;
@@ -300,7 +314,7 @@ static void settle(struct fed_httpc *c)
         return;
     c->settling = true;
     do {
-        FED_LIST_EACH_SAFE(it, &c->doomed) {
+        FED_LIST_EACH_SAFE (it, &c->doomed) {
             struct fed_httpc_call *call = FED_LIST_ENTRY(it, struct fed_httpc_call, link);
             detach(call);
             call_free(call);
@@ -486,19 +500,13 @@ struct fed_httpc *fed_httpc_new(struct fed_loop *loop, const struct fed_httpc_co
 
 void fed_httpc_set_tls(struct fed_httpc *c, const struct fed_httpc_tls *tls)
 {
-    /* Running calls keep their connections; the pool that has them ends with the last. */
-    struct httpc_pool *old = c->pool;
     copy_tls(c, tls);
-    c->pool = pool_new(c);
-    allow_connections(c->pool);
-    old->retired = true;
-    if (old->n_calls == 0 && c->depth == 0)
-        pool_free(old);
+    retire(c);
 }
 
 static void free_calls(struct fed_list *list)
 {
-    FED_LIST_EACH_SAFE(it, list) {
+    FED_LIST_EACH_SAFE (it, list) {
         struct fed_httpc_call *call = FED_LIST_ENTRY(it, struct fed_httpc_call, link);
         call->canceled = true;
         detach(call);
@@ -511,7 +519,7 @@ static void really_free(struct fed_httpc *c)
     free_calls(&c->calls);
     free_calls(&c->starting);
     free_calls(&c->doomed);
-    FED_LIST_EACH_SAFE(it, &c->pools)
+    FED_LIST_EACH_SAFE (it, &c->pools)
         pool_free(FED_LIST_ENTRY(it, struct httpc_pool, link));
     while (c->n_spare)
         curl_easy_cleanup(c->spare[--c->n_spare]);
@@ -526,7 +534,7 @@ void fed_httpc_free(struct fed_httpc *c)
     if (!c || c->freed)
         return;
     c->freed = true;
-    FED_LIST_EACH(it, &c->calls)
+    FED_LIST_EACH (it, &c->calls)
         FED_LIST_ENTRY(it, struct fed_httpc_call, link)->canceled = true;
     if (c->depth == 0 && !c->settling)
         really_free(c);

@@ -43,12 +43,15 @@ struct fed_httpc_request {
     const struct fed_http_header *headers; /* copied */
     size_t n_headers;
     struct fed_str body;        /* copied */
-    uint32_t timeout_ms;        /* whole exchange; 0: none (streams) */
+    /* Whole exchange; 0: none. A call with on_data and no limit is a stream: it does not count against
+     * max_connections and may outgrow max_body. */
+    uint32_t timeout_ms;
     uint32_t idle_timeout_ms;   /* no byte received for so long -> FED_E_TIMEOUT; 0: none */
     size_t max_body;            /* 0: 64 MiB; beyond: FED_E_LIMIT */
     void (*on_head)(void *ud, int status);               /* may be NULL */
     void (*on_data)(void *ud, struct fed_str bytes);     /* streaming; NULL: collected into body */
-    /* code 0: an answer arrived (any status), else REFUSED, UNREACHABLE, TIMEOUT, TLS, RESOLVE, END, LIMIT. */
+    /* code 0: an answer arrived (any status), else REFUSED, UNREACHABLE, TIMEOUT, TLS, RESOLVE, END, LIMIT; SYNTAX for
+     * a URL that is none. err is NULL for code 0. */
     void (*done)(void *ud, int code, const struct fed_httpc_response *r, const struct fed_err *err);
     void *ud;
 };

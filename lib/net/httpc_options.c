@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/httpc_priv.h"
 
+#include <fcntl.h>
+
 #include "http/url.h"
 
 static bool has_control(struct fed_str s)
@@ -27,9 +29,9 @@ static void set_headers(struct fed_httpc_call *call, const struct fed_httpc_requ
             continue; /* could split the request */
         type |= fed_str_ieq(f->name, FED_STR("content-type"));
         /* curl takes "Name:" as an order to leave the header out, "Name;" as an empty value. */
-        struct fed_str line = f->value.n ? fed_arena_printf(&call->arena, "%.*s: %.*s", FED_STR_ARG(f->name),
-                                                            FED_STR_ARG(f->value))
-                                         : fed_arena_printf(&call->arena, "%.*s;", FED_STR_ARG(f->name));
+        struct fed_str line =
+            f->value.n ? fed_arena_printf(&call->arena, "%.*s: %.*s", FED_STR_ARG(f->name), FED_STR_ARG(f->value))
+                       : fed_arena_printf(&call->arena, "%.*s;", FED_STR_ARG(f->name));
         add_line(call, line.p);
     }
     if (!type)
@@ -106,6 +108,14 @@ static void set_url(struct fed_httpc_call *call, const struct fed_httpc_request 
     add_line(call, host.p);
 }
 
+/* curl 7.88 leaves its sockets open across exec: a spawned process would hold our connections. */
+static int on_socket_made(void *ud, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)ud;
+    (void)purpose;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
+}
+
 void httpc_set_options(struct fed_httpc_call *call, const struct fed_httpc_request *req)
 {
     struct fed_httpc *c = call->client;
@@ -118,6 +128,7 @@ void httpc_set_options(struct fed_httpc_call *call, const struct fed_httpc_reque
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     /* Calls that start together wait for the first connection to tell whether it multiplexes. TLS tells at the end of
      * its handshake; without TLS only the first answer would, for which a watch may wait for ever. */

@@ -56,7 +56,7 @@ struct fed_httpc_call {
     uint64_t last_ms, deadline_ms; /* of the last byte; of the whole call */
     uint32_t idle_ms;
     size_t max_body, received, head_bytes;
-    bool streams;  /* without a time limit: a watch */
+    bool streams; /* without a time limit: a watch */
     bool canceled, finished, head_done;
     int fail_code; /* our own verdict; 0: curl's */
     int status;

@@ -116,10 +116,23 @@ struct fed_arena *fed_http_arena(struct fed_http_exchange *x)
     return &x->arena;
 }
 
+static void on_gone(struct fed_task *task)
+{
+    httpd_exchange_end(fed_container_of(task, struct fed_http_exchange, gone));
+}
+
 void fed_http_on_closed(struct fed_http_exchange *x, void (*closed)(void *ud), void *ud)
 {
     x->closed = closed;
     x->closed_ud = ud;
+    if (x->conn && x->conn->eof)
+        httpd_soon(x->conn); /* it may be gone in fact */
+    if (x->conn)
+        return;
+    if (closed)
+        fed_task_post(x->server->env, &x->gone, on_gone);
+    else
+        fed_task_cancel(&x->gone);
 }
 
 void fed_http_add_header(struct fed_http_exchange *x, struct fed_str name, struct fed_str value)
@@ -144,10 +157,13 @@ static bool bodiless(int status)
 static void answered(struct fed_http_exchange *x)
 {
     x->state = HTTPD_ANSWERED;
-    if (x->conn)
-        httpd_soon(x->conn);
-    else
-        exchange_free(x);
+    if (!x->conn) {
+        if (!x->closed) /* else on_gone is on its way */
+            exchange_free(x);
+        return;
+    }
+    x->conn->n_leaving += x->h2s != NULL;
+    httpd_soon(x->conn);
 }
 
 static void respond(struct fed_http_exchange *x, int status, const char *type, struct fed_str body,
@@ -183,8 +199,8 @@ void fed_http_respond_blob(struct fed_http_exchange *x, int status, const char *
     respond(x, status, content_type, fed_blob_str(body), body);
 }
 
-void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type,
-                           void (*drained)(void *ud), void *ud)
+void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type, void (*drained)(void *ud),
+                           void *ud)
 {
     FED_REQUIRE(x->state == HTTPD_HANDLING);
     x->state = HTTPD_STREAMING;

@@ -292,6 +292,30 @@ static void keep_rest(struct httpd_conn *c, struct fed_str rest, bool buffered)
     }
 }
 
+/* The peer has ended its side. A client may still wait for an answer; but whoever asked to be told, or streams, takes
+ * the end as the client's leaving (as a terminal's ^C looks). */
+static void after_eof(struct httpd_conn *c)
+{
+    struct fed_http_exchange *x = c->x;
+    if (c->lingering || c->dead)
+        return;
+    if (x && (x->state == HTTPD_ANSWERED || (x->state == HTTPD_HANDLING && !x->closed)))
+        return;
+    if (!x && c->out.n + fed_stream_backlog(c->stream) > 0)
+        httpd_linger(c);
+    else
+        httpd_kill(c);
+}
+
+void httpd_h1_eof(struct httpd_conn *c)
+{
+    c->eof = true;
+    if (c->lingering)
+        httpd_kill(c); /* the client has seen the last answer */
+    else
+        after_eof(c);
+}
+
 static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
 {
     c->busy = true;
@@ -304,6 +328,8 @@ static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
     else
         keep_rest(c, in, buffered);
     httpd_flush(c);
+    if (c->eof)
+        after_eof(c);
     httpd_h1_drained(c);
 }
 
@@ -335,23 +361,6 @@ void httpd_h1_drained(struct httpd_conn *c)
     x->owed_drained = false;
     if (x->drained)
         x->drained(x->drained_ud);
-}
-
-void httpd_h1_eof(struct httpd_conn *c)
-{
-    struct fed_http_exchange *x = c->x;
-    c->eof = true;
-    if (c->lingering) {
-        httpd_kill(c); /* the client has seen the last answer */
-        return;
-    }
-    /* A client that only ended its side may still wait for an answer; but whoever asked to be told, or streams, takes
-     * the end as the client's leaving (as a terminal's ^C looks). */
-    bool waits = x && (x->state == HTTPD_ANSWERED || (x->state == HTTPD_HANDLING && !x->closed));
-    if (!waits && c->out.n + fed_stream_backlog(c->stream) > 0 && !x)
-        httpd_linger(c);
-    else if (!waits)
-        httpd_kill(c);
 }
 
 void httpd_h1_timeout(struct httpd_conn *c)

@@ -61,6 +61,7 @@ static void refuse(struct fed_http_exchange *x, int status)
         fed_h2_finish(x->h2s);
     }
     x->state = HTTPD_ANSWERED;
+    x->conn->n_leaving++;
 }
 
 static uint64_t declared_length(const struct fed_h2_request *r)
@@ -134,8 +135,8 @@ static void on_closed(void *ud, struct fed_h2_stream *s)
 {
     struct httpd_conn *c = ud;
     struct fed_http_exchange *x = fed_h2_stream_ud(s);
-    if (x->state == HTTPD_READING)
-        c->n_reading--;
+    c->n_reading -= x->state == HTTPD_READING;
+    c->n_leaving -= x->state == HTTPD_ANSWERED;
     httpd_exchange_end(x);
 }
 
@@ -153,8 +154,8 @@ static const struct fed_h2_handlers handlers = {
 void httpd_h2_start(struct httpd_conn *c)
 {
     c->proto = HTTPD_H2;
-    c->h2 = fed_h2_new(&(struct fed_h2_conf){
-        .handlers = &handlers, .ud = c, .max_streams = c->server->conf.max_concurrent_streams});
+    c->h2 = fed_h2_new(
+        &(struct fed_h2_conf){.handlers = &handlers, .ud = c, .max_streams = c->server->conf.max_concurrent_streams});
 }
 
 /* Frames to the socket, not further ahead of it than HTTPD_OUT_AHEAD. */
@@ -187,8 +188,11 @@ static void flush(struct httpd_conn *c)
 static void set_deadline(struct httpd_conn *c)
 {
     struct fed_httpd *h = c->server;
-    /* A connection that waits for the rest of a request is held to the same time as an idle one. */
-    if (fed_h2_streams(c->h2) == 0 || c->n_reading > 0)
+    if (!c->spoken)
+        return; /* the time for a first request runs */
+    /* A connection that waits for the rest of a request, or for the peer to take an answer, is held to the same time as
+     * an idle one; while handlers have all its streams it waits for them. */
+    if (fed_h2_streams(c->h2) == 0 || c->n_reading > 0 || c->n_leaving > 0)
         httpd_deadline(c, h->conf.idle_timeout_ms);
     else
         httpd_no_deadline(c);
@@ -198,7 +202,7 @@ void httpd_h2_data(struct httpd_conn *c, struct fed_str bytes)
 {
     if (c->lingering || c->dead)
         return;
-    c->busy = true;
+    c->busy = c->spoken = true;
     int rc = fed_h2_recv(c->h2, bytes, fed_mono_ms(c->server->env));
     c->busy = false;
     flush(c);

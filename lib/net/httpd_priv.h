@@ -75,8 +75,8 @@ struct httpd_conn {
     bool dead;      /* fed_stream_close was called */
     bool paused;
     /* HTTP/1.x */
-    struct fed_buf in;          /* bytes not used yet */
-    struct fed_h1_head *head;   /* while a head is being read */
+    struct fed_buf in;        /* bytes not used yet */
+    struct fed_h1_head *head; /* while a head is being read */
     struct fed_h1_body body;
     struct fed_http_exchange *x;
     int minor;
@@ -86,6 +86,8 @@ struct httpd_conn {
     /* HTTP/2 */
     struct fed_h2 *h2;
     size_t n_reading; /* exchanges whose request is incomplete */
+    size_t n_leaving; /* answered, not yet sent in full */
+    bool spoken;      /* bytes have come */
 };
 
 struct fed_http_exchange {
@@ -104,16 +106,17 @@ struct fed_http_exchange {
     void *closed_ud;
     void (*drained)(void *ud);
     void *drained_ud;
+    struct fed_task gone; /* tells an exchange whose client had gone when `closed` was set */
 };
 
 /* httpd.c */
 void httpd_deadline(struct httpd_conn *c, uint64_t ms); /* from now */
 void httpd_no_deadline(struct httpd_conn *c);
-void httpd_soon(struct httpd_conn *c);                  /* work on the connection after this callback */
-void httpd_flush(struct httpd_conn *c);                 /* out to the stream */
-void httpd_kill(struct httpd_conn *c);                  /* close now */
-void httpd_linger(struct httpd_conn *c);                /* close after what is written */
-void httpd_forget(struct httpd_conn *c);                /* the stream is no longer ours */
+void httpd_soon(struct httpd_conn *c);   /* work on the connection after this callback */
+void httpd_flush(struct httpd_conn *c);  /* out to the stream */
+void httpd_kill(struct httpd_conn *c);   /* close now */
+void httpd_linger(struct httpd_conn *c); /* close after what is written */
+void httpd_forget(struct httpd_conn *c); /* the stream is no longer ours */
 struct fed_str httpd_date(struct fed_httpd *h);
 void httpd_maybe_finish(struct fed_httpd *h);
 

@@ -353,6 +353,8 @@ void fed_builder_watch(struct fed_builder *b, struct fed_transport *transport)
         struct fed_informer_conf conf = {.transport = transport, .resource = &resources[i]};
         if (i == FED_RK_SLICE)
             conf.label_selector = "endpointslice.kubernetes.io/managed-by=endpoints.federation.hansa.io";
+        if (i == FED_RK_SECRET) /* no others are our business */
+            conf.field_selector = "type=kubernetes.io/tls";
         struct fed_informer_handlers h = {on_changed, on_synced, on_connected, b};
         b->informers[i] = fed_informer_new(&conf);
         fed_informer_add_handlers(b->informers[i], &h);

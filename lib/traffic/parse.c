@@ -63,6 +63,31 @@ static struct fed_str dup_lower(struct fed_arena *a, struct fed_str s)
     return fed_str_n(z, s.n);
 }
 
+/* What the operator said at join comes before what the nodes' labels tell, which is gone with an Offline cluster. */
+static void parse_place(const struct fed_kobj *o, const struct fed_json *status, struct fed_cluster *c,
+                        struct fed_arena *a)
+{
+    struct fed_str region = fed_kobj_annotation(o, "federation.hansa.io/region");
+    struct fed_str zone = fed_kobj_annotation(o, "federation.hansa.io/zone");
+    c->region = region.n ? fed_arena_dup(a, region) : dup_text(a, status, "region");
+    const struct fed_json *zones = fed_json_find(status, "zones");
+    uint32_t n = bounded(zones, MAX_ZONES);
+    struct fed_str *list = FED_ARENA_ARRAY(a, struct fed_str, n + 2);
+    if (zone.n)
+        list[c->n_zones++] = fed_arena_dup(a, zone);
+    for (uint32_t i = 0; i < n; i++) {
+        struct fed_str z = fed_json_str(fed_json_item(zones, i));
+        if (z.n && !fed_str_eq(z, zone))
+            list[c->n_zones++] = fed_arena_dup(a, z);
+    }
+    c->zones = list;
+    if (!fed_geo_parse_coordinates(fed_kobj_annotation(o, "federation.hansa.io/coordinates"), &c->latitude,
+                                   &c->longitude)) {
+        c->has_place = true;
+        fed_geo_xyz(c->latitude, c->longitude, c->xyz);
+    }
+}
+
 struct fed_cluster_part *fed_parse_cluster(struct fed_targets *t, const struct fed_kobj *o)
 {
     uint16_t slot = fed_targets_slot(t, o->name);
@@ -75,26 +100,12 @@ struct fed_cluster_part *fed_parse_cluster(struct fed_targets *t, const struct f
     c->name = fed_arena_dup(a, o->name);
     c->slot = slot;
     c->health = fed_targets_cluster_word(t, slot);
-    c->region = dup_text(a, status, "region");
-    const struct fed_json *zones = fed_json_find(status, "zones");
-    uint32_t n = bounded(zones, MAX_ZONES);
-    struct fed_str *list = FED_ARENA_ARRAY(a, struct fed_str, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        struct fed_str z = fed_json_str(fed_json_item(zones, i));
-        if (z.n)
-            list[c->n_zones++] = fed_arena_dup(a, z);
-    }
-    c->zones = list;
+    parse_place(o, status, c, a);
     const struct fed_json *ready = fed_obj_condition(status, "Ready"), *off = fed_obj_condition(status, "Offline");
     c->ready = fed_str_is(fed_json_find_text(ready, "status"), "True");
     c->offline = fed_str_is(fed_json_find_text(off, "status"), "True") ||
                  fed_str_is(fed_json_find_text(ready, "status"), "False");
     c->cordoned = fed_str_is(fed_kobj_annotation(o, "federation.hansa.io/cordoned"), "true");
-    if (!fed_geo_parse_coordinates(fed_kobj_annotation(o, "federation.hansa.io/coordinates"), &c->latitude,
-                                   &c->longitude)) {
-        c->has_place = true;
-        fed_geo_xyz(c->latitude, c->longitude, c->xyz);
-    }
     fed_arena_release(&tmp);
     return p;
 }

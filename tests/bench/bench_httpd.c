@@ -66,5 +66,6 @@ int main(int argc, char **argv)
     fed_loop_on_signal(b.loop, SIGINT, on_int, &b);
     fed_loop_on_signal(b.loop, SIGTERM, on_int, &b);
     fed_loop_run(b.loop);
+    fed_blob_unref(b.blob);
     return 0;
 }

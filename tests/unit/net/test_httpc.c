@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client against our server: HTTP/1.1 without TLS, HTTP/2 with it. */
+#include "net/httpd_priv.h"
 #include "web.h"
 
 struct result {
@@ -154,6 +155,33 @@ static void test_calls(void **state)
         assert_int_equal(r.code, 0);
         assert_int_equal(r.body.n, 1000000);
         clear(&r);
+        fed_httpc_free(c);
+        web_free(w);
+    }
+}
+
+/* Refused while the body is still being sent: the answer arrives all the same. */
+static void test_too_large(void **state)
+{
+    for (int tls = 0; tls < 2; tls++) {
+        struct web *w = web_new(&(struct fed_httpd_conf){.max_body = 1000000}, tls ? *state : NULL);
+        struct fed_httpc *c = client(w, (struct fed_httpc_conf){.user_agent = NULL}, false);
+        struct result r = {0};
+        struct fed_buf big = {.max = 0};
+        while (big.n < 5000000)
+            fed_buf_addz(&big, "0123456789");
+        start(c, &r, w->base, "/echo",
+              (struct fed_httpc_request){.method = "POST", .body = fed_buf_str(&big), .timeout_ms = 5000});
+        BENCH_RUN(&w->bench, is_done, &r);
+        if (r.code != 0 || r.status != 413)
+            fail_msg("%s %d %s", fed_code_name(r.code), r.status, r.text);
+        clear(&r);
+        get(c, &r, w->base, "/a");
+        BENCH_RUN(&w->bench, is_done, &r);
+        assert_int_equal(r.status, 200);
+        assert_int_equal(w->n_handled, 1);
+        clear(&r);
+        fed_buf_release(&big);
         fed_httpc_free(c);
         web_free(w);
     }
@@ -380,6 +408,38 @@ static void test_certificates(void **state)
     (void)state;
 }
 
+/* A call that hears nothing moves later calls to a new connection, although a watch keeps the old one in use. */
+static bool one_connection(void *ud)
+{
+    return ((struct web *)ud)->httpd->n_conns == 1;
+}
+static void test_silence(void **state)
+{
+    struct web *w = web_new(NULL, *state);
+    struct fed_httpc *c = client(w, (struct fed_httpc_conf){.user_agent = NULL}, false);
+    struct result watch = {.streamed = true}, silent = {0}, r = {0};
+    start(c, &watch, w->base, "/watch", (struct fed_httpc_request){.idle_timeout_ms = 0});
+    BENCH_RUN(&w->bench, watch_is_there, w);
+    struct fed_http_exchange *x = w->watch;
+    start(c, &silent, w->base, "/hang", (struct fed_httpc_request){.timeout_ms = 50});
+    BENCH_RUN(&w->bench, is_done, &silent);
+    assert_int_equal(silent.code, FED_E_TIMEOUT);
+    assert_int_equal(w->httpd->n_conns, 1);
+    get(c, &r, w->base, "/a");
+    BENCH_RUN(&w->bench, is_done, &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(w->httpd->n_conns, 2);
+    fed_http_stream_end(x);
+    BENCH_RUN(&w->bench, is_done, &watch);
+    assert_int_equal(watch.code, 0);
+    BENCH_RUN(&w->bench, one_connection, w); /* the old one went with its last call */
+    clear(&watch);
+    clear(&silent);
+    clear(&r);
+    fed_httpc_free(c);
+    web_free(w);
+}
+
 /* GOAWAY: a running call ends in order, the server closes. */
 static bool later_waits(void *ud)
 {
@@ -414,7 +474,8 @@ int main(void)
         cmocka_unit_test_prestate(test_cancel, h2),         cmocka_unit_test_prestate(test_cancel, h1),
         cmocka_unit_test_prestate(test_watches_beside, h2), cmocka_unit_test_prestate(test_watches_beside, h1),
         cmocka_unit_test_prestate(test_errors, h2),         cmocka_unit_test(test_certificates),
-        cmocka_unit_test_prestate(test_server_closes, h2),
+        cmocka_unit_test_prestate(test_server_closes, h2),  cmocka_unit_test_prestate(test_too_large, h2),
+        cmocka_unit_test_prestate(test_silence, h2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

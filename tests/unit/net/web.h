@@ -23,6 +23,7 @@ struct web {
     struct end upgraded;
     struct fed_timer later;
     struct fed_http_exchange *later_x;
+    bool later_streams; /* the late answer is a stream, with `closed` set only then */
     size_t bulk_left;
 };
 
@@ -35,6 +36,13 @@ static inline void web_closed(void *ud)
 static inline void web_later(struct fed_timer *t)
 {
     struct web *w = fed_container_of(t, struct web, later);
+    if (w->later_streams) {
+        fed_http_on_closed(w->later_x, web_closed, w);
+        fed_http_stream_begin(w->later_x, 200, "text/plain", NULL, NULL);
+        fed_http_stream_write(w->later_x, FED_STR("later"));
+        w->later_x = NULL;
+        return;
+    }
     fed_http_respond(w->later_x, 200, "text/plain", FED_STR("later"));
     w->later_x = NULL;
 }

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resource engine alone over plain HTTP: headers, credentials, streams: what kubectl does not show."""
+import gzip
+import http.client
+import json
+import socket
+import threading
+
+import pytest
+
+from test_engine_kubectl import Server, wait_for
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+class Http:
+    def __init__(self, server):
+        self.host = server.url.split("//")[1]
+
+    def __call__(self, method, path, body=None, token="admin", **headers):
+        c = http.client.HTTPConnection(self.host, timeout=20)
+        h = {k.replace("_", "-"): v for k, v in headers.items()}
+        if token:
+            h["Authorization"] = "Bearer " + token
+        if body is not None:
+            h.setdefault("Content-Type", "application/json")
+            body = body if isinstance(body, (str, bytes)) else json.dumps(body)
+        c.request(method, path, body, h)
+        r = c.getresponse()
+        r.data = r.read()
+        c.close()
+        return r
+
+    def watch(self, path, accept="application/json"):
+        c = http.client.HTTPConnection(self.host, timeout=20)
+        c.request("GET", path, headers={"Authorization": "Bearer admin", "Accept": accept})
+        r = c.getresponse()
+        return c, r
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("apid"), "--plain")
+    server.start()
+    yield Http(server)
+    server.stop()
+
+
+CMS = "/api/v1/namespaces/default/configmaps"
+
+
+def cm(name, **data):
+    return {"metadata": {"name": name}, "data": data}
+
+
+def test_credentials(api):
+    r = api("GET", CMS, token="wrong")
+    assert r.status == 401
+    assert json.loads(r.data) == {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                                  "message": "Unauthorized", "reason": "Unauthorized", "code": 401}
+    r = api("GET", CMS, token=None)
+    assert r.status == 403 and b'User \\"system:anonymous\\" cannot list' in r.data
+    assert api("GET", "/readyz", token=None).data == b"ok"
+    assert api("GET", "/metrics", token=None).status == 403
+    assert api("GET", "/version", token="bob").status == 200
+    r = api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, Impersonate_User="eve", Impersonate_Group="g")
+    info = json.loads(r.data)["status"]["userInfo"]
+    assert info["username"] == "eve" and info["groups"] == ["g", "system:authenticated"]
+    assert api("GET", CMS, Impersonate_User="eve").status == 403
+    assert api("GET", CMS, token="bob", Impersonate_User="admin", Impersonate_Group="system:masters").status == 403
+    assert api("GET", CMS, Impersonate_Group="g").status == 400
+
+
+def test_service_account_tokens_need_a_key(api):
+    """--plain has no key: a JWT is refused, a TokenRequest says why."""
+    assert api("GET", CMS, token="eyJhbGciOiJub25lIn0.e30.").status == 401
+    api("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "sa"}})
+    assert api("POST", "/api/v1/namespaces/default/serviceaccounts/sa/token", {}).status == 501
+
+
+def test_documents_have_tags(api):
+    for path, accept in (("/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"),
+                         ("/openapi/v2", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"),
+                         ("/openapi/v3", "application/json")):
+        r = api("GET", path, Accept=accept)
+        assert r.status == 200, path
+        again = api("GET", path, Accept=accept, If_None_Match=r.headers["Etag"])
+        assert again.status == 304 and again.data == b""
+    assert api("GET", "/openapi/v2", Accept=accept).headers["Content-Type"] == "application/json"
+    r = api("GET", "/openapi/v2", Accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+    assert r.headers["Content-Type"] == "application/octet-stream" and r.data[:5] == b"\x0a\x032.0"
+    r = api("GET", "/apis", Accept="application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json")
+    assert r.headers["Content-Type"] == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    index = json.loads(api("GET", "/openapi/v3").data)["paths"]
+    assert "api/v1" in index and "apis/apps/v1" in index
+    doc = api("GET", index["apis/apps/v1"]["serverRelativeURL"])
+    assert "components" in json.loads(doc.data)
+    assert index["apis/apps/v1"]["serverRelativeURL"].endswith(doc.headers["Etag"].strip('"'))
+    assert api("GET", "/openapi/v3/apis/nope/v1").status == 404
+
+
+def test_forms(api):
+    api("POST", CMS, cm("form", a="b"))
+    assert b"\n  " in api("GET", CMS + "/form?pretty=true").data
+    assert b"\n" not in api("GET", CMS + "/form").data
+    assert api("GET", CMS + "/form", Accept="application/yaml").data.startswith(b"apiVersion: v1\n")
+    assert api("GET", CMS + "/form", Accept="application/vnd.kubernetes.protobuf").status == 406
+    r = api("GET", CMS + "/form", Accept="application/vnd.kubernetes.protobuf,application/json")
+    assert r.headers["Content-Type"] == "application/json"
+    assert api("HEAD", CMS + "/form").status == 200
+    t = json.loads(api("GET", CMS + "/form", Accept=TABLE).data)
+    assert [c["name"] for c in t["columnDefinitions"]] == ["Name", "Data", "Age"] and t["rows"][0]["cells"][:2] == ["form", 1]
+    r = api("POST", "/apis/extensions/v1beta1/namespaces/default/ingresses", {"metadata": {"name": "i"}, "spec": {
+        "backend": {"serviceName": "s", "servicePort": 80}}})
+    assert r.status == 201 and "299 - " in r.headers["Warning"]
+
+
+def test_unknown_fields_are_told(api):
+    r = api("POST", CMS, dict(cm("warned"), dataa={}))
+    assert r.status == 201 and r.headers["Warning"] == '299 - "unknown field \\"dataa\\""'
+    r = api("POST", CMS + "?fieldValidation=Strict", dict(cm("strict"), dataa={}))
+    assert r.status == 400
+    assert json.loads(r.data)["message"] == ('ConfigMap in version "v1" cannot be handled as a ConfigMap: '
+                                             'strict decoding error: unknown field "dataa"')
+
+
+def events(r, n):
+    return [json.loads(r.readline()) for _ in range(n)]
+
+
+def test_watch_stream(api):
+    api("POST", CMS, cm("w1"))
+    c, r = api.watch(CMS + "?watch=1&fieldSelector=metadata.name%3Dw1&sendInitialEvents=true&allowWatchBookmarks=true"
+                     "&resourceVersionMatch=NotOlderThan")
+    first, end = events(r, 2)
+    assert first["type"] == "ADDED" and first["object"]["metadata"]["name"] == "w1"
+    assert end["type"] == "BOOKMARK"
+    assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    api("PATCH", CMS + "/w1", {"data": {"a": "b"}}, Content_Type="application/merge-patch+json")
+    api("DELETE", CMS + "/w1")
+    mod, gone = events(r, 2)
+    assert (mod["type"], gone["type"]) == ("MODIFIED", "DELETED")
+    assert int(gone["object"]["metadata"]["resourceVersion"]) > int(mod["object"]["metadata"]["resourceVersion"])
+    c.close()
+    # From a revision, in the form of a table, until the time-out.
+    rev = mod["object"]["metadata"]["resourceVersion"]
+    c, r = api.watch(CMS + "?watch=1&timeoutSeconds=1&resourceVersion=" + rev, TABLE)
+    (e,) = events(r, 1)
+    assert e["type"] == "DELETED" and e["object"]["kind"] == "Table" and len(e["object"]["rows"]) == 1
+    assert e["object"]["columnDefinitions"]
+    assert r.read() == b""
+    c.close()
+    # The old path.
+    c, r = api.watch("/api/v1/watch/namespaces/default/configmaps/form")
+    assert r.status == 200
+    c.close()
+
+
+def test_slow_watcher_gets_all_or_is_cut(api):
+    """A client that does not read does not hold the server up, and loses nothing when it reads on."""
+    host, port = api.host.split(":")
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect((host, int(port)))
+    s.sendall(b"GET %s?watch=1&labelSelector=slow HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin\r\n\r\n" % CMS.encode())
+    n, text = 600, "y" * 20000
+    for i in range(n):
+        o = cm("slow-%d" % i, x=text)
+        o["metadata"]["labels"] = {"slow": ""}
+        assert api("POST", CMS, o).status == 201
+    got = bytearray()
+    s.settimeout(20)
+    while got.count(b'"type":"ADDED"') < n:
+        part = s.recv(1 << 20)
+        assert part
+        got += part
+    names = [got.find(b'"name":"slow-%d"' % i) for i in range(n)]
+    assert -1 not in names and names == sorted(names)
+    s.close()
+    assert api("DELETE", CMS + "?labelSelector=slow").status == 200
+
+
+def test_long_list_is_streamed_and_packed(api):
+    for i in range(40):
+        assert api("POST", "/api/v1/namespaces/kube-public/configmaps", cm("big-%d" % i, x="z" * 60000)).status == 201
+    plain = api("GET", "/api/v1/namespaces/kube-public/configmaps")
+    assert len(json.loads(plain.data)["items"]) == 40
+    packed = api("GET", "/api/v1/namespaces/kube-public/configmaps", Accept_Encoding="gzip")
+    assert packed.headers["Content-Encoding"] == "gzip" and gzip.decompress(packed.data) == plain.data
+    # A client that leaves in the middle.
+    host, port = api.host.split(":")
+    for _ in range(5):
+        s = socket.create_connection((host, int(port)))
+        s.sendall(b"GET /api/v1/configmaps HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin\r\n\r\n")
+        s.recv(1000)
+        s.close()
+    assert api("GET", "/readyz").status == 200
+
+
+def test_writers_at_once(api):
+    """Patches without a revision all succeed; updates with a stale one are told."""
+    api("POST", CMS, cm("busy"))
+    codes = []
+
+    def patch(i):
+        r = api("PATCH", CMS + "/busy", {"data": {"k%d" % i: "v"}}, Content_Type="application/merge-patch+json")
+        codes.append(r.status)
+    threads = [threading.Thread(target=patch, args=(i,)) for i in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    ok = codes.count(200)
+    assert set(codes) <= {200, 409} and ok >= 5
+    assert len(json.loads(api("GET", CMS + "/busy").data)["data"]) == ok
+
+
+def test_protobuf_damage(api):
+    for body in (b"", b"k8s\0", b"k8s\0\x0a\xff", b"nope", b"k8s\0\x0a\x0d\x0a\x02v1\x12\x07Nothing"):
+        r = api("POST", CMS, body, Content_Type="application/vnd.kubernetes.protobuf")
+        assert r.status in (400, 415), body
+    wait_for(lambda: api("GET", "/readyz").status == 200, "the server to be well")
