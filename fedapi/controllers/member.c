@@ -16,6 +16,7 @@
 #include "fedapi/controllers/edge.h"
 #include "fedapi/controllers/endpoints.h"
 #include "fedapi/controllers/member_priv.h"
+#include "fedapi/controllers/place.h"
 #include "fedapi/controllers/replicator.h"
 #include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/status.h"
@@ -59,9 +60,12 @@ static void on_synced(void *ud)
     check_reconciled(ctx->member);
 }
 
-static void on_node(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now FED_UNUSED)
+/* Agents write their node's status every few seconds; only place, addresses and readiness matter here. */
+static void on_node(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct fapi_member *m = ud;
+    if (old && now && fapi_place_same_node(old, now))
+        return;
     fapi_clusters_report(m->fed->clusters, m);
     fapi_endpoints_nodes_changed(m->fed->endpoints, m);
     fapi_edge_add(m->fed->edge, m); /* region and zone stand in its ConfigMap */
@@ -232,7 +236,7 @@ static void answered(void *ud, int code, const struct fed_call_response *res, co
         set_health(m, FAPI_NOT_READY, "ClusterNotReady", message);
         return;
     }
-    if (++m->failures >= FAILURES_TO_OFFLINE || m->health == FAPI_UNKNOWN) {
+    if (++m->failures >= FAILURES_TO_OFFLINE) {
         snprintf(message, sizeof(message), "cluster is not reachable: %s", err ? err->text : "no answer");
         go_offline(m, message);
     }

@@ -16,6 +16,7 @@ struct fapi_replicator;
 
 struct fapi_member {
     struct fapi_federation *fed;
+    struct fapi_member *next; /* by name: what is written must not depend on the order of joining */
     char *name;
     struct fed_transport *transport; /* NULL: no usable credentials yet */
     char *rest_fingerprint;          /* to see that credentials changed */
@@ -56,7 +57,7 @@ struct fapi_member *fapi_clusters_find(struct fapi_clusters *c, struct fed_str n
 /* The Cluster object of a member: borrowed or NULL. */
 struct fed_kobj *fapi_clusters_object(struct fapi_clusters *c, struct fed_str name);
 bool fapi_clusters_synced(const struct fapi_clusters *c);
-/* Walks all members in order of joining. */
+/* Walks all members in the order of their names; after NULL: the first. */
 struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fapi_member *after);
 
 #endif
