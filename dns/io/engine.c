@@ -16,9 +16,9 @@ bool gdns_stamp_file(const char *path, struct gdns_stamp *out)
     memset(out, 0, sizeof(*out));
     if (!path || stat(path, &st))
         return false;
-    out->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    out->size = st.st_size;
-    out->inode = (int64_t)st.st_ino;
+    out->mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+    out->size = (uint64_t)st.st_size;
+    out->inode = st.st_ino;
     return true;
 }
 

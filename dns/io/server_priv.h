@@ -15,7 +15,7 @@
 #define GDNS_MAX_WORKERS 256
 
 struct gdns_stamp { /* of a watched file: differs when it was changed */
-    int64_t mtime_ns, size, inode;
+    uint64_t mtime_ns, size, inode;
 };
 struct gdns_metrics;
 

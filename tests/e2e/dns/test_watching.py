@@ -3,6 +3,7 @@
 
     fakeapi.py (list, watch) ──> hansa-dns --state DIR
 """
+import re
 import signal
 import sys
 import time
@@ -84,7 +85,8 @@ def test_watch_lose_and_restart(parts):
 
     # the control plane goes: nothing changes, also across our own restart (kill -9)
     snapshot = tmp / "state" / "snapshot"
-    wait_for(lambda: snapshot.exists() and "127.2.1.7" in snapshot.read_text() and '"Offline"' not in snapshot.read_text())
+    wait_for(lambda: snapshot.exists() and "127.2.1.7" in snapshot.read_text()
+             and not re.search(r'"Offline",\s*"status":\s*"True"', snapshot.read_text()))
     api.stop()
     wait_for(lambda: dns.metric("hansa_traffic_connected") == 0)
     assert dns.ask(API, **EUROPE) == ["127.2.1.7"]
