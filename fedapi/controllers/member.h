@@ -29,6 +29,7 @@ struct fapi_member {
     uint64_t health_since_ns; /* mono, of the last change of health */
     bool lost;                /* Offline for longer than the failure grace: its replicas are made up elsewhere */
     bool reconciling;         /* answers again, but its queue has not been worked off yet */
+    bool listed;              /* while reconciling: everything was listed anew, decisions may rest on it */
     unsigned failures, successes;
     uint64_t latency_ms;
     char *reason, *message;   /* of the present health */
@@ -42,6 +43,11 @@ struct fapi_member {
 static inline bool fapi_member_reachable(const struct fapi_member *m)
 {
     return m->transport && m->health == FAPI_READY;
+}
+/* May be written to. Before everything was listed anew, what was decided for a lost cluster (no replicas) stands. */
+static inline bool fapi_member_writable(const struct fapi_member *m)
+{
+    return m->transport && (m->health == FAPI_READY || (m->reconciling && m->listed));
 }
 /* The member's copy of an object of a propagated kind, as the informer has it: borrowed or NULL. */
 struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str ns,
