@@ -385,6 +385,22 @@ def test_a_changed_objects_file_is_served(server, clusters):
     assert server.ask("renamed.production.fed.svc.example.com") == [clusters["us-east1"].app]
 
 
+def test_host_names_of_load_balancers_are_resolved(tmp_path):
+    objects = tmp_path / "objects.yaml"
+    docs = slice_doc("production", "cloud", "us-east1", "localhost", [("http", "TCP", 80)])
+    docs = docs.replace("addressType: IPv4", "addressType: FQDN")
+    docs += import_doc("production", "cloud", "LoadBalancer", [("http", "TCP", 80)])
+    docs += "---\napiVersion: federation/v1beta1\nkind: Cluster\nmetadata: {name: us-east1}\n"
+    objects.write_text(docs)
+    d = Dns(tmp_path, f"--objects={objects}", "--probes=false")
+    try:
+        wait_for(lambda: d.ask("cloud.production.fed.svc.example.com") == ["127.0.0.1"])
+        out = d.dig("_http._tcp.cloud.production.fed.svc.example.com", "SRV")
+        assert "127-0-0-1.cloud.production.fed.svc.example.com." in out, out
+    finally:
+        assert d.stop() == 0
+
+
 def test_settings_follow_the_mounted_folder(tmp_path):
     conf = tmp_path / "edge"
     conf.mkdir()
