@@ -35,7 +35,8 @@ static int read_count(const struct fed_json *obj, const char *key, int64_t dflt,
     return 0;
 }
 
-static int read_preference(struct fed_arena *a, const struct fed_json *e, struct fapi_preference *p, struct fed_err *err)
+static int read_preference(struct fed_arena *a, const struct fed_json *e, struct fapi_preference *p,
+                           struct fed_err *err)
 {
     p->cluster = fed_arena_dup(a, e->key);
     if (e->type != FED_JSON_OBJECT)
@@ -63,7 +64,8 @@ int fapi_preferences_parse(struct fed_arena *a, struct fed_str text, struct fapi
     if (fed_json_parse(a, fed_arena_dup(a, text), NULL, &root, &why) != 0)
         return fed_err_set(err, FED_E_INVALID, "preferences: %s", why.text);
     const struct fed_json *clusters = find_any_case(root, "clusters");
-    if (root->type != FED_JSON_OBJECT || (clusters && clusters->type != FED_JSON_OBJECT && clusters->type != FED_JSON_NULL))
+    if (root->type != FED_JSON_OBJECT ||
+        (clusters && clusters->type != FED_JSON_OBJECT && clusters->type != FED_JSON_NULL))
         return fed_err_set(err, FED_E_INVALID, "preferences: must be {\"rebalance\": …, \"clusters\": {…}}");
     out->rebalance = fed_json_bool(find_any_case(root, "rebalance"), false);
     if (!clusters || clusters->type == FED_JSON_NULL) {
@@ -100,11 +102,11 @@ struct seat { /* a cluster that takes part */
     const struct fapi_preference *pref;
     struct fapi_part *part;
     uint32_t hash;
-    int64_t limit;    /* the less of most and capacity; -1: none */
+    int64_t limit; /* the less of most and capacity; -1: none */
     int64_t planned;
     int64_t minimum, kept; /* for `why` */
-    int64_t credit;   /* of kept replicas: not yet counted as a share */
-    int64_t overflow; /* what its share had beyond its capacity */
+    int64_t credit;        /* of kept replicas: not yet counted as a share */
+    int64_t overflow;      /* what its share had beyond its capacity */
     bool full;
 };
 
@@ -212,7 +214,8 @@ static int64_t queue_at(struct seat *s, int64_t most, int64_t remaining)
     return remaining - wait;
 }
 
-/* What fits nowhere waits where its share would have been, then wherever it is allowed; never more than was asked for. */
+/* What fits nowhere waits where its share would have been, then wherever it is allowed; never more than was asked for.
+ */
 static int64_t queue_rest(struct seat *seats, size_t n, int64_t remaining)
 {
     for (size_t i = 0; i < n && remaining > 0; i++)

@@ -14,8 +14,8 @@ struct gc_resource {
     const struct fed_resource *resource;
     struct fed_informer *informer;
 };
-struct node; /* one uid: an object that is there, or an owner that others name */
-struct edge { /* dependent -> owner */
+struct node;              /* one uid: an object that is there, or an owner that others name */
+struct edge {             /* dependent -> owner */
     struct fed_list link; /* among the owner's dependents */
     struct node *owner, *dependent;
     bool blocks;
@@ -296,7 +296,8 @@ static void note_absent(struct fed_gc *gc, struct fed_str uid)
 
 static void judge_owners(struct job *j);
 
-static void owner_answered(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err FED_UNUSED)
+static void owner_answered(void *ud, int code, const struct fed_call_response *res,
+                           const struct fed_err *err FED_UNUSED)
 {
     struct job *j = ud;
     const struct fed_owner *o = &j->obj->owners[j->next_owner];
@@ -335,7 +336,8 @@ static void judge_owners(struct job *j)
         j->call = fed_client_get(gc->t, r, r->namespaced ? j->obj->ns : FED_STR(""), o->name, owner_answered, j);
         return;
     }
-    j->call = fed_client_delete(gc->t, j->resource, j->obj->ns, j->obj->name, "Background", j->obj->uid, job_answered, j);
+    j->call =
+        fed_client_delete(gc->t, j->resource, j->obj->ns, j->obj->name, "Background", j->obj->uid, job_answered, j);
 }
 
 static void work(void *ud, const char *uid)

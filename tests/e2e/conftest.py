@@ -88,7 +88,8 @@ class Federation:
     def __init__(self, folder, *flags):
         self.dir = pathlib.Path(folder)
         self.flags = flags
-        self.env = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}")
+        # DIR is where `kubefed` looks without --dir: $XDG_STATE_HOME/hansa/fed.
+        self.env = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}", XDG_STATE_HOME=str(self.dir.parents[1]))
         self.kubectl_binary = kubectls()[-1] if kubectls() else "kubectl"
 
     def up(self, *flags):
@@ -153,7 +154,7 @@ def make_federation(tmp_path_factory):
 
     def make(*flags):
         # A short path: sockets of pods have names of at most 107 bytes.
-        fed = Federation(pathlib.Path(tempfile.mkdtemp(prefix="hansa-")) / "fed", *flags)
+        fed = Federation(pathlib.Path(tempfile.mkdtemp(prefix="h-")) / "hansa/fed", *flags)
         made.append(fed)
         fed.up()
         return fed
@@ -165,7 +166,7 @@ def make_federation(tmp_path_factory):
             end(fed)
         except AssertionError as e:
             problems.append(str(e))
-        shutil.rmtree(fed.dir.parent, ignore_errors=True)
+        shutil.rmtree(fed.dir.parents[1], ignore_errors=True)
     assert not problems, "\n".join(problems)
 
 
