@@ -34,11 +34,14 @@ def binary():
 
 
 def free_port(addr="127.0.0.1"):
-    with socket.socket() as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
-        s.bind((addr, 0))
-        port = s.getsockname()[1]
-        u.bind((addr, port))
-        return port
+    while True:
+        with socket.socket() as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
+            s.bind((addr, 0))
+            try:
+                u.bind(s.getsockname())
+            except OSError:
+                continue
+            return s.getsockname()[1]
 
 
 def wait_for(what, seconds=10, step=0.02):
