@@ -27,13 +27,14 @@ def read_answer(s):
             return data, None
         data += more
     head, body = data.split(b"\r\n\r\n", 1)
+    body = bytearray(body)
     length = [int(l.split(b":")[1]) for l in head.split(b"\r\n") if l.lower().startswith(b"content-length:")]
     while length and len(body) < length[0]:
         more = s.recv(65536)
         if not more:
             break
         body += more
-    return head, body
+    return head, bytes(body)
 
 
 def read_all(s):
