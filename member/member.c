@@ -197,7 +197,8 @@ static void open_doors(struct mbr *m)
     m->proxy = mbr_proxy_new(m);
     m->controllers = mbr_controllers_new(m);
     mbr_agents_start(m->agents);
-    m->gc = fed_gc_new(&(struct fed_gc_conf){m->client, owned, FED_ARRAY_LEN(owned) - 1}); /* events own nothing */
+    m->gc = fed_gc_new(&(struct fed_gc_conf){
+        .transport = m->client, .resources = owned, .n_resources = FED_ARRAY_LEN(owned) - 1}); /* events own nothing */
     m->nsctl = fed_nsctl_new(&(struct fed_nsctl_conf){m->client, owned, FED_ARRAY_LEN(owned)});
     m->eventttl = fed_eventttl_new(m->client, 0);
     fed_gc_start(m->gc);

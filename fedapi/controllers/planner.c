@@ -102,7 +102,8 @@ struct seat { /* a cluster that takes part */
     const struct fapi_preference *pref;
     struct fapi_part *part;
     uint32_t hash;
-    int64_t limit; /* the less of most and capacity; -1: none */
+    int64_t limit;    /* the less of maximum and capacity; -1: none */
+    int64_t most;     /* its maximum, or what it has when there is enough already; -1: none */
     int64_t planned;
     int64_t minimum, kept; /* for `why` */
     int64_t credit;        /* of kept replicas: not yet counted as a share */
@@ -163,6 +164,23 @@ static int64_t keep_running(struct seat *seats, size_t n, int64_t remaining)
     return remaining;
 }
 
+/* rebalance: false, and more runs than is wanted, or just as much: the clusters shrink towards their shares, and none
+ * grows. So a cluster that returns while others have made up for it gets back what it still has. */
+static bool has_enough(struct seat *seats, size_t n, int64_t wanted)
+{
+    int64_t have = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct seat *s = &seats[i];
+        s->most = FED_MAX(s->cluster->current, s->pref->min);
+        s->most = s->limit >= 0 ? FED_MIN(s->most, s->limit) : s->most;
+        have += FED_MAX(s->most, 0);
+    }
+    bool enough = have >= wanted && wanted > 0;
+    for (size_t i = 0; i < n; i++)
+        seats[i].most = enough ? FED_MAX(seats[i].most, 0) : seats[i].pref->max;
+    return enough;
+}
+
 /* One seat's share of `whole` in this round. Returns what it really took; *moved when anything was counted. */
 static int64_t take_share(struct seat *s, int64_t whole, int64_t weights, int64_t remaining, bool *moved)
 {
@@ -173,8 +191,8 @@ static int64_t take_share(struct seat *s, int64_t whole, int64_t weights, int64_
     s->credit -= used;
     *moved = *moved || used > 0;
     int64_t total = start + share - used;
-    if (s->pref->max >= 0 && total > s->pref->max) {
-        total = FED_MAX(s->pref->max, start);
+    if (s->most >= 0 && total > s->most) {
+        total = FED_MAX(s->most, start);
         s->full = true;
     }
     if (s->cluster->capacity >= 0 && total > s->cluster->capacity) {
@@ -237,6 +255,8 @@ static void explain(struct fed_arena *a, const struct seat *s, int64_t wanted)
         fed_buf_addf(&b, ", minimum %" PRId64, s->minimum);
     if (s->kept > 0)
         fed_buf_addf(&b, ", %" PRId64 " kept where they run", s->kept);
+    if (s->cluster->current > s->planned + s->part->pending)
+        fed_buf_addf(&b, ", of %" PRId64 " that it had", s->cluster->current);
     if (s->pref->max >= 0 && s->planned + s->part->pending >= s->pref->max)
         fed_buf_addf(&b, ", at its maximum %" PRId64, s->pref->max);
     else if (s->cluster->capacity >= 0 && s->planned >= s->cluster->capacity)
@@ -267,14 +287,18 @@ void fapi_plan(struct fed_arena *a, struct fed_str key, int64_t replicas, const 
                                              .pref = p,
                                              .part = part,
                                              .hash = order_hash(clusters[i].name, key),
-                                             .limit = lesser_limit(p->max, clusters[i].capacity)};
+                                             .limit = lesser_limit(p->max, clusters[i].capacity),
+                                             .most = p->max};
         }
     }
     qsort(seats, n_seats, sizeof(*seats), seat_cmp);
     int64_t remaining = give_minimums(seats, n_seats, replicas);
-    if (!prefs->rebalance)
+    bool enough = !prefs->rebalance && has_enough(seats, n_seats, replicas);
+    if (!prefs->rebalance && !enough)
         remaining = keep_running(seats, n_seats, remaining);
     remaining = share_out(seats, n_seats, remaining);
+    if (enough) /* clusters without weight keep what no share took */
+        remaining = keep_running(seats, n_seats, remaining);
     out->unplaced = queue_rest(seats, n_seats, remaining);
     for (size_t i = 0; i < n_seats; i++) {
         seats[i].part->replicas = seats[i].planned + seats[i].part->pending;

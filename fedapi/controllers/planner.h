@@ -4,6 +4,7 @@
  * Model:      the federation-v1 division: by weight, with a stable order of clusters for each object (FNV-1 of cluster
  *             and object), least and most counts, estimated capacity; `rebalance: false` leaves running replicas where
  *             they are as long as that is allowed.
+ *             When no more are wanted than run, clusters shrink towards their shares and none grows (beyond its minimum).
  * Invariants: the sum of all parts is the number wanted, or less when every cluster is at its most (`unplaced` tells).
  *             Nobody gets more than maxReplicas, and with weight 0 no more than its minimum or what it runs. Capacity
  * is exceeded only by replicas that fit nowhere (they wait there as pending pods). A cluster that is not usable gets 0.

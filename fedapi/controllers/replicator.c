@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/desired.h"
 #include "fedapi/controllers/diff.h"
 #include "fedapi/controllers/jobs.h"
@@ -51,6 +52,14 @@ static void set_state(struct fapi_replicator *r, const char *key, enum fapi_sync
     fapi_status_add(r->member->fed->status, fed_str(key));
 }
 
+/* A write begins. What went wrong before stands until it is known how this one ends: a retry is no news. */
+static void set_pending(struct fapi_replicator *r, const char *key)
+{
+    const struct fapi_share *share = share_of(r, key);
+    if (share && share->state != FAPI_SYNC_FAILED && share->state != FAPI_SYNC_CONFLICT)
+        set_state(r, key, FAPI_SYNC_PENDING, NULL);
+}
+
 static struct fed_kobj *hub_object(struct fapi_replicator *r, const char *key, struct fapi_kind **k)
 {
     struct fed_str ns, name;
@@ -65,7 +74,7 @@ static void report_conflict(struct fapi_replicator *r, const char *key, struct f
     char text[320];
     snprintf(text, sizeof(text), "cluster %s has an object of this name that the federation did not make; "
                                  "annotate with " FAPI_ADOPT "=true to take it over", r->member->name);
-    if (share && share->state != FAPI_SYNC_CONFLICT)
+    if (share && share->state != FAPI_SYNC_CONFLICT && !fapi_aggregate_told(hub, r->member->name, fed_str(text)))
         fed_event_warning(r->member->fed->recorder, hub, "Conflict", "%s", text);
     set_state(r, key, FAPI_SYNC_CONFLICT, text);
 }
@@ -76,7 +85,8 @@ static void report_failure(struct fapi_replicator *r, const char *key, const cha
     struct fed_kobj *hub = hub_object(r, key, &k);
     struct fapi_share *share = share_of(r, key);
     const char *text = err && err->text[0] ? err->text : "no reason given";
-    if (hub && share && (share->state != FAPI_SYNC_FAILED || !share->message || strcmp(share->message, text) != 0))
+    bool news = share && (share->state != FAPI_SYNC_FAILED || !share->message || strcmp(share->message, text) != 0);
+    if (hub && news && !fapi_aggregate_told(hub, r->member->name, fed_str(text)))
         fed_event_warning(r->member->fed->recorder, hub, what, "cluster %s: %s", r->member->name, text);
     set_state(r, key, FAPI_SYNC_FAILED, text);
 }
@@ -206,7 +216,7 @@ static void create(struct fapi_replicator *r, const char *key, struct fapi_kind 
     struct fed_arena a = {0};
     struct fed_json *desired = make_desired(r, &a, hub, NULL, share);
     fapi_diff_record(&a, desired);
-    set_state(r, key, FAPI_SYNC_PENDING, NULL);
+    set_pending(r, key);
     struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
     job->finish = created;
     job->call = fed_client_create(r->member->transport, &k->resource, hub->ns, desired, fapi_job_answered, job);
@@ -221,7 +231,7 @@ static bool bring_up_to_date(struct fapi_replicator *r, const char *key, struct 
     struct fed_json *member = fed_kobj_parse(have, &a);
     struct fed_json *patch = fapi_diff(&a, make_desired(r, &a, hub, member, share), member);
     if (patch) {
-        set_state(r, key, FAPI_SYNC_PENDING, NULL);
+        set_pending(r, key);
         start_patch(r, fapi_job_new(&r->jobs, r->queue, key, r), k, have->ns, have->name, patch);
     } else {
         set_state(r, key, FAPI_SYNC_SYNCED, NULL);
@@ -234,7 +244,7 @@ static void delete_copy(struct fapi_replicator *r, const char *key, struct fapi_
                         struct fed_kobj *have)
 {
     bool foreground = hub && fed_kobj_has_finalizer(hub, "foregroundDeletion");
-    set_state(r, key, FAPI_SYNC_PENDING, NULL);
+    set_pending(r, key);
     struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
     job->finish = deleted;
     job->call = fed_client_delete(r->member->transport, &k->resource, have->ns, have->name,
@@ -301,7 +311,7 @@ static bool look_at(struct fapi_replicator *r, const char *key)
     struct fed_str ns, name;
     if (!fapi_key_parse(m->fed, key, &k, &ns, &name) || !fed_informer_synced(k->hub))
         return false;
-    if (!r->running || !fapi_member_sees(m, k) || (m->health != FAPI_READY && !m->reconciling)) {
+    if (!r->running || !fapi_member_sees(m, k) || !fapi_member_writable(m)) {
         set_state(r, key, FAPI_SYNC_UNKNOWN, NULL);
         return false;
     }

@@ -39,6 +39,7 @@ struct job { /* a look at one object, under way */
 };
 struct fed_gc {
     struct fed_transport *t;
+    const char *hold_for;
     struct gc_resource *resources;
     size_t n_resources, n_synced;
     struct fed_map nodes;  /* uid -> struct node */
@@ -108,14 +109,16 @@ static void make_edges(struct fed_gc *gc, struct node *n)
     }
 }
 
-static bool is_finalizing(const struct fed_kobj *o)
+static bool is_finalizing(const struct fed_gc *gc, const struct fed_kobj *o)
 {
+    if (gc->hold_for && fed_kobj_has_finalizer(o, gc->hold_for))
+        return false;
     return o->deleting && (fed_kobj_has_finalizer(o, "orphan") || fed_kobj_has_finalizer(o, "foregroundDeletion"));
 }
 
 static void consider(struct fed_gc *gc, const struct node *n)
 {
-    if (gc->judging && n->obj && (is_finalizing(n->obj) || (!n->obj->deleting && n->n_edges)))
+    if (gc->judging && n->obj && (is_finalizing(gc, n->obj) || (!n->obj->deleting && n->n_edges)))
         fed_workqueue_add(gc->queue, fed_str(n->uid));
 }
 
@@ -354,9 +357,9 @@ static void work(void *ud, const char *uid)
     j->obj = fed_kobj_ref(n->obj);
     j->resource = n->resource;
     fed_list_push_back(&gc->jobs, &j->link);
-    if (n->obj->deleting && fed_kobj_has_finalizer(n->obj, "orphan"))
+    if (is_finalizing(gc, n->obj) && fed_kobj_has_finalizer(n->obj, "orphan"))
         orphan(j, n);
-    else if (n->obj->deleting && fed_kobj_has_finalizer(n->obj, "foregroundDeletion"))
+    else if (is_finalizing(gc, n->obj))
         delete_dependents(j, n);
     else if (!n->obj->deleting && n->n_edges)
         judge_owners(j);
@@ -393,6 +396,7 @@ struct fed_gc *fed_gc_new(const struct fed_gc_conf *conf)
 {
     struct fed_gc *gc = FED_NEW(struct fed_gc);
     gc->t = conf->transport;
+    gc->hold_for = conf->hold_for;
     gc->n_resources = conf->n_resources;
     gc->resources = fed_calloc(conf->n_resources, sizeof(*gc->resources));
     fed_list_init(&gc->jobs);

@@ -18,6 +18,9 @@ struct fed_gc_conf {
     struct fed_transport *transport;      /* borrowed */
     const struct fed_resource *resources; /* static; every kind that may own or be owned */
     size_t n_resources;
+    /* An object that bears this finalizer is not touched yet, although it waits for us (foregroundDeletion, orphan): its
+     * owner must still see what was asked for. NULL: none. Static. */
+    const char *hold_for;
 };
 struct fed_gc *fed_gc_new(const struct fed_gc_conf *conf);
 void fed_gc_start(struct fed_gc *gc);

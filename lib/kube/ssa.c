@@ -126,7 +126,7 @@ static void write_managers(struct managers *m, struct fed_json *obj, int64_t now
     for (size_t i = 0; i < m->n; i++)
         if (m->items[i].touched)
             m->items[i].time = fed_arena_dup(a, fed_str(now));
-    if (m->n)
+    if (m->n > 1)
         qsort(m->items, m->n, sizeof(*m->items), cmp_managers);
     cap_updates(m);
     for (size_t i = 0; i < m->n; i++) {
