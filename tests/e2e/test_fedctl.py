@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import BIN, ROOT, Federation, poll, run
+from fed import BIN, ROOT, Federation, poll, run
 
 
 @pytest.fixture(scope="module")
