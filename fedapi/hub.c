@@ -7,6 +7,7 @@
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
+#include "fedapi/controllers/marks.h"
 
 const char *const fapi_core_kinds[] = {
     "/namespaces",
@@ -50,7 +51,7 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
     h->resources = fed_calloc(fed_kinds_count(kinds), sizeof(*h->resources));
     for (size_t i = 0; i < fed_kinds_count(kinds); i++)
         add_resource(h, fed_kinds_at(kinds, i));
-    struct fed_gc_conf gc = {.transport = t, .resources = h->resources, .n_resources = h->n};
+    struct fed_gc_conf gc = {.transport = t, .resources = h->resources, .n_resources = h->n, .hold_for = FAPI_FINALIZER};
     struct fed_nsctl_conf ns = {.transport = t, .resources = h->resources, .n_resources = h->n};
     h->gc = fed_gc_new(&gc);
     h->namespaces = fed_nsctl_new(&ns);

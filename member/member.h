@@ -13,6 +13,7 @@
 #include "apiserver/apiserver.h"
 #include "codec/settings.h"
 #include "kube/informer.h"
+#include "kube/pki_dir.h"
 #include "kube/recorder.h"
 #include "kube/workqueue.h"
 #include "member/range.h"
@@ -24,7 +25,7 @@ struct mbr_conf {
     struct fed_strings labels, sans;
     int64_t nodes, port, max_pods;
     int runtime;
-    bool stop_pods, verbose;
+    bool stop_pods, verbose, rewrite_paths;
 };
 
 enum mbr_kind {
@@ -44,7 +45,6 @@ enum mbr_kind {
 };
 const struct fed_resource *mbr_resource(enum mbr_kind kind);
 
-struct mbr_pki;
 struct mbr_pods;
 struct mbr_services;
 struct mbr_controllers;
@@ -60,7 +60,7 @@ struct mbr {
     struct fed_loop *loop;
     struct fed_env *env;
     struct fed_metrics *metrics;
-    struct mbr_pki *pki;
+    struct fed_pki_dir *pki;
     struct store *store;
     struct fed_kinds *kinds;
     struct mbr_services *services; /* addresses and node ports of Services */
@@ -68,12 +68,21 @@ struct mbr {
     struct fed_tls *tls;
     struct fed_httpd *httpd;
     struct fed_transport *client;  /* as system:masters */
+    struct fed_transport *binder;  /* may set a pod's node; virtuals.c */
     struct fed_informer *informers[MBR_N_KINDS];
     struct fed_list jobs;          /* job.h */
     struct mbr_pods *pods;         /* podinfo.h */
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;
+    struct fed_gc *gc;
+    struct fed_nsctl *nsctl;
+    struct fed_eventttl *eventttl;
+    struct fed_timer renew_timer;
+    char *sans[16];
+    struct fed_virtual virtuals[8];
+    size_t n_virtuals;
+    bool running, stopping;
     int exit_status;
 };
 

@@ -10,7 +10,6 @@ struct mbr_services {
     int x;
     struct mbr_pool pools[N_WHICH];
     struct fed_map owners; /* "which:number" -> owner, strdup */
-    struct fed_hooks before;
 };
 
 static struct fed_str owner_key(char buf[32], enum which w, uint32_t i)
@@ -123,12 +122,6 @@ static struct fed_str owner_of(struct fed_arena *a, const struct fed_json *svc)
     return mbr_key(a, fed_obj_ns(svc), fed_obj_name(svc));
 }
 
-static int invalid_ip(struct fed_err *err, struct fed_str ip, const char *why)
-{
-    return fed_err_set(err, FED_E_INVALID, "spec.clusterIPs[0]: Invalid value: \"%.*s\": failed to allocate IP %.*s: %s",
-                       FED_STR_ARG(ip), FED_STR_ARG(ip), why);
-}
-
 static int prepare_cluster_ip(struct mbr_services *s, struct fed_arena *a, struct fed_json *spec,
                               const struct fed_json *old, struct fed_str owner, struct fed_err *err)
 {
@@ -139,10 +132,8 @@ static int prepare_cluster_ip(struct mbr_services *s, struct fed_arena *a, struc
     if (fed_str_is(ip, "None"))
         return 0;
     if (ip.n) {
-        if (!index_of(s, MBR_PART_SERVICES, ip, &i))
-            return invalid_ip(err, ip, "the provided IP is not in the valid range");
-        if (!take(s, CLUSTER_IP, i, owner))
-            return invalid_ip(err, ip, "provided IP is already allocated");
+        if (index_of(s, MBR_PART_SERVICES, ip, &i))
+            (void)!take(s, CLUSTER_IP, i, owner); /* if it is another's, the validation says so */
     } else {
         char text[16];
         int64_t n = take_next(s, CLUSTER_IP, owner);
@@ -179,14 +170,8 @@ static int prepare_node_ports(struct mbr_services *s, struct fed_arena *a, struc
         int64_t n = fed_json_int(fed_json_find(p, "nodePort"), 0);
         if (!n)
             n = port_before(old, p);
-        if (n && (n < MBR_NODE_PORT_MIN || n > MBR_NODE_PORT_MAX))
-            return fed_err_set(err, FED_E_INVALID,
-                               "spec.ports[0].nodePort: Invalid value: %lld: provided port is not in the valid range. The "
-                               "range of valid ports is %d-%d", (long long)n, MBR_NODE_PORT_MIN, MBR_NODE_PORT_MAX);
-        if (n && !take(s, w, (uint32_t)(n - MBR_NODE_PORT_MIN), owner))
-            return fed_err_set(err, FED_E_INVALID,
-                               "spec.ports[0].nodePort: Invalid value: %lld: provided port is already allocated",
-                               (long long)n);
+        if (n >= MBR_NODE_PORT_MIN && n <= MBR_NODE_PORT_MAX)
+            (void)!take(s, w, (uint32_t)(n - MBR_NODE_PORT_MIN), owner);
         if (!n) {
             int64_t i = take_next(s, w, owner);
             if (i < 0)
@@ -227,18 +212,47 @@ static int prepare_spec(struct mbr_services *s, const struct fed_write *w, struc
 int mbr_services_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct mbr_services *s = ud;
-    if (s->before.prepare) {
-        int rc = s->before.prepare(s->before.ud, w, obj, err);
-        if (rc < 0)
-            return rc;
-    }
     if (w->subresource.n || !fed_json_find(obj, "spec"))
         return 0;
     struct fed_str owner = owner_of(w->arena, obj);
     int rc = prepare_spec(s, w, obj, owner, err);
-    if (rc < 0 || w->dry_run)
+    if (rc < 0) /* a dry run is settled as refused */
         each_number(s, obj, walk_give_back, &(struct walk){.s = s, .owner = owner, .keep = w->old});
     return rc;
+}
+
+static void check_port(const struct mbr_services *s, const struct fed_json *p, size_t i, struct fed_str owner,
+                       struct fed_causes *causes)
+{
+    int64_t n = fed_json_int(fed_json_find(p, "nodePort"), 0);
+    struct fed_str field = fed_arena_printf(causes->arena, "spec.ports[%zu].nodePort", i);
+    struct fed_str value = fed_arena_printf(causes->arena, "%lld", (long long)n);
+    if (n && (n < MBR_NODE_PORT_MIN || n > MBR_NODE_PORT_MAX))
+        fed_causes_add(causes, FED_CAUSE_INVALID, field, value,
+                       "provided port is not in the valid range. The range of valid ports is %d-%d", MBR_NODE_PORT_MIN,
+                       MBR_NODE_PORT_MAX);
+    else if (n && !owns(s, node_pool(p), (uint32_t)(n - MBR_NODE_PORT_MIN), owner))
+        fed_causes_add(causes, FED_CAUSE_INVALID, field, value, "provided port is already allocated");
+}
+
+void mbr_services_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes)
+{
+    const struct mbr_services *s = ud;
+    const struct fed_json *spec = fed_json_find(obj, "spec");
+    struct fed_str ip = fed_json_find_text(spec, "clusterIP"), owner = owner_of(w->arena, obj);
+    uint32_t at;
+    size_t i = 0;
+    if (w->subresource.n)
+        return;
+    if (ip.n && !fed_str_is(ip, "None")) {
+        bool known = index_of(s, MBR_PART_SERVICES, ip, &at);
+        struct fed_str value = fed_arena_printf(causes->arena, "[\"%.*s\"]", FED_STR_ARG(ip));
+        if (!known || !owns(s, CLUSTER_IP, at, owner))
+            fed_causes_add(causes, FED_CAUSE_INVALID, FED_STR("spec.clusterIPs"), value, "failed to allocate IP %.*s: %s",
+                           FED_STR_ARG(ip), known ? "provided IP is already allocated" : "the provided IP is not in the valid range");
+    }
+    FED_JSON_EACH(p, fed_json_find(spec, "ports"))
+        check_port(s, p, i++, owner, causes);
 }
 
 void mbr_services_settled(void *ud, const struct fed_write *w, const struct fed_json *obj, bool committed)
@@ -247,27 +261,6 @@ void mbr_services_settled(void *ud, const struct fed_write *w, const struct fed_
     if (!committed && obj && !w->subresource.n)
         each_number(s, obj, walk_give_back,
                     &(struct walk){.s = s, .owner = owner_of(w->arena, obj), .keep = w->old});
-    if (s->before.settled)
-        s->before.settled(s->before.ud, w, obj, committed);
-}
-
-/* The present hooks stay in force behind ours: ud differs, so each is called through. */
-static void chain_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes)
-{
-    struct mbr_services *s = ud;
-    s->before.validate(s->before.ud, w, obj, causes);
-}
-static int chain_convert(void *ud, struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,
-                         const struct fed_kind_version *to, struct fed_err *err)
-{
-    struct mbr_services *s = ud;
-    return s->before.convert(s->before.ud, a, obj, from, to, err);
-}
-static void chain_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
-                        int64_t now_ms, struct fed_json *cells)
-{
-    struct mbr_services *s = ud;
-    s->before.cells(s->before.ud, a, v, obj, now_ms, cells);
 }
 
 struct mbr_services *mbr_services_new(struct mbr *m)
@@ -279,18 +272,12 @@ struct mbr_services *mbr_services_new(struct mbr *m)
     mbr_pool_init(&s->pools[BALANCER], mbr_part_count(MBR_PART_BALANCERS));
     mbr_pool_init(&s->pools[NODE_TCP], MBR_NODE_PORT_MAX - MBR_NODE_PORT_MIN + 1);
     mbr_pool_init(&s->pools[NODE_UDP], MBR_NODE_PORT_MAX - MBR_NODE_PORT_MIN + 1);
-    if (!m->kinds)
-        return s;
-    const struct fed_kind_version *v = fed_kinds_by_resource(m->kinds, FED_STR(""), FED_STR("v1"), FED_STR("services"));
-    if (v)
-        s->before = v->kind->hooks;
-    fed_kinds_set_hooks(m->kinds, "", "services",
-                        &(struct fed_hooks){.ud = s,
-                                            .prepare = mbr_services_prepare,
-                                            .settled = mbr_services_settled,
-                                            .validate = s->before.validate ? chain_validate : NULL,
-                                            .convert = s->before.convert ? chain_convert : NULL,
-                                            .cells = s->before.cells ? chain_cells : NULL});
+    if (m->kinds)
+        fed_kinds_set_hooks(m->kinds, "", "services",
+                            &(struct fed_hooks){.ud = s,
+                                                .prepare = mbr_services_prepare,
+                                                .validate = mbr_services_validate,
+                                                .settled = mbr_services_settled});
     return s;
 }
 

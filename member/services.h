@@ -5,7 +5,8 @@
  *             was refused; deletions and changes seen by the informer give back the rest. Each number knows its owner
  *             ("NS/NAME"), so nothing is given back twice. The memory is rebuilt from the stored Services before the
  *             API listens.
- * Failure:    an address outside the range or taken: FED_E_INVALID, as Kubernetes says it; a full range: FED_E_INTERNAL.
+ * Failure:    an address outside the range or taken: a cause of a 422, as Kubernetes says it; a full range:
+ *             FED_E_INTERNAL.
  */
 #ifndef MEMBER_SERVICES_H
 #define MEMBER_SERVICES_H
@@ -24,7 +25,8 @@ void mbr_services_drop_balancer(struct mbr_services *s, struct fed_str owner, st
 uint16_t mbr_services_real_port(const char *ip, uint16_t port, uint16_t node_port);
 
 /* For tests: the preparation of one write against the memory. */
-int mbr_services_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
+FED_MUST_USE int mbr_services_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
+void mbr_services_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);
 void mbr_services_settled(void *ud, const struct fed_write *w, const struct fed_json *obj, bool committed);
 
 #endif

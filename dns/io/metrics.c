@@ -60,9 +60,11 @@ static void set_counter(struct fed_metric *c, uint64_t total)
 static uint64_t sum(const struct gdns_server *s, size_t offset)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < s->n_workers; i++)
-        total += atomic_load_explicit(
-            (const atomic_uint_fast64_t *)((const char *)gdns_worker_counters(s->workers[i]) + offset), memory_order_relaxed);
+    for (size_t i = 0; i < s->n_workers; i++) {
+        const struct gdns_counters *c;
+        for (size_t lane = 0; (c = gdns_worker_counters(s->workers[i], lane)); lane++)
+            total += atomic_load_explicit((const atomic_uint_fast64_t *)((const char *)c + offset), memory_order_relaxed);
+    }
     return total;
 }
 

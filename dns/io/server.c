@@ -171,19 +171,20 @@ int gdns_server_run(int argc, char **argv)
     s->env = fed_loop_env(s->loop);
     fed_log_set_level((enum fed_log_level)world->set.log_level);
     fed_random(s->env, world->conf.cookie_secret, sizeof(world->conf.cookie_secret));
-    fed_routing_init(&s->shared.routing, GDNS_MAX_WORKERS);
+    fed_routing_init(&s->shared.routing, GDNS_MAX_WORKERS * (GDNS_MAX_LISTEN + 1));
     atomic_store(&s->shared.world, world);
     s->settings_seen = stamp_settings(s);
     gdns_engine_start(s);
-    int rc = start_workers(s, &err);
+    /* Who gets an answer may expect the rest to stand: signals and metrics come before the sockets. */
+    fed_loop_on_signal(s->loop, SIGHUP, on_hup, s);
+    fed_loop_on_signal(s->loop, SIGTERM, on_term, s);
+    fed_loop_on_signal(s->loop, SIGINT, on_term, s);
+    int rc = gdns_metrics_open(s, &err);
     if (!rc)
-        rc = gdns_metrics_open(s, &err);
+        rc = start_workers(s, &err);
     if (rc) {
         fed_log_error(GDNS_LOG, "not started error=\"%s\"", err.text);
     } else {
-        fed_loop_on_signal(s->loop, SIGHUP, on_hup, s);
-        fed_loop_on_signal(s->loop, SIGTERM, on_term, s);
-        fed_loop_on_signal(s->loop, SIGINT, on_term, s);
         fed_timer_start(s->env, &s->second, SECOND_MS, on_second);
         fed_loop_run(s->loop);
     }

@@ -24,22 +24,26 @@ struct tcp { /* one connection */
     struct fed_list link;
     bool paused;
 };
+struct lane { /* one thread */
+    struct gdns_worker *w;
+    struct fed_epoch_reader *reader;
+    struct fed_udp *udp; /* NULL: the lane of TCP */
+    struct gdns_counters count;
+    pthread_t thread;
+    bool started;
+};
 struct gdns_worker {
     struct gdns_shared *shared;
     struct fed_loop *loop;
     struct fed_env *env;
-    struct fed_epoch_reader *reader;
-    struct fed_udp *udp[16];
-    struct fed_listener *tcp[16];
-    size_t n;
+    struct lane lanes[GDNS_MAX_LISTEN + 1]; /* the first is TCP's */
+    struct fed_listener *tcp[GDNS_MAX_LISTEN];
+    size_t n; /* addresses */
     struct fed_list streams;
     struct fed_wakeup wake;
     struct fed_timer clock, drain;
     atomic_bool stopping;
-    uint32_t now_s;
-    struct gdns_counters count;
-    pthread_t thread;
-    bool started;
+    atomic_uint now_s;
     uint8_t room[65535];
 };
 
@@ -49,32 +53,34 @@ static void bump(atomic_uint_fast64_t *c)
     atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
-static size_t answer(struct gdns_worker *w, struct fed_str msg, const struct fed_addr *peer, bool tcp, uint8_t *reply,
-                     size_t room)
+static size_t answer(struct lane *l, struct fed_str msg, const struct fed_addr *peer, uint8_t *reply, size_t room)
 {
+    struct gdns_worker *w = l->w;
     struct gdns_outcome out;
-    struct gdns_request rq = {(const uint8_t *)msg.p, msg.n, peer, tcp, w->now_s};
-    fed_epoch_enter(w->reader);
+    bool tcp = !l->udp;
+    struct gdns_request rq = {(const uint8_t *)msg.p, msg.n, peer, tcp,
+                              atomic_load_explicit(&w->now_s, memory_order_relaxed)};
+    fed_epoch_enter(l->reader);
     const struct gdns_world *world = atomic_load(&w->shared->world);
     const struct fed_snapshot *snap = fed_routing_current(&w->shared->routing);
     size_t n = gdns_answer(&world->conf, snap, world->geo, &rq, reply, room, &out);
-    fed_epoch_leave(w->reader);
-    bump(&w->count.queries[tcp]);
+    fed_epoch_leave(l->reader);
+    bump(&l->count.queries[tcp]);
     if (out.dropped) {
-        bump(&w->count.dropped);
+        bump(&l->count.dropped);
         return n;
     }
-    bump(&w->count.rcodes[FED_MIN(out.rcode, GDNS_COUNT_RCODES - 1)]);
+    bump(&l->count.rcodes[FED_MIN(out.rcode, GDNS_COUNT_RCODES - 1)]);
     if (out.truncated)
-        bump(&w->count.truncated);
+        bump(&l->count.truncated);
     if (out.ecs)
-        bump(&w->count.ecs);
+        bump(&l->count.ecs);
     return n;
 }
 
 static size_t on_packet(void *ud, const struct fed_udp_packet *q, char *reply, size_t room)
 {
-    return answer(ud, q->bytes, q->peer, false, (uint8_t *)reply, room);
+    return answer(ud, q->bytes, q->peer, (uint8_t *)reply, room);
 }
 
 /* --- TCP --- */
@@ -99,7 +105,8 @@ static void serve(struct tcp *c)
         size_t len = (size_t)p[0] << 8 | p[1];
         if (c->in.n - at < 2 + len)
             break;
-        size_t n = answer(w, fed_str_n((const char *)p + 2, len), fed_stream_peer(c->s), true, w->room, sizeof(w->room));
+        size_t n = answer(&w->lanes[0], fed_str_n((const char *)p + 2, len), fed_stream_peer(c->s), w->room,
+                          sizeof(w->room));
         at += 2 + len;
         if (!n) { /* what gets no answer over UDP does not deserve a connection */
             fed_stream_close(c->s);
@@ -163,7 +170,7 @@ static void on_accept(void *ud, struct fed_stream *s)
     c->s = s;
     fed_buf_init(&c->in, TCP_MAX_IN);
     fed_list_push_back(&w->streams, &c->link);
-    bump(&w->count.tcp_connections);
+    bump(&w->lanes[0].count.tcp_connections);
     fed_stream_set_handlers(s, &tcp_handlers, c);
     touch(c);
 }
@@ -175,14 +182,11 @@ static void on_drain_end(struct fed_timer *t)
     fed_loop_stop(fed_container_of(t, struct gdns_worker, drain)->loop);
 }
 
-static void close_sockets(struct gdns_worker *w)
+static void close_listeners(struct gdns_worker *w)
 {
     for (size_t i = 0; i < w->n; i++) {
-        if (w->udp[i])
-            fed_udp_close(w->udp[i]);
         if (w->tcp[i])
             fed_listener_close(w->tcp[i]);
-        w->udp[i] = NULL;
         w->tcp[i] = NULL;
     }
 }
@@ -192,7 +196,7 @@ static void on_wake(struct fed_wakeup *wake)
     struct gdns_worker *w = fed_container_of(wake, struct gdns_worker, wake);
     if (!atomic_load(&w->stopping) || fed_timer_active(&w->drain))
         return;
-    close_sockets(w);
+    close_listeners(w);
     FED_LIST_EACH_SAFE(it, &w->streams)
         fed_stream_shutdown(FED_LIST_ENTRY(it, struct tcp, link)->s);
     fed_timer_start(w->env, &w->drain, fed_list_empty(&w->streams) ? 1 : DRAIN_MS, on_drain_end);
@@ -201,25 +205,38 @@ static void on_wake(struct fed_wakeup *wake)
 static void on_clock(struct fed_timer *t)
 {
     struct gdns_worker *w = fed_container_of(t, struct gdns_worker, clock);
-    w->now_s = (uint32_t)(fed_wall_ms(w->env) / 1000);
+    atomic_store_explicit(&w->now_s, (unsigned)(fed_wall_ms(w->env) / 1000), memory_order_relaxed);
     fed_timer_start(w->env, &w->clock, CLOCK_MS, on_clock);
+}
+
+static struct lane *open_lane(struct gdns_worker *w, size_t i)
+{
+    struct lane *l = &w->lanes[i];
+    l->w = w;
+    l->reader = fed_epochs_reader(w->shared->routing.epochs);
+    FED_REQUIRE(l->reader);
+    return l;
 }
 
 static int open_sockets(struct gdns_worker *w, const struct fed_addr *a, struct fed_err *err)
 {
+    struct lane *lane = open_lane(w, w->n + 1);
     struct fed_udp_conf u = {.addr = *a,
                              .reuseport = true,
                              .max_query = UDP_MAX_QUERY,
                              .max_reply = GDNS_MAX_UDP,
                              .handle = on_packet,
-                             .ud = w};
-    int rc = fed_udp_open(w->loop, &u, &w->udp[w->n], err);
-    if (rc)
+                             .ud = lane};
+    int rc = fed_udp_open(NULL, &u, &lane->udp, err);
+    if (rc) {
+        lane->udp = NULL;
         return rc;
+    }
     struct fed_listener_conf l = {
-        .addr = *fed_udp_addr(w->udp[w->n]), .reuseport = true, .accept = on_accept, .ud = w,
-        .max_streams = TCP_MAX_STREAMS};
+        .addr = *fed_udp_addr(lane->udp), .reuseport = true, .accept = on_accept, .ud = w, .max_streams = TCP_MAX_STREAMS};
     rc = fed_listener_open(w->loop, &l, &w->tcp[w->n], err);
+    if (rc)
+        w->tcp[w->n] = NULL;
     w->n++;
     return rc;
 }
@@ -229,13 +246,14 @@ int gdns_worker_new(struct gdns_shared *shared, const struct fed_addr *listen, s
 {
     struct gdns_worker *w = FED_NEW(struct gdns_worker);
     int rc = 0;
+    FED_REQUIRE(n_listen <= GDNS_MAX_LISTEN);
     w->shared = shared;
     w->loop = fed_loop_new();
     w->env = fed_loop_env(w->loop);
-    w->reader = fed_epochs_reader(shared->routing.epochs);
-    FED_REQUIRE(w->reader);
+    open_lane(w, 0);
     fed_list_init(&w->streams);
     fed_wakeup_open(w->env, &w->wake, on_wake);
+    on_clock(&w->clock);
     for (size_t i = 0; !rc && i < n_listen; i++)
         rc = open_sockets(w, &listen[i], err);
     if (rc) {
@@ -246,19 +264,28 @@ int gdns_worker_new(struct gdns_shared *shared, const struct fed_addr *listen, s
     return 0;
 }
 
-static void *run(void *ud)
+static void *run_udp(void *ud)
 {
-    struct gdns_worker *w = ud;
-    on_clock(&w->clock);
-    fed_loop_run(w->loop);
+    struct lane *l = ud;
+    fed_udp_run(l->udp, &l->w->stopping);
+    return NULL;
+}
+
+static void *run_tcp(void *ud)
+{
+    struct lane *l = ud;
+    fed_loop_run(l->w->loop);
     return NULL;
 }
 
 int gdns_worker_start(struct gdns_worker *w, struct fed_err *err)
 {
-    if (pthread_create(&w->thread, NULL, run, w))
-        return fed_err_set(err, FED_E_INTERNAL, "no thread could be started");
-    w->started = true;
+    for (size_t i = 0; i <= w->n; i++) {
+        struct lane *l = &w->lanes[i];
+        if (pthread_create(&l->thread, NULL, l->udp ? run_udp : run_tcp, l))
+            return fed_err_set(err, FED_E_INTERNAL, "no thread could be started");
+        l->started = true;
+    }
     return 0;
 }
 
@@ -272,11 +299,14 @@ void gdns_worker_free(struct gdns_worker *w)
 {
     if (!w)
         return;
-    if (w->started) {
-        gdns_worker_stop(w);
-        pthread_join(w->thread, NULL);
+    gdns_worker_stop(w);
+    for (size_t i = 0; i < FED_ARRAY_LEN(w->lanes); i++) {
+        struct lane *l = &w->lanes[i];
+        if (l->started)
+            pthread_join(l->thread, NULL);
+        fed_udp_close(l->udp);
     }
-    close_sockets(w);
+    close_listeners(w);
     FED_LIST_EACH_SAFE(it, &w->streams)
         fed_stream_close(FED_LIST_ENTRY(it, struct tcp, link)->s);
     fed_timer_stop(w->env, &w->clock);
@@ -286,12 +316,12 @@ void gdns_worker_free(struct gdns_worker *w)
     free(w);
 }
 
-const struct gdns_counters *gdns_worker_counters(const struct gdns_worker *w)
+const struct gdns_counters *gdns_worker_counters(const struct gdns_worker *w, size_t lane)
 {
-    return &w->count;
+    return lane <= w->n ? &w->lanes[lane].count : NULL;
 }
 
 uint16_t gdns_worker_port(const struct gdns_worker *w, size_t i)
 {
-    return i < w->n && w->udp[i] ? fed_addr_port(fed_udp_addr(w->udp[i])) : 0;
+    return i < w->n && w->lanes[i + 1].udp ? fed_addr_port(fed_udp_addr(w->lanes[i + 1].udp)) : 0;
 }

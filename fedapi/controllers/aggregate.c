@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fedapi/controllers/aggregate.h"
 
+#include "fedapi/controllers/federation.h"
+
 static const char *const deployment_sums[] = {"replicas", "updatedReplicas", "readyReplicas", "availableReplicas",
                                               "unavailableReplicas"};
 static const char *const replicaset_sums[] = {"replicas", "fullyLabeledReplicas", "readyReplicas",
@@ -210,4 +212,19 @@ struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_
     struct fed_str text = fed_arena_dup(a, fed_buf_str(&b));
     fed_buf_release(&b);
     return text;
+}
+
+bool fapi_aggregate_told(const struct fed_kobj *hub, const char *cluster, struct fed_str message)
+{
+    struct fed_arena a = {0};
+    struct fed_json *all;
+    struct fed_str text = fed_kobj_annotation(hub, FAPI_ANN_CLUSTERS);
+    bool told = false;
+    if (text.n && fed_json_parse(&a, text, NULL, &all, NULL) == 0) {
+        const struct fed_json *one = fed_json_find(all, cluster);
+        told = fed_str_eq(one && one->type == FED_JSON_STRING ? fed_json_str(one) : fed_json_find_text(one, "message"),
+                          message);
+    }
+    fed_arena_release(&a);
+    return told;
 }

@@ -28,5 +28,8 @@ struct fed_json *fapi_aggregate_status(struct fed_arena *a, const struct fapi_ag
 /* Text of the annotation federation.hansa.io/clusters; p == NULL: the annotation should not be there. Workloads always
  * have it, other kinds only while a cluster has a problem. */
 struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_aggregate_in *in);
+/* True when the object's annotation tells already that `cluster` ("*": the placement) has this problem, so that an event
+ * about it, also before a restart, is no news. */
+bool fapi_aggregate_told(const struct fed_kobj *hub, const char *cluster, struct fed_str message);
 
 #endif

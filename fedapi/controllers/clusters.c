@@ -23,6 +23,7 @@ struct fapi_clusters {
     struct fapi_federation *fed;
     struct fed_informer *objects, *secrets;
     struct fed_map members; /* name -> struct fapi_member */
+    struct fapi_member *first;
     struct fed_workqueue *reports;
     struct fapi_jobs jobs;
 };
@@ -102,11 +103,31 @@ static void apply_credentials(struct fapi_clusters *c, struct fapi_member *m)
 
 /* --- joining and leaving --- */
 
+static void link_member(struct fapi_clusters *c, struct fapi_member *m)
+{
+    struct fapi_member **at = &c->first;
+    while (*at && strcmp((*at)->name, m->name) < 0)
+        at = &(*at)->next;
+    m->next = *at;
+    *at = m;
+    fed_map_set(&c->members, fed_str(m->name), m);
+}
+
+static void unlink_member(struct fapi_clusters *c, struct fapi_member *m)
+{
+    struct fapi_member **at = &c->first;
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    fed_map_remove(&c->members, fed_str(m->name));
+}
+
 static void leave(struct fapi_clusters *c, struct fed_str name)
 {
-    struct fapi_member *m = fed_map_remove(&c->members, name);
+    struct fapi_member *m = fed_map_find(&c->members, name);
     if (!m)
         return;
+    unlink_member(c, m);
     FED_MAP_EACH(e, &c->fed->assignments) {
         struct fapi_assignment *plan = e->value;
         for (size_t i = 0; i < plan->n; i++) {
@@ -129,10 +150,13 @@ static void finish_leaving(struct fapi_clusters *c, struct fapi_member *m, struc
 {
     bool cleanup = fed_str_is(fed_kobj_annotation(object, FAPI_ANN_CLEANUP), "true");
     struct fed_arena a = {0};
+    bool first = !m->deleting;
     m->deleting = true;
     if (cleanup) {
-        fapi_replicator_add_all(m->replicator);
-        if (!fapi_member_reachable(m) || !fapi_replicator_idle(m->replicator) || fapi_place_has_objects(m)) {
+        bool idle = fapi_replicator_idle(m->replicator), objects = fapi_place_has_objects(m);
+        if (first || (idle && objects)) /* not each time: it would never be idle */
+            fapi_replicator_add_all(m->replicator);
+        if (first || !fapi_member_reachable(m) || !idle || objects) {
             fed_workqueue_add_after(c->reports, fed_str(m->name), 500);
             return;
         }
@@ -153,7 +177,7 @@ static void cluster_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now
     struct fapi_member *m = fed_map_find(&c->members, now->name);
     if (!m) {
         m = fapi_member_new(c->fed, now->name);
-        fed_map_set(&c->members, now->name, m);
+        link_member(c, m);
     }
     if (now->deleting && fed_kobj_has_finalizer(now, FAPI_FINALIZER)) {
         finish_leaving(c, m, now);
@@ -268,11 +292,5 @@ bool fapi_clusters_synced(const struct fapi_clusters *c)
 
 struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fapi_member *after)
 {
-    bool found = after == NULL;
-    FED_MAP_EACH(e, &c->members) {
-        if (found)
-            return e->value;
-        found = e->value == after;
-    }
-    return NULL;
+    return after ? after->next : c->first;
 }

@@ -8,8 +8,7 @@
 static bool is_hub_annotation(struct fed_str key)
 {
     static const char *const names[] = {"kubectl.kubernetes.io/last-applied-configuration",
-                                        "deployment.kubernetes.io/revision",
-                                        "deprecated.daemonset.template.generation",
+                                        "deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation",
                                         FAPI_SERVICE_INGRESSES};
     for (size_t i = 0; i < FED_ARRAY_LEN(names); i++) {
         if (fed_str_is(key, names[i]))
@@ -83,7 +82,8 @@ static void service(struct fed_arena *a, struct fed_json *spec, const struct fed
     }
 }
 
-static void by_kind(struct fed_arena *a, const struct fapi_desired_conf *conf, struct fed_str kind, struct fed_json *out)
+static void by_kind(struct fed_arena *a, const struct fapi_desired_conf *conf, struct fed_str kind,
+                    struct fed_json *out)
 {
     struct fed_json *spec = fed_json_find(out, "spec");
     if (fed_str_is(kind, "Service")) {

@@ -3,8 +3,8 @@
  *
  * Model:      name, namespace, labels, annotations and everything but status of the federated object; replicas of the
  *             plan; the marks. What belongs to the member is taken from the member's object: cluster addresses and node
- *             ports of Services (where the user chose none), secrets of ServiceAccounts, replicas where something in the member scales it.
- *             Finalizers, owners, managed fields and annotations that only the hub needs are left out.
+ *             ports of Services (where the user chose none), secrets of ServiceAccounts, replicas where something in
+ * the member scales it. Finalizers, owners, managed fields and annotations that only the hub needs are left out.
  * Ownership:  the result is a new tree in the arena and may borrow text of the inputs. Threads: pure.
  */
 #ifndef FAPI_CONTROLLERS_DESIRED_H
@@ -13,10 +13,10 @@
 #include "kube/obj.h"
 
 struct fapi_desired_conf {
-    const struct fed_json *source;  /* the federated object in the version that the member is spoken to */
-    const struct fed_json *member;  /* what the member has now; NULL: nothing */
+    const struct fed_json *source; /* the federated object in the version that the member is spoken to */
+    const struct fed_json *member; /* what the member has now; NULL: nothing */
     struct fed_str federation_uid;
-    int64_t replicas;               /* of the plan; -1: as in the source */
+    int64_t replicas; /* of the plan; -1: as in the source */
 };
 struct fed_json *fapi_desired(struct fed_arena *a, const struct fapi_desired_conf *conf);
 

@@ -172,10 +172,10 @@ static bool covers(const struct fed_json *d, const struct fed_json *m, const str
     return fed_json_equal(d, m) || (q && same_quantity(d, m));
 }
 
-/* The members of patch that bring m to d; keep: of what was recorded and is not wanted, names inside objects are removed
- * one by one (maps that others write too) rather than the whole object. */
-static void diff_object(struct fed_arena *a, const struct fed_json *d, const struct fed_json *m, const struct fed_json *r,
-                        bool keep, bool q, struct fed_json *patch)
+/* The members of patch that bring m to d; keep: of what was recorded and is not wanted, names inside objects are
+ * removed one by one (maps that others write too) rather than the whole object. */
+static void diff_object(struct fed_arena *a, const struct fed_json *d, const struct fed_json *m,
+                        const struct fed_json *r, bool keep, bool q, struct fed_json *patch)
 {
     FED_JSON_EACH (dk, d) {
         const struct fed_json *mk = fed_json_find_str(m, dk->key), *rk = fed_json_find_str(r, dk->key);
@@ -243,7 +243,8 @@ static void diff_metadata(struct fed_arena *a, const struct fed_json *desired, c
     struct fed_json *meta = fed_json_object(a);
     for (size_t i = 0; i < FED_ARRAY_LEN(maps); i++) {
         struct fed_json *sub = fed_json_object(a);
-        diff_object(a, fed_json_find(d, maps[i]), fed_json_find(m, maps[i]), fed_json_find(r, maps[i]), true, false, sub);
+        diff_object(a, fed_json_find(d, maps[i]), fed_json_find(m, maps[i]), fed_json_find(r, maps[i]), true, false,
+                    sub);
         if (sub->n)
             fed_json_set(meta, maps[i], sub);
     }
@@ -275,7 +276,7 @@ struct fed_json *fapi_diff(struct fed_arena *a, const struct fed_json *desired, 
         diff_exact(a, desired, member, "data", patch);
         diff_exact(a, desired, member, "binaryData", patch);
     }
-    diff_object(a, body_of(a, desired, desired), member, old_record ? body_of(a, old_record, desired) : NULL, false, false,
-                patch);
+    diff_object(a, body_of(a, desired, desired), member, old_record ? body_of(a, old_record, desired) : NULL, false,
+                false, patch);
     return patch->n ? patch : NULL;
 }

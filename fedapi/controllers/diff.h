@@ -3,11 +3,11 @@
  *
  * Model:      three-way: desired, the member's object, and the fields written last time, which are recorded in the
  *             annotation applied-fields as a tree of names without values. A field that the member has beyond `desired`
- *             is removed only if it was recorded, so defaults and other writers' fields stay. `data` and `binaryData` of
- *             ConfigMaps and Secrets have no defaults and no record: they are made equal. Status is never looked at.
- *             Equal are: numbers of one value, quantities of one amount (in resources), and an empty value with none.
- * Invariants: the patch applied to the member's object leaves nothing to do: a second diff is empty.
- * Ownership:  results are in the arena and may borrow desired's nodes' text. Threads: pure.
+ *             is removed only if it was recorded, so defaults and other writers' fields stay. `data` and `binaryData`
+ * of ConfigMaps and Secrets have no defaults and no record: they are made equal. Status is never looked at. Equal are:
+ * numbers of one value, quantities of one amount (in resources), and an empty value with none. Invariants: the patch
+ * applied to the member's object leaves nothing to do: a second diff is empty. Ownership:  results are in the arena and
+ * may borrow desired's nodes' text. Threads: pure.
  */
 #ifndef FAPI_CONTROLLERS_DIFF_H
 #define FAPI_CONTROLLERS_DIFF_H

@@ -106,14 +106,17 @@ struct fapi_assignment *fapi_assignment_find(struct fapi_federation *f, const ch
     return fed_map_find(&f->assignments, fed_str(key));
 }
 
+/* Shares are in the order of members. */
 static void add_missing_shares(struct fapi_federation *f, struct fapi_assignment *p)
 {
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));) {
-        if (fapi_assignment_share(p, m))
+    size_t i = 0;
+    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m)); i++) {
+        if (i < p->n && p->shares[i].member == m)
             continue;
         p->shares = fed_realloc(p->shares, (p->n + 1) * sizeof(*p->shares));
-        memset(&p->shares[p->n], 0, sizeof(*p->shares));
-        p->shares[p->n++].member = m;
+        memmove(&p->shares[i + 1], &p->shares[i], (p->n - i) * sizeof(*p->shares));
+        p->shares[i] = (struct fapi_share){.member = m};
+        p->n++;
     }
 }
 

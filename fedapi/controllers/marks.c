@@ -25,7 +25,8 @@ bool fapi_propagates(const struct fed_kobj *obj, const char **why)
     if (fed_str_is(obj->kind, "Namespace") && obj->ns.n == 0 &&
         (fapi_ns_is_private(obj->name) || fed_str_is(obj->name, "default")))
         *why = "the namespace is each cluster's own";
-    if (fed_str_is(obj->kind, "Secret") && fed_str_find(obj->json, FED_STR("kubernetes.io/service-account-token"), 0) >= 0) {
+    if (fed_str_is(obj->kind, "Secret") &&
+        fed_str_find(obj->json, FED_STR("kubernetes.io/service-account-token"), 0) >= 0) {
         struct fed_arena a = {0};
         if (fed_str_is(fed_json_find_text(fed_kobj_parse(obj, &a), "type"), "kubernetes.io/service-account-token"))
             *why = "service account tokens are valid in one cluster only";

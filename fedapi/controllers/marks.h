@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* marks.h: the names by which the federation speaks on objects, and whose an object in a member is.
  *
- * Model:      an object that the federation made in a member bears three marks from its creation on. Only a marked object
- *             is ever changed or deleted there.
- * Threads:    pure.
+ * Model:      an object that the federation made in a member bears three marks from its creation on. Only a marked
+ * object is ever changed or deleted there. Threads:    pure.
  */
 #ifndef FAPI_CONTROLLERS_MARKS_H
 #define FAPI_CONTROLLERS_MARKS_H
@@ -11,15 +10,15 @@
 #include "kube/obj.h"
 
 /* On members' objects. */
-#define FAPI_FEDERATION_UID "federation.hansa.io/federation-uid"   /* annotation */
-#define FAPI_SOURCE_UID "federation.hansa.io/source-uid"           /* annotation: uid of the federated object */
-#define FAPI_APPLIED_FIELDS "federation.hansa.io/applied-fields"   /* annotation: what was written last (diff.h) */
-#define FAPI_MANAGED "federation.hansa.io/managed"                 /* label, "true" */
+#define FAPI_FEDERATION_UID "federation.hansa.io/federation-uid" /* annotation */
+#define FAPI_SOURCE_UID     "federation.hansa.io/source-uid"     /* annotation: uid of the federated object */
+#define FAPI_APPLIED_FIELDS "federation.hansa.io/applied-fields" /* annotation: what was written last (diff.h) */
+#define FAPI_MANAGED        "federation.hansa.io/managed"        /* label, "true" */
 /* On federated objects, by users. */
-#define FAPI_ADOPT "federation.hansa.io/adopt"                     /* "true": take over objects of the same name */
-#define FAPI_RETAIN_REPLICAS "federation.hansa.io/retain-replicas" /* "true": members own spec.replicas */
-#define FAPI_CLUSTER_SELECTOR "federation.alpha.kubernetes.io/cluster-selector"
-#define FAPI_HPA_TARGETS "federation.kubernetes.io/hpa-target-cluster-list"
+#define FAPI_ADOPT             "federation.hansa.io/adopt"           /* "true": take over objects of the same name */
+#define FAPI_RETAIN_REPLICAS   "federation.hansa.io/retain-replicas" /* "true": members own spec.replicas */
+#define FAPI_CLUSTER_SELECTOR  "federation.alpha.kubernetes.io/cluster-selector"
+#define FAPI_HPA_TARGETS       "federation.kubernetes.io/hpa-target-cluster-list"
 #define FAPI_SERVICE_INGRESSES "federation.kubernetes.io/service-ingresses"
 /* On federated objects, by us. */
 #define FAPI_FINALIZER "federation.kubernetes.io/delete-from-underlying-clusters"

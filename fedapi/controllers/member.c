@@ -16,6 +16,7 @@
 #include "fedapi/controllers/edge.h"
 #include "fedapi/controllers/endpoints.h"
 #include "fedapi/controllers/member_priv.h"
+#include "fedapi/controllers/place.h"
 #include "fedapi/controllers/replicator.h"
 #include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/status.h"
@@ -59,9 +60,17 @@ static void on_synced(void *ud)
     check_reconciled(ctx->member);
 }
 
-static void on_node(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now FED_UNUSED)
+static void on_nodes_synced(void *ud)
+{
+    check_reconciled(ud);
+}
+
+/* Agents write their node's status every few seconds; only place, addresses and readiness matter here. */
+static void on_node(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct fapi_member *m = ud;
+    if (old && now && fapi_place_same_node(old, now))
+        return;
     fapi_clusters_report(m->fed->clusters, m);
     fapi_endpoints_nodes_changed(m->fed->endpoints, m);
     fapi_edge_add(m->fed->edge, m); /* region and zone stand in its ConfigMap */
@@ -98,7 +107,7 @@ static void start_informers(struct fapi_member *m)
         struct fed_informer_handlers h = {.changed = on_object, .synced = on_synced, .ud = ctx};
         m->informers[i] = start_informer(m, &f->kinds[i].resource, FAPI_MANAGED "=true", &h);
     }
-    struct fed_informer_handlers nodes = {.changed = on_node, .ud = m};
+    struct fed_informer_handlers nodes = {.changed = on_node, .synced = on_nodes_synced, .ud = m};
     struct fed_informer_handlers slices = {.changed = on_slice, .ud = m};
     m->nodes = start_informer(m, &nodes_resource, NULL, &nodes);
     m->slices = start_informer(m, &slices_resource, NULL, &slices);
@@ -170,7 +179,7 @@ static void grace_over(struct fed_timer *timer)
 
 static void go_offline(struct fapi_member *m, const char *message)
 {
-    if (m->health != FAPI_OFFLINE && !fed_timer_active(&m->grace_timer) && !m->lost)
+    if (!fed_timer_active(&m->grace_timer) && !m->lost)
         fed_timer_start(m->fed->env, &m->grace_timer, m->fed->timing.failure_grace, grace_over);
     m->reconciling = false;
     set_health(m, FAPI_OFFLINE, "ClusterNotReachable", message);
@@ -179,16 +188,28 @@ static void go_offline(struct fapi_member *m, const char *message)
 static void become_ready(struct fapi_member *m)
 {
     m->reconciling = false;
-    m->lost = false;
-    fed_timer_stop(m->fed->env, &m->grace_timer);
     set_health(m, FAPI_READY, "ClusterReady", "/healthz responded with ok");
     fapi_edge_add(m->fed->edge, m);
 }
 
-/* Ready only when everything was seen and every waiting change was carried out. */
+/* What it has is known again: it counts in every decision, with the replicas that it still runs. */
+static void everything_listed(struct fapi_member *m)
+{
+    m->listed = true;
+    m->lost = false;
+    fed_timer_stop(m->fed->env, &m->grace_timer);
+    fapi_scheduler_cluster_changed(m->fed->scheduler, m);
+    fapi_replicator_add_all(m->replicator);
+}
+
+/* Ready only when everything was seen, decided anew, and every waiting change was carried out. */
 static void check_reconciled(struct fapi_member *m)
 {
-    if (m->reconciling && all_synced(m) && fapi_replicator_idle(m->replicator))
+    if (!m->reconciling || !all_synced(m))
+        return;
+    if (!m->listed)
+        everything_listed(m);
+    if (fapi_scheduler_settled(m->fed->scheduler) && fapi_replicator_idle(m->replicator))
         become_ready(m);
 }
 
@@ -209,6 +230,9 @@ static void answered_ok(struct fapi_member *m)
         return;
     /* What was cached may be from before the loss: look at everything anew. */
     m->reconciling = true;
+    m->listed = false;
+    fapi_replicator_stop(m->replicator); /* nor wait for calls that were lost with it */
+    fapi_replicator_start(m->replicator);
     stop_informers(m);
     start_informers(m);
     fapi_replicator_add_all(m->replicator);
@@ -232,7 +256,7 @@ static void answered(void *ud, int code, const struct fed_call_response *res, co
         set_health(m, FAPI_NOT_READY, "ClusterNotReady", message);
         return;
     }
-    if (++m->failures >= FAILURES_TO_OFFLINE || m->health == FAPI_UNKNOWN) {
+    if (++m->failures >= FAILURES_TO_OFFLINE) {
         snprintf(message, sizeof(message), "cluster is not reachable: %s", err ? err->text : "no answer");
         go_offline(m, message);
     }

@@ -16,6 +16,7 @@ struct fapi_replicator;
 
 struct fapi_member {
     struct fapi_federation *fed;
+    struct fapi_member *next; /* by name: what is written must not depend on the order of joining */
     char *name;
     struct fed_transport *transport; /* NULL: no usable credentials yet */
     char *rest_fingerprint;          /* to see that credentials changed */
@@ -28,6 +29,7 @@ struct fapi_member {
     uint64_t health_since_ns; /* mono, of the last change of health */
     bool lost;                /* Offline for longer than the failure grace: its replicas are made up elsewhere */
     bool reconciling;         /* answers again, but its queue has not been worked off yet */
+    bool listed;              /* while reconciling: everything was listed anew, decisions may rest on it */
     unsigned failures, successes;
     uint64_t latency_ms;
     char *reason, *message;   /* of the present health */
@@ -41,6 +43,11 @@ struct fapi_member {
 static inline bool fapi_member_reachable(const struct fapi_member *m)
 {
     return m->transport && m->health == FAPI_READY;
+}
+/* May be written to. Before everything was listed anew, what was decided for a lost cluster (no replicas) stands. */
+static inline bool fapi_member_writable(const struct fapi_member *m)
+{
+    return m->transport && (m->health == FAPI_READY || (m->reconciling && m->listed));
 }
 /* The member's copy of an object of a propagated kind, as the informer has it: borrowed or NULL. */
 struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str ns,
@@ -56,7 +63,7 @@ struct fapi_member *fapi_clusters_find(struct fapi_clusters *c, struct fed_str n
 /* The Cluster object of a member: borrowed or NULL. */
 struct fed_kobj *fapi_clusters_object(struct fapi_clusters *c, struct fed_str name);
 bool fapi_clusters_synced(const struct fapi_clusters *c);
-/* Walks all members in order of joining. */
+/* Walks all members in the order of their names; after NULL: the first. */
 struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fapi_member *after);
 
 #endif

@@ -75,11 +75,14 @@ struct fed_json *fapi_place_status(struct fed_arena *a, const struct fapi_member
     const char *offline = m->health == FAPI_OFFLINE ? "True" : m->health == FAPI_UNKNOWN ? "Unknown" : "False";
     const char *reason = m->reason ? m->reason : "NotProbedYet";
     struct fed_str message = fed_str(m->message ? m->message : "the cluster has not answered yet");
-    bool changed = fed_obj_set_condition(a, status, "Ready", ready, reason, message, now);
-    changed |= fed_obj_set_condition(a, status, "Offline", offline,
-                                     m->health == FAPI_OFFLINE || m->health == FAPI_UNKNOWN ? reason
-                                                                                           : "ClusterReachable",
-                                     message, now);
+    /* After a restart the last verdict stands until there is a new one. */
+    bool keep = m->health == FAPI_UNKNOWN && fed_obj_condition(status, "Ready");
+    bool changed = !keep && fed_obj_set_condition(a, status, "Ready", ready, reason, message, now);
+    changed |= !keep && fed_obj_set_condition(a, status, "Offline", offline,
+                                              m->health == FAPI_OFFLINE || m->health == FAPI_UNKNOWN
+                                                  ? reason
+                                                  : "ClusterReachable",
+                                              message, now);
     set_place(a, m, object, status);
     if (!changed && was && fed_json_equal(fed_json_find(was, "zones"), fed_json_find(status, "zones")) &&
         fed_json_equal(fed_json_find(was, "region"), fed_json_find(status, "region")))
@@ -88,14 +91,32 @@ struct fed_json *fapi_place_status(struct fed_arena *a, const struct fapi_member
     return patch;
 }
 
-bool fapi_place_same_labels(const struct fed_kobj *a, const struct fed_kobj *b)
+static bool same_labels(const struct fed_kobj *a, const struct fed_kobj *b)
 {
-    if (a->n_labels != b->n_labels || a->generation != b->generation)
+    if (a->n_labels != b->n_labels)
         return false;
     for (size_t i = 0; i < a->n_labels; i++)
         if (!fed_str_eq(a->labels[i].key, b->labels[i].key) || !fed_str_eq(a->labels[i].value, b->labels[i].value))
             return false;
     return true;
+}
+
+bool fapi_place_same_labels(const struct fed_kobj *a, const struct fed_kobj *b)
+{
+    return a->generation == b->generation && same_labels(a, b);
+}
+
+bool fapi_place_same_node(const struct fed_kobj *a, const struct fed_kobj *b)
+{
+    struct fed_arena arena = {0};
+    const struct fed_json *x = fed_kobj_parse(a, &arena), *y = fed_kobj_parse(b, &arena);
+    const struct fed_json *sx = fed_json_find(x, "status"), *sy = fed_json_find(y, "status");
+    bool same = same_labels(a, b) && fed_json_equal(fed_json_find(x, "spec"), fed_json_find(y, "spec")) &&
+                fed_json_equal(fed_json_find(sx, "addresses"), fed_json_find(sy, "addresses")) &&
+                fed_str_eq(fed_json_find_text(fed_obj_condition(sx, "Ready"), "status"),
+                           fed_json_find_text(fed_obj_condition(sy, "Ready"), "status"));
+    fed_arena_release(&arena);
+    return same;
 }
 
 struct fed_json *fapi_place_without_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer)

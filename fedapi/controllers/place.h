@@ -9,6 +9,8 @@
  * annotations, else from the labels of the nodes (topology.kubernetes.io, then failure-domain.beta.kubernetes.io);
  * a cluster that cannot be seen keeps those it had. */
 struct fed_json *fapi_place_status(struct fed_arena *a, const struct fapi_member *m, const struct fed_kobj *object);
+/* Whether labels, addresses, readiness and schedulability of a Node are the same. */
+bool fapi_place_same_node(const struct fed_kobj *a, const struct fed_kobj *b);
 bool fapi_place_same_labels(const struct fed_kobj *a, const struct fed_kobj *b);
 /* Merge patch that takes one finalizer away, guarded by the resource version. */
 struct fed_json *fapi_place_without_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer);

@@ -35,7 +35,8 @@ static void select_clusters(struct fed_arena *a, const struct fed_str text, cons
     }
     if (out->n_selected == 0 && n > 0) {
         out->reason = "NoClusterMatches";
-        out->message = fed_arena_printf(a, "none of %zu clusters matches the cluster selector %.*s", n, FED_STR_ARG(text));
+        out->message =
+            fed_arena_printf(a, "none of %zu clusters matches the cluster selector %.*s", n, FED_STR_ARG(text));
     }
     fed_buf_release(&words);
 }
@@ -52,11 +53,13 @@ static void divide(struct fed_arena *a, const struct fed_kobj *obj, int64_t repl
         if (!out->spots[i].selected)
             continue;
         spots[n] = &out->spots[i];
-        cs[n++] = (struct fapi_plan_cluster){
-            .name = c->name,
-            .unusable = c->cordoned ? "cordoned: no replicas" : c->offline ? "offline: its replicas are made up elsewhere" : NULL,
-            .current = c->current,
-            .capacity = c->capacity};
+        cs[n++] = (struct fapi_plan_cluster){.name = c->name,
+                                             .unusable = c->cordoned  ? "cordoned: no replicas"
+                                                         : c->offline ? "offline: its replicas are made up elsewhere"
+                                                         : c->conflict ? "conflict: the cluster has an object of its own"
+                                                                      : NULL,
+                                             .current = c->current,
+                                             .capacity = c->capacity};
     }
     fapi_plan(a, fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(obj->ns), FED_STR_ARG(obj->name)), replicas, cs, n, prefs,
               &plan);

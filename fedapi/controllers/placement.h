@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* placement.h: which clusters an object goes to, with how many replicas, and why.
  *
- * Model:      every cluster gets a spot. `selected` is the cluster selector's word alone: an unselected cluster must not
- *             have the object; a selected one should, whether it can be reached now or not. Replicas of Deployments and
+ * Model:      every cluster gets a spot. `selected` is the cluster selector's word alone: an unselected cluster must
+ * not have the object; a selected one should, whether it can be reached now or not. Replicas of Deployments and
  *             ReplicaSets are divided over the selected clusters that can take them.
  * Failure:    a selector that cannot be read is an error: then nothing is known, and nothing may be changed.
  * Ownership:  results are in the arena and borrow the inputs. Threads: pure.
@@ -18,6 +18,7 @@ struct fapi_cluster { /* what decisions know of a member */
     size_t n_labels;
     bool offline;  /* not Ready for longer than the grace: its replicas are made up elsewhere */
     bool cordoned; /* keeps its objects, gets no replicas */
+    bool conflict; /* an object that is not ours stands there */
     /* Of this object there: replicas that it has and that could start (spec.replicas less the unschedulable);
      * -1: none. And the most it can run; -1: unknown. */
     int64_t current, capacity;
@@ -31,8 +32,8 @@ struct fapi_spot {
 struct fapi_placement {
     struct fapi_spot *spots; /* one for each cluster, in the order given */
     size_t n, n_selected;
-    /* For a condition and an event; reason NULL: all well. "NoClusterMatches", "InvalidPreferences" (the default division
-     * is used), "ReplicasUnplaced". */
+    /* For a condition and an event; reason NULL: all well. "NoClusterMatches", "InvalidPreferences" (the default
+     * division is used), "ReplicasUnplaced". */
     const char *reason;
     struct fed_str message;
 };

@@ -35,7 +35,8 @@ static int read_count(const struct fed_json *obj, const char *key, int64_t dflt,
     return 0;
 }
 
-static int read_preference(struct fed_arena *a, const struct fed_json *e, struct fapi_preference *p, struct fed_err *err)
+static int read_preference(struct fed_arena *a, const struct fed_json *e, struct fapi_preference *p,
+                           struct fed_err *err)
 {
     p->cluster = fed_arena_dup(a, e->key);
     if (e->type != FED_JSON_OBJECT)
@@ -63,7 +64,8 @@ int fapi_preferences_parse(struct fed_arena *a, struct fed_str text, struct fapi
     if (fed_json_parse(a, fed_arena_dup(a, text), NULL, &root, &why) != 0)
         return fed_err_set(err, FED_E_INVALID, "preferences: %s", why.text);
     const struct fed_json *clusters = find_any_case(root, "clusters");
-    if (root->type != FED_JSON_OBJECT || (clusters && clusters->type != FED_JSON_OBJECT && clusters->type != FED_JSON_NULL))
+    if (root->type != FED_JSON_OBJECT ||
+        (clusters && clusters->type != FED_JSON_OBJECT && clusters->type != FED_JSON_NULL))
         return fed_err_set(err, FED_E_INVALID, "preferences: must be {\"rebalance\": …, \"clusters\": {…}}");
     out->rebalance = fed_json_bool(find_any_case(root, "rebalance"), false);
     if (!clusters || clusters->type == FED_JSON_NULL) {
@@ -100,11 +102,12 @@ struct seat { /* a cluster that takes part */
     const struct fapi_preference *pref;
     struct fapi_part *part;
     uint32_t hash;
-    int64_t limit;    /* the less of most and capacity; -1: none */
+    int64_t limit;    /* the less of maximum and capacity; -1: none */
+    int64_t most;     /* its maximum, or what it has when there is enough already; -1: none */
     int64_t planned;
     int64_t minimum, kept; /* for `why` */
-    int64_t credit;   /* of kept replicas: not yet counted as a share */
-    int64_t overflow; /* what its share had beyond its capacity */
+    int64_t credit;        /* of kept replicas: not yet counted as a share */
+    int64_t overflow;      /* what its share had beyond its capacity */
     bool full;
 };
 
@@ -161,6 +164,23 @@ static int64_t keep_running(struct seat *seats, size_t n, int64_t remaining)
     return remaining;
 }
 
+/* rebalance: false, and more runs than is wanted, or just as much: the clusters shrink towards their shares, and none
+ * grows. So a cluster that returns while others have made up for it gets back what it still has. */
+static bool has_enough(struct seat *seats, size_t n, int64_t wanted)
+{
+    int64_t have = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct seat *s = &seats[i];
+        s->most = FED_MAX(s->cluster->current, s->pref->min);
+        s->most = s->limit >= 0 ? FED_MIN(s->most, s->limit) : s->most;
+        have += FED_MAX(s->most, 0);
+    }
+    bool enough = have >= wanted && wanted > 0;
+    for (size_t i = 0; i < n; i++)
+        seats[i].most = enough ? FED_MAX(seats[i].most, 0) : seats[i].pref->max;
+    return enough;
+}
+
 /* One seat's share of `whole` in this round. Returns what it really took; *moved when anything was counted. */
 static int64_t take_share(struct seat *s, int64_t whole, int64_t weights, int64_t remaining, bool *moved)
 {
@@ -171,8 +191,8 @@ static int64_t take_share(struct seat *s, int64_t whole, int64_t weights, int64_
     s->credit -= used;
     *moved = *moved || used > 0;
     int64_t total = start + share - used;
-    if (s->pref->max >= 0 && total > s->pref->max) {
-        total = FED_MAX(s->pref->max, start);
+    if (s->most >= 0 && total > s->most) {
+        total = FED_MAX(s->most, start);
         s->full = true;
     }
     if (s->cluster->capacity >= 0 && total > s->cluster->capacity) {
@@ -212,7 +232,8 @@ static int64_t queue_at(struct seat *s, int64_t most, int64_t remaining)
     return remaining - wait;
 }
 
-/* What fits nowhere waits where its share would have been, then wherever it is allowed; never more than was asked for. */
+/* What fits nowhere waits where its share would have been, then wherever it is allowed; never more than was asked for.
+ */
 static int64_t queue_rest(struct seat *seats, size_t n, int64_t remaining)
 {
     for (size_t i = 0; i < n && remaining > 0; i++)
@@ -234,6 +255,8 @@ static void explain(struct fed_arena *a, const struct seat *s, int64_t wanted)
         fed_buf_addf(&b, ", minimum %" PRId64, s->minimum);
     if (s->kept > 0)
         fed_buf_addf(&b, ", %" PRId64 " kept where they run", s->kept);
+    if (s->cluster->current > s->planned + s->part->pending)
+        fed_buf_addf(&b, ", of %" PRId64 " that it had", s->cluster->current);
     if (s->pref->max >= 0 && s->planned + s->part->pending >= s->pref->max)
         fed_buf_addf(&b, ", at its maximum %" PRId64, s->pref->max);
     else if (s->cluster->capacity >= 0 && s->planned >= s->cluster->capacity)
@@ -264,14 +287,18 @@ void fapi_plan(struct fed_arena *a, struct fed_str key, int64_t replicas, const 
                                              .pref = p,
                                              .part = part,
                                              .hash = order_hash(clusters[i].name, key),
-                                             .limit = lesser_limit(p->max, clusters[i].capacity)};
+                                             .limit = lesser_limit(p->max, clusters[i].capacity),
+                                             .most = p->max};
         }
     }
     qsort(seats, n_seats, sizeof(*seats), seat_cmp);
     int64_t remaining = give_minimums(seats, n_seats, replicas);
-    if (!prefs->rebalance)
+    bool enough = !prefs->rebalance && has_enough(seats, n_seats, replicas);
+    if (!prefs->rebalance && !enough)
         remaining = keep_running(seats, n_seats, remaining);
     remaining = share_out(seats, n_seats, remaining);
+    if (enough) /* clusters without weight keep what no share took */
+        remaining = keep_running(seats, n_seats, remaining);
     out->unplaced = queue_rest(seats, n_seats, remaining);
     for (size_t i = 0; i < n_seats; i++) {
         seats[i].part->replicas = seats[i].planned + seats[i].part->pending;

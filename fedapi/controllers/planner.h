@@ -4,11 +4,11 @@
  * Model:      the federation-v1 division: by weight, with a stable order of clusters for each object (FNV-1 of cluster
  *             and object), least and most counts, estimated capacity; `rebalance: false` leaves running replicas where
  *             they are as long as that is allowed.
+ *             When no more are wanted than run, clusters shrink towards their shares and none grows (beyond its minimum).
  * Invariants: the sum of all parts is the number wanted, or less when every cluster is at its most (`unplaced` tells).
- *             Nobody gets more than maxReplicas, and with weight 0 no more than its minimum or what it runs. Capacity is exceeded only by replicas that fit nowhere (they wait
- *             there as pending pods). A cluster that is not usable gets 0. Same input, same output.
- * Ownership:  results are in the arena and borrow the names given.
- * Threads:    pure.
+ *             Nobody gets more than maxReplicas, and with weight 0 no more than its minimum or what it runs. Capacity
+ * is exceeded only by replicas that fit nowhere (they wait there as pending pods). A cluster that is not usable gets 0.
+ * Same input, same output. Ownership:  results are in the arena and borrow the names given. Threads:    pure.
  */
 #ifndef FAPI_CONTROLLERS_PLANNER_H
 #define FAPI_CONTROLLERS_PLANNER_H
@@ -46,7 +46,7 @@ struct fapi_part {
 struct fapi_plan {
     struct fapi_part *parts; /* one for each cluster, in the order given */
     size_t n;
-    int64_t unplaced;        /* replicas that no cluster may take */
+    int64_t unplaced; /* replicas that no cluster may take */
 };
 /* key: "namespace/name". */
 void fapi_plan(struct fed_arena *a, struct fed_str key, int64_t replicas, const struct fapi_plan_cluster *clusters,

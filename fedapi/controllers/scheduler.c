@@ -3,14 +3,16 @@
  *
  * A key waits while a cluster that counts has not shown its objects yet: dividing replicas without knowing where they
  * run would move them. An object being deleted keeps our finalizer until every cluster that can be seen has let it go;
- * a cluster that cannot be seen is swept when it returns (replicator.c).
+ * a cluster that cannot be seen is swept when it returns (replicator.c), but for what is orphaned it is waited for.
  */
 #include "fedapi/controllers/scheduler.h"
 
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/place.h"
 #include "fedapi/controllers/placement.h"
 #include "fedapi/controllers/replicator.h"
@@ -20,6 +22,7 @@ struct fapi_scheduler {
     struct fapi_federation *fed;
     struct fed_workqueue *queue;
     struct fapi_jobs jobs;
+    struct fed_task drained;
 };
 
 static size_t count_members(struct fapi_federation *f)
@@ -50,6 +53,20 @@ static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m
     return fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
 }
 
+/* What another object runs under the name is counted once that is to be taken over. */
+static void describe_conflict(struct fapi_federation *f, const struct fapi_member *m, const struct fapi_kind *k,
+                              const struct fed_kobj *hub, struct fapi_cluster *out)
+{
+    struct fed_arena a = {0};
+    struct fapi_assignment *as = fapi_assignment_find(f, fapi_key(&a, k, hub->ns, hub->name).p);
+    const struct fapi_share *share = as ? fapi_assignment_share(as, m) : NULL;
+    if (share && share->state == FAPI_SYNC_CONFLICT) {
+        out->conflict = !fed_str_is(fed_kobj_annotation(hub, FAPI_ADOPT), "true");
+        out->current = share->found;
+    }
+    fed_arena_release(&a);
+}
+
 static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, const struct fapi_member *m,
                              const struct fapi_kind *k, const struct fed_kobj *hub, struct fapi_cluster *out)
 {
@@ -63,6 +80,7 @@ static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, con
     }
     if (k->spread == FAPI_SPREAD_DIVIDE)
         out->current = current_replicas(a, m, k, hub);
+    describe_conflict(f, m, k, hub, out);
 }
 
 /* False while a cluster that may run replicas has not shown them. */
@@ -117,6 +135,8 @@ static void note_problem(struct fapi_scheduler *s, struct fapi_assignment *as, c
     if (as->problem && strcmp(as->problem, text) == 0)
         return;
     set_text(&as->problem, text);
+    if (fapi_aggregate_told(hub, "*", fed_str(text)))
+        return;
     fed_event_warning(s->fed->recorder, hub, reason, "%.*s", FED_STR_ARG(message));
 }
 
@@ -167,15 +187,18 @@ static void decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
 
 /* --- deleting --- */
 
-/* True while a cluster that can be seen still has our copy. */
+/* True while a cluster that can be seen still has our copy. What is orphaned must be let go in every cluster: one that
+ * is away would take its copy for a leftover and delete it on its return. */
 static bool still_somewhere(struct fapi_scheduler *s, const struct fapi_kind *k, const struct fed_kobj *hub)
 {
+    bool orphan = fed_kobj_has_finalizer(hub, "orphan");
     for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));) {
         struct fed_kobj *have;
-        if (m->health == FAPI_OFFLINE || !m->transport)
+        bool away = m->health == FAPI_OFFLINE || !m->transport;
+        if (away && !orphan)
             continue;
         if (!fapi_member_sees(m, k)) {
-            if (m->health == FAPI_READY || m->health == FAPI_UNKNOWN)
+            if (orphan || m->health == FAPI_READY || m->health == FAPI_UNKNOWN)
                 return true;
             continue;
         }
@@ -224,13 +247,27 @@ static void let_go(struct fapi_scheduler *s, const char *key, struct fapi_kind *
 
 /* --- the queue --- */
 
+/* A returning cluster waits until everything was decided anew. */
+static void on_drained(struct fed_task *task)
+{
+    struct fapi_scheduler *s = fed_container_of(task, struct fapi_scheduler, drained);
+    for (struct fapi_member *m = NULL; fapi_scheduler_settled(s) && (m = fapi_clusters_next(s->fed->clusters, m));)
+        fapi_member_queue_idle(m);
+}
+
+static void finish(struct fapi_scheduler *s, const char *key)
+{
+    fed_workqueue_done(s->queue, key, 0);
+    fed_task_post(s->fed->env, &s->drained, on_drained);
+}
+
 static void reconcile(void *ud, const char *key)
 {
     struct fapi_scheduler *s = ud;
     struct fapi_kind *k;
     struct fed_str ns, name;
     if (!fapi_key_parse(s->fed, key, &k, &ns, &name) || !fed_informer_synced(k->hub)) {
-        fed_workqueue_done(s->queue, key, 0); /* the hub's sync adds everything */
+        finish(s, key); /* the hub's sync adds everything */
         return;
     }
     struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
@@ -238,7 +275,7 @@ static void reconcile(void *ud, const char *key)
         fapi_assignment_drop(s->fed, key);
         for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));)
             fapi_replicator_add(m->replicator, fed_str(key));
-        fed_workqueue_done(s->queue, key, 0);
+        finish(s, key);
         return;
     }
     if (hub->deleting) {
@@ -247,7 +284,7 @@ static void reconcile(void *ud, const char *key)
     }
     if (everything_seen(s->fed, k))
         decide(s, key, k, hub);
-    fed_workqueue_done(s->queue, key, 0);
+    finish(s, key);
 }
 
 void fapi_scheduler_add(struct fapi_scheduler *s, struct fed_str key)
@@ -298,9 +335,9 @@ void fapi_scheduler_member_changed(struct fapi_scheduler *s, struct fed_str key)
     free(z);
 }
 
-bool fapi_scheduler_idle(const struct fapi_scheduler *s)
+bool fapi_scheduler_settled(const struct fapi_scheduler *s)
 {
-    return fed_workqueue_idle(s->queue);
+    return fed_workqueue_depth(s->queue) == 0;
 }
 
 struct fapi_scheduler *fapi_scheduler_new(struct fapi_federation *f)
@@ -317,6 +354,7 @@ void fapi_scheduler_free(struct fapi_scheduler *s)
 {
     if (!s)
         return;
+    fed_task_cancel(&s->drained);
     fapi_jobs_cancel(&s->jobs);
     fed_workqueue_free(s->queue);
     free(s);

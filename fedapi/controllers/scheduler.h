@@ -16,6 +16,7 @@ void fapi_scheduler_cluster_changed(struct fapi_scheduler *s, struct fapi_member
 void fapi_scheduler_member_changed(struct fapi_scheduler *s, struct fed_str key);
 /* True for a Namespace that is not empty yet (spec.finalizers): it goes after its contents. */
 bool fapi_has_contents(const struct fapi_kind *k, const struct fed_kobj *hub);
-bool fapi_scheduler_idle(const struct fapi_scheduler *s);
+/* Nothing is due now (what waits for a back-off apart). */
+bool fapi_scheduler_settled(const struct fapi_scheduler *s);
 
 #endif

@@ -34,6 +34,21 @@ static const char *state_text(enum fapi_sync_state s)
     }
 }
 
+/* False while a cluster has not been asked yet, or has answered but this object was not looked at there: what was
+ * reported before stands. Whatever ends that brings the key back. */
+static bool known(const struct fapi_assignment *as)
+{
+    for (size_t i = 0; i < as->n; i++) {
+        const struct fapi_share *share = &as->shares[i];
+        if (!share->placed || share->member->deleting)
+            continue;
+        if (share->member->health == FAPI_UNKNOWN ||
+            (share->member->health == FAPI_READY && share->state == FAPI_SYNC_UNKNOWN))
+            return false;
+    }
+    return as->decided || as->problem;
+}
+
 /* One report for each cluster that should have the object. */
 static size_t collect(struct fapi_status *s, struct fed_arena *a, const struct fapi_kind *k, const struct fed_kobj *hub,
                       const struct fapi_assignment *as, struct fapi_report *reports)
@@ -76,12 +91,18 @@ static struct fed_json *annotation_patch(struct fed_arena *a, const struct fed_k
     return patch;
 }
 
-/* A merge patch cannot take members away by leaving them out. */
-static void null_removed(struct fed_arena *a, const struct fed_json *was, struct fed_json *status)
+/* A merge patch cannot take members away by leaving them out, at any depth. */
+static void null_removed(struct fed_arena *a, const struct fed_json *was, struct fed_json *now)
 {
-    FED_JSON_EACH(m, was)
-        if (!fed_json_find_str(status, m->key))
-            fed_json_set_str(status, m->key, fed_json_null(a));
+    if (!was || was->type != FED_JSON_OBJECT || now->type != FED_JSON_OBJECT)
+        return;
+    FED_JSON_EACH (m, was) {
+        struct fed_json *left = fed_json_find_str(now, m->key);
+        if (left)
+            null_removed(a, m, left);
+        else
+            fed_json_set_str(now, m->key, fed_json_null(a));
+    }
 }
 
 static struct fed_json *status_patch(struct fed_arena *a, const struct fed_json *tree, struct fed_json *status)
@@ -125,7 +146,7 @@ static void reconcile(void *ud, const char *key)
     struct fapi_assignment *as = fapi_assignment_find(s->fed, key);
     struct fed_kobj *hub =
         fapi_key_parse(s->fed, key, &k, &ns, &name) ? fed_informer_find(k->hub, ns, name) : NULL;
-    if (!hub || hub->deleting || !as) {
+    if (!hub || hub->deleting || !as || !known(as)) {
         fed_workqueue_done(s->queue, key, 0);
         return;
     }

@@ -242,6 +242,11 @@ void fed_api_other(struct fed_api_reply *r)
     struct fed_str path = r->q.path;
     while (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
+    bool read = fed_str_ieq(fed_str(r->q.verb), FED_STR("get")) || fed_str_ieq(fed_str(r->q.verb), FED_STR("head"));
+    if (!read) {
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "the server does not allow this method on the requested resource");
+        return;
+    }
     if (fed_str_starts(path, FED_STR("/healthz")) || fed_str_starts(path, FED_STR("/livez")) ||
         fed_str_starts(path, FED_STR("/readyz")))
         health(r, path);

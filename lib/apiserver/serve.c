@@ -7,7 +7,8 @@
 
 #include <stdarg.h>
 
-#define KEEP_IDLE 256u
+#define KEEP_IDLE  256u
+#define KEEP_ARENA (64u * 1024)
 
 struct fed_api_reply *fed_api_request_new(struct fed_api *api)
 {
@@ -41,7 +42,10 @@ void fed_api_request_done(struct fed_api_reply *r)
     fed_list_remove(&r->link);
     if (r->op) /* refused before its commit */
         fed_commit_release(r->op);
-    fed_arena_reset(&r->arena);
+    if (r->arena.used > KEEP_ARENA) /* an idle request keeps no large chunk */
+        fed_arena_release(&r->arena);
+    else
+        fed_arena_reset(&r->arena);
     struct fed_api *api = r->api;
     if (api->n_idle < KEEP_IDLE) {
         fed_list_push_back(&api->idle, &r->link);
@@ -171,11 +175,15 @@ static void serve_resource(struct fed_api_reply *r)
         fed_api_serve_virtual(r, virt);
         return;
     }
-    if (!r->v || !known_subresource(r->v->kind, r->q.subresource)) {
+    if (!r->v || r->rest.n || !known_subresource(r->v->kind, r->q.subresource)) {
         not_found_path(r);
         return;
     }
     const struct fed_kind *k = r->v->kind;
+    if (r->legacy_watch && !r->watch) {
+        not_allowed(r);
+        return;
+    }
     bool all_ns = !r->q.ns.n && !r->q.name.n;
     if (k->namespaced ? (!r->q.ns.n && !all_ns) : (r->q.ns.n && !fed_str_is(k->plural, "namespaces"))) {
         not_found_path(r);

@@ -2,7 +2,6 @@
 #include "control/eventttl.h"
 
 #include "base/mem.h"
-#include "http/url.h"
 
 static const struct fed_resource events = {"", "v1", "events", "Event", true};
 
@@ -68,10 +67,7 @@ static void start_page(struct fed_eventttl *e, struct fed_str cont)
 {
     struct fed_buf query = {0};
     fed_buf_addz(&query, "limit=500");
-    if (cont.n) {
-        fed_buf_addz(&query, "&continue=");
-        fed_url_encode(&query, cont);
-    }
+    fed_resource_query_add(&query, "continue", cont);
     e->call = fed_client_list(e->t, &events, FED_STR(""), fed_buf_z(&query), page_done, e);
     fed_buf_release(&query);
 }

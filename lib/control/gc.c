@@ -14,8 +14,8 @@ struct gc_resource {
     const struct fed_resource *resource;
     struct fed_informer *informer;
 };
-struct node; /* one uid: an object that is there, or an owner that others name */
-struct edge { /* dependent -> owner */
+struct node;              /* one uid: an object that is there, or an owner that others name */
+struct edge {             /* dependent -> owner */
     struct fed_list link; /* among the owner's dependents */
     struct node *owner, *dependent;
     bool blocks;
@@ -39,6 +39,7 @@ struct job { /* a look at one object, under way */
 };
 struct fed_gc {
     struct fed_transport *t;
+    const char *hold_for;
     struct gc_resource *resources;
     size_t n_resources, n_synced;
     struct fed_map nodes;  /* uid -> struct node */
@@ -108,14 +109,16 @@ static void make_edges(struct fed_gc *gc, struct node *n)
     }
 }
 
-static bool is_finalizing(const struct fed_kobj *o)
+static bool is_finalizing(const struct fed_gc *gc, const struct fed_kobj *o)
 {
+    if (gc->hold_for && fed_kobj_has_finalizer(o, gc->hold_for))
+        return false;
     return o->deleting && (fed_kobj_has_finalizer(o, "orphan") || fed_kobj_has_finalizer(o, "foregroundDeletion"));
 }
 
 static void consider(struct fed_gc *gc, const struct node *n)
 {
-    if (gc->judging && n->obj && (is_finalizing(n->obj) || (!n->obj->deleting && n->n_edges)))
+    if (gc->judging && n->obj && (is_finalizing(gc, n->obj) || (!n->obj->deleting && n->n_edges)))
         fed_workqueue_add(gc->queue, fed_str(n->uid));
 }
 
@@ -296,7 +299,8 @@ static void note_absent(struct fed_gc *gc, struct fed_str uid)
 
 static void judge_owners(struct job *j);
 
-static void owner_answered(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err FED_UNUSED)
+static void owner_answered(void *ud, int code, const struct fed_call_response *res,
+                           const struct fed_err *err FED_UNUSED)
 {
     struct job *j = ud;
     const struct fed_owner *o = &j->obj->owners[j->next_owner];
@@ -335,7 +339,8 @@ static void judge_owners(struct job *j)
         j->call = fed_client_get(gc->t, r, r->namespaced ? j->obj->ns : FED_STR(""), o->name, owner_answered, j);
         return;
     }
-    j->call = fed_client_delete(gc->t, j->resource, j->obj->ns, j->obj->name, "Background", j->obj->uid, job_answered, j);
+    j->call =
+        fed_client_delete(gc->t, j->resource, j->obj->ns, j->obj->name, "Background", j->obj->uid, job_answered, j);
 }
 
 static void work(void *ud, const char *uid)
@@ -352,9 +357,9 @@ static void work(void *ud, const char *uid)
     j->obj = fed_kobj_ref(n->obj);
     j->resource = n->resource;
     fed_list_push_back(&gc->jobs, &j->link);
-    if (n->obj->deleting && fed_kobj_has_finalizer(n->obj, "orphan"))
+    if (is_finalizing(gc, n->obj) && fed_kobj_has_finalizer(n->obj, "orphan"))
         orphan(j, n);
-    else if (n->obj->deleting && fed_kobj_has_finalizer(n->obj, "foregroundDeletion"))
+    else if (is_finalizing(gc, n->obj))
         delete_dependents(j, n);
     else if (!n->obj->deleting && n->n_edges)
         judge_owners(j);
@@ -391,6 +396,7 @@ struct fed_gc *fed_gc_new(const struct fed_gc_conf *conf)
 {
     struct fed_gc *gc = FED_NEW(struct fed_gc);
     gc->t = conf->transport;
+    gc->hold_for = conf->hold_for;
     gc->n_resources = conf->n_resources;
     gc->resources = fed_calloc(conf->n_resources, sizeof(*gc->resources));
     fed_list_init(&gc->jobs);

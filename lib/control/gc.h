@@ -4,10 +4,9 @@
  *
  * Model:      an informer for each resource given; an index of owner uid -> dependents. A dependent is examined when it
  *             appears, when an owner of it vanishes, and again with back-off after failures.
- * Invariants: absent data never causes a delete: an owner counts as absent only after a live GET answered 404 or an object
- *             of another uid. Deletes carry the dependent's uid as a precondition. An owner kind that is not in the
- *             list of resources is never judged.
- * Threads:    the env's of the transport.
+ * Invariants: absent data never causes a delete: an owner counts as absent only after a live GET answered 404 or an
+ * object of another uid. Deletes carry the dependent's uid as a precondition. An owner kind that is not in the list of
+ * resources is never judged. Threads:    the env's of the transport.
  */
 #ifndef FED_CONTROL_GC_H
 #define FED_CONTROL_GC_H
@@ -16,9 +15,12 @@
 
 struct fed_gc;
 struct fed_gc_conf {
-    struct fed_transport *transport;       /* borrowed */
-    const struct fed_resource *resources;  /* static; every kind that may own or be owned */
+    struct fed_transport *transport;      /* borrowed */
+    const struct fed_resource *resources; /* static; every kind that may own or be owned */
     size_t n_resources;
+    /* An object that bears this finalizer is not touched yet, although it waits for us (foregroundDeletion, orphan): its
+     * owner must still see what was asked for. NULL: none. Static. */
+    const char *hold_for;
 };
 struct fed_gc *fed_gc_new(const struct fed_gc_conf *conf);
 void fed_gc_start(struct fed_gc *gc);

@@ -35,6 +35,16 @@ struct fed_str fed_resource_path(struct fed_arena *a, const struct fed_resource 
     return path;
 }
 
+void fed_resource_query_add(struct fed_buf *query, const char *name, struct fed_str value)
+{
+    if (!value.n)
+        return;
+    if (query->n)
+        fed_buf_addc(query, '&');
+    fed_buf_addf(query, "%s=", name);
+    fed_url_encode(query, value);
+}
+
 static struct fed_call *start(struct fed_transport *t, const char *method, struct fed_str path, const char *type,
                               struct fed_str body, fed_call_cb cb, void *ud)
 {
@@ -46,8 +56,7 @@ struct fed_call *fed_client_get(struct fed_transport *t, const struct fed_resour
                                 struct fed_str name, fed_call_cb cb, void *ud)
 {
     struct fed_arena a = {0};
-    struct fed_call *call =
-        start(t, "GET", fed_resource_path(&a, r, ns, name, "", ""), NULL, FED_STR(""), cb, ud);
+    struct fed_call *call = start(t, "GET", fed_resource_path(&a, r, ns, name, "", ""), NULL, FED_STR(""), cb, ud);
     fed_arena_release(&a);
     return call;
 }
@@ -102,7 +111,8 @@ struct fed_call *fed_client_patch(struct fed_transport *t, const struct fed_reso
                         : strcmp(type, "strategic") == 0 ? "application/strategic-merge-patch+json"
                                                          : "application/apply-patch+yaml";
     struct fed_arena a = {0};
-    struct fed_call *call = start_tree(t, "PATCH", fed_resource_path(&a, r, ns, name, sub, query), media, patch, cb, ud);
+    struct fed_call *call =
+        start_tree(t, "PATCH", fed_resource_path(&a, r, ns, name, sub, query), media, patch, cb, ud);
     fed_arena_release(&a);
     return call;
 }
@@ -119,8 +129,8 @@ struct fed_call *fed_client_delete(struct fed_transport *t, const struct fed_res
         fed_json_set(options, "propagationPolicy", fed_json_new_strz(&a, propagation));
     if (uid.n)
         fed_json_set(fed_json_ensure_object(&a, options, "preconditions"), "uid", fed_json_new_str(&a, uid));
-    struct fed_call *call = start_tree(t, "DELETE", fed_resource_path(&a, r, ns, name, "", ""), "application/json",
-                                       options, cb, ud);
+    struct fed_call *call =
+        start_tree(t, "DELETE", fed_resource_path(&a, r, ns, name, "", ""), "application/json", options, cb, ud);
     fed_arena_release(&a);
     return call;
 }

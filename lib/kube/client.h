@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client.h: talking to a Kubernetes API over a transport.
  *
- * Model:      a transport carries calls (one answer) and watches (a stream of objects). `remote` (kube/remote.h) is HTTP
- *             by a kubeconfig context; `local` (lib/apiserver) calls the registry with an identity and hands over the
- *             cache's own objects; `sim` (tests/sim) has latency and faults. Code above cannot tell them apart.
- * Ownership:  a call or watch is the transport's until its last callback (done / end), called exactly once and never
- *             before the starting function returned, or until fed_call_cancel (then no callback comes any more), which
- *             may be called from any callback. A transport is not freed from its own callbacks.
- * Threads:    the env's thread.
+ * Model:      a transport carries calls (one answer) and watches (a stream of objects). `remote` (kube/remote.h) is
+ * HTTP by a kubeconfig context; `local` (lib/apiserver) calls the registry with an identity and hands over the cache's
+ * own objects; `sim` (tests/sim) has latency and faults. Code above cannot tell them apart. Ownership:  a call or watch
+ * is the transport's until its last callback (done / end), called exactly once and never before the starting function
+ * returned, or until fed_call_cancel (then no callback comes any more), which may be called from any callback. A
+ * transport is not freed from its own callbacks. Threads:    the env's thread.
  */
 #ifndef FED_KUBE_CLIENT_H
 #define FED_KUBE_CLIENT_H
@@ -27,7 +26,7 @@ struct fed_call_request {
     uint32_t timeout_ms;         /* 0: 30,000 */
 };
 struct fed_call_response {
-    int http_status;   /* 0: none arrived */
+    int http_status;     /* 0: none arrived */
     struct fed_str body; /* borrowed during the callback */
 };
 /* code 0 for 2xx; else the code of the Status (err->text its message) or of the transport's failure. */
@@ -52,8 +51,8 @@ struct fed_transport_ops {
 struct fed_transport {
     const struct fed_transport_ops *ops;
     struct fed_env *env;
-    bool watch_list;     /* sendInitialEvents is known to work: informers use one watch instead of list + watch */
-    const char *name;    /* for logs: "europe-west1", "local" */
+    bool watch_list;  /* sendInitialEvents is known to work: informers use one watch instead of list + watch */
+    const char *name; /* for logs: "europe-west1", "local" */
 };
 struct fed_call { /* first member of a transport's own */
     struct fed_transport *transport;
@@ -78,6 +77,9 @@ struct fed_resource {
  * query may be empty. Segments are percent-encoded. */
 struct fed_str fed_resource_path(struct fed_arena *a, const struct fed_resource *r, struct fed_str ns,
                                  struct fed_str name, const char *sub, const char *query);
+
+/* Adds "name=value" to a query, percent-encoded, with '&' between; nothing when value is empty. */
+void fed_resource_query_add(struct fed_buf *query, const char *name, struct fed_str value);
 
 /* Conveniences: all start a call on the transport; bodies are JSON trees or bytes. cb may be NULL (fire and forget). */
 struct fed_call *fed_client_get(struct fed_transport *t, const struct fed_resource *r, struct fed_str ns,

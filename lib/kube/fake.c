@@ -5,11 +5,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "codec/patch.h"
-#include "http/url.h"
 #include "kube/fake_priv.h"
-#include "kube/selector.h"
-#include "kube/status.h"
 
 /* --- virtual time --- */
 
@@ -107,7 +103,8 @@ void fed_fake_erase(struct fed_fake *f, struct fed_str resource, struct fed_kobj
     struct fed_arena a = {0};
     struct fed_kobj *last;
     fed_map_remove(&f->objects, store_key(&a, resource, old->ns, old->name));
-    FED_REQUIRE(fed_kobj_new_at(old->json, ++f->rev, &last, NULL) == 0); /* a DELETED event has the deletion's revision */
+    FED_REQUIRE(fed_kobj_new_at(old->json, ++f->rev, &last, NULL) ==
+                0); /* a DELETED event has the deletion's revision */
     add_change(f, FED_EVENT_DELETED, resource, old, last);
     fed_kobj_unref(last);
     fed_kobj_unref(old);

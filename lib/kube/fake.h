@@ -2,11 +2,10 @@
 /* fake.h: an API server of a few hundred lines in memory, on virtual time, for unit tests of clients and controllers.
  *
  * Model:      any resource is served as it is asked for; nothing is validated or defaulted but metadata. Revisions,
- *             optimistic locking, finalizers, namespace finalization, list pages, selectors, watches from a revision and
- *             sendInitialEvents behave as the real thing. Answers come in posted tasks, or after `latency_ms`.
- *             Faults: answers that fail, watches that drop, history that is compacted.
- * Ownership:  the test owns the env, then the fake, then the transports (freed by fed_transport_free before the fake).
- * Threads:    one.
+ *             optimistic locking, finalizers, namespace finalization, list pages, selectors, watches from a revision
+ * and sendInitialEvents behave as the real thing. Answers come in posted tasks, or after `latency_ms`. Faults: answers
+ * that fail, watches that drop, history that is compacted. Ownership:  the test owns the env, then the fake, then the
+ * transports (freed by fed_transport_free before the fake). Threads:    one.
  */
 #ifndef FED_KUBE_FAKE_H
 #define FED_KUBE_FAKE_H
@@ -41,15 +40,16 @@ size_t fed_fake_count(const struct fed_fake *f, const struct fed_resource *r);
 uint64_t fed_fake_rev(const struct fed_fake *f);
 
 /* --- faults and observation --- */
-/* The next `times` requests whose method (NULL: any) and path (part of it; NULL: any) match fail with `code` before they
- * have any effect. FED_E_UNREACHABLE and its like: no answer. */
+/* The next `times` requests whose method (NULL: any) and path (part of it; NULL: any) match fail with `code` before
+ * they have any effect. FED_E_UNREACHABLE and its like: no answer. */
 void fed_fake_fail(struct fed_fake *f, const char *method, const char *path_part, int code, uint32_t times);
 /* Ends all watches with `code` (0: as by a time-out of the server). */
 void fed_fake_drop_watches(struct fed_fake *f, int code);
 /* Forgets history: watches from an earlier revision get 410. */
 void fed_fake_compact(struct fed_fake *f);
 void fed_fake_set_latency(struct fed_fake *f, uint64_t ms);
-/* Requests that arrived: all writes (POST, PUT, PATCH, DELETE), and the text "METHOD PATH\n…" of all since the last call. */
+/* Requests that arrived: all writes (POST, PUT, PATCH, DELETE), and the text "METHOD PATH\n…" of all since the last
+ * call. */
 size_t fed_fake_writes(const struct fed_fake *f);
 const char *fed_fake_log(struct fed_fake *f); /* valid until the next call of it or request */
 

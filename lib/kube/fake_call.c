@@ -26,13 +26,13 @@ struct fake_call {
     struct fed_watch_handlers h;
     void *ud;
     bool watch, open, dead;
-    int end_code; /* of a watch that is to end: 1 = no end yet */
-    bool initial; /* sendInitialEvents under way */
-    size_t at;    /* next change to look at */
+    int end_code;           /* of a watch that is to end: 1 = no end yet */
+    bool initial;           /* sendInitialEvents under way */
+    size_t at;              /* next change to look at */
     struct fed_arena arena; /* of the parsed path */
     struct request *req;
 };
-struct request { /* a parsed path */
+struct request {             /* a parsed path */
     struct fed_str resource; /* "group/plural" */
     struct fed_str ns, name, sub;
     struct fed_str api_version, plural;
@@ -364,8 +364,10 @@ static void send_bookmark(struct fake_call *c)
 {
     struct fed_buf b = {0};
     struct fed_kobj *o;
-    fed_buf_addf(&b, "{\"metadata\":{\"resourceVersion\":\"%" PRIu64
-                     "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}", c->fake->rev);
+    fed_buf_addf(&b,
+                 "{\"metadata\":{\"resourceVersion\":\"%" PRIu64
+                 "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}",
+                 c->fake->rev);
     FED_REQUIRE(fed_kobj_new_bookmark(fed_buf_str(&b), &o, NULL) == 0);
     c->h.event(c->ud, FED_EVENT_BOOKMARK, o);
     fed_kobj_unref(o);

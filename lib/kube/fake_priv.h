@@ -31,7 +31,8 @@ struct fed_fake {
 };
 
 void fed_fake_store(struct fed_fake *f, struct fed_str resource, struct fed_json *obj);
-void fed_fake_erase(struct fed_fake *f, struct fed_str resource, struct fed_kobj *old); /* uses up the map's reference */
+void fed_fake_erase(struct fed_fake *f, struct fed_str resource,
+                    struct fed_kobj *old); /* uses up the map's reference */
 struct fed_kobj *fed_fake_lookup(const struct fed_fake *f, struct fed_str resource, struct fed_str ns,
                                  struct fed_str name);
 int fed_fake_fault(struct fed_fake *f, const char *method, struct fed_str path);

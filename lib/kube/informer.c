@@ -5,7 +5,6 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "http/url.h"
 
 enum { FIRST_DELAY_MS = 100, MAX_DELAY_MS = 10000, PAGE = 500, ASSUME_OPEN_MS = 6000, SHORT_WATCH_MS = 1000 };
 
@@ -211,26 +210,15 @@ static void failed(struct fed_informer *inf)
     back_off(inf);
 }
 
-static void add_param(struct fed_buf *q, const char *name, const char *value)
-{
-    if (!value || !*value)
-        return;
-    if (q->n)
-        fed_buf_addc(q, '&');
-    fed_buf_addf(q, "%s=", name);
-    fed_url_encode(q, fed_str(value));
-}
-
 /* The path of the set of objects, with `extra` parameters. */
 static struct fed_str path_of(struct fed_informer *inf, struct fed_arena *a, const char *extra, const char *cont)
 {
     struct fed_buf q = {0};
     fed_buf_addz(&q, extra);
-    add_param(&q, "labelSelector", inf->label_selector);
-    add_param(&q, "fieldSelector", inf->field_selector);
-    add_param(&q, "continue", cont);
-    struct fed_str path =
-        fed_resource_path(a, inf->conf.resource, fed_str(inf->ns), FED_STR(""), "", fed_buf_z(&q));
+    fed_resource_query_add(&q, "labelSelector", fed_str(inf->label_selector));
+    fed_resource_query_add(&q, "fieldSelector", fed_str(inf->field_selector));
+    fed_resource_query_add(&q, "continue", fed_str(cont));
+    struct fed_str path = fed_resource_path(a, inf->conf.resource, fed_str(inf->ns), FED_STR(""), "", fed_buf_z(&q));
     fed_buf_release(&q);
     return path;
 }
@@ -387,7 +375,8 @@ static void start_watch(struct fed_informer *inf, bool initial)
     }
     inf->state = initial ? STARTING : FOLLOWING;
     inf->opened_ns = fed_mono_ns(inf->env);
-    inf->call = inf->conf.transport->ops->watch(inf->conf.transport, path_of(inf, &a, params, NULL), &watch_handlers, inf);
+    inf->call =
+        inf->conf.transport->ops->watch(inf->conf.transport, path_of(inf, &a, params, NULL), &watch_handlers, inf);
     fed_arena_release(&a);
 }
 

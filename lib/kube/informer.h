@@ -18,14 +18,14 @@ struct fed_informer;
 struct fed_informer_handlers {
     /* old NULL: added; now NULL: deleted. */
     void (*changed)(void *ud, struct fed_kobj *old, struct fed_kobj *now);
-    void (*synced)(void *ud);                 /* once, after the first complete list; may be NULL */
-    void (*connected)(void *ud, bool live);   /* may be NULL */
+    void (*synced)(void *ud);               /* once, after the first complete list; may be NULL */
+    void (*connected)(void *ud, bool live); /* may be NULL */
     void *ud;
 };
 struct fed_informer_conf {
-    struct fed_transport *transport; /* borrowed, outlives the informer */
-    const struct fed_resource *resource; /* static */
-    const char *ns;                  /* NULL: all */
+    struct fed_transport *transport;             /* borrowed, outlives the informer */
+    const struct fed_resource *resource;         /* static */
+    const char *ns;                              /* NULL: all */
     const char *label_selector, *field_selector; /* copied, or NULL */
 };
 struct fed_informer *fed_informer_new(const struct fed_informer_conf *conf);

@@ -15,8 +15,8 @@
 
 void fed_rest_conf_release(struct fed_rest_conf *c)
 {
-    char **all[] = {&c->server, &c->ca_pem,   &c->cert_pem, &c->key_pem,         &c->token,
-                    &c->token_file, &c->username, &c->password, &c->tls_server_name, &c->proxy_url, &c->ns};
+    char **all[] = {&c->server,   &c->ca_pem,   &c->cert_pem,        &c->key_pem,   &c->token, &c->token_file,
+                    &c->username, &c->password, &c->tls_server_name, &c->proxy_url, &c->ns};
     for (size_t i = 0; i < FED_ARRAY_LEN(all); i++)
         free(*all[i]);
     *c = (struct fed_rest_conf){0};
@@ -210,7 +210,8 @@ struct entry { /* a named cluster, user or context, and the file that it stands 
 };
 
 /* The first file that has the name wins, as in client-go. */
-static struct entry find_entry(const struct fed_kubeconfig *k, const char *list, const char *member, struct fed_str name)
+static struct entry find_entry(const struct fed_kubeconfig *k, const char *list, const char *member,
+                               struct fed_str name)
 {
     for (size_t f = 0; f < k->n_files; f++) {
         FED_JSON_EACH (e, fed_json_find(k->files[f].root, list)) {

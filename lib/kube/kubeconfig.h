@@ -11,14 +11,14 @@
 /* What it takes to reach one API server. Strings are NUL-terminated or NULL; owned by the struct when made by
  * fed_kubeconfig_rest (release with fed_rest_conf_release). */
 struct fed_rest_conf {
-    char *server;             /* "https://127.77.0.1:6443" */
+    char *server; /* "https://127.77.0.1:6443" */
     char *ca_pem, *cert_pem, *key_pem;
-    char *token;              /* Bearer */
-    char *token_file;         /* re-read each minute (in-cluster) */
+    char *token;      /* Bearer */
+    char *token_file; /* re-read each minute (in-cluster) */
     char *username, *password;
     char *tls_server_name, *proxy_url;
     bool insecure;
-    char *ns;                 /* context's namespace, "default" when unset */
+    char *ns; /* context's namespace, "default" when unset */
 };
 void fed_rest_conf_release(struct fed_rest_conf *c);
 void fed_rest_conf_copy(struct fed_rest_conf *to, const struct fed_rest_conf *from);
@@ -29,7 +29,7 @@ struct fed_kubeconfig; /* merged view of one or more files */
 FED_MUST_USE int fed_kubeconfig_load(const char *explicit_path, const char *env, const char *home,
                                      struct fed_kubeconfig **out, struct fed_err *err);
 void fed_kubeconfig_free(struct fed_kubeconfig *k);
-const char *fed_kubeconfig_current(const struct fed_kubeconfig *k); /* "" when unset */
+const char *fed_kubeconfig_current(const struct fed_kubeconfig *k);                  /* "" when unset */
 size_t fed_kubeconfig_contexts(const struct fed_kubeconfig *k, const char ***names); /* borrowed */
 /* context NULL: current. Reads credential files; runs an exec plugin (blocking, 60 s at most).
  * FED_E_NOT_FOUND: 'context "x" does not exist', with those that do. */

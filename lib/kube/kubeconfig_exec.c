@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubeconfig_exec.c: exec credential plugins (client.authentication.k8s.io v1 and v1beta1). Not interactive: the plugin's
- * standard input is empty. */
+/* kubeconfig_exec.c: exec credential plugins (client.authentication.k8s.io v1 and v1beta1). Not interactive: the
+ * plugin's standard input is empty. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -161,8 +161,8 @@ static int run(const struct fed_json *exec, const struct fed_json *cluster, cons
     int code = 0;
     if (failed) {
         struct fed_str hint = fed_json_find_text(exec, "installHint");
-        code = fed_err_set(err, fed_code_from_errno(failed), "credential plugin %s: %s%s%.*s", command, strerror(failed),
-                           hint.n ? ": " : "", FED_STR_ARG(hint));
+        code = fed_err_set(err, fed_code_from_errno(failed), "credential plugin %s: %s%s%.*s", command,
+                           strerror(failed), hint.n ? ": " : "", FED_STR_ARG(hint));
     } else {
         code = collect(fds[0], out);
         int status = reap(pid, code != 0);

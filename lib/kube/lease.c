@@ -189,7 +189,8 @@ void fed_lease_free(struct fed_lease *l, bool release)
         /* With the revision: it must not take the lease from somebody who has it by now. */
         fed_json_set(fed_json_ensure_object(&a, patch, "metadata"), "resourceVersion",
                      fed_json_new_strf(&a, "%" PRIu64, l->seen_rev));
-        fed_client_patch(l->conf.transport, &leases, fed_str(l->ns), fed_str(l->name), "", "merge", patch, "", NULL, NULL);
+        fed_client_patch(l->conf.transport, &leases, fed_str(l->ns), fed_str(l->name), "", "merge", patch, "", NULL,
+                         NULL);
         fed_arena_release(&a);
     }
     free(l->ns);

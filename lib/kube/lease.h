@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lease.h: leader election on a coordination.k8s.io/v1 Lease, judged by monotonic time since its last observed change. */
+/* lease.h: leader election on a coordination.k8s.io/v1 Lease, judged by monotonic time since its last observed change.
+ */
 #ifndef FED_KUBE_LEASE_H
 #define FED_KUBE_LEASE_H
 
@@ -15,7 +16,7 @@ struct fed_lease_conf {
     void *ud;
 };
 struct fed_lease *fed_lease_new(const struct fed_lease_conf *conf);
-bool fed_lease_leads(const struct fed_lease *l); /* checked before each write by the careful */
+bool fed_lease_leads(const struct fed_lease *l);        /* checked before each write by the careful */
 void fed_lease_free(struct fed_lease *l, bool release); /* release: gives the lease up at once */
 
 #endif

@@ -137,8 +137,7 @@ static struct fed_kobj *make_object(const struct fed_objscan *scan, const struct
                     scan->owners.n / 4 * sizeof(struct fed_owner) + scan->finalizers.n * sizeof(struct fed_str);
     size_t text = decoded_room(alone, FED_ARRAY_LEN(alone)) + decoded_room(scan->labels.v, scan->labels.n) +
                   decoded_room(scan->annotations.v, scan->annotations.n) +
-                  decoded_room(scan->owners.v, scan->owners.n) +
-                  decoded_room(scan->finalizers.v, scan->finalizers.n);
+                  decoded_room(scan->owners.v, scan->owners.n) + decoded_room(scan->finalizers.v, scan->finalizers.n);
     struct fed_kobj *o = fed_malloc(sizeof(*o) + arrays + text);
     memset(o, 0, sizeof(*o));
     void *at = o + 1;

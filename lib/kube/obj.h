@@ -24,19 +24,19 @@ struct fed_owner { /* metadata.ownerReferences[] */
 };
 struct fed_kobj {
     atomic_uint refs;
-    uint64_t rev;             /* metadata.resourceVersion as a number; 0 when absent */
+    uint64_t rev; /* metadata.resourceVersion as a number; 0 when absent */
     int64_t generation;
     struct fed_str api_version, kind, ns, name, uid;
-    bool deleting;            /* metadata.deletionTimestamp is set */
+    bool deleting; /* metadata.deletionTimestamp is set */
     struct fed_kv *labels, *annotations;
     size_t n_labels, n_annotations;
     struct fed_owner *owners;
     size_t n_owners;
     struct fed_str *finalizers;
     size_t n_finalizers;
-    struct fed_str json;      /* the whole object */
-    struct fed_blob *blob;    /* holds json */
-    void *ext;                /* the apiserver cache's own (encodings in other versions); else NULL */
+    struct fed_str json;   /* the whole object */
+    struct fed_blob *blob; /* holds json */
+    void *ext;             /* the apiserver cache's own (encodings in other versions); else NULL */
     void (*ext_free)(void *ext);
 };
 
@@ -56,7 +56,7 @@ void fed_kobj_unref(struct fed_kobj *o);           /* NULL ok */
 /* The object as a tree in the arena: a new one for each call, free to be changed; it borrows nothing of the object.
  * Cannot fail (the bytes were checked when the object was made). */
 struct fed_json *fed_kobj_parse(const struct fed_kobj *o, struct fed_arena *a);
-struct fed_str fed_kobj_label(const struct fed_kobj *o, const char *key);      /* p == NULL: absent */
+struct fed_str fed_kobj_label(const struct fed_kobj *o, const char *key); /* p == NULL: absent */
 struct fed_str fed_kobj_annotation(const struct fed_kobj *o, const char *key);
 bool fed_kobj_has_finalizer(const struct fed_kobj *o, const char *finalizer);
 const struct fed_owner *fed_kobj_controller(const struct fed_kobj *o); /* owner with controller=true, or NULL */

@@ -25,11 +25,11 @@ struct fed_raws {
     struct fed_raw room[24];
 };
 struct fed_objscan {
-    struct fed_str text;           /* the object, without white space around it */
+    struct fed_str text; /* the object, without white space around it */
     struct fed_raw api_version, kind, ns, name, uid, rev;
     int64_t generation;
     bool deleting, has_metadata;
-    const char *metadata_open;     /* past the '{' of metadata */
+    const char *metadata_open; /* past the '{' of metadata */
     bool metadata_empty;
     struct fed_raws labels, annotations; /* key, value, key, value… */
     struct fed_raws owners;              /* apiVersion, kind, name, uid; flags stand on the first */

@@ -29,7 +29,7 @@ static bool fail(struct decoder *d, const char *what)
 
 static bool utf8_valid(struct fed_str s)
 {
-    const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
+    const unsigned char *p = (const unsigned char *)s.p, *end = s.n ? p + s.n : p;
 
     while (p < end) {
         unsigned c = *p++, need = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;

@@ -157,8 +157,7 @@ static void record(struct fed_recorder *r, const struct fed_kobj *about, const c
     if (!take_token(r, about, now))
         return;
     fed_time_format(fed_wall_ms(r->t->env), time);
-    struct fed_str key =
-        fed_arena_printf(&a, "%.*s|%s|%s|%s", FED_STR_ARG(about->uid), type, reason, message);
+    struct fed_str key = fed_arena_printf(&a, "%.*s|%s|%s|%s", FED_STR_ARG(about->uid), type, reason, message);
     struct seen *s = fed_map_find(&r->seen, key);
     if (s && now - s->last_ms > SAME_MS) {
         fed_map_remove(&r->seen, key);

@@ -24,14 +24,14 @@ struct remote_call {
     struct fed_call base; /* first */
     struct fed_list link;
     struct fed_httpc_call *http;
-    fed_call_cb cb;                   /* of a call */
+    fed_call_cb cb;                     /* of a call */
     struct fed_watch_handlers handlers; /* of a watch */
     void *ud;
     struct fed_buf line; /* the unfinished line, or the text of an error answer */
     struct fed_task reap;
     int status;
     bool watch, dead; /* dead: canceled, or the watch was ended by us: nobody is to be called any more */
-    int end_code;        /* of an ERROR event */
+    int end_code;     /* of an ERROR event */
     struct fed_err end_err;
 };
 

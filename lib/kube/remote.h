@@ -12,9 +12,9 @@
 #include "net/loop.h"
 
 struct fed_remote_conf {
-    const char *name;         /* copied, for logs */
+    const char *name;          /* copied, for logs */
     struct fed_rest_conf rest; /* copied */
-    uint32_t idle_timeout_ms; /* 0: 90,000 */
+    uint32_t idle_timeout_ms;  /* 0: 90,000 */
     const char *user_agent;
 };
 FED_MUST_USE int fed_remote_new(struct fed_loop *loop, const struct fed_remote_conf *conf, struct fed_transport **out,

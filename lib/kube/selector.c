@@ -15,7 +15,8 @@ static int check_requirement(const struct fed_requirement *r, int code, struct f
     case FED_SEL_IN:
     case FED_SEL_NOT_IN:
         if (r->n_values == 0)
-            return fed_err_set(err, code, "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
+            return fed_err_set(err, code,
+                               "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
         break;
     case FED_SEL_EXISTS:
     case FED_SEL_NOT_EXISTS:
@@ -87,7 +88,7 @@ static void advance(struct lexer *l)
     static const struct {
         const char *text;
         enum token token;
-    } table[] = {{"==", T_EQ2}, {"!=", T_NE},  {"=", T_EQ},   {"!", T_NOT},  {">", T_GT},
+    } table[] = {{"==", T_EQ2}, {"!=", T_NE},  {"=", T_EQ},    {"!", T_NOT},  {">", T_GT},
                  {"<", T_LT},   {"(", T_OPEN}, {")", T_CLOSE}, {",", T_COMMA}};
     while (l->rest.n && is_space(l->rest.p[0]))
         l->rest = fed_str_from(l->rest, 1);
@@ -302,10 +303,12 @@ static int read_v1_op(struct fed_str text, enum fed_sel_op *op)
     static const struct {
         const char *text;
         enum fed_sel_op op;
-    } table[] = {{"in", FED_SEL_IN},         {"=", FED_SEL_IN},           {"==", FED_SEL_IN},
-                 {"notin", FED_SEL_NOT_IN},  {"!=", FED_SEL_NOT_IN},      {"exists", FED_SEL_EXISTS},
-                 {"!", FED_SEL_NOT_EXISTS},  {"doesnotexist", FED_SEL_NOT_EXISTS}, {"gt", FED_SEL_GT},
-                 {">", FED_SEL_GT},          {"lt", FED_SEL_LT},          {"<", FED_SEL_LT}};
+    } table[] = {{"in", FED_SEL_IN},        {"=", FED_SEL_IN},
+                 {"==", FED_SEL_IN},        {"notin", FED_SEL_NOT_IN},
+                 {"!=", FED_SEL_NOT_IN},    {"exists", FED_SEL_EXISTS},
+                 {"!", FED_SEL_NOT_EXISTS}, {"doesnotexist", FED_SEL_NOT_EXISTS},
+                 {"gt", FED_SEL_GT},        {">", FED_SEL_GT},
+                 {"lt", FED_SEL_LT},        {"<", FED_SEL_LT}};
     for (size_t i = 0; i < FED_ARRAY_LEN(table); i++) {
         if (fed_str_ieq(text, fed_str(table[i].text))) {
             *op = table[i].op;

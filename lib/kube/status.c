@@ -47,8 +47,8 @@ void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_s
             fed_buf_addz(&text, ": ");
         fed_buf_addz(&text, detail);
     }
-    c->items[c->n++] = (struct fed_cause){type, fed_arena_dup(c->arena, field),
-                                          fed_arena_dup(c->arena, fed_buf_str(&text))};
+    c->items[c->n++] =
+        (struct fed_cause){type, fed_arena_dup(c->arena, field), fed_arena_dup(c->arena, fed_buf_str(&text))};
     fed_buf_release(&text);
 }
 
@@ -91,7 +91,8 @@ static void add_standard_message(struct fed_buf *out, int code, const struct fed
         fed_buf_addz(out, "the server could not find the requested resource");
     } else if (named && (code == FED_E_NOT_FOUND || code == FED_E_ALREADY_EXISTS)) {
         add_kind(out, d);
-        fed_buf_addf(out, " \"%.*s\" %s", FED_STR_ARG(d->name), code == FED_E_NOT_FOUND ? "not found" : "already exists");
+        fed_buf_addf(out, " \"%.*s\" %s", FED_STR_ARG(d->name),
+                     code == FED_E_NOT_FOUND ? "not found" : "already exists");
     } else if (named && code == FED_E_INVALID) {
         add_kind(out, d);
         fed_buf_addf(out, " \"%.*s\" is invalid: ", FED_STR_ARG(d->name));
@@ -99,8 +100,10 @@ static void add_standard_message(struct fed_buf *out, int code, const struct fed
     } else if (named && code == FED_E_CONFLICT) {
         fed_buf_addz(out, "Operation cannot be fulfilled on ");
         add_kind(out, d);
-        fed_buf_addf(out, " \"%.*s\": the object has been modified; please apply your changes to the latest version and "
-                          "try again", FED_STR_ARG(d->name));
+        fed_buf_addf(out,
+                     " \"%.*s\": the object has been modified; please apply your changes to the latest version and "
+                     "try again",
+                     FED_STR_ARG(d->name));
     } else if (named && code == FED_E_FORBIDDEN) {
         add_kind(out, d);
         fed_buf_addf(out, " \"%.*s\" is forbidden", FED_STR_ARG(d->name));

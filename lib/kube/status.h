@@ -7,14 +7,14 @@
 
 /* field.Error types with the words that clients show. */
 enum fed_cause_type {
-    FED_CAUSE_REQUIRED,      /* FieldValueRequired,     "Required value" */
-    FED_CAUSE_INVALID,       /* FieldValueInvalid,      "Invalid value" */
-    FED_CAUSE_NOT_SUPPORTED, /* FieldValueNotSupported, "Unsupported value" */
-    FED_CAUSE_DUPLICATE,     /* FieldValueDuplicate,    "Duplicate value" */
-    FED_CAUSE_FORBIDDEN,     /* FieldValueForbidden,    "Forbidden" */
-    FED_CAUSE_NOT_FOUND,     /* FieldValueNotFound,     "Not found" */
-    FED_CAUSE_TOO_LONG,      /* FieldValueTooLong,      "Too long" */
-    FED_CAUSE_TYPE_INVALID,  /* FieldValueTypeInvalid,  "Invalid value" */
+    FED_CAUSE_REQUIRED,        /* FieldValueRequired,     "Required value" */
+    FED_CAUSE_INVALID,         /* FieldValueInvalid,      "Invalid value" */
+    FED_CAUSE_NOT_SUPPORTED,   /* FieldValueNotSupported, "Unsupported value" */
+    FED_CAUSE_DUPLICATE,       /* FieldValueDuplicate,    "Duplicate value" */
+    FED_CAUSE_FORBIDDEN,       /* FieldValueForbidden,    "Forbidden" */
+    FED_CAUSE_NOT_FOUND,       /* FieldValueNotFound,     "Not found" */
+    FED_CAUSE_TOO_LONG,        /* FieldValueTooLong,      "Too long" */
+    FED_CAUSE_TYPE_INVALID,    /* FieldValueTypeInvalid,  "Invalid value" */
     FED_CAUSE_MANAGER_CONFLICT /* FieldManagerConflict of server-side apply; the detail is the whole message */
 };
 struct fed_cause {

@@ -61,9 +61,11 @@ static bool named(const struct fed_kind_version *v, const char *name)
 static struct fed_json *path_cell(struct fed_arena *a, const struct fed_column *col, const struct fed_json *obj,
                                   int64_t now_ms)
 {
-    struct fed_str text = fed_json_path_text(a, obj, col->json_path);
+    struct fed_str text = {NULL, 0};
     int64_t n;
 
+    if (col->json_path.n)
+        text = fed_json_path_text(a, obj, col->json_path);
     if (!text.n)
         return fed_json_new_strz(a, fed_str_is(col->type, "date") ? "<unknown>" : "");
     if (fed_str_is(col->type, "date"))

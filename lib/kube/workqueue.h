@@ -14,8 +14,8 @@
 struct fed_workqueue;
 struct fed_workqueue_conf {
     struct fed_env *env;
-    const char *name;      /* for metrics and logs */
-    uint32_t concurrency;  /* keys worked on at once; 0: 8 */
+    const char *name;         /* for metrics and logs */
+    uint32_t concurrency;     /* keys worked on at once; 0: 8 */
     uint32_t base_ms, max_ms; /* back-off; 0: 5 and 30,000 */
     /* Starts work on the key (valid until done). Must call fed_workqueue_done exactly once, now or later. */
     void (*work)(void *ud, const char *key);

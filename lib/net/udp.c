@@ -2,6 +2,7 @@
 #include "net/udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@ enum {
     WIDTH = 32,
     /* Batches in one readiness callback before the loop's other work gets its turn. */
     ROUNDS = 8,
+    WAKE_MS = 100,
+    SMALL_REPLY = 1232, /* passes every path that carries IPv6 */
     DEFAULT_BUFFER = 1 << 20,
     DEFAULT_MAX = 4096,
     CONTROL_SIZE = CMSG_SPACE(sizeof(struct in6_pktinfo)), /* the larger of the two */
@@ -59,7 +62,8 @@ void fed_udp_close(struct fed_udp *u)
     if (!u || u->closing)
         return;
     u->closing = true;
-    fed_poll_free(u->poll);
+    if (u->poll)
+        fed_poll_free(u->poll);
     fed_list_remove(&u->object.link);
     if (!u->busy)
         release(u);
@@ -139,7 +143,7 @@ static void send_answers(struct fed_udp *u, unsigned n)
 {
     unsigned at = 0;
     while (at < n) {
-        int sent = sendmmsg(u->fd, u->out + at, n - at, 0);
+        int sent = sendmmsg(u->fd, u->out + at, n - at, MSG_DONTWAIT);
         if (sent > 0) {
             count(&u->stats.replied, (uint64_t)sent);
             at += (unsigned)sent;
@@ -158,7 +162,7 @@ static bool one_batch(struct fed_udp *u)
 {
     unsigned n_answers = 0;
     prepare_receive(u);
-    int n = recvmmsg(u->fd, u->in, WIDTH, MSG_DONTWAIT, NULL);
+    int n = recvmmsg(u->fd, u->in, WIDTH, u->loop ? MSG_DONTWAIT : MSG_WAITFORONE, NULL);
     if (n <= 0) {
         if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
             count(&u->stats.recv_errors, 1);
@@ -186,6 +190,17 @@ static bool one_batch(struct fed_udp *u)
     if (u->conf.batch_end && !u->closing)
         u->conf.batch_end(u->conf.ud);
     return n == WIDTH;
+}
+
+void fed_udp_run(struct fed_udp *u, const atomic_bool *stop)
+{
+    FED_REQUIRE(!u->loop);
+    u->busy = true;
+    while (!u->closing && !atomic_load_explicit(stop, memory_order_relaxed))
+        one_batch(u);
+    u->busy = false;
+    if (u->closing)
+        release(u);
 }
 
 static void on_ready(void *ud, int events)
@@ -232,18 +247,21 @@ static int open_socket(const struct fed_udp_conf *conf, int *out, struct fed_err
 
 static int set_options(struct fed_udp *u, struct fed_err *err)
 {
-    int one = 1, omit4 = IP_PMTUDISC_OMIT, omit6 = IPV6_PMTUDISC_OMIT;
+    /* Forged "fragmentation needed" messages must not make our answers fragment (RFC 9715): what the path is said to
+     * take is never believed. Answers that fit everywhere go with DF, which also spares the kernel an identifier. */
+    bool small = u->conf.max_reply <= SMALL_REPLY;
+    int one = 1, discover4 = small ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT;
+    int discover6 = small ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_OMIT;
     int recv_buffer = u->conf.recv_buffer ? u->conf.recv_buffer : DEFAULT_BUFFER;
     int send_buffer = u->conf.send_buffer ? u->conf.send_buffer : DEFAULT_BUFFER;
     bool v4 = u->addr.sa.sa_family == AF_INET;
     /* Best effort: the kernel cuts the sizes at its limits. */
     setsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &recv_buffer, sizeof(recv_buffer));
     setsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
-    /* Forged "fragmentation needed" messages must not make our answers fragment (RFC 9715). */
     if (v4)
-        setsockopt(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit4, sizeof(omit4));
+        setsockopt(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover4, sizeof(discover4));
     else
-        setsockopt(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit6, sizeof(omit6));
+        setsockopt(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover6, sizeof(discover6));
     if (!u->wildcard)
         return 0;
     int rc = v4 ? setsockopt(u->fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one))
@@ -259,6 +277,19 @@ static void make_buffers(struct fed_udp *u)
         u->slots[i].in = (struct iovec){u->buffers + i * (q + r), q};
         u->slots[i].out = (struct iovec){u->buffers + i * (q + r) + q, r};
     }
+}
+
+/* For fed_udp_run: receiving blocks, and wakes now and then to look at the stop word. */
+static int wait_in_kernel(struct fed_udp *u, struct fed_err *err)
+{
+    struct timeval wake = {.tv_usec = WAKE_MS * 1000};
+    int flags = fcntl(u->fd, F_GETFL);
+    if (flags >= 0 && fcntl(u->fd, F_SETFL, flags & ~O_NONBLOCK) == 0 &&
+        setsockopt(u->fd, SOL_SOCKET, SO_RCVTIMEO, &wake, sizeof(wake)) == 0)
+        return 0;
+    int rc = sys_err(err, "SO_RCVTIMEO", &u->addr);
+    release(u);
+    return rc;
 }
 
 int fed_udp_open(struct fed_loop *loop, const struct fed_udp_conf *conf, struct fed_udp **out, struct fed_err *err)
@@ -286,10 +317,12 @@ int fed_udp_open(struct fed_loop *loop, const struct fed_udp_conf *conf, struct 
         return rc;
     }
     make_buffers(u);
+    *out = u;
+    if (!loop)
+        return wait_in_kernel(u, err);
     u->poll = fed_poll_new(loop, fd, on_ready, u);
     fed_poll_set(u->poll, FED_POLL_IN);
     fed_loop_adopt(loop, &u->object, on_object_close);
-    *out = u;
     return 0;
 }
 

@@ -12,6 +12,8 @@
 #ifndef FED_NET_UDP_H
 #define FED_NET_UDP_H
 
+#include <stdatomic.h>
+
 #include "net/addr.h"
 #include "net/loop.h"
 
@@ -46,8 +48,12 @@ struct fed_udp_stats {
     uint64_t batches;      /* recvmmsg calls that returned something */
 };
 
+/* loop NULL: a socket for a thread of its own, served by fed_udp_run only. */
 FED_MUST_USE int fed_udp_open(struct fed_loop *loop, const struct fed_udp_conf *conf, struct fed_udp **out,
                               struct fed_err *err);
+/* Serves on the calling thread, which waits in recvmmsg itself, until
+ * *stop is set: seen after each batch and each 100 ms. */
+void fed_udp_run(struct fed_udp *u, const atomic_bool *stop);
 const struct fed_addr *fed_udp_addr(const struct fed_udp *u);
 void fed_udp_stats(const struct fed_udp *u, struct fed_udp_stats *out);
 void fed_udp_close(struct fed_udp *u); /* no callback after it returns; also from within the handler */

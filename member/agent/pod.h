@@ -74,7 +74,8 @@ struct mbr_node {
     char *host_dir; /* what /var/lib/hansa of this node maps to the folder of */
     struct fed_timer lease_timer;
     struct fed_call *call;
-    bool made;
+    bool made, leased;
+    struct mbr_agents *agents;
 };
 struct mbr_agents {
     struct mbr *m;

@@ -130,13 +130,12 @@ static int add_token(struct maker *m, const struct fed_json *from, int64_t mode)
                             ? fed_json_str(fed_json_at(m->tree, "spec", "serviceAccountName", NULL)) : FED_STR("default");
     struct fed_kobj *account = mbr_find(mb, MBR_SERVICEACCOUNTS, m->p->obj->ns, sa);
     int64_t life = fed_json_int(fed_json_find(from, "expirationSeconds"), TOKEN_S);
-    char path[PATH_MAX], folder[PATH_MAX];
+    const char *folder = fed_arena_printf(m->a, "%s/tokens", m->p->dir).p;
+    const char *path = fed_arena_printf(m->a, "%s/%lld", folder, (long long)life).p;
     struct stat st;
     struct fed_buf token;
     if (!account)
         return fed_err_set(m->err, FED_E_NOT_FOUND, "serviceaccount \"%.*s\" not found", FED_STR_ARG(sa));
-    snprintf(folder, sizeof(folder), "%s/tokens", m->p->dir);
-    snprintf(path, sizeof(path), "%s/%lld", folder, (long long)life);
     fed_buf_init(&token, 64 * 1024);
     int rc = 0;
     bool fresh = stat(path, &st) == 0 && fed_wall_ms(mb->env) / 1000 < st.st_mtime + life / 5 * 4;
@@ -184,7 +183,8 @@ static uint64_t payload_hash(const struct payload *f)
 static int write_file(const char *folder, struct fed_str path, struct fed_str bytes, unsigned mode, struct fed_err *err)
 {
     char full[PATH_MAX];
-    snprintf(full, sizeof(full), "%s/%.*s", folder, FED_STR_ARG(path));
+    if ((size_t)snprintf(full, sizeof(full), "%s/%.*s", folder, FED_STR_ARG(path)) >= sizeof(full))
+        return fed_err_set(err, FED_E_LIMIT, "%s: path too long", folder);
     char *slash = strrchr(full, '/');
     *slash = 0;
     if (fed_file_mkdirs(full, 0755, err) < 0)
@@ -201,7 +201,7 @@ static int write_file(const char *folder, struct fed_str path, struct fed_str by
 /* Swaps ..data and drops the old content and the links of files that are no more. */
 static int publish(const char *folder, const char *now, const struct payload *f, struct fed_err *err)
 {
-    char link[PATH_MAX], tmp[PATH_MAX], old[PATH_MAX] = "", target[PATH_MAX];
+    char link[PATH_MAX], tmp[PATH_MAX], old[PATH_MAX] = "", target[256];
     snprintf(link, sizeof(link), "%s/..data", folder);
     snprintf(tmp, sizeof(tmp), "%s/..data_tmp", folder);
     ssize_t n = readlink(link, target, sizeof(target) - 1);

@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "codec/base64.h"
 #include "member/controllers/controllers.h"
-#include "member/pki.h"
 
 #define ACCOUNT "kubernetes.io/service-account.name"
 #define ACCOUNT_UID "kubernetes.io/service-account.uid"
@@ -22,9 +21,9 @@ static void keep_defaults(struct mbr_ctl *c, struct mbr_job *job, struct fed_str
     struct fed_json *cm = have ? fed_kobj_parse(have, a)
                                : fed_obj_new(a, "v1", "ConfigMap", ns, FED_STR("kube-root-ca.crt"));
     struct fed_json *data = fed_json_ensure_object(a, cm, "data");
-    if (fed_str_eq(fed_json_find_text(data, "ca.crt"), mbr_pki_ca(c->m->pki)))
+    if (fed_str_eq(fed_json_find_text(data, "ca.crt"), fed_pki_dir_ca(c->m->pki)))
         return;
-    fed_json_set(data, "ca.crt", fed_json_new_str(a, mbr_pki_ca(c->m->pki)));
+    fed_json_set(data, "ca.crt", fed_json_new_str(a, fed_pki_dir_ca(c->m->pki)));
     if (have)
         mbr_job_update(job, MBR_CONFIGMAPS, cm, "");
     else
@@ -60,7 +59,7 @@ static void fill_token(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns
         fed_event_warning(c->events, obj, "TokenFailed", "%s", err.text);
     } else {
         fed_json_set(data, "token", encoded(a, fed_buf_str(&token)));
-        fed_json_set(data, "ca.crt", encoded(a, mbr_pki_ca(c->m->pki)));
+        fed_json_set(data, "ca.crt", encoded(a, fed_pki_dir_ca(c->m->pki)));
         fed_json_set(data, "namespace", encoded(a, ns));
         fed_obj_set_annotation(a, secret, ACCOUNT_UID, sa->uid);
         mbr_job_update(job, MBR_SECRETS, secret, "");

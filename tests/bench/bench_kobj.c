@@ -31,14 +31,15 @@ static void measure(const char *what, struct fed_str text)
     }
     double parsed = now();
     double ns = (made - start) / ROUNDS * 1e9;
-    printf("{\"bench\":\"kobj\",\"object\":\"%s\",\"bytes\":%zu,\"ns\":%.0f,\"ns_per_kB\":%.0f,\"tree_ns\":%.0f}\n", what,
-           text.n, ns, ns / (double)text.n * 1000, (parsed - made) / ROUNDS * 1e9);
+    printf("{\"bench\":\"kobj\",\"object\":\"%s\",\"bytes\":%zu,\"ns\":%.0f,\"ns_per_kB\":%.0f,\"tree_ns\":%.0f}\n",
+           what, text.n, ns, ns / (double)text.n * 1000, (parsed - made) / ROUNDS * 1e9);
     fed_arena_release(&a);
 }
 
 static const char pod_head[] =
     "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"web-6d4cf56db6-x2x7k\",\"generateName\":"
-    "\"web-6d4cf56db6-\",\"namespace\":\"default\",\"uid\":\"0d7e8a90-5b1c-4c7e-8f2a-000000000001\",\"resourceVersion\":"
+    "\"web-6d4cf56db6-\",\"namespace\":\"default\",\"uid\":\"0d7e8a90-5b1c-4c7e-8f2a-000000000001\","
+    "\"resourceVersion\":"
     "\"123456\",\"creationTimestamp\":\"2026-11-21T08:00:00Z\",\"labels\":{\"app\":\"web\",\"pod-template-hash\":"
     "\"6d4cf56db6\"},\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":\"ReplicaSet\",\"name\":"
     "\"web-6d4cf56db6\",\"uid\":\"9a1f\",\"controller\":true,\"blockOwnerDeletion\":true}]},\"spec\":{\"containers\":[";

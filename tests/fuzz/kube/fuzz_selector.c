@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct fed_kv labels[] = {{FED_STR_INIT("a"), FED_STR_INIT("b")}, {FED_STR_INIT("n"), FED_STR_INIT("5")}};
+    static const struct fed_kv labels[] = {{FED_STR_INIT("a"), FED_STR_INIT("b")},
+                                           {FED_STR_INIT("n"), FED_STR_INIT("5")}};
     struct fed_str text = {(const char *)data, size};
     struct fed_arena a = {0};
     struct fed_selector s, back;

@@ -17,9 +17,9 @@ static const struct fed_resource kinds[] = {
 };
 #define DEPLOYMENTS (&kinds[0])
 #define REPLICASETS (&kinds[1])
-#define PODS (&kinds[2])
-#define EVENTS (&kinds[3])
-#define NAMESPACES (&kinds[4])
+#define PODS        (&kinds[2])
+#define EVENTS      (&kinds[3])
+#define NAMESPACES  (&kinds[4])
 
 struct world {
     struct fed_fake_env env;
@@ -36,13 +36,15 @@ static void setup(struct world *w)
     w->t = fed_fake_transport(w->fake, true);
     w->user = fed_fake_transport(w->fake, false);
     fed_fake_put(w->fake, DEPLOYMENTS, "{'metadata':{'name':'d','namespace':'n','uid':'ud'}}");
-    fed_fake_put(w->fake, REPLICASETS, "{'metadata':{'name':'r','namespace':'n','uid':'ur','ownerReferences':[{'apiVersion':"
-                                       "'apps/v1','kind':'Deployment','name':'d','uid':'ud','controller':true,"
-                                       "'blockOwnerDeletion':true}]}}");
-    fed_fake_put(w->fake, PODS, "{'metadata':{'name':'p','namespace':'n','uid':'up','ownerReferences':[{'apiVersion':"
-                                "'apps/v1','kind':'ReplicaSet','name':'r','uid':'ur','controller':true,"
-                                "'blockOwnerDeletion':true}]}}");
-    w->gc = fed_gc_new(&(struct fed_gc_conf){w->t, kinds, FED_ARRAY_LEN(kinds)});
+    fed_fake_put(w->fake, REPLICASETS,
+                 "{'metadata':{'name':'r','namespace':'n','uid':'ur','ownerReferences':[{'apiVersion':"
+                 "'apps/v1','kind':'Deployment','name':'d','uid':'ud','controller':true,"
+                 "'blockOwnerDeletion':true}]}}");
+    fed_fake_put(w->fake, PODS,
+                 "{'metadata':{'name':'p','namespace':'n','uid':'up','ownerReferences':[{'apiVersion':"
+                 "'apps/v1','kind':'ReplicaSet','name':'r','uid':'ur','controller':true,"
+                 "'blockOwnerDeletion':true}]}}");
+    w->gc = fed_gc_new(&(struct fed_gc_conf){.transport = w->t, .resources = kinds, .n_resources = FED_ARRAY_LEN(kinds)});
     fed_gc_start(w->gc);
     fed_fake_run(&w->env, 1000);
     assert_true(fed_gc_synced(w->gc));
@@ -119,25 +121,29 @@ static void absent_data_deletes_nothing(void **state)
     struct world w;
     setup(&w);
     /* An owner that no list shows, of a kind that we do not know, and one that cannot be asked for. */
-    fed_fake_put(w.fake, PODS, "{'metadata':{'name':'q','namespace':'n','uid':'uq','ownerReferences':[{'apiVersion':"
-                               "'other/v1','kind':'Thing','name':'t','uid':'ut'}]}}");
+    fed_fake_put(w.fake, PODS,
+                 "{'metadata':{'name':'q','namespace':'n','uid':'uq','ownerReferences':[{'apiVersion':"
+                 "'other/v1','kind':'Thing','name':'t','uid':'ut'}]}}");
     fed_fake_fail(w.fake, "GET", "replicasets/x", FED_E_UNAVAILABLE, 5);
-    fed_fake_put(w.fake, PODS, "{'metadata':{'name':'s','namespace':'n','uid':'us','ownerReferences':[{'apiVersion':"
-                               "'apps/v1','kind':'ReplicaSet','name':'x','uid':'ux'}]}}");
+    fed_fake_put(w.fake, PODS,
+                 "{'metadata':{'name':'s','namespace':'n','uid':'us','ownerReferences':[{'apiVersion':"
+                 "'apps/v1','kind':'ReplicaSet','name':'x','uid':'ux'}]}}");
     fed_fake_run(&w.env, 500);
     assert_non_null(fed_fake_find(w.fake, PODS, "n", "s"));
     fed_fake_run(&w.env, 30000);
     assert_null(fed_fake_find(w.fake, PODS, "n", "s")); /* answered at last: 404 */
     assert_non_null(fed_fake_find(w.fake, PODS, "n", "q"));
     /* Same name, another uid: the owner is gone. */
-    fed_fake_put(w.fake, PODS, "{'metadata':{'name':'v','namespace':'n','uid':'uv','ownerReferences':[{'apiVersion':"
-                               "'apps/v1','kind':'ReplicaSet','name':'r','uid':'old'}]}}");
+    fed_fake_put(w.fake, PODS,
+                 "{'metadata':{'name':'v','namespace':'n','uid':'uv','ownerReferences':[{'apiVersion':"
+                 "'apps/v1','kind':'ReplicaSet','name':'r','uid':'old'}]}}");
     fed_fake_run(&w.env, 5000);
     assert_null(fed_fake_find(w.fake, PODS, "n", "v"));
     /* One of two owners stays. */
-    fed_fake_put(w.fake, PODS, "{'metadata':{'name':'z','namespace':'n','uid':'uz','ownerReferences':[{'apiVersion':"
-                               "'apps/v1','kind':'ReplicaSet','name':'r','uid':'old'},{'apiVersion':'apps/v1','kind':"
-                               "'ReplicaSet','name':'r','uid':'ur'}]}}");
+    fed_fake_put(w.fake, PODS,
+                 "{'metadata':{'name':'z','namespace':'n','uid':'uz','ownerReferences':[{'apiVersion':"
+                 "'apps/v1','kind':'ReplicaSet','name':'r','uid':'old'},{'apiVersion':'apps/v1','kind':"
+                 "'ReplicaSet','name':'r','uid':'ur'}]}}");
     fed_fake_run(&w.env, 5000);
     assert_non_null(fed_fake_find(w.fake, PODS, "n", "z"));
     teardown(&w);
@@ -173,8 +179,9 @@ static void old_events_go(void **state)
     struct world w;
     setup(&w);
     fed_fake_put(w.fake, EVENTS, "{'metadata':{'name':'old','namespace':'n'},'lastTimestamp':'2025-12-31T23:30:00Z'}");
-    fed_fake_put(w.fake, EVENTS, "{'metadata':{'name':'series','namespace':'n'},'lastTimestamp':null,'eventTime':"
-                                 "'2025-12-31T20:00:00Z','series':{'lastObservedTime':'2026-01-01T00:00:00.000000Z'}}");
+    fed_fake_put(w.fake, EVENTS,
+                 "{'metadata':{'name':'series','namespace':'n'},'lastTimestamp':null,'eventTime':"
+                 "'2025-12-31T20:00:00Z','series':{'lastObservedTime':'2026-01-01T00:00:00.000000Z'}}");
     fed_fake_put(w.fake, EVENTS, "{'metadata':{'name':'timeless','namespace':'n'}}");
     struct fed_eventttl *e = fed_eventttl_new(w.t, 0);
     fed_fake_run(&w.env, 20 * 60000);
@@ -192,9 +199,12 @@ static void old_events_go(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(background),           cmocka_unit_test(foreground),
-        cmocka_unit_test(orphaned),             cmocka_unit_test(absent_data_deletes_nothing),
-        cmocka_unit_test(namespace_is_emptied), cmocka_unit_test(old_events_go),
+        cmocka_unit_test(background),
+        cmocka_unit_test(foreground),
+        cmocka_unit_test(orphaned),
+        cmocka_unit_test(absent_data_deletes_nothing),
+        cmocka_unit_test(namespace_is_emptied),
+        cmocka_unit_test(old_events_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,22 +77,23 @@ static const struct {
     {"drift is mended", "{'kind':'X','spec':{'a':1,'b':[1,2]}}", "{'spec':{'a':5,'b':[2,1]}}",
      "{'kind':'X','spec':{'a':1,'b':[1,2]}}", "{'spec':{'a':1,'b':[1,2]}}"},
     {"defaults inside items", "{'kind':'X','spec':{'c':[{'name':'n','image':'i'}]}}",
-     "{'spec':{'c':[{'name':'n','image':'i','pull':'Always'}]}}", "{'kind':'X','spec':{'c':[{'name':'n','image':'i'}]}}",
-     NULL},
+     "{'spec':{'c':[{'name':'n','image':'i','pull':'Always'}]}}",
+     "{'kind':'X','spec':{'c':[{'name':'n','image':'i'}]}}", NULL},
     {"a field inside an item goes", "{'kind':'X','spec':{'c':[{'name':'n','image':'i','tty':true}]}}",
      "{'spec':{'c':[{'name':'n','image':'i','tty':true,'pull':'Always'}]}}",
      "{'kind':'X','spec':{'c':[{'name':'n','image':'i'}]}}", "{'spec':{'c':[{'name':'n','image':'i'}]}}"},
     {"quantities of one amount", "{'kind':'X','spec':{'resources':{'limits':{'cpu':'1000m','memory':'1024Mi'}}}}",
      "{'spec':{'resources':{'limits':{'cpu':'1','memory':'1Gi'}}}}",
      "{'kind':'X','spec':{'resources':{'limits':{'cpu':'1000m','memory':'1024Mi'}}}}", NULL},
-    {"only in resources", "{'kind':'X','spec':{'v':'1000m'}}", "{'spec':{'v':'1'}}", "{'kind':'X','spec':{'v':'1000m'}}",
-     "{'spec':{'v':'1000m'}}"},
+    {"only in resources", "{'kind':'X','spec':{'v':'1000m'}}", "{'spec':{'v':'1'}}",
+     "{'kind':'X','spec':{'v':'1000m'}}", "{'spec':{'v':'1000m'}}"},
     {"empty values are none", "{'kind':'X','spec':{'a':'','b':{},'c':[],'d':false,'e':0,'f':null}}",
      "{'spec':{'a':null,'b':null,'c':null,'d':null,'e':null}}",
      "{'kind':'X','spec':{'a':'','b':{},'c':[],'d':false,'e':0,'f':null}}", NULL},
     {"strategy changes as a whole",
      "{'kind':'X','spec':{'strategy':{'type':'RollingUpdate','rollingUpdate':{'maxSurge':1}}}}",
-     "{'spec':{'strategy':{'rollingUpdate':{'maxUnavailable':1}}}}", "{'kind':'X','spec':{'strategy':{'type':'Recreate'}}}",
+     "{'spec':{'strategy':{'rollingUpdate':{'maxUnavailable':1}}}}",
+     "{'kind':'X','spec':{'strategy':{'type':'Recreate'}}}",
      "{'spec':{'strategy':{'type':'Recreate','rollingUpdate':null}}}"},
     {"numbers by value", "{'kind':'X','spec':{'a':1.0}}", "{'spec':{'a':1}}", "{'kind':'X','spec':{'a':1.0}}", NULL},
 };
@@ -199,15 +200,17 @@ static void desired_service(void **state)
 {
     (void)state;
     struct fed_arena a = {0};
-    struct fed_json *source = parse(&a, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'s','namespace':'n','uid':'su',"
-                                        "'finalizers':['x'],'ownerReferences':[{}],'resourceVersion':'5','labels':{'l':'v'},"
-                                        "'annotations':{'mine':'1','kubectl.kubernetes.io/last-applied-configuration':'…',"
-                                        "'federation.hansa.io/adopt':'true'}},'spec':{'type':'NodePort','clusterIP':'10.0.0.1',"
-                                        "'ports':[{'name':'a','port':80},{'name':'b','port':81,'nodePort':30001}]},"
-                                        "'status':{'loadBalancer':{}}}");
-    struct fed_json *member = parse(&a, "{'kind':'Service','metadata':{'name':'s'},'spec':{'clusterIP':'127.1.2.3','clusterIPs':"
-                                        "['127.1.2.3'],'ports':[{'name':'b','port':81,'nodePort':31111},{'name':'a','port':80,"
-                                        "'protocol':'TCP','nodePort':32222}]}}");
+    struct fed_json *source =
+        parse(&a, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'s','namespace':'n','uid':'su',"
+                  "'finalizers':['x'],'ownerReferences':[{}],'resourceVersion':'5','labels':{'l':'v'},"
+                  "'annotations':{'mine':'1','kubectl.kubernetes.io/last-applied-configuration':'…',"
+                  "'federation.hansa.io/adopt':'true'}},'spec':{'type':'NodePort','clusterIP':'10.0.0.1',"
+                  "'ports':[{'name':'a','port':80},{'name':'b','port':81,'nodePort':30001}]},"
+                  "'status':{'loadBalancer':{}}}");
+    struct fed_json *member =
+        parse(&a, "{'kind':'Service','metadata':{'name':'s'},'spec':{'clusterIP':'127.1.2.3','clusterIPs':"
+                  "['127.1.2.3'],'ports':[{'name':'b','port':81,'nodePort':31111},{'name':'a','port':80,"
+                  "'protocol':'TCP','nodePort':32222}]}}");
     const struct fapi_desired_conf conf = {source, member, FED_STR("fu"), -1};
     struct fed_json *d = fapi_desired(&a, &conf);
     assert_null(fed_json_find(d, "status"));
@@ -242,7 +245,8 @@ static void desired_replicas_and_others(void **state)
 {
     (void)state;
     struct fed_arena a = {0};
-    struct fed_json *source = parse(&a, "{'kind':'Deployment','metadata':{'name':'d','uid':'u'},'spec':{'replicas':9}}");
+    struct fed_json *source =
+        parse(&a, "{'kind':'Deployment','metadata':{'name':'d','uid':'u'},'spec':{'replicas':9}}");
     struct fed_json *member = parse(&a, "{'kind':'Deployment','metadata':{'name':'d'},'spec':{'replicas':4}}");
     struct fapi_desired_conf conf = {source, member, FED_STR("f"), 3};
     assert_int_equal(fed_json_int(fed_json_at(fapi_desired(&a, &conf), "spec", "replicas", NULL), 0), 3);
@@ -250,7 +254,8 @@ static void desired_replicas_and_others(void **state)
     assert_int_equal(fed_json_int(fed_json_at(fapi_desired(&a, &conf), "spec", "replicas", NULL), 0), 9);
     fed_obj_set_annotation(&a, source, FAPI_RETAIN_REPLICAS, FED_STR("true"));
     assert_int_equal(fed_json_int(fed_json_at(fapi_desired(&a, &conf), "spec", "replicas", NULL), 0), 4);
-    conf.source = parse(&a, "{'kind':'Namespace','metadata':{'name':'d','uid':'u'},'spec':{'finalizers':['kubernetes']}}");
+    conf.source =
+        parse(&a, "{'kind':'Namespace','metadata':{'name':'d','uid':'u'},'spec':{'finalizers':['kubernetes']}}");
     assert_null(fed_json_find(fapi_desired(&a, &conf), "spec"));
     conf.source = parse(&a, "{'kind':'ServiceAccount','metadata':{'name':'d','uid':'u'},'secrets':[{'name':'hub'}]}");
     conf.member = parse(&a, "{'kind':'ServiceAccount','metadata':{'name':'d'},'secrets':[{'name':'own'}]}");
@@ -300,7 +305,8 @@ static void marks(void **state)
         {"{'kind':'Namespace','metadata':{'name':'default'}}", false},
         {"{'kind':'Namespace','metadata':{'name':'kube-public'}}", false},
         {"{'kind':'Namespace','metadata':{'name':'shop'}}", true},
-        {"{'kind':'Secret','metadata':{'name':'x','namespace':'n'},'type':'kubernetes.io/service-account-token'}", false},
+        {"{'kind':'Secret','metadata':{'name':'x','namespace':'n'},'type':'kubernetes.io/service-account-token'}",
+         false},
         {"{'kind':'Secret','metadata':{'name':'x','namespace':'n'},'type':'Opaque'}", true},
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(goes); i++) {
@@ -325,14 +331,30 @@ static void placement(void **state)
         int64_t want[3];       /* -2: not selected */
     } cases[] = {
         {"{}", NULL, -1, -1, {2, 2, 2}},
-        {"{'federation.alpha.kubernetes.io/cluster-selector':'[{\\'key\\':\\'tier\\',\\'operator\\':\\'in\\',\\'values\\':[\\'web\\']}]'}",
-         NULL, -1, -1, {3, 3, -2}},
-        {"{'federation.alpha.kubernetes.io/cluster-selector':'[{\\'key\\':\\'tier\\',\\'operator\\':\\'=\\',\\'values\\':[\\'db\\']}]'}",
-         "NoClusterMatches", -1, -1, {-2, -2, -2}},
-        {"{'federation.kubernetes.io/deployment-preferences':'{\\'clusters\\':{\\'a\\':{\\'weight\\':1}}}'}", NULL, -1, -1, {6, 0, 0}},
+        {"{'federation.alpha.kubernetes.io/"
+         "cluster-selector':'[{\\'key\\':\\'tier\\',\\'operator\\':\\'in\\',\\'values\\':[\\'web\\']}]'}",
+         NULL,
+         -1,
+         -1,
+         {3, 3, -2}},
+        {"{'federation.alpha.kubernetes.io/"
+         "cluster-selector':'[{\\'key\\':\\'tier\\',\\'operator\\':\\'=\\',\\'values\\':[\\'db\\']}]'}",
+         "NoClusterMatches",
+         -1,
+         -1,
+         {-2, -2, -2}},
+        {"{'federation.kubernetes.io/deployment-preferences':'{\\'clusters\\':{\\'a\\':{\\'weight\\':1}}}'}",
+         NULL,
+         -1,
+         -1,
+         {6, 0, 0}},
         {"{'federation.kubernetes.io/deployment-preferences':'{'}", "InvalidPreferences", -1, -1, {2, 2, 2}},
-        {"{'federation.kubernetes.io/deployment-preferences':'{\\'clusters\\':{\\'a\\':{\\'weight\\':1,\\'maxReplicas\\':2}}}'}",
-         "ReplicasUnplaced", -1, -1, {2, 0, 0}},
+        {"{'federation.kubernetes.io/"
+         "deployment-preferences':'{\\'clusters\\':{\\'a\\':{\\'weight\\':1,\\'maxReplicas\\':2}}}'}",
+         "ReplicasUnplaced",
+         -1,
+         -1,
+         {2, 0, 0}},
         {"{}", NULL, 0, -1, {0, 3, 3}},
         {"{}", NULL, -1, 1, {3, 0, 3}},
         {"{'federation.hansa.io/retain-replicas':'true'}", NULL, -1, -1, {-1, -1, -1}},
@@ -342,8 +364,10 @@ static void placement(void **state)
         struct fapi_placement p;
         struct fed_err err = {0};
         char text[512];
-        snprintf(text, sizeof(text), "{'kind':'Deployment','metadata':{'name':'d','namespace':'n','annotations':%s},"
-                                     "'spec':{'replicas':6}}", cases[i].annotations);
+        snprintf(text, sizeof(text),
+                 "{'kind':'Deployment','metadata':{'name':'d','namespace':'n','annotations':%s},"
+                 "'spec':{'replicas':6}}",
+                 cases[i].annotations);
         struct fed_kobj *o = object(text);
         for (int k = 0; k < 3; k++) {
             cs[k].offline = cases[i].offline == k;
@@ -373,9 +397,12 @@ static void placement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(diff_table),      cmocka_unit_test(diff_histories),
-        cmocka_unit_test(one_patch_is_enough), cmocka_unit_test(desired_service),
-        cmocka_unit_test(desired_replicas_and_others), cmocka_unit_test(marks),
+        cmocka_unit_test(diff_table),
+        cmocka_unit_test(diff_histories),
+        cmocka_unit_test(one_patch_is_enough),
+        cmocka_unit_test(desired_service),
+        cmocka_unit_test(desired_replicas_and_others),
+        cmocka_unit_test(marks),
         cmocka_unit_test(placement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,10 @@ struct row {
     int64_t want[MAX_CLUSTERS];
     int64_t unplaced;
 };
-#define NONE {-1, -1, -1, -1, -1, -1}
+#define NONE                                                                                                           \
+    {                                                                                                                  \
+        -1, -1, -1, -1, -1, -1                                                                                         \
+    }
 #define STAR "{\"clusters\":{\"*\":{\"weight\":1}}}"
 
 static const struct row rows[] = {
@@ -28,17 +31,75 @@ static const struct row rows[] = {
     {"no cluster", STAR, 5, "", NONE, NONE, 0, {0}, 5},
     {"default", "", 6, "k", NONE, NONE, 3, {2, 2, 2}, 0},
     {"weights", "{\"clusters\":{\"A\":{\"weight\":1},\"B\":{\"weight\":2}}}", 60, "", NONE, NONE, 3, {20, 40, 0}, 0},
-    {"any case of names", "{\"Clusters\":{\"A\":{\"WEIGHT\":1},\"B\":{\"Weight\":3}}}", 4, "", NONE, NONE, 2, {1, 3}, 0},
+    {"any case of names",
+     "{\"Clusters\":{\"A\":{\"WEIGHT\":1},\"B\":{\"Weight\":3}}}",
+     4,
+     "",
+     NONE,
+     NONE,
+     2,
+     {1, 3},
+     0},
     {"minimum first", "{\"clusters\":{\"*\":{\"minReplicas\":2,\"weight\":0}}}", 50, "", NONE, NONE, 3, {2, 2, 2}, 44},
-    {"minimum, not enough", "{\"clusters\":{\"*\":{\"minReplicas\":20,\"weight\":0}}}", 50, "", NONE, NONE, 3, {10, 20, 20}, 0},
-    {"minimum and weight", "{\"clusters\":{\"A\":{\"minReplicas\":10,\"weight\":1},\"B\":{\"weight\":1}}}", 20, "", NONE, NONE, 2, {15, 5}, 0},
+    {"minimum, not enough",
+     "{\"clusters\":{\"*\":{\"minReplicas\":20,\"weight\":0}}}",
+     50,
+     "",
+     NONE,
+     NONE,
+     3,
+     {10, 20, 20},
+     0},
+    {"minimum and weight",
+     "{\"clusters\":{\"A\":{\"minReplicas\":10,\"weight\":1},\"B\":{\"weight\":1}}}",
+     20,
+     "",
+     NONE,
+     NONE,
+     2,
+     {15, 5},
+     0},
     {"maximum", "{\"clusters\":{\"*\":{\"maxReplicas\":2,\"weight\":1}}}", 50, "", NONE, NONE, 3, {2, 2, 2}, 44},
-    {"maximum zero", "{\"clusters\":{\"A\":{\"maxReplicas\":0,\"weight\":5},\"B\":{\"weight\":1}}}", 7, "", NONE, NONE, 2, {0, 7}, 0},
-    {"rest beyond a maximum", "{\"clusters\":{\"A\":{\"weight\":10000,\"maxReplicas\":10},\"B\":{\"weight\":1},\"C\":{\"weight\":1}}}", 50, "", NONE, NONE, 3, {10, 20, 20}, 0},
+    {"maximum zero",
+     "{\"clusters\":{\"A\":{\"maxReplicas\":0,\"weight\":5},\"B\":{\"weight\":1}}}",
+     7,
+     "",
+     NONE,
+     NONE,
+     2,
+     {0, 7},
+     0},
+    {"rest beyond a maximum",
+     "{\"clusters\":{\"A\":{\"weight\":10000,\"maxReplicas\":10},\"B\":{\"weight\":1},\"C\":{\"weight\":1}}}",
+     50,
+     "",
+     NONE,
+     NONE,
+     3,
+     {10, 20, 20},
+     0},
     {"kept where they run", STAR, 10, "", {10, 0, -1}, NONE, 3, {10, 0, 0}, 0},
-    {"rebalanced", "{\"rebalance\":true,\"clusters\":{\"*\":{\"weight\":1}}}", 9, "", {9, 0, -1}, NONE, 3, {3, 3, 3}, 0},
+    {"rebalanced",
+     "{\"rebalance\":true,\"clusters\":{\"*\":{\"weight\":1}}}",
+     9,
+     "",
+     {9, 0, -1},
+     NONE,
+     3,
+     {3, 3, 3},
+     0},
     {"scaled up: evened out", STAR, 30, "", {10, 0, 0}, NONE, 3, {10, 10, 10}, 0},
-    {"scaled down", STAR, 6, "", {6, 6, 6}, NONE, 3, {0, 0, 6}, 0},
+    {"scaled down: towards the shares", STAR, 6, "", {6, 6, 6}, NONE, 3, {2, 2, 2}, 0},
+    {"scaled down: none grows", STAR, 6, "", {9, 1, 0}, NONE, 3, {5, 1, 0}, 0},
+    {"scaled down: a minimum grows", "{\"clusters\":{\"*\":{\"weight\":1},\"C\":{\"weight\":1,\"minReplicas\":2}}}", 6, "",
+     {9, 1, 0}, NONE, 3, {3, 1, 2}, 0},
+    {"scaled down: weights", "{\"clusters\":{\"A\":{\"weight\":1},\"B\":{\"weight\":2}}}", 6, "", {8, 8, -1}, NONE, 2, {2, 4}, 0},
+    {"scaled down: without weight goes first",
+     "{\"clusters\":{\"A\":{\"weight\":0},\"B\":{\"weight\":1}}}", 7, "", {5, 5, -1}, NONE, 2, {2, 5}, 0},
+    {"scaled down to nothing", STAR, 0, "", {6, 6, 6}, NONE, 3, {0, 0, 0}, 0},
+    {"a cluster returns: its share back", STAR, 9, "", {3, 5, 4}, NONE, 3, {3, 3, 3}, 0},
+    {"a cluster returns empty: nothing moves", STAR, 9, "", {-1, 5, 4}, NONE, 3, {0, 5, 4}, 0},
+    {"a cluster returns, more than wanted even so", STAR, 4, "", {3, 5, 4}, NONE, 3, {0, 2, 2}, 0},
     {"capacity", STAR, 50, "", NONE, {-1, -1, 5}, 3, {22, 23, 5}, 0},
     {"capacity of all: the rest waits", STAR, 12, "", NONE, {2, 2, 2}, 3, {4, 4, 4}, 0},
     {"current beyond capacity moves", STAR, 10, "", {10, 0, -1}, {4, -1, -1}, 3, {4, 3, 3}, 0},
@@ -81,8 +142,13 @@ static void table(void **state)
 static void malformed(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"{", "[]", "3", "{\"clusters\":[]}", "{\"clusters\":{\"a\":1}}",
-                                      "{\"clusters\":{\"a\":{\"weight\":-1}}}", "{\"clusters\":{\"a\":{\"weight\":\"1\"}}}",
+    static const char *const bad[] = {"{",
+                                      "[]",
+                                      "3",
+                                      "{\"clusters\":[]}",
+                                      "{\"clusters\":{\"a\":1}}",
+                                      "{\"clusters\":{\"a\":{\"weight\":-1}}}",
+                                      "{\"clusters\":{\"a\":{\"weight\":\"1\"}}}",
                                       "{\"clusters\":{\"a\":{\"minReplicas\":3,\"maxReplicas\":2}}}",
                                       "{\"clusters\":{\"a\":{\"weight\":99999999999}}}"};
     for (size_t i = 0; i < FED_ARRAY_LEN(bad); i++) {
@@ -117,7 +183,8 @@ static void properties(void **state)
         bool unbounded = false;
         for (int i = 0; i < n; i++) {
             int64_t max = below(3) ? -1 : below(20);
-            items[prefs.n++] = (struct fapi_preference){cluster_name(i), max < 0 ? below(5) : below(max + 1), max, below(4)};
+            items[prefs.n++] =
+                (struct fapi_preference){cluster_name(i), max < 0 ? below(5) : below(max + 1), max, below(4)};
             cs[i] = (struct fapi_plan_cluster){cluster_name(i), below(8) ? NULL : "offline", below(30) - 1,
                                                below(4) ? -1 : below(20)};
         }
@@ -198,7 +265,7 @@ static void minimal_movement(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(malformed), cmocka_unit_test(properties),
-                                       cmocka_unit_test(minimal_movement)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(malformed),
+                                       cmocka_unit_test(properties), cmocka_unit_test(minimal_movement)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

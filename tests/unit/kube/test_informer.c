@@ -61,7 +61,8 @@ static void teardown(struct world *w)
 static void put(struct world *w, const char *name, const char *more)
 {
     struct fed_buf b = {0};
-    fed_buf_addf(&b, "{'metadata':{'name':'%s','namespace':'n'%s},'data':{'t':'%d'}}", name, more, (int)fed_fake_rev(w->fake));
+    fed_buf_addf(&b, "{'metadata':{'name':'%s','namespace':'n'%s},'data':{'t':'%d'}}", name, more,
+                 (int)fed_fake_rev(w->fake));
     fed_fake_put(w->fake, &configmaps, fed_buf_z(&b));
     fed_buf_release(&b);
 }
@@ -235,9 +236,12 @@ static void freed_inside_a_handler(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(list_then_watch),        cmocka_unit_test(one_watch),
-        cmocka_unit_test(pages),                  cmocka_unit_test(failures_back_off),
-        cmocka_unit_test(server_without_watch_list), cmocka_unit_test(late_handlers_and_owners),
+        cmocka_unit_test(list_then_watch),
+        cmocka_unit_test(one_watch),
+        cmocka_unit_test(pages),
+        cmocka_unit_test(failures_back_off),
+        cmocka_unit_test(server_without_watch_list),
+        cmocka_unit_test(late_handlers_and_owners),
         cmocka_unit_test(freed_inside_a_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,18 +26,20 @@ static void write_text(const char *name, const char *text, int mode)
     free(path);
 }
 
-static const char one[] = "apiVersion: v1\nkind: Config\ncurrent-context: c1\n"
-                          "clusters:\n- name: k1\n  cluster: {server: 'https://one:6443', certificate-authority: ca.pem,\n"
-                          "    tls-server-name: sni, proxy-url: 'http://proxy:1', extra: kept}\n"
-                          "users:\n- name: u1\n  user: {token: t1, client-certificate-data: Y2VydA==, client-key-data: a2V5}\n"
-                          "- name: plugin\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin,\n"
-                          "      args: [arg1], env: [{name: PLUGIN_X, value: 'y'}], provideClusterInfo: true}\n"
-                          "contexts:\n- name: c1\n  context: {cluster: k1, user: u1, namespace: ns1}\n"
-                          "- name: exec\n  context: {cluster: k1, user: plugin}\n"
-                          "- name: broken\n  context: {cluster: gone, user: u1}\n";
-static const char two[] = "apiVersion: v1\nkind: Config\ncurrent-context: c2\n"
-                          "clusters:\n- name: k1\n  cluster: {server: 'https://hidden'}\n- name: k2\n  cluster: {server: 'http://two'}\n"
-                          "contexts:\n- name: c1\n  context: {cluster: k2}\n- name: c2\n  context: {cluster: k2}\n";
+static const char one[] =
+    "apiVersion: v1\nkind: Config\ncurrent-context: c1\n"
+    "clusters:\n- name: k1\n  cluster: {server: 'https://one:6443', certificate-authority: ca.pem,\n"
+    "    tls-server-name: sni, proxy-url: 'http://proxy:1', extra: kept}\n"
+    "users:\n- name: u1\n  user: {token: t1, client-certificate-data: Y2VydA==, client-key-data: a2V5}\n"
+    "- name: plugin\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin,\n"
+    "      args: [arg1], env: [{name: PLUGIN_X, value: 'y'}], provideClusterInfo: true}\n"
+    "contexts:\n- name: c1\n  context: {cluster: k1, user: u1, namespace: ns1}\n"
+    "- name: exec\n  context: {cluster: k1, user: plugin}\n"
+    "- name: broken\n  context: {cluster: gone, user: u1}\n";
+static const char two[] =
+    "apiVersion: v1\nkind: Config\ncurrent-context: c2\n"
+    "clusters:\n- name: k1\n  cluster: {server: 'https://hidden'}\n- name: k2\n  cluster: {server: 'http://two'}\n"
+    "contexts:\n- name: c1\n  context: {cluster: k2}\n- name: c2\n  context: {cluster: k2}\n";
 
 static void merged_list(void **state)
 {
@@ -115,7 +117,8 @@ static void written_and_removed(void **state)
 {
     (void)state;
     struct fed_kubeconfig *k;
-    struct fed_rest_conf r = {.server = "https://new", .ca_pem = "CA", .cert_pem = "C", .key_pem = "K", .ns = "default"};
+    struct fed_rest_conf r = {
+        .server = "https://new", .ca_pem = "CA", .cert_pem = "C", .key_pem = "K", .ns = "default"};
     struct fed_err err = {0};
     struct stat st, st2;
     char *path = path_in("deep/er/config"), *lock = path_in("deep/er/config.lock");
@@ -202,7 +205,7 @@ int main(void)
                                        cmocka_unit_test(written_and_removed), cmocka_unit_test(as_text),
                                        cmocka_unit_test(in_cluster)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    static const char *const left[] = {"one", "two", "ca.pem", "plugin", "ca.crt", "namespace", "deep/er/config",
+    static const char *const left[] = {"one",     "two",  "ca.pem", "plugin", "ca.crt", "namespace", "deep/er/config",
                                        "deep/er", "deep", ""};
     for (size_t i = 0; i < FED_ARRAY_LEN(left); i++) {
         char *path = path_in(left[i]);

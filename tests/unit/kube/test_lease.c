@@ -83,8 +83,9 @@ static void events_are_counted_and_limited(void **state)
     struct fed_fake *f = fed_fake_new(&env.env);
     struct fed_transport *t = fed_fake_transport(f, false);
     struct fed_recorder *r = fed_recorder_new(t, "test", NULL);
-    assert_int_equal(fed_kobj_new(FED_STR("{\"metadata\":{\"name\":\"o\",\"namespace\":\"n\",\"uid\":\"u\"}}"), FED_STR("v1"),
-                                  FED_STR("Pod"), &about, NULL), 0);
+    assert_int_equal(fed_kobj_new(FED_STR("{\"metadata\":{\"name\":\"o\",\"namespace\":\"n\",\"uid\":\"u\"}}"),
+                                  FED_STR("v1"), FED_STR("Pod"), &about, NULL),
+                     0);
     for (int i = 0; i < 10; i++)
         fed_event_warning(r, about, "Failed", "no %s", "luck");
     fed_fake_run(&env, 10);

@@ -97,10 +97,11 @@ static void statuses(void **state)
     struct fed_err err;
     struct fed_status_details d = {.name = FED_STR("web"), .group = FED_STR("apps"), .kind = FED_STR("deployments")};
     fed_status_write(&b, FED_E_NOT_FOUND, NULL, &d);
-    assert_string_equal(fed_buf_z(&b),
-                        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
-                        "\"deployments.apps \\\"web\\\" not found\",\"reason\":\"NotFound\",\"details\":{\"name\":\"web\","
-                        "\"group\":\"apps\",\"kind\":\"deployments\"},\"code\":404}");
+    assert_string_equal(
+        fed_buf_z(&b),
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
+        "\"deployments.apps \\\"web\\\" not found\",\"reason\":\"NotFound\",\"details\":{\"name\":\"web\","
+        "\"group\":\"apps\",\"kind\":\"deployments\"},\"code\":404}");
     assert_int_equal(fed_status_read(404, fed_buf_str(&b), &err), FED_E_NOT_FOUND);
     assert_string_equal(err.text, "deployments.apps \"web\" not found");
     fed_buf_reset(&b);
@@ -111,7 +112,8 @@ static void statuses(void **state)
     d.kind = FED_STR("Deployment");
     fed_status_write(&b, FED_E_INVALID, NULL, &d);
     assert_int_equal(fed_status_read(422, fed_buf_str(&b), &err), FED_E_INVALID);
-    assert_string_equal(err.text, "Deployment.apps \"web\" is invalid: spec.replicas: Invalid value: -1: must be positive");
+    assert_string_equal(err.text,
+                        "Deployment.apps \"web\" is invalid: spec.replicas: Invalid value: -1: must be positive");
     for (int i = 0; i < 300; i++)
         fed_causes_add(&causes, FED_CAUSE_REQUIRED, FED_STR("x"), FED_STR(""), NULL);
     assert_int_equal(causes.n, 100);

@@ -48,18 +48,21 @@ static void types_and_revisions_are_spliced(void **state)
     (void)state;
     struct fed_kobj *o;
     assert_int_equal(fed_kobj_new(FED_STR("{\"metadata\":{\"name\":\"a\",\"labels\":{\"k\":\"v\"}},\"data\":{}}"),
-                                  FED_STR("apps/v1"), FED_STR("Deployment"), &o, NULL), 0);
+                                  FED_STR("apps/v1"), FED_STR("Deployment"), &o, NULL),
+                     0);
     assert_true(fed_str_is(o->json, "{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"a\","
                                     "\"labels\":{\"k\":\"v\"}},\"data\":{}}"));
     assert_true(fed_str_is(o->kind, "Deployment") && fed_str_is(o->api_version, "apps/v1"));
     assert_true(fed_str_is(o->name, "a") && fed_str_is(fed_kobj_label(o, "k"), "v"));
     fed_kobj_unref(o);
-    assert_int_equal(fed_kobj_new(FED_STR("{\"kind\":\"K\",\"metadata\":{\"name\":\"a\"}}"), FED_STR("v1"), FED_STR("Z"),
-                                  &o, NULL), 0);
+    assert_int_equal(
+        fed_kobj_new(FED_STR("{\"kind\":\"K\",\"metadata\":{\"name\":\"a\"}}"), FED_STR("v1"), FED_STR("Z"), &o, NULL),
+        0);
     assert_true(fed_str_is(o->json, "{\"apiVersion\":\"v1\",\"kind\":\"K\",\"metadata\":{\"name\":\"a\"}}"));
     assert_true(fed_str_is(o->kind, "K") && fed_str_is(o->api_version, "v1"));
     fed_kobj_unref(o);
-    assert_int_equal(fed_kobj_new_at(FED_STR("{\"metadata\":{\"resourceVersion\":\"5\",\"name\":\"a\"}}"), 123, &o, NULL), 0);
+    assert_int_equal(
+        fed_kobj_new_at(FED_STR("{\"metadata\":{\"resourceVersion\":\"5\",\"name\":\"a\"}}"), 123, &o, NULL), 0);
     assert_true(fed_str_is(o->json, "{\"metadata\":{\"resourceVersion\":\"123\",\"name\":\"a\"}}"));
     assert_int_equal(o->rev, 123);
     assert_true(fed_str_is(o->name, "a"));
@@ -161,8 +164,10 @@ static void trees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(index_of_a_full_object), cmocka_unit_test(types_and_revisions_are_spliced),
-        cmocka_unit_test(damaged_text_is_refused), cmocka_unit_test(many_labels_and_last_wins),
+        cmocka_unit_test(index_of_a_full_object),
+        cmocka_unit_test(types_and_revisions_are_spliced),
+        cmocka_unit_test(damaged_text_is_refused),
+        cmocka_unit_test(many_labels_and_last_wins),
         cmocka_unit_test(trees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -334,10 +334,13 @@ static void odd_streams(void **state)
         const char *raw, *want;
         int code;
     } cases[] = {
-        {"{ \"object\": {\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"}}, \"type\": \"ADDED\" }\n\n", "0:a:5 ", 0},
+        {"{ \"object\": {\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"}}, \"type\": \"ADDED\" }\n\n", "0:a:5 ",
+         0},
         {"{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n", "3::9 ", 0},
-        {"{\"type\":\"NEWER\",\"object\":{}}\n{\"type\":\"DELETED\",\"object\":{\"metadata\":{\"name\":\"a\"}}}\n", "2:a:0 ", 0},
-        {"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\"}}}\n{\"type\":\"ADDED\",\"object\":[]}\n", "0:a:0 ", FED_E_SYNTAX},
+        {"{\"type\":\"NEWER\",\"object\":{}}\n{\"type\":\"DELETED\",\"object\":{\"metadata\":{\"name\":\"a\"}}}\n",
+         "2:a:0 ", 0},
+        {"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\"}}}\n{\"type\":\"ADDED\",\"object\":[]}\n",
+         "0:a:0 ", FED_E_SYNTAX},
         {"garbage\n", "", FED_E_SYNTAX},
         {"{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"reason\":\"Gone\"}}\n", "", FED_E_GONE},
         {"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"cut", "", 0},

@@ -5,9 +5,9 @@
 
 #include "kube/selector.h"
 
-static const struct fed_kv labels[] = {
-    {FED_STR_INIT("app"), FED_STR_INIT("web")}, {FED_STR_INIT("n"), FED_STR_INIT("7")},
-    {FED_STR_INIT("example.com/x"), FED_STR_INIT("")}};
+static const struct fed_kv labels[] = {{FED_STR_INIT("app"), FED_STR_INIT("web")},
+                                       {FED_STR_INIT("n"), FED_STR_INIT("7")},
+                                       {FED_STR_INIT("example.com/x"), FED_STR_INIT("")}};
 
 static void string_form(void **state)
 {
@@ -105,7 +105,9 @@ static void annotation_form(void **state)
         {"", 1},
         {"[]", 1},
         {"[{\"key\":\"app\",\"operator\":\"in\",\"values\":[\"web\"]}]", 1},
-        {"[{\"key\":\"app\",\"operator\":\"==\",\"values\":[\"web\"]},{\"key\":\"n\",\"operator\":\"Gt\",\"values\":[\"9\"]}]", 0},
+        {"[{\"key\":\"app\",\"operator\":\"==\",\"values\":[\"web\"]},{\"key\":\"n\",\"operator\":\"Gt\",\"values\":["
+         "\"9\"]}]",
+         0},
         {"[{\"key\":\"n\",\"operator\":\"<\",\"values\":[\"9\"]}]", 1},
         {"[{\"key\":\"gone\",\"operator\":\"!\"}]", 1},
         {"[{\"key\":\"app\",\"operator\":\"=\",\"values\":[\"a\",\"b\"]}]", -1},
@@ -130,7 +132,8 @@ static void field_selectors(void **state)
     (void)state;
     struct fed_arena a = {0};
     struct fed_field_selector f;
-    assert_int_equal(fed_field_selector_parse(&a, FED_STR("metadata.name=a\\,b,status.phase!=Running,x==y,"), &f, NULL), 0);
+    assert_int_equal(fed_field_selector_parse(&a, FED_STR("metadata.name=a\\,b,status.phase!=Running,x==y,"), &f, NULL),
+                     0);
     assert_int_equal(f.n, 3);
     assert_true(fed_str_is(f.reqs[0].path, "metadata.name") && fed_str_is(f.reqs[0].value, "a,b"));
     assert_true(f.reqs[1].not_equal && fed_str_is(f.reqs[1].value, "Running"));

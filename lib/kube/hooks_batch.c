@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hooks_batch.c: Job and CronJob. */
+#include "base/env.h"
+#include "kube/podspec.h"
+#include "kube/schema_priv.h"
+#include "kube/table.h"
+
+/* --- preparation --- */
+
+static void put_text(struct fed_arena *a, struct fed_json *o, const char *key, struct fed_str s)
+{
+    fed_json_set(o, key, fed_json_new_str(a, s));
+}
+
+/* A Job finds its pods by its own uid, unless its maker asked to choose the selector. */
+static void own_selector(struct fed_arena *a, struct fed_json *obj, struct fed_json *spec)
+{
+    struct fed_str uid = fed_obj_uid(obj), name = fed_obj_name(obj);
+    struct fed_json *template, *meta, *labels, *sel, *match;
+
+    if (fed_json_bool(fed_json_find(spec, "manualSelector"), false) || !uid.n)
+        return;
+    template = fed_json_ensure_object(a, spec, "template");
+    meta = template ? fed_json_ensure_object(a, template, "metadata") : NULL;
+    labels = meta ? fed_json_ensure_object(a, meta, "labels") : NULL;
+    if (!labels)
+        return;
+    put_text(a, labels, "controller-uid", uid);
+    put_text(a, labels, "batch.kubernetes.io/controller-uid", uid);
+    put_text(a, labels, "job-name", name);
+    put_text(a, labels, "batch.kubernetes.io/job-name", name);
+    if (fed_json_find(spec, "selector"))
+        return;
+    sel = fed_json_object(a);
+    match = fed_json_object(a);
+    put_text(a, match, "batch.kubernetes.io/controller-uid", uid);
+    fed_json_set(sel, "matchLabels", match);
+    fed_json_set(spec, "selector", sel);
+}
+
+static void default_counts(struct fed_arena *a, struct fed_json *spec)
+{
+    bool parallel = fed_json_find(spec, "parallelism") != NULL;
+
+    if (!fed_json_find(spec, "completions") && !parallel)
+        fed_json_set(spec, "completions", fed_json_new_int(a, 1));
+    if (!parallel)
+        fed_json_set(spec, "parallelism", fed_json_new_int(a, 1));
+}
+
+static int prepare_job(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *spec = fed_json_find(obj, "spec");
+
+    (void)ud;
+    (void)err;
+    if (w->subresource.n || !spec)
+        return 0;
+    default_counts(w->arena, spec);
+    if (!w->old)
+        own_selector(w->arena, obj, spec);
+    fed_podspec_prepare(w->arena, fed_json_at(spec, "template", "spec", NULL), true);
+    return 0;
+}
+
+static int prepare_cronjob(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *pod = fed_json_at(obj, "spec", "jobTemplate", "spec", "template", "spec", NULL);
+
+    (void)ud;
+    (void)err;
+    if (!w->subresource.n)
+        fed_podspec_prepare(w->arena, pod, true);
+    return 0;
+}
+
+/* --- validation --- */
+
+static void check_restart(const struct fed_json *pod, const char *at, struct fed_causes *c)
+{
+    struct fed_str policy = fed_json_find_text(pod, "restartPolicy");
+
+    if (!policy.n || fed_str_is(policy, "Always"))
+        fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.restartPolicy", at),
+                       (struct fed_str){NULL, 0}, "valid values: \"OnFailure\", \"Never\"");
+}
+
+static void validate_job(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    static const char *const counts[] = {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds",
+                                         "ttlSecondsAfterFinished"};
+    const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
+    const struct fed_json *template = fed_json_find(spec, "template");
+
+    (void)ud;
+    if (w->subresource.n)
+        return;
+    if (!template) {
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), (struct fed_str){NULL, 0},
+                       "%s", "");
+        return;
+    }
+    for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)
+        fed_check_nonnegative(spec, "spec", counts[i], c);
+    if (fed_json_find(spec, "selector"))
+        fed_template_validate(spec, true, c);
+    else
+        fed_podspec_validate(fed_json_find(template, "spec"), "spec.template.spec", c);
+    check_restart(fed_json_find(template, "spec"), "spec.template.spec", c);
+    if (!old)
+        return;
+    fed_check_immutable(old, spec, "spec", "selector", c);
+    if (!fed_json_bool(fed_json_find(old, "suspend"), false))
+        fed_check_immutable(old, spec, "spec", "template", c);
+    fed_check_immutable(old, spec, "spec", "completionMode", c);
+}
+
+/* Five fields of digits, names, '*', ',', '-', '/' and '?', or an @word; the controller knows the rest. */
+static bool schedule_ok(struct fed_str s)
+{
+    struct fed_str rest = fed_str_trim(s), piece;
+    int fields = 0;
+
+    if (fed_str_starts(rest, FED_STR("@")))
+        return rest.n > 1;
+    if (fed_str_starts(rest, FED_STR("TZ=")) || fed_str_starts(rest, FED_STR("CRON_TZ=")))
+        return false;
+    while (rest.p && fed_str_cut(&rest, ' ', &piece)) {
+        fields += piece.n > 0;
+        for (size_t i = 0; i < piece.n; i++) {
+            char ch = piece.p[i];
+
+            if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+                  memchr("*,-/?", ch, 5)))
+                return false;
+        }
+    }
+    return fields == 5;
+}
+
+static void validate_cronjob(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    const struct fed_json *spec = fed_json_find(obj, "spec");
+    const struct fed_json *pod = fed_json_at(spec, "jobTemplate", "spec", "template", "spec", NULL);
+    struct fed_str schedule = fed_json_find_text(spec, "schedule");
+
+    (void)ud;
+    if (w->subresource.n)
+        return;
+    if (schedule.n && !schedule_ok(schedule))
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.schedule"),
+                       fed_shown(c->arena, fed_json_find(spec, "schedule")),
+                       "expected exactly 5 fields, found something else");
+    fed_check_nonnegative(spec, "spec", "startingDeadlineSeconds", c);
+    fed_check_nonnegative(spec, "spec", "successfulJobsHistoryLimit", c);
+    fed_check_nonnegative(spec, "spec", "failedJobsHistoryLimit", c);
+    if (pod) {
+        fed_podspec_validate(pod, "spec.jobTemplate.spec.template.spec", c);
+        check_restart(pod, "spec.jobTemplate.spec.template.spec", c);
+    }
+}
+
+/* --- cells --- */
+
+static const char *job_status(const struct fed_json *obj)
+{
+    static const struct {
+        const char *type, *word;
+    } words[] = {{"Complete", "Complete"}, {"Failed", "Failed"}, {"Suspended", "Suspended"},
+                 {"FailureTarget", "FailureTarget"}, {"SuccessCriteriaMet", "SuccessCriteriaMet"}};
+    const struct fed_json *status = fed_json_find(obj, "status");
+
+    for (size_t i = 0; i < FED_ARRAY_LEN(words); i++)
+        if (fed_str_is(fed_json_find_text(fed_obj_condition(status, words[i].type), "status"), "True"))
+            return words[i].word;
+    return fed_json_at(obj, "metadata", "deletionTimestamp", NULL) ? "Terminating" : "Running";
+}
+
+static struct fed_str job_completions(struct fed_arena *a, const struct fed_json *obj)
+{
+    const struct fed_json *want = fed_json_at(obj, "spec", "completions", NULL);
+    long long done = fed_json_int(fed_json_at(obj, "status", "succeeded", NULL), 0);
+    long long parallel = fed_json_int(fed_json_at(obj, "spec", "parallelism", NULL), 0);
+
+    if (want)
+        return fed_arena_printf(a, "%lld/%lld", done, (long long)fed_json_int(want, 0));
+    if (parallel > 1)
+        return fed_arena_printf(a, "%lld/1 of %lld", done, parallel);
+    return fed_arena_printf(a, "%lld/1", done);
+}
+
+static struct fed_str job_duration(struct fed_arena *a, const struct fed_json *obj, int64_t now_ms)
+{
+    const struct fed_json *status = fed_json_find(obj, "status");
+    int64_t start, end = now_ms;
+
+    if (fed_time_parse(fed_json_find_text(status, "startTime"), &start))
+        return FED_STR("");
+    if (fed_json_find(status, "completionTime") && fed_time_parse(fed_json_find_text(status, "completionTime"), &end))
+        return FED_STR("");
+    return fed_duration_human(a, end - start);
+}
+
+static void containers_cells(struct fed_arena *a, const struct fed_json *pod, const struct fed_json *sel,
+                             struct fed_json *cells)
+{
+    fed_cell_str(a, cells, fed_cell_join(a, fed_json_find(pod, "containers"), "name"));
+    fed_cell_str(a, cells, fed_cell_join(a, fed_json_find(pod, "containers"), "image"));
+    fed_cell_str(a, cells, fed_cell_selector(a, sel));
+}
+
+static void job_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                      int64_t now_ms, struct fed_json *cells)
+{
+    (void)ud;
+    (void)v;
+    fed_cell_strz(a, cells, job_status(obj));
+    fed_cell_str(a, cells, job_completions(a, obj));
+    fed_cell_str(a, cells, job_duration(a, obj, now_ms));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+    containers_cells(a, fed_json_at(obj, "spec", "template", "spec", NULL), fed_json_at(obj, "spec", "selector", NULL),
+                     cells);
+}
+
+static void cronjob_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                          int64_t now_ms, struct fed_json *cells)
+{
+    const struct fed_json *spec = fed_json_find(obj, "spec"), *status = fed_json_find(obj, "status");
+    const struct fed_json *active = fed_json_find(status, "active");
+    struct fed_str last = fed_json_find_text(status, "lastScheduleTime");
+
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, fed_json_find_text(spec, "schedule"));
+    fed_cell_or(a, cells, fed_json_find_text(spec, "timeZone"), "<none>");
+    fed_json_push(cells, fed_json_new_bool(a, fed_json_bool(fed_json_find(spec, "suspend"), false)));
+    fed_cell_int(a, cells, active ? active->n : 0);
+    fed_cell_str(a, cells, last.n ? fed_cell_since(a, last, now_ms) : FED_STR("<none>"));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+    containers_cells(a, fed_json_at(spec, "jobTemplate", "spec", "template", "spec", NULL),
+                     fed_json_at(spec, "jobTemplate", "spec", "selector", NULL), cells);
+}
+
+const struct fed_core_hooks fed_hooks_batch[] = {
+    {"batch", "jobs", {.prepare = prepare_job, .validate = validate_job, .cells = job_cells}},
+    {"batch", "cronjobs", {.prepare = prepare_cronjob, .validate = validate_cronjob, .cells = cronjob_cells}},
+    {NULL, NULL, {0}}};

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hooks_storage.c: PersistentVolume, PersistentVolumeClaim, StorageClass. */
+#include "kube/podspec.h"
+#include "kube/schema_priv.h"
+#include "kube/table.h"
+
+static struct fed_str access_modes(struct fed_arena *a, const struct fed_json *list)
+{
+    static const struct {
+        const char *mode, *shown;
+    } modes[] = {{"ReadWriteOnce", "RWO"}, {"ReadOnlyMany", "ROX"}, {"ReadWriteMany", "RWX"},
+                 {"ReadWriteOncePod", "RWOP"}};
+    struct fed_buf b = {0};
+    struct fed_str out;
+
+    FED_JSON_EACH(it, list)
+        for (size_t i = 0; i < FED_ARRAY_LEN(modes); i++)
+            if (fed_str_is(fed_json_str(it), modes[i].mode))
+                fed_buf_addf(&b, "%s%s", b.n ? "," : "", modes[i].shown);
+    out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+static struct fed_str quantity(const struct fed_json *v)
+{
+    return v ? v->s : (struct fed_str){"", 0};
+}
+
+static int prepare_volume(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *status;
+
+    (void)ud;
+    (void)err;
+    if (w->old || w->subresource.n)
+        return 0;
+    status = fed_json_ensure_object(w->arena, obj, "status");
+    if (status)
+        fed_json_set(status, "phase", fed_json_new_strz(w->arena, "Pending"));
+    return 0;
+}
+
+static void validate_claim(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
+    const struct fed_json *modes = fed_json_find(spec, "accessModes");
+    struct fed_json *x, *y;
+
+    (void)ud;
+    if (w->subresource.n)
+        return;
+    if (!modes || !modes->n)
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.accessModes"), (struct fed_str){NULL, 0},
+                       "at least 1 access mode is required");
+    if (!fed_json_at(spec, "resources", "requests", "storage", NULL))
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.resources[storage]"), (struct fed_str){NULL, 0}, "%s", "");
+    if (!old || !spec)
+        return;
+    x = fed_json_copy(c->arena, old);
+    y = fed_json_copy(c->arena, spec);
+    fed_json_remove_key(x, "resources");
+    fed_json_remove_key(y, "resources");
+    if (!fed_json_find_text(old, "volumeName").n) { /* binding sets these */
+        fed_json_remove_key(y, "volumeName");
+        fed_json_remove_key(x, "volumeName");
+    }
+    if (!fed_json_equal(x, y))
+        fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec"), (struct fed_str){NULL, 0},
+                       "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
+                       "bound claims");
+}
+
+static void volume_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                         int64_t now_ms, struct fed_json *cells)
+{
+    const struct fed_json *spec = fed_json_find(obj, "spec"), *status = fed_json_find(obj, "status");
+    const struct fed_json *claim = fed_json_find(spec, "claimRef");
+
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, quantity(fed_json_at(spec, "capacity", "storage", NULL)));
+    fed_cell_str(a, cells, access_modes(a, fed_json_find(spec, "accessModes")));
+    fed_cell_str(a, cells, fed_json_find_text(spec, "persistentVolumeReclaimPolicy"));
+    fed_cell_str(a, cells, fed_json_at(obj, "metadata", "deletionTimestamp", NULL)
+                               ? FED_STR("Terminating")
+                               : fed_json_find_text(status, "phase"));
+    fed_cell_str(a, cells, claim ? fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(claim, "namespace")),
+                                                    FED_STR_ARG(fed_json_find_text(claim, "name")))
+                                 : FED_STR(""));
+    fed_cell_str(a, cells, fed_json_find_text(spec, "storageClassName"));
+    fed_cell_or(a, cells, fed_json_find_text(spec, "volumeAttributesClassName"), "<unset>");
+    fed_cell_str(a, cells, fed_json_find_text(status, "reason"));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+    fed_cell_or(a, cells, fed_json_find_text(spec, "volumeMode"), "<unset>");
+}
+
+static void claim_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                        int64_t now_ms, struct fed_json *cells)
+{
+    const struct fed_json *spec = fed_json_find(obj, "spec"), *status = fed_json_find(obj, "status");
+    bool bound = fed_json_find_text(spec, "volumeName").n != 0;
+
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, fed_json_at(obj, "metadata", "deletionTimestamp", NULL)
+                               ? FED_STR("Terminating")
+                               : fed_json_find_text(status, "phase"));
+    fed_cell_str(a, cells, fed_json_find_text(spec, "volumeName"));
+    fed_cell_str(a, cells, bound ? quantity(fed_json_at(status, "capacity", "storage", NULL)) : FED_STR(""));
+    fed_cell_str(a, cells, bound ? access_modes(a, fed_json_find(status, "accessModes")) : FED_STR(""));
+    fed_cell_str(a, cells, fed_json_find_text(spec, "storageClassName"));
+    fed_cell_or(a, cells, fed_json_find_text(spec, "volumeAttributesClassName"), "<unset>");
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+    fed_cell_or(a, cells, fed_json_find_text(spec, "volumeMode"), "<unset>");
+}
+
+static void validate_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    (void)ud;
+    if (w->old) {
+        fed_check_immutable(w->old, obj, "", "provisioner", c);
+        fed_check_immutable(w->old, obj, "", "reclaimPolicy", c);
+        fed_check_immutable(w->old, obj, "", "parameters", c);
+        fed_check_immutable(w->old, obj, "", "volumeBindingMode", c);
+    }
+}
+
+static void class_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                        int64_t now_ms, struct fed_json *cells)
+{
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, fed_json_find_text(obj, "provisioner"));
+    fed_cell_str(a, cells, fed_json_find_text(obj, "reclaimPolicy"));
+    fed_cell_str(a, cells, fed_json_find_text(obj, "volumeBindingMode"));
+    fed_json_push(cells, fed_json_new_bool(a, fed_json_bool(fed_json_find(obj, "allowVolumeExpansion"), false)));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+}
+
+const struct fed_core_hooks fed_hooks_storage[] = {
+    {"", "persistentvolumes", {.prepare = prepare_volume, .cells = volume_cells}},
+    {"", "persistentvolumeclaims", {.prepare = prepare_volume, .validate = validate_claim, .cells = claim_cells}},
+    {"storage.k8s.io", "storageclasses", {.validate = validate_class, .cells = class_cells}},
+    {NULL, NULL, {0}}};

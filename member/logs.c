@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pods/log: what hansa-shim wrote, without its own columns. Followers look at the file each 150 ms while they are there;
+ * that costs less than it sounds and works on every file system. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "http/url.h"
+#include "member/virtuals.h"
+
+enum { CHUNK = 64 * 1024, FOLLOW_MS = 150, BACKLOG_MAX = 1024 * 1024 };
+
+struct reader {
+    struct mbr *m;
+    struct fed_api_reply *reply;
+    struct fed_timer timer;
+    char path[PATH_MAX];
+    int fd;
+    struct fed_buf pending; /* bytes after the last whole line */
+    bool follow, timestamps, gone;
+    int64_t since_ms;
+    uint64_t left;          /* limitBytes */
+    char *uid, *container;
+    unsigned attempt;
+    bool at_start;          /* of a line of the container (the line before was whole) */
+};
+
+static void reader_free(struct reader *r)
+{
+    fed_timer_stop(r->m->env, &r->timer);
+    if (r->fd >= 0)
+        close(r->fd);
+    fed_buf_release(&r->pending);
+    free(r->uid);
+    free(r->container);
+    free(r);
+}
+
+static void gone(void *ud)
+{
+    reader_free(ud);
+}
+
+/* "TIME stdout F text" without the newline. */
+static void emit_line(struct reader *r, struct fed_str line, struct fed_buf *out)
+{
+    struct fed_str rest = line, time, stream, flag;
+    int64_t at;
+    if (!fed_str_cut(&rest, ' ', &time) || !fed_str_cut(&rest, ' ', &stream) || !fed_str_cut(&rest, ' ', &flag) || !rest.p)
+        return;
+    if (r->since_ms && (fed_time_parse(time, &at) < 0 || at < r->since_ms))
+        return;
+    if (r->timestamps && r->at_start)
+        fed_buf_addf(out, "%.*s ", FED_STR_ARG(time));
+    fed_buf_add(out, rest);
+    r->at_start = fed_str_is(flag, "F");
+    if (r->at_start)
+        fed_buf_addc(out, '\n');
+}
+
+enum pumped { AT_END, BLOCKED, LIMIT_REACHED };
+
+/* Sends the whole lines that the file has now, unless the client reads too slowly. */
+static enum pumped pump(struct reader *r)
+{
+    struct fed_buf out = {0};
+    enum pumped rc = AT_END;
+    for (size_t backlog = 0;;) {
+        char *room = fed_buf_reserve(&r->pending, CHUNK);
+        if (backlog >= BACKLOG_MAX) {
+            rc = BLOCKED;
+            break;
+        }
+        ssize_t n = room ? read(r->fd, room, CHUNK) : 0;
+        if (n <= 0)
+            break;
+        fed_buf_commit(&r->pending, (size_t)n);
+        size_t from = 0;
+        for (ptrdiff_t nl; (nl = fed_str_chr(fed_buf_str(&r->pending), '\n', from)) >= 0; from = (size_t)nl + 1)
+            emit_line(r, fed_str_n(r->pending.p + from, (size_t)nl - from), &out);
+        fed_buf_consume(&r->pending, from);
+        struct fed_str bytes = fed_str_head(fed_buf_str(&out), r->left);
+        r->left -= bytes.n;
+        if (bytes.n)
+            backlog = fed_api_reply_write(r->reply, bytes);
+        fed_buf_reset(&out);
+        if (!r->left) {
+            rc = LIMIT_REACHED;
+            break;
+        }
+    }
+    fed_buf_release(&out);
+    return rc;
+}
+
+/* The shim renamed the file when it was full: goes on with the new one. */
+static bool rotated(struct reader *r)
+{
+    struct stat ours, now;
+    if (fstat(r->fd, &ours) < 0 || stat(r->path, &now) < 0 || ours.st_ino == now.st_ino)
+        return false;
+    int fd = open(r->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    close(r->fd);
+    r->fd = fd;
+    return true;
+}
+
+/* The run that this log belongs to is over: another attempt runs, or none, or the pod is gone. */
+static bool ended(struct reader *r)
+{
+    struct fed_arena a = {0};
+    struct fed_str ns, name, key = fed_str(r->uid);
+    mbr_key_split(key, &ns, &name);
+    struct fed_kobj *pod = mbr_find(r->m, MBR_PODS, ns, name);
+    bool over = pod == NULL;
+    static const char *const lists[] = {"containerStatuses", "initContainerStatuses"};
+    struct fed_json *tree = pod ? fed_kobj_parse(pod, &a) : NULL;
+    for (int i = 0; i < 2; i++)
+        FED_JSON_EACH(c, fed_json_at(tree, "status", lists[i], NULL))
+            if (fed_str_is(fed_json_find_text(c, "name"), r->container))
+                over = over || fed_json_at(c, "state", "running", NULL) == NULL ||
+                       (unsigned)fed_json_int(fed_json_find(c, "restartCount"), 0) != r->attempt;
+    fed_arena_release(&a);
+    return over;
+}
+
+static void look(struct fed_timer *t)
+{
+    struct reader *r = fed_container_of(t, struct reader, timer);
+    struct fed_api_reply *reply = r->reply;
+    bool over = !r->follow || ended(r);
+    enum pumped rc = pump(r);
+    if (rc == LIMIT_REACHED || (rc == AT_END && over)) {
+        reader_free(r);
+        fed_api_reply_end(reply);
+        return;
+    }
+    bool soon = rc == BLOCKED || (rc == AT_END && rotated(r));
+    fed_timer_start(r->m->env, &r->timer, soon ? 5 : FOLLOW_MS, look);
+}
+
+/* Moves to the beginning of the last n lines. */
+static void seek_tail(int fd, uint64_t n)
+{
+    char buf[4096];
+    off_t end = lseek(fd, 0, SEEK_END), at = end;
+    uint64_t seen = 0;
+    while (at > 0) {
+        size_t want = at < (off_t)sizeof(buf) ? (size_t)at : sizeof(buf);
+        at -= (off_t)want;
+        if (pread(fd, buf, want, at) != (ssize_t)want)
+            break;
+        for (size_t i = want; i-- > 0;)
+            if (buf[i] == '\n' && at + (off_t)i + 1 < end && ++seen >= n) {
+                lseek(fd, at + (off_t)i + 1, SEEK_SET);
+                return;
+            }
+    }
+    lseek(fd, n ? 0 : end, SEEK_SET);
+}
+
+static struct fed_str only_container(const struct fed_json *tree)
+{
+    const struct fed_json *list = fed_json_at(tree, "spec", "containers", NULL);
+    return list && list->n == 1 ? fed_json_find_text(list->first, "name") : FED_STR("");
+}
+
+/* Attempt of the container that runs or ran last; -1: it never did. */
+static int64_t present_attempt(const struct fed_json *tree, struct fed_str container, bool *known)
+{
+    static const char *const lists[] = {"containerStatuses", "initContainerStatuses"};
+    for (int i = 0; i < 2; i++)
+        FED_JSON_EACH(c, fed_json_at(tree, "status", lists[i], NULL))
+            if (fed_str_eq(fed_json_find_text(c, "name"), container)) {
+                *known = true;
+                bool waiting = fed_json_at(c, "state", "waiting", NULL) != NULL;
+                bool ran = fed_json_at(c, "lastState", "terminated", NULL) != NULL;
+                return waiting && !ran ? -1 : fed_json_int(fed_json_find(c, "restartCount"), 0);
+            }
+    return -1;
+}
+
+static bool truth(const struct fed_query *q, const char *name)
+{
+    struct fed_str v = fed_query_find(q, name);
+    return v.p && !fed_str_is(v, "0") && !fed_str_ieq(v, FED_STR("false"));
+}
+
+static struct reader *reader_new(struct mbr *m, const struct fed_api_request *req, const struct fed_query *q,
+                                 struct fed_kobj *pod, struct fed_str container, int64_t attempt)
+{
+    struct reader *r = FED_NEW(struct reader);
+    uint64_t n;
+    struct fed_str since = fed_query_find(q, "sinceSeconds"), at = fed_query_find(q, "sinceTime");
+    r->m = m;
+    r->follow = truth(q, "follow");
+    r->timestamps = truth(q, "timestamps");
+    r->at_start = true;
+    r->attempt = (unsigned)attempt;
+    r->container = fed_strdup_str(container);
+    r->uid = fed_strdup_str(mbr_key(req->arena, pod->ns, pod->name));
+    r->left = fed_str_u64(fed_query_find(q, "limitBytes"), &n) == 0 ? n : UINT64_MAX;
+    if (fed_str_u64(since, &n) == 0)
+        r->since_ms = fed_wall_ms(m->env) - (int64_t)n * 1000;
+    else if (at.n && fed_time_parse(at, &r->since_ms) < 0)
+        r->since_ms = 0;
+    snprintf(r->path, sizeof(r->path), "%s/pods/%.*s/logs/%.*s.%lld.log", m->dir, FED_STR_ARG(pod->uid),
+             FED_STR_ARG(container), (long long)attempt);
+    r->fd = open(r->path, O_RDONLY | O_CLOEXEC);
+    fed_buf_init(&r->pending, 1024 * 1024);
+    return r;
+}
+
+void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply)
+{
+    struct mbr *m = ud;
+    struct fed_query q = {0};
+    struct fed_err err = {0};
+    struct fed_kobj *pod = mbr_find(m, MBR_PODS, req->ns, req->name);
+    uint64_t tail;
+    bool known = false;
+    if (!pod)
+        return fed_api_reply_error(reply, FED_E_NOT_FOUND, "pods \"%.*s\" not found", FED_STR_ARG(req->name));
+    if (fed_query_parse(req->arena, req->query, &q, &err) < 0)
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "%s", err.text);
+    struct fed_json *tree = fed_kobj_parse(pod, req->arena);
+    struct fed_str container = fed_query_find(&q, "container");
+    if (!container.n)
+        container = only_container(tree);
+    if (!container.n)
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "a container name must be specified for pod %.*s",
+                                   FED_STR_ARG(pod->name));
+    int64_t attempt = present_attempt(tree, container, &known);
+    if (truth(&q, "previous"))
+        attempt--;
+    if (attempt < 0 && truth(&q, "previous"))
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "previous terminated container \"%.*s\" in pod \"%.*s\" not found",
+                                   FED_STR_ARG(container), FED_STR_ARG(pod->name));
+    if (attempt < 0)
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "container \"%.*s\" in pod \"%.*s\" is %s",
+                                   FED_STR_ARG(container), FED_STR_ARG(pod->name),
+                                   known ? "waiting to start" : "not valid or has not started");
+    struct reader *r = reader_new(m, req, &q, pod, container, attempt);
+    r->reply = reply;
+    if (r->fd < 0) {
+        reader_free(r);
+        return fed_api_reply_error(reply, FED_E_NOT_FOUND, "the log of \"%.*s\" is not there", FED_STR_ARG(container));
+    }
+    if (fed_str_u64(fed_query_find(&q, "tailLines"), &tail) == 0)
+        seek_tail(r->fd, tail);
+    fed_api_reply_stream(reply, 200, "text/plain", NULL, gone, r);
+    fed_timer_start(m->env, &r->timer, 0, look);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "member/virtuals.h"
+
+#include "base/mem.h"
+
+#define BINDER "system:hansa:binder"
+#define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
+
+struct relay { /* a virtual request answered by a call of our own */
+    struct fed_api_reply *reply;
+    int status;
+};
+
+static void relayed(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    struct relay *x = ud;
+    (void)res;
+    if (code < 0) {
+        fed_api_reply_error(x->reply, code, "%s", err && err->text[0] ? err->text : fed_code_text(code));
+    } else {
+        static const char ok[] = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"code\":201}";
+        fed_api_reply_text(x->reply, x->status, "application/json", FED_STR(ok));
+    }
+    free(x);
+}
+
+static struct relay *relay_new(struct fed_api_reply *reply)
+{
+    struct relay *x = FED_NEW(struct relay);
+    x->reply = reply;
+    x->status = 201;
+    return x;
+}
+
+static void serve_binding(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply)
+{
+    struct mbr *m = ud;
+    struct fed_arena *a = req->arena;
+    struct fed_json *body, *patch = fed_json_object(a), *spec = fed_json_object(a);
+    struct fed_err err = {0};
+    if (fed_json_parse(a, req->body, NULL, &body, &err) < 0)
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "%s", err.text);
+    struct fed_str node = fed_json_str(fed_json_at(body, "target", "name", NULL)), uid = fed_obj_uid(body);
+    struct fed_kobj *pod = mbr_find(m, MBR_PODS, req->ns, req->name);
+    if (!node.n || !mbr_find(m, MBR_NODES, FED_STR(""), node))
+        return fed_api_reply_error(reply, FED_E_INVALID, "target.name: node \"%.*s\" not found", FED_STR_ARG(node));
+    if (pod && uid.n && !fed_str_eq(uid, pod->uid))
+        return fed_api_reply_error(reply, FED_E_CONFLICT, "the pod is another one by now");
+    struct fed_str has = pod ? fed_json_str(fed_json_at(fed_kobj_parse(pod, a), "spec", "nodeName", NULL)) : FED_STR("");
+    if (has.n)
+        return fed_api_reply_error(reply, FED_E_CONFLICT, "pod %.*s is already assigned to node \"%.*s\"",
+                                   FED_STR_ARG(req->name), FED_STR_ARG(has));
+    fed_json_set(spec, "nodeName", fed_json_new_str(a, node));
+    fed_json_set(patch, "spec", spec);
+    fed_client_patch(m->binder, mbr_resource(MBR_PODS), req->ns, req->name, "", "merge", patch, "", relayed,
+                     relay_new(reply));
+}
+
+static void serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply)
+{
+    struct mbr *m = ud;
+    struct fed_kobj *pod = mbr_find(m, MBR_PODS, req->ns, req->name);
+    if (!pod)
+        return fed_api_reply_error(reply, FED_E_NOT_FOUND, "pods \"%.*s\" not found", FED_STR_ARG(req->name));
+    if (req->dry_run)
+        return fed_api_reply_text(reply, 201, "application/json", FED_STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Success\"}"));
+    fed_client_delete(m->client, mbr_resource(MBR_PODS), req->ns, req->name, "Background", pod->uid, relayed,
+                      relay_new(reply));
+}
+
+static void refuse(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply)
+{
+    (void)ud;
+    fed_api_reply_error(reply, FED_E_UNSUPPORTED, "%.*s is not supported by the included cluster's runtime",
+                        FED_STR_ARG(req->subresource));
+}
+
+void mbr_virtuals_init(struct mbr *m)
+{
+    const struct fed_virtual list[] = {
+        {"", "v1", "pods/binding", "Binding", true, "create", serve_binding, m},
+        {"", "v1", "pods/eviction", "Eviction", true, "create", serve_eviction, m},
+        {"", "v1", "pods/log", "Pod", true, "get", mbr_serve_log, m},
+        {"", "v1", "pods/exec", "PodExecOptions", true, "get,create", refuse, m},
+        {"", "v1", "pods/attach", "PodAttachOptions", true, "get,create", refuse, m},
+        {"", "v1", "pods/portforward", "PodPortForwardOptions", true, "get,create", refuse, m},
+    };
+    memcpy(m->virtuals, list, sizeof(list));
+    m->n_virtuals = FED_ARRAY_LEN(list);
+}
+
+/* The core rules, which ran before, freeze a pod's spec. The binder's writes are made by serve_binding alone and change
+ * spec.nodeName of an unassigned pod only, so what those rules found is nodeName. */
+static void validate_binding(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes)
+{
+    (void)ud;
+    (void)obj;
+    if (w->old && fed_str_is(w->user, BINDER))
+        causes->n = 0;
+}
+
+void mbr_virtuals_hooks(struct mbr *m)
+{
+    static const struct fed_str masters = FED_STR_INIT("system:masters");
+    const struct fed_identity who = {.user = FED_STR(BINDER), .groups = &masters, .n_groups = 1};
+    m->binder = fed_api_local(m->api, &who);
+    fed_kinds_set_hooks(m->kinds, "", "pods", &(struct fed_hooks){.validate = validate_binding});
+}
+
+static struct fed_json *toleration(struct fed_arena *a, const char *key)
+{
+    struct fed_json *t = fed_json_object(a);
+    fed_json_set(t, "key", fed_json_new_strz(a, key));
+    fed_json_set(t, "operator", fed_json_new_strz(a, "Exists"));
+    fed_json_set(t, "effect", fed_json_new_strz(a, "NoExecute"));
+    fed_json_set(t, "tolerationSeconds", fed_json_new_int(a, 300));
+    return t;
+}
+
+static void default_tolerations(struct fed_arena *a, struct fed_json *spec)
+{
+    static const char *const keys[] = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"};
+    struct fed_json *list = fed_json_ensure_array(a, spec, "tolerations");
+    for (size_t i = 0; list && i < FED_ARRAY_LEN(keys); i++) {
+        bool has = false;
+        FED_JSON_EACH(t, list)
+        {
+            struct fed_str key = fed_json_find_text(t, "key");
+            has = has || !key.n || fed_str_is(key, keys[i]);
+        }
+        if (!has)
+            fed_json_push(list, toleration(a, keys[i]));
+    }
+}
+
+static struct fed_json *token_volume(struct fed_arena *a, struct fed_str name)
+{
+    static const char text[] =
+        "{\"projected\":{\"defaultMode\":420,\"sources\":["
+        "{\"serviceAccountToken\":{\"expirationSeconds\":3607,\"path\":\"token\"}},"
+        "{\"configMap\":{\"name\":\"kube-root-ca.crt\",\"items\":[{\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},"
+        "{\"downwardAPI\":{\"items\":[{\"path\":\"namespace\",\"fieldRef\":{\"apiVersion\":\"v1\","
+        "\"fieldPath\":\"metadata.namespace\"}}]}}]}}";
+    struct fed_json *v = NULL, *o = fed_json_object(a);
+    if (fed_json_parse(a, FED_STR(text), NULL, &v, NULL) < 0)
+        return NULL; /* a constant of ours: cannot be */
+    struct fed_json *projected = fed_json_find(v, "projected");
+    fed_json_remove(projected);
+    fed_json_set(o, "name", fed_json_new_str(a, name));
+    fed_json_set(o, "projected", projected);
+    return o;
+}
+
+static void mount_token(struct mbr *m, struct fed_arena *a, struct fed_json *spec)
+{
+    char id[37];
+    static const char *const lists[] = {"initContainers", "containers"};
+    fed_uuid(m->env, id);
+    struct fed_str name = fed_arena_printf(a, "kube-api-access-%.5s", id);
+    bool used = false;
+    for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
+        FED_JSON_EACH(c, fed_json_find(spec, lists[i]))
+        {
+            bool has = false;
+            FED_JSON_EACH(vm, fed_json_find(c, "volumeMounts"))
+                has = has || fed_str_is(fed_json_find_text(vm, "mountPath"), TOKEN_PATH);
+            struct fed_json *mounts = has ? NULL : fed_json_ensure_array(a, c, "volumeMounts");
+            if (!mounts)
+                continue;
+            struct fed_json *vm = fed_json_push(mounts, fed_json_object(a));
+            fed_json_set(vm, "name", fed_json_new_str(a, name));
+            fed_json_set(vm, "mountPath", fed_json_new_strz(a, TOKEN_PATH));
+            fed_json_set(vm, "readOnly", fed_json_new_bool(a, true));
+            used = true;
+        }
+    struct fed_json *volumes = used ? fed_json_ensure_array(a, spec, "volumes") : NULL;
+    if (volumes)
+        fed_json_push(volumes, token_volume(a, name));
+}
+
+int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
+              struct fed_json *obj, struct fed_err *err)
+{
+    struct mbr *m = ud;
+    struct fed_arena *a = req->arena;
+    struct fed_json *spec = fed_json_find(obj, "spec");
+    (void)err;
+    if (old || !spec || req->subresource.n || kind->group.n || !fed_str_is(kind->plural, "pods"))
+        return 0;
+    if (!fed_json_find_text(spec, "serviceAccountName").n)
+        fed_json_set(spec, "serviceAccountName", fed_json_new_strz(a, "default"));
+    struct fed_str sa = fed_json_find_text(spec, "serviceAccountName");
+    fed_json_set(spec, "serviceAccount", fed_json_new_str(a, sa));
+    default_tolerations(a, spec);
+    struct fed_kobj *account = mbr_find(m, MBR_SERVICEACCOUNTS, fed_obj_ns(obj).n ? fed_obj_ns(obj) : req->ns, sa);
+    bool wanted = true;
+    if (account)
+        wanted = fed_json_bool(fed_json_find(fed_kobj_parse(account, a), "automountServiceAccountToken"), true);
+    wanted = fed_json_bool(fed_json_find(spec, "automountServiceAccountToken"), wanted);
+    if (wanted && m->conf->runtime == MBR_RUNTIME_PROCESS)
+        mount_token(m, a, spec);
+    return 0;
+}

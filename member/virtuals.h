@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* virtuals.h: what the included cluster answers beside its stored kinds: pods/binding, pods/eviction, pods/log, and a
+ * clear refusal of exec, attach and port-forward. */
+#ifndef MEMBER_VIRTUALS_H
+#define MEMBER_VIRTUALS_H
+
+#include "member/member.h"
+
+void mbr_virtuals_init(struct mbr *m);     /* fills m->virtuals; before fed_api_new */
+void mbr_virtuals_hooks(struct mbr *m);    /* lets the binder, and nobody else, set spec.nodeName of a pod */
+/* Admission of pods: service account, default tolerations, the token's volume. */
+int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
+              struct fed_json *obj, struct fed_err *err);
+/* logs.c */
+void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
+
+#endif

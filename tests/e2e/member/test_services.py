@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services of each type, reached as their clients reach them."""
+import json
+import pwd
+
+import pytest
+
+from member_lib import curl, deployment, service, wait_for
+
+
+def who(url):
+    return json.loads(curl(url))["pod"]
+
+
+@pytest.fixture(scope="module")
+def pods(member):
+    member.apply(deployment("web", 2))
+    return {p["metadata"]["name"] for p in member.ready("app=web", 2)}
+
+
+def test_cluster_ip_balances(member, pods):
+    member.apply(service("web"))
+    ip = member.json("svc", "web")["spec"]["clusterIP"]
+    wait_for(lambda: {who(f"http://{ip}/") for _ in range(4)} == pods, what="both pods to answer")
+
+
+def test_node_port_and_load_balancer(member, pods):
+    member.kubectl("patch", "svc", "web", "-p", '{"spec":{"type":"LoadBalancer"}}')
+    svc = wait_for(lambda: (s := member.json("svc", "web"))["status"]["loadBalancer"]["ingress"] and s, what="an address")
+    lb = svc["status"]["loadBalancer"]["ingress"][0]["ip"]
+    port = svc["spec"]["ports"][0]["nodePort"]
+    assert 30000 <= port <= 32767
+    node = [a["address"] for a in member.json("nodes")["items"][0]["status"]["addresses"] if a["type"] == "InternalIP"][0]
+    wait_for(lambda: who(f"http://{lb}/") in pods, what="the load balancer")
+    wait_for(lambda: who(f"http://{node}:{port}/") in pods, what="the node port")
+    taken = service("other", "NodePort")
+    taken["spec"]["ports"][0]["nodePort"] = port
+    r = member.kubectl("create", "-f", "-", stdin=json.dumps(taken), check=False)
+    assert r.returncode and "already allocated" in r.stderr
+    member.kubectl("patch", "svc", "web", "-p", '{"spec":{"type":"ClusterIP"}}')
+    wait_for(lambda: not member.json("svc", "web")["status"].get("loadBalancer", {}).get("ingress"), what="the address to go")
+    wait_for(lambda: member.kubectl("create", "-f", "-", stdin=json.dumps(taken)), what="the port to be free")
+
+
+def test_headless_and_kubernetes(member, pods):
+    member.apply(service("headless", clusterIP="None", selector={"app": "web"}))
+    eps = wait_for(lambda: len((e := member.json("endpoints", "headless"))["subsets"][0]["addresses"]) == 2 and e, what="endpoints")
+    assert eps["subsets"][0]["ports"][0]["port"] == 8080
+    ip = member.json("svc", "kubernetes")["spec"]["clusterIP"]
+    assert "major" in curl(f"https://{ip}/version", "-k") or "Unauthorized" in curl(f"https://{ip}/version", "-k") \
+        or "forbidden" in curl(f"https://{ip}/version", "-k")
+
+
+def test_a_backend_that_is_gone_is_not_asked(member, pods):
+    ip = member.json("svc", "web")["spec"]["clusterIP"]
+    member.kubectl("scale", "deploy/web", "--replicas=1")
+    left = {p["metadata"]["name"] for p in member.ready("app=web", 1)}
+    for _ in range(20):
+        assert who(f"http://{ip}/") in left
+
+
+def test_an_ordinary_user(make_member):
+    """Ports below 1024: endpoints and the load balancer tell which port is really served."""
+    m = make_member("ordinary", user="nobody")
+    assert pwd.getpwuid(m.dir.stat().st_uid).pw_name == "nobody"
+    m.apply(deployment("web", env=[{"name": "PORT", "value": "80"}], ports=[{"name": "http", "containerPort": 80}]),
+            service("web", "LoadBalancer", 80))
+    pod = m.ready("app=web", 1)[0]
+    assert json.loads(pod["metadata"]["annotations"]["member.hansa.io/ports"]) == {"80": 20080}
+    wait_for(lambda: m.json("endpoints", "web")["subsets"][0]["ports"][0]["port"] == 20080, what="the real port in endpoints")
+    svc = wait_for(lambda: "member.hansa.io/load-balancer-ports" in (s := m.json("svc", "web"))["metadata"].get("annotations", {}) and s,
+                   what="the annotation")
+    real = json.loads(svc["metadata"]["annotations"]["member.hansa.io/load-balancer-ports"])["80"]
+    assert real == svc["spec"]["ports"][0]["nodePort"]
+    ingress = svc["status"]["loadBalancer"]["ingress"][0]
+    assert ingress["ports"] == [{"port": real, "protocol": "TCP"}]
+    wait_for(lambda: who(f"http://{ingress['ip']}:{real}/") == pod["metadata"]["name"], what="the balancer")
+    assert m.events(reason="PortMoved")

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kubefed: each verb does what it says, again does nothing, and a mistake leaves nothing half made.
+
+        federation   us-east1 (host) europe-west1 asia-east1      the session's: only looked at, or left as found
+        small        alpha (host) beta                            its own: clusters leave and come back
+"""
+import os
+import stat
+import time
+
+import pytest
+
+from fed import BIN, ROOT, Federation, poll, run
+
+
+@pytest.fixture(scope="module")
+def small(make_federation):
+    return make_federation("--federation=fed", "--dns-zone-name=small.example.",
+                           "--clusters=alpha=north/north-a@60.1,24.9,beta=south/south-a@-33.9,18.4")
+
+
+def versions(fed, *argv, context="fed"):
+    """{kind/namespace/name: resourceVersion} of these objects."""
+    out = fed.kubectl("--context", context, "get", *argv, "-o",
+                      'jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name} '
+                      '{.metadata.resourceVersion}{"\\n"}{end}').stdout
+    return dict(line.split() for line in out.splitlines())
+
+
+def everything(fed, host):
+    made = versions(fed, "configmaps,services,daemonsets,secrets,namespaces", "-A")
+    made.update(versions(fed, "secrets,services,deployments", "-n", "federation-system", context=host))
+    return made
+
+
+# --- up ---
+
+def test_up_makes_its_folder(federation):
+    assert stat.S_IMODE(federation.dir.stat().st_mode) == 0o700
+    for name in ("kubeconfig", "env", ".hansa-federation"):
+        assert stat.S_IMODE((federation.dir / name).stat().st_mode) == 0o600, name
+    contexts = federation.kubectl("config", "get-contexts", "-o", "name").stdout.split()
+    assert sorted(contexts) == ["asia-east1", "europe-west1", "fed", "us-east1"]
+    assert federation.kubectl("config", "current-context").stdout.strip() == "fed"
+
+
+def test_env_tells_where_it_listens(federation):
+    for variable in ("HANSA_DNS_ALL", "HANSA_LB"):
+        assert list(federation.addresses(variable)) == ["us-east1", "europe-west1", "asia-east1"]
+    assert federation.env["HANSA_DNS"] in federation.addresses("HANSA_DNS_ALL").values()
+    assert federation.env["KUBECONFIG"] == str(federation.dir / "kubeconfig")
+    assert federation.env["PATH"].split(":")[0] == str(BIN)
+
+
+def test_clusters_are_ready_with_their_places(federation):
+    clusters = {c["metadata"]["name"]: c for c in federation.get("clusters")["items"]}
+    assert set(clusters) == {"us-east1", "europe-west1", "asia-east1"}
+    for name, cluster in clusters.items():
+        ready = [c for c in cluster["status"]["conditions"] if c["type"] == "Ready"]
+        assert ready and ready[0]["status"] == "True", name
+        assert cluster["status"]["region"] == name
+        assert cluster["status"]["zones"], name
+        assert "federation.hansa.io/coordinates" in cluster["metadata"]["annotations"], name
+    web = federation.get("clusters", "-l", "tier=web")["items"]
+    assert sorted(c["metadata"]["name"] for c in web) == ["europe-west1", "us-east1"]
+
+
+def test_up_again_is_quick_and_changes_nothing(federation):
+    before, env, config = (everything(federation, "us-east1"), (federation.dir / "env").read_text(),
+                           (federation.dir / "kubeconfig").read_text())
+    pids = set(federation.pids())
+    start = time.monotonic()
+    out = federation.up().stdout
+    assert time.monotonic() - start < 10
+    assert " created" not in out and " configured" not in out, out
+    assert everything(federation, "us-east1") == before
+    assert (federation.dir / "env").read_text() == env
+    assert (federation.dir / "kubeconfig").read_text() == config
+    assert pids <= set(federation.pids())
+
+
+def test_up_shows_what_it_does(federation):
+    out = federation.up("--dry-run").stdout
+    for words in ("+ hansa-member --name us-east1", "+ kubefed init fed", "+ kubefed join europe-west1"):
+        assert words in out
+
+
+def test_up_refuses_a_folder_of_others(tmp_path):
+    (tmp_path / "precious").write_text("x")
+    done = run(BIN / "kubefed", "up", "--dir", tmp_path, check=False)
+    assert done.returncode == 1 and "not empty" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["precious"]
+
+
+def test_down_touches_only_its_own(tmp_path):
+    (tmp_path / "precious").write_text("x")
+    done = run(BIN / "kubefed", "down", "--dir", tmp_path, "--purge", "--yes", check=False)
+    assert done.returncode == 1 and "nothing is touched" in done.stderr
+    assert (tmp_path / "precious").exists()
+    done = run(BIN / "kubefed", "down", "--dir", tmp_path / "absent")
+    assert "Nothing to stop" in done.stdout
+
+
+def test_purge_asks(federation):
+    done = federation.down("--purge", check=False)
+    assert done.returncode == 2 and "--yes" in done.stderr
+    assert federation.pids()
+
+
+def test_status_is_one_table(federation):
+    out = federation.kubefed("status").stdout
+    for region, address in federation.addresses("HANSA_DNS_ALL").items():
+        line = next(line for line in out.splitlines() if line.startswith(region))
+        assert "True" in line and address in line and federation.addresses("HANSA_LB")[region] in line
+
+
+# --- wrong use ---
+
+@pytest.mark.parametrize("argv, words", [
+    (("init",), "required"),
+    (("init", "--dns-zone-name=x.example"), "exactly one NAME is required, got 0"),
+    (("init", "a", "b", "--dns-zone-name=x.example"), "exactly one NAME is required, got 2"),
+    (("init", "other", "--dns-zone-name=x.example", "--dns-provider=coredns"), "--dns-provider=hansa"),
+    (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=http://e:2379"), "Leave the flag out"),
+    (("init", "other", "--dns-zone-name=x.example", "--api-server-service-type=Foo"),
+     "invalid api-server-service-type: Foo, should be either LoadBalancer or NodePort"),
+    (("init", "other", "--dns-zone-name=x.example", "--api-server-port=30001"), "only with"),
+    (("join", "Bad_Name"), "no name for a cluster"),
+    (("join", "x", "--coordinates=here"), "LATITUDE,LONGITUDE"),
+    (("unjoin", "x", "--keep", "--cleanup"), "opposite"),
+    (("frobnicate",), "unknown verb"),
+])
+def test_wrong_use_exits_with_2(federation, argv, words):
+    done = federation.kubefed(*argv, check=False)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("argv, words", [
+    (("init", "other", "--dns-zone-name=x.example", "--host-cluster-context=nowhere"), "nowhere"),
+    (("init", "europe-west1", "--dns-zone-name=x.example", "--host-cluster-context=us-east1",
+      "--federation-system-namespace=second"), "another NAME"),
+    (("init", "other", "--dns-zone-name=x.example", "--host-cluster-context=us-east1"),
+     "has the control plane of federation \"fed\""),
+    (("join", "fourth"), "context \"fourth\" does not exist"),
+    (("join", "us-east1", "--cluster-context=asia-east1"), "is taken"),
+    (("join", "x", "--cluster-context=us-east1", "--federation-context=us-east1"), "not a federation's"),
+])
+def test_a_mistake_leaves_nothing_half_made(federation, argv, words):
+    before = everything(federation, "us-east1")
+    done = federation.kubefed(*argv, check=False)
+    assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert everything(federation, "us-east1") == before
+    assert federation.kubectl("--context", "us-east1", "get", "namespace", "second", check=False).returncode == 1
+
+
+def test_an_api_that_is_away_is_named(federation, tmp_path):
+    config = tmp_path / "config"
+    config.write_text("""apiVersion: v1
+kind: Config
+current-context: gone
+contexts: [{name: gone, context: {cluster: gone, user: gone}}]
+clusters: [{name: gone, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: gone, user: {token: x}}]
+""")
+    done = federation.kubefed("init", "other", "--dns-zone-name=x.example", "--kubeconfig", config, check=False)
+    assert done.returncode == 1
+    assert "https://127.0.0.1:1" in done.stderr and "cannot be reached" in done.stderr
+
+
+def test_every_verb_has_help_with_examples():
+    for verb in ("init", "join", "unjoin", "status", "up", "down"):
+        out = run(BIN / "kubefed", verb, "--help").stdout
+        assert "Examples:\n  kubefed " + verb in out
+    assert run(BIN / "kubefed", "version").stdout.startswith("kubefed ")
+
+
+# --- join and unjoin ---
+
+def test_join_again_changes_nothing(federation):
+    before = versions(federation, "secrets,clusters", "-A")
+    out = federation.kubefed("join", "europe-west1", "--host-cluster-context=us-east1").stdout
+    assert "is a member of" in out and " created" not in out and " configured" not in out
+    after = versions(federation, "secrets", "-A")
+    assert all(before[key] == version for key, version in after.items())
+
+
+def test_dry_run_writes_nothing(small):
+    before = everything(small, "alpha")
+    out = small.kubefed("init", "third", "--host-cluster-context=beta", "--dns-zone-name=x.example", "--dry-run").stdout
+    assert "deployment/apiserver created (dry run)" in out
+    out = small.kubefed("unjoin", "beta", "--dry-run").stdout
+    assert "(dry run)" in out
+    assert everything(small, "alpha") == before
+    assert "third" not in small.kubectl("config", "get-contexts", "-o", "name").stdout
+    assert small.get("clusters", "beta")["metadata"]["name"] == "beta"
+
+
+def test_unjoin_keeps_and_join_comes_back(small):
+    small.kubectl("create", "namespace", "kept")
+    small.kubectl("-n", "kept", "create", "configmap", "c", "--from-literal=a=b")
+    poll(lambda: small.kubectl("--context", "beta", "-n", "kept", "get", "configmap", "c", check=False).returncode == 0)
+    out = small.kubefed("unjoin", "beta", "--host-cluster-context=alpha").stdout
+    assert 'Successfully removed cluster "beta" from federation' in out
+    assert [c["metadata"]["name"] for c in small.get("clusters")["items"]] == ["alpha"]
+    assert small.get("--context", "beta", "-n", "kept", "configmap", "c")["data"] == {"a": "b"}
+    accounts = small.get("--context", "beta", "-n", "federation-system", "serviceaccounts")["items"]
+    assert not [a for a in accounts if a["metadata"]["name"] == "beta-alpha"]
+    assert "beta" in small.kubefed("unjoin", "beta").stderr  # again: a warning, and success
+    small.kubefed("join", "beta", "--host-cluster-context=alpha", "--region=south", "--zone=south-a")
+    assert small.get("clusters", "beta")["status"]["region"] == "south"
+
+
+def test_unjoin_cleanup_removes_what_we_made(small):
+    small.kubectl("--context", "beta", "create", "namespace", "theirs")
+    small.kubectl("create", "namespace", "ours")
+    small.kubectl("-n", "ours", "create", "configmap", "c", "--from-literal=a=b")
+    poll(lambda: small.kubectl("--context", "beta", "-n", "ours", "get", "configmap", "c", check=False).returncode == 0)
+    small.kubefed("unjoin", "beta", "--cleanup", "--host-cluster-context=alpha")
+    left = small.kubectl("--context", "beta", "get", "namespaces", "-o", "name").stdout.split()
+    assert "namespace/theirs" in left and "namespace/ours" not in left
+    poll(lambda: "federation-edge" not in small.kubectl("--context", "beta", "get", "namespaces").stdout)
+    small.kubectl("delete", "namespace", "ours")
+    small.kubefed("join", "beta", "--host-cluster-context=alpha", "--region=south", "--zone=south-a")
+
+
+def test_down_of_one_cluster_and_up_again(small):
+    others = set(small.pids("alpha"))
+    small.down("--cluster", "beta")
+    assert not small.pids("beta")
+    assert others <= set(small.pids("alpha"))
+    small.up()
+    poll(lambda: "True" in small.kubectl("get", "clusters", "beta", "-o", "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}").stdout)
+
+
+def test_interrupted_init_goes_on(small):
+    """init is killed at several moments; the same command ends in the same state."""
+    argv = (str(BIN / "kubefed"), "init", "again", "--host-cluster-context=beta", "--dns-zone-name=again.example",
+            "--federation-system-namespace=again")
+    for seconds in ("0.05", "0.2", "0.5"):
+        run("timeout", "-s", "KILL", seconds, *argv, env=small.env, check=False)
+    out = small.kubefed(*argv[1:]).stdout
+    assert "Federation API server is running at: https://" in out
+    assert small.kubectl("config", "current-context").stdout.strip() == "fed"
+    assert small.kubectl("--context", "again", "get", "daemonsets", "-n", "federation-edge", "-o", "name").stdout.split() \
+        == ["daemonset.apps/dns", "daemonset.apps/globallb"]
+    small.kubectl("--context", "beta", "delete", "namespace", "again")
+    small.kubectl("config", "delete-context", "again")
+
+
+def test_two_federations_side_by_side(federation, small):
+    assert set(federation.addresses("HANSA_DNS_ALL").values()).isdisjoint(small.addresses("HANSA_DNS_ALL").values())
+    assert len(federation.get("clusters")["items"]) == 3
+    assert isinstance(small, Federation) and os.path.isdir(small.dir)
+
+
+def test_the_manual_page_is_true():
+    assert run(BIN / "kubefed", "help", "--man").stdout == (ROOT / "docs/man/kubefed.1").read_text()
+
+
+def test_what_up_was_told_stays(make_federation):
+    """Labels and arguments of the first `up` are kept by a later one without flags."""
+    fed = make_federation("--clusters=solo", "--apiserver-arg-overrides=--cluster-failure-grace=5s")
+    fed.flags = ()
+    out = fed.up().stdout
+    assert " configured" not in out
+    args = fed.kubectl("--context", "solo", "-n", "federation-system", "get", "deployment", "apiserver", "-o",
+                       "jsonpath={.spec.template.spec.containers[0].args}").stdout
+    assert "--cluster-failure-grace" in args
+    assert fed.kubectl("get", "clusters", "-o", "name").stdout.split() == ["cluster.federation/solo"]
