@@ -231,6 +231,8 @@ static void answered_ok(struct fapi_member *m)
     /* What was cached may be from before the loss: look at everything anew. */
     m->reconciling = true;
     m->listed = false;
+    fapi_replicator_stop(m->replicator); /* nor wait for calls that were lost with it */
+    fapi_replicator_start(m->replicator);
     stop_informers(m);
     start_informers(m);
     fapi_replicator_add_all(m->replicator);

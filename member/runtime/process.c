@@ -303,7 +303,7 @@ struct mbr_runtime *mbr_runtime_process(struct mbr *m)
     rt->ops = &ops;
     rt->m = m;
     rt->real = true;
-    rt->name_spaces = probe_name_spaces(m);
+    rt->name_spaces = !m->conf->rewrite_paths && probe_name_spaces(m);
     if (!rt->name_spaces)
         fed_log_warn("member", "mount name spaces are not allowed here: volumes are found by rewritten paths");
     return rt;

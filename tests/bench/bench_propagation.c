@@ -33,6 +33,7 @@ struct bench {
     uint64_t begin_ns, accepted_ns;
     size_t accepted;
     struct fed_task next_task;
+    char prefix[32]; /* of this run's objects */
 };
 
 static void die(const char *what, const struct fed_err *err)
@@ -58,8 +59,8 @@ static void on_created(void *ud, int code, const struct fed_call_response *res, 
     (void)res;
     if (code) {
         fprintf(stderr, "create: %s\n", err->text);
-        b->failed++;
-        fed_loop_stop(b->loop);
+        if (b->failed++ == 0)
+            fed_loop_stop(b->loop);
     }
     if (++b->accepted == b->n)
         b->accepted_ns = fed_mono_ns(b->env);
@@ -67,7 +68,7 @@ static void on_created(void *ud, int code, const struct fed_call_response *res, 
 
 static struct fed_json *make(struct bench *b, struct fed_arena *a, size_t i)
 {
-    struct fed_str name = fed_arena_printf(a, "bench-%zu", i);
+    struct fed_str name = fed_arena_printf(a, "%s%zu", b->prefix, i);
     struct fed_json *o;
     if (b->resource == &configmaps) {
         o = fed_obj_new(a, "v1", "ConfigMap", FED_STR("default"), name);
@@ -102,8 +103,8 @@ static void object_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct bench *b = ud;
     uint64_t i;
-    if (old || !now || !fed_str_starts(now->name, FED_STR("bench-")) ||
-        fed_str_u64(fed_str_from(now->name, 6), &i) != 0 || i >= b->n || b->took_ns[i])
+    if (old || !now || !fed_str_starts(now->name, fed_str(b->prefix)) ||
+        fed_str_u64(fed_str_from(now->name, strlen(b->prefix)), &i) != 0 || i >= b->n || b->took_ns[i])
         return;
     if (++b->seen[i] < b->n_members)
         return;
@@ -176,6 +177,7 @@ int main(int argc, char **argv)
     }
     b.loop = fed_loop_new();
     b.env = fed_loop_env(b.loop);
+    snprintf(b.prefix, sizeof(b.prefix), "bench-%06x-", (unsigned)fed_random_below(b.env, 1 << 24));
     b.resource = strcmp(argv[4], "deployments") == 0 ? &deployments : &configmaps;
     b.burst = strcmp(argv[5], "burst") == 0;
     b.n = n;

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import BIN, Federation, poll, run
+from fed import BIN, ROOT, Federation, poll, run
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +251,19 @@ def test_two_federations_side_by_side(federation, small):
     assert set(federation.addresses("HANSA_DNS_ALL").values()).isdisjoint(small.addresses("HANSA_DNS_ALL").values())
     assert len(federation.get("clusters")["items"]) == 3
     assert isinstance(small, Federation) and os.path.isdir(small.dir)
+
+
+def test_the_manual_page_is_true():
+    assert run(BIN / "kubefed", "help", "--man").stdout == (ROOT / "docs/man/kubefed.1").read_text()
+
+
+def test_what_up_was_told_stays(make_federation):
+    """Labels and arguments of the first `up` are kept by a later one without flags."""
+    fed = make_federation("--clusters=solo", "--apiserver-arg-overrides=--cluster-failure-grace=5s")
+    fed.flags = ()
+    out = fed.up().stdout
+    assert " configured" not in out
+    args = fed.kubectl("--context", "solo", "-n", "federation-system", "get", "deployment", "apiserver", "-o",
+                       "jsonpath={.spec.template.spec.containers[0].args}").stdout
+    assert "--cluster-failure-grace" in args
+    assert fed.kubectl("get", "clusters", "-o", "name").stdout.split() == ["cluster.federation/solo"]

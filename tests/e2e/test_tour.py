@@ -2,7 +2,7 @@
 """Every command of README's tour, in its order, as a reader types it."""
 import re
 
-from conftest import ROOT, run
+from fed import ROOT, run
 
 
 def tour():
