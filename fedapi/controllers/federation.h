@@ -63,6 +63,7 @@ struct fapi_share {
     bool placed;
     int64_t replicas; /* DIVIDE only */
     enum fapi_sync_state state;
+    int64_t found; /* CONFLICT: spec.replicas of the object that stands there; -1: none */
     char *why;     /* planner's reason, for `kubefed why`; owned */
     char *message; /* of FAILED and CONFLICT; owned or NULL */
 };

@@ -56,6 +56,7 @@ static void divide(struct fed_arena *a, const struct fed_kobj *obj, int64_t repl
         cs[n++] = (struct fapi_plan_cluster){.name = c->name,
                                              .unusable = c->cordoned  ? "cordoned: no replicas"
                                                          : c->offline ? "offline: its replicas are made up elsewhere"
+                                                         : c->conflict ? "conflict: the cluster has an object of its own"
                                                                       : NULL,
                                              .current = c->current,
                                              .capacity = c->capacity};

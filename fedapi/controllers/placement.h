@@ -18,6 +18,7 @@ struct fapi_cluster { /* what decisions know of a member */
     size_t n_labels;
     bool offline;  /* not Ready for longer than the grace: its replicas are made up elsewhere */
     bool cordoned; /* keeps its objects, gets no replicas */
+    bool conflict; /* an object that is not ours stands there */
     /* Of this object there: replicas that it has and that could start (spec.replicas less the unschedulable);
      * -1: none. And the most it can run; -1: unknown. */
     int64_t current, capacity;

@@ -20,6 +20,8 @@
 #include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/status.h"
 
+#define LOOK_AGAIN_MS 60000 /* at a conflict */
+
 struct fapi_replicator {
     struct fapi_member *member;
     struct fed_workqueue *queue;
@@ -44,6 +46,8 @@ static void set_state(struct fapi_replicator *r, const char *key, enum fapi_sync
     bool same_text = message ? share->message && strcmp(share->message, message) == 0 : share->message == NULL;
     if (share->state == state && same_text)
         return;
+    if ((share->state == FAPI_SYNC_CONFLICT) != (state == FAPI_SYNC_CONFLICT)) /* a conflict runs no replicas of ours */
+        fapi_scheduler_add(r->member->fed->scheduler, fed_str(key));
     share->state = state;
     if (!same_text) {
         free(share->message);
@@ -68,15 +72,21 @@ static struct fed_kobj *hub_object(struct fapi_replicator *r, const char *key, s
     return fed_informer_find((*k)->hub, ns, name);
 }
 
-static void report_conflict(struct fapi_replicator *r, const char *key, struct fed_kobj *hub)
+static void report_conflict(struct fapi_replicator *r, const char *key, struct fed_kobj *hub,
+                            const struct fed_kobj *there)
 {
     struct fapi_share *share = share_of(r, key);
+    struct fed_arena a = {0};
     char text[320];
     snprintf(text, sizeof(text), "cluster %s has an object of this name that the federation did not make; "
                                  "annotate with " FAPI_ADOPT "=true to take it over", r->member->name);
     if (share && share->state != FAPI_SYNC_CONFLICT && !fapi_aggregate_told(hub, r->member->name, fed_str(text)))
         fed_event_warning(r->member->fed->recorder, hub, "Conflict", "%s", text);
+    if (share)
+        share->found = fed_json_int(fed_json_at(fed_kobj_parse(there, &a), "spec", "replicas", NULL), -1);
     set_state(r, key, FAPI_SYNC_CONFLICT, text);
+    fed_workqueue_add_after(r->queue, fed_str(key), LOOK_AGAIN_MS); /* our watch does not show its end */
+    fed_arena_release(&a);
 }
 
 static void report_failure(struct fapi_replicator *r, const char *key, const char *what, const struct fed_err *err)
@@ -169,8 +179,13 @@ static int met_existing(struct fapi_job *job, int code, const struct fed_call_re
     struct fed_kobj *hub = hub_object(r, job->key, &k), *have = NULL;
     struct fapi_share *share = share_of(r, job->key);
     struct fed_arena a = {0};
+    if (code == FED_E_NOT_FOUND) { /* gone meanwhile: made at the next turn */
+        set_state(r, job->key, FAPI_SYNC_PENDING, NULL);
+        look_whether_drained(r);
+        return FED_E_CONFLICT;
+    }
     if (code || !hub || !share || hub->deleting)
-        return code == FED_E_NOT_FOUND ? FED_E_CONFLICT : judge(job, code, err, "CreateInClusterFailed");
+        return judge(job, code, err, "CreateInClusterFailed");
     code = fed_kobj_new(res->body, (struct fed_str){0}, (struct fed_str){0}, &have, NULL);
     if (code)
         return code;
@@ -179,7 +194,7 @@ static int met_existing(struct fapi_job *job, int code, const struct fed_call_re
     if (whose == FAPI_NOBODYS && k->spread == FAPI_SPREAD_NAMESPACE && !adopt) {
         set_state(r, job->key, FAPI_SYNC_SYNCED, NULL); /* a shared namespace is used as it is, and never deleted */
     } else if (whose == FAPI_OTHERS || (whose == FAPI_NOBODYS && !adopt)) {
-        report_conflict(r, job->key, hub);
+        report_conflict(r, job->key, hub, have);
     } else {
         struct fed_json *member = fed_kobj_parse(have, &a);
         struct fed_json *patch = fapi_diff(&a, make_desired(r, &a, hub, member, share), member);
@@ -209,6 +224,13 @@ static int created(struct fapi_job *job, int code, const struct fed_call_respons
 }
 
 /* --- what to do about a key --- */
+
+static void look_at_existing(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
+{
+    struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
+    job->finish = met_existing;
+    job->call = fed_client_get(r->member->transport, &k->resource, hub->ns, hub->name, fapi_job_answered, job);
+}
 
 static void create(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
                    const struct fapi_share *share)
@@ -289,7 +311,10 @@ static bool place_copy(struct fapi_replicator *r, const char *key, struct fapi_k
                        struct fed_kobj *have, struct fapi_share *share)
 {
     if (!have) {
-        create(r, key, k, hub, share);
+        if (share->state == FAPI_SYNC_CONFLICT)
+            look_at_existing(r, key, k, hub);
+        else
+            create(r, key, k, hub, share);
         return true;
     }
     if (have->deleting) {
@@ -297,7 +322,7 @@ static bool place_copy(struct fapi_replicator *r, const char *key, struct fapi_k
         return false;
     }
     if (fapi_whose(have, fed_str(r->member->fed->uid), hub->uid) == FAPI_OTHERS) {
-        report_conflict(r, key, hub);
+        report_conflict(r, key, hub, have);
         return false;
     }
     return bring_up_to_date(r, key, k, hub, have, share);

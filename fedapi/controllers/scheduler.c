@@ -53,6 +53,20 @@ static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m
     return fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
 }
 
+/* What another object runs under the name is counted once that is to be taken over. */
+static void describe_conflict(struct fapi_federation *f, const struct fapi_member *m, const struct fapi_kind *k,
+                              const struct fed_kobj *hub, struct fapi_cluster *out)
+{
+    struct fed_arena a = {0};
+    struct fapi_assignment *as = fapi_assignment_find(f, fapi_key(&a, k, hub->ns, hub->name).p);
+    const struct fapi_share *share = as ? fapi_assignment_share(as, m) : NULL;
+    if (share && share->state == FAPI_SYNC_CONFLICT) {
+        out->conflict = !fed_str_is(fed_kobj_annotation(hub, FAPI_ADOPT), "true");
+        out->current = share->found;
+    }
+    fed_arena_release(&a);
+}
+
 static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, const struct fapi_member *m,
                              const struct fapi_kind *k, const struct fed_kobj *hub, struct fapi_cluster *out)
 {
@@ -66,6 +80,7 @@ static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, con
     }
     if (k->spread == FAPI_SPREAD_DIVIDE)
         out->current = current_replicas(a, m, k, hub);
+    describe_conflict(f, m, k, hub, out);
 }
 
 /* False while a cluster that may run replicas has not shown them. */

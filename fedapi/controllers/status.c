@@ -91,12 +91,18 @@ static struct fed_json *annotation_patch(struct fed_arena *a, const struct fed_k
     return patch;
 }
 
-/* A merge patch cannot take members away by leaving them out. */
-static void null_removed(struct fed_arena *a, const struct fed_json *was, struct fed_json *status)
+/* A merge patch cannot take members away by leaving them out, at any depth. */
+static void null_removed(struct fed_arena *a, const struct fed_json *was, struct fed_json *now)
 {
-    FED_JSON_EACH(m, was)
-        if (!fed_json_find_str(status, m->key))
-            fed_json_set_str(status, m->key, fed_json_null(a));
+    if (!was || was->type != FED_JSON_OBJECT || now->type != FED_JSON_OBJECT)
+        return;
+    FED_JSON_EACH (m, was) {
+        struct fed_json *left = fed_json_find_str(now, m->key);
+        if (left)
+            null_removed(a, m, left);
+        else
+            fed_json_set_str(now, m->key, fed_json_null(a));
+    }
 }
 
 static struct fed_json *status_patch(struct fed_arena *a, const struct fed_json *tree, struct fed_json *status)
