@@ -94,9 +94,8 @@ static bool is_blind(const struct work *w, struct fed_str cluster)
     return false;
 }
 
-struct pick { /* fed_informer_each callback state: objects of one service */
+struct pick { /* fed_informer_each_labeled callback state: objects of one service */
     struct work *w;
-    const char *label;
     struct fed_kobj **found;
     size_t n, cap;
 };
@@ -104,8 +103,6 @@ struct pick { /* fed_informer_each callback state: objects of one service */
 static bool pick_one(void *ud, struct fed_kobj *o)
 {
     struct pick *p = ud;
-    if (!fed_str_eq(fed_kobj_label(o, p->label), p->w->name))
-        return true;
     if (p->n == p->cap) {
         size_t cap = p->cap ? p->cap * 2 : 8;
         struct fed_kobj **more = FED_ARENA_ARRAY(&p->w->arena, struct fed_kobj *, cap);
@@ -120,8 +117,8 @@ static bool pick_one(void *ud, struct fed_kobj *o)
 
 static void delete_unwanted(struct work *w)
 {
-    struct pick have = {.w = w, .label = FAPI_LABEL_SERVICE};
-    fed_informer_each(w->e->slices, w->ns, pick_one, &have);
+    struct pick have = {.w = w};
+    fed_informer_each_labeled(w->e->slices, w->ns, w->name, pick_one, &have);
     for (size_t i = 0; i < have.n && !w->wrote; i++) {
         struct fed_kobj *o = have.found[i];
         bool wanted = is_blind(w, fed_kobj_label(o, FAPI_LABEL_CLUSTER));
@@ -157,10 +154,10 @@ static bool add_node(void *ud, struct fed_kobj *o)
 static void want_from_member(struct work *w, const struct fed_json *hub_service, const struct fapi_member *m,
                              struct fed_kobj *service)
 {
-    struct pick found = {.w = w, .label = "kubernetes.io/service-name"};
+    struct pick found = {.w = w};
     size_t n_nodes = fed_informer_count(m->nodes);
     struct node_list nodes = {&w->arena, FED_ARENA_ARRAY(&w->arena, const struct fed_json *, n_nodes + 1), 0, n_nodes};
-    fed_informer_each(m->slices, w->ns, pick_one, &found);
+    fed_informer_each_labeled(m->slices, w->ns, w->name, pick_one, &found);
     if (found.n)
         qsort(found.found, found.n, sizeof(*found.found), by_name);
     const struct fed_json **slices = FED_ARENA_ARRAY(&w->arena, const struct fed_json *, found.n + 1);
@@ -363,7 +360,8 @@ struct fapi_endpoints *fapi_endpoints_new(struct fapi_federation *f)
     struct fed_informer_conf imports = {.transport = f->hub, .resource = &imports_resource};
     struct fed_informer_conf slices = {.transport = f->hub,
                                        .resource = &slices_resource,
-                                       .label_selector = FAPI_LABEL_MANAGED_BY "=" FAPI_SLICES_MANAGER};
+                                       .label_selector = FAPI_LABEL_MANAGED_BY "=" FAPI_SLICES_MANAGER,
+                                       .index_label = FAPI_LABEL_SERVICE};
     struct fed_workqueue_conf queue = {.env = f->env, .name = "endpoints", .concurrency = 16, .work = reconcile, .ud = e};
     e->fed = f;
     e->services = fapi_kind_find(f, "", "services");

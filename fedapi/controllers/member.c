@@ -60,7 +60,7 @@ static void on_synced(void *ud)
     check_reconciled(ctx->member);
 }
 
-static void on_nodes_synced(void *ud)
+static void on_rest_synced(void *ud)
 {
     check_reconciled(ud);
 }
@@ -86,9 +86,10 @@ static void on_slice(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 }
 
 static struct fed_informer *start_informer(struct fapi_member *m, const struct fed_resource *r, const char *selector,
-                                           const struct fed_informer_handlers *h)
+                                           const char *index_label, const struct fed_informer_handlers *h)
 {
-    struct fed_informer_conf conf = {.transport = m->transport, .resource = r, .label_selector = selector};
+    struct fed_informer_conf conf = {
+        .transport = m->transport, .resource = r, .label_selector = selector, .index_label = index_label};
     struct fed_informer *inf = fed_informer_new(&conf);
     fed_informer_add_handlers(inf, h);
     fed_informer_start(inf);
@@ -105,12 +106,12 @@ static void start_informers(struct fapi_member *m)
         ctx->member = m;
         ctx->kind = &f->kinds[i];
         struct fed_informer_handlers h = {.changed = on_object, .synced = on_synced, .ud = ctx};
-        m->informers[i] = start_informer(m, &f->kinds[i].resource, FAPI_MANAGED "=true", &h);
+        m->informers[i] = start_informer(m, &f->kinds[i].resource, FAPI_MANAGED "=true", NULL, &h);
     }
-    struct fed_informer_handlers nodes = {.changed = on_node, .synced = on_nodes_synced, .ud = m};
-    struct fed_informer_handlers slices = {.changed = on_slice, .ud = m};
-    m->nodes = start_informer(m, &nodes_resource, NULL, &nodes);
-    m->slices = start_informer(m, &slices_resource, NULL, &slices);
+    struct fed_informer_handlers nodes = {.changed = on_node, .synced = on_rest_synced, .ud = m};
+    struct fed_informer_handlers slices = {.changed = on_slice, .synced = on_rest_synced, .ud = m};
+    m->nodes = start_informer(m, &nodes_resource, NULL, NULL, &nodes);
+    m->slices = start_informer(m, &slices_resource, NULL, "kubernetes.io/service-name", &slices);
 }
 
 static void stop_informers(struct fapi_member *m)
@@ -146,7 +147,7 @@ static bool all_synced(const struct fapi_member *m)
     for (size_t i = 0; i < m->fed->n_kinds; i++)
         if (!fapi_member_sees(m, &m->fed->kinds[i]))
             return false;
-    return m->nodes && fed_informer_synced(m->nodes);
+    return m->nodes && fed_informer_synced(m->nodes) && fed_informer_synced(m->slices);
 }
 
 static void set_health(struct fapi_member *m, enum fapi_health health, const char *reason, const char *message)

@@ -15,13 +15,14 @@ enum state {
     STARTING, /* a watch that first sends what is there */
     FOLLOWING /* a watch from last_rev */
 };
-struct owned { /* the objects of one controller owner */
+struct group { /* the objects of one controller owner, or with one value of the indexed label */
     struct fed_list items;
 };
 struct item {
     struct fed_kobj *obj;
     uint64_t sweep;        /* the last full look that saw it */
-    struct fed_list owned; /* in the list of its controller owner */
+    struct fed_list owned;   /* in the group of its controller owner */
+    struct fed_list labeled; /* in the group of its label */
 };
 struct handler {
     struct fed_list link;
@@ -33,7 +34,8 @@ struct fed_informer {
     struct fed_env *env;
     char *label_selector, *field_selector, *ns;
     struct fed_map items;  /* "ns/name" -> struct item */
-    struct fed_map owners; /* uid -> struct owned */
+    struct fed_map owners; /* uid -> struct group */
+    struct fed_map labels; /* "ns/value" of index_label -> struct group */
     struct fed_list handlers;
     struct fed_buf key; /* scratch */
     enum state state;
@@ -101,35 +103,51 @@ static struct fed_str key_of(struct fed_informer *inf, struct fed_str ns, struct
     return fed_buf_str(&inf->key);
 }
 
-static void link_owner(struct fed_informer *inf, struct item *it)
+static void link_in(struct fed_map *index, struct fed_str key, struct fed_list *node)
 {
-    const struct fed_owner *owner = fed_kobj_controller(it->obj);
-    if (!owner)
-        return;
-    struct owned *o = fed_map_find(&inf->owners, owner->uid);
-    if (!o) {
-        o = FED_NEW(struct owned);
-        fed_list_init(&o->items);
-        fed_map_set(&inf->owners, owner->uid, o);
+    struct group *g = fed_map_find(index, key);
+    if (!g) {
+        g = FED_NEW(struct group);
+        fed_list_init(&g->items);
+        fed_map_set(index, key, g);
     }
-    fed_list_push_back(&o->items, &it->owned);
+    fed_list_push_back(&g->items, node);
 }
 
-static void unlink_owner(struct fed_informer *inf, struct item *it)
+static void unlink_from(struct fed_map *index, struct fed_str key, struct fed_list *node)
+{
+    struct group *g = fed_map_find(index, key);
+    fed_list_remove(node);
+    if (g && fed_list_empty(&g->items)) {
+        fed_map_remove(index, key);
+        free(g);
+    }
+}
+
+static void link_item(struct fed_informer *inf, struct item *it)
 {
     const struct fed_owner *owner = fed_kobj_controller(it->obj);
-    fed_list_remove(&it->owned);
-    struct owned *o = owner ? fed_map_find(&inf->owners, owner->uid) : NULL;
-    if (o && fed_list_empty(&o->items)) {
-        fed_map_remove(&inf->owners, owner->uid);
-        free(o);
-    }
+    struct fed_str value = inf->conf.index_label ? fed_kobj_label(it->obj, inf->conf.index_label) : fed_str(NULL);
+    if (owner)
+        link_in(&inf->owners, owner->uid, &it->owned);
+    if (value.p)
+        link_in(&inf->labels, key_of(inf, it->obj->ns, value), &it->labeled);
+}
+
+static void unlink_item(struct fed_informer *inf, struct item *it)
+{
+    const struct fed_owner *owner = fed_kobj_controller(it->obj);
+    struct fed_str value = inf->conf.index_label ? fed_kobj_label(it->obj, inf->conf.index_label) : fed_str(NULL);
+    if (owner)
+        unlink_from(&inf->owners, owner->uid, &it->owned);
+    if (value.p)
+        unlink_from(&inf->labels, key_of(inf, it->obj->ns, value), &it->labeled);
 }
 
 static void remove_item(struct fed_informer *inf, struct item *it)
 {
     struct fed_kobj *old = it->obj;
-    unlink_owner(inf, it);
+    unlink_item(inf, it);
     fed_map_remove(&inf->items, key_of(inf, old->ns, old->name));
     free(it);
     tell_changed(inf, old, NULL);
@@ -150,7 +168,7 @@ static void put_object(struct fed_informer *inf, struct fed_kobj *obj)
     }
     struct fed_kobj *old = NULL;
     if (it) {
-        unlink_owner(inf, it);
+        unlink_item(inf, it);
         old = it->obj;
     } else {
         it = FED_NEW(struct item);
@@ -158,7 +176,7 @@ static void put_object(struct fed_informer *inf, struct fed_kobj *obj)
     }
     it->obj = fed_kobj_ref(obj);
     it->sweep = inf->sweep;
-    link_owner(inf, it);
+    link_item(inf, it);
     tell_changed(inf, old, obj);
     fed_kobj_unref(old);
 }
@@ -455,6 +473,9 @@ static void destroy(struct fed_informer *inf)
     FED_MAP_EACH (e, &inf->owners)
         free(e->value);
     fed_map_release(&inf->owners);
+    FED_MAP_EACH (e, &inf->labels)
+        free(e->value);
+    fed_map_release(&inf->labels);
     FED_LIST_EACH_SAFE (l, &inf->handlers)
         free(fed_container_of(l, struct handler, link));
     fed_buf_release(&inf->key);
@@ -488,7 +509,7 @@ bool fed_informer_connected(const struct fed_informer *inf)
     return inf->live;
 }
 
-struct fed_kobj *fed_informer_find(const struct fed_informer *inf, struct fed_str ns, struct fed_str name)
+static void *find_by(const struct fed_map *map, struct fed_str ns, struct fed_str name)
 {
     char room[400];
     struct fed_buf b = {0};
@@ -503,8 +524,14 @@ struct fed_kobj *fed_informer_find(const struct fed_informer *inf, struct fed_st
         fed_buf_add(&b, name);
         key = fed_buf_str(&b);
     }
-    const struct item *it = fed_map_find(&inf->items, key);
+    void *found = fed_map_find(map, key);
     fed_buf_release(&b);
+    return found;
+}
+
+struct fed_kobj *fed_informer_find(const struct fed_informer *inf, struct fed_str ns, struct fed_str name)
+{
+    const struct item *it = find_by(&inf->items, ns, name);
     return it ? it->obj : NULL;
 }
 
@@ -523,10 +550,22 @@ void fed_informer_each(const struct fed_informer *inf, struct fed_str ns, bool (
     }
 }
 
+void fed_informer_each_labeled(const struct fed_informer *inf, struct fed_str ns, struct fed_str value,
+                               bool (*each)(void *ud, struct fed_kobj *obj), void *ud)
+{
+    const struct group *g = find_by(&inf->labels, ns, value);
+    if (!g)
+        return;
+    FED_LIST_EACH (l, &g->items) {
+        if (!each(ud, fed_container_of(l, struct item, labeled)->obj))
+            return;
+    }
+}
+
 void fed_informer_each_owned(const struct fed_informer *inf, struct fed_str owner_uid,
                              bool (*each)(void *ud, struct fed_kobj *obj), void *ud)
 {
-    const struct owned *o = fed_map_find(&inf->owners, owner_uid);
+    const struct group *o = fed_map_find(&inf->owners, owner_uid);
     if (!o)
         return;
     FED_LIST_EACH (l, &o->items) {

@@ -27,6 +27,7 @@ struct fed_informer_conf {
     const struct fed_resource *resource;         /* static */
     const char *ns;                              /* NULL: all */
     const char *label_selector, *field_selector; /* copied, or NULL */
+    const char *index_label;         /* static: a label to find objects by (fed_informer_each_labeled), or NULL */
 };
 struct fed_informer *fed_informer_new(const struct fed_informer_conf *conf);
 /* Any number of handler sets; one added later is told of all present objects (in a posted task). */
@@ -40,6 +41,9 @@ size_t fed_informer_count(const struct fed_informer *inf);
 /* Calls each(ud, obj) for all objects (of ns, when not empty) until it returns false. */
 void fed_informer_each(const struct fed_informer *inf, struct fed_str ns, bool (*each)(void *ud, struct fed_kobj *obj),
                        void *ud);
+/* Objects of ns whose index_label has this value. */
+void fed_informer_each_labeled(const struct fed_informer *inf, struct fed_str ns, struct fed_str value,
+                               bool (*each)(void *ud, struct fed_kobj *obj), void *ud);
 /* Index by controller owner uid: dependents of one owner. */
 void fed_informer_each_owned(const struct fed_informer *inf, struct fed_str owner_uid,
                              bool (*each)(void *ud, struct fed_kobj *obj), void *ud);

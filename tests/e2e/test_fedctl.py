@@ -5,6 +5,7 @@
         small        alpha (host) beta                            its own: clusters leave and come back
 """
 import os
+import signal
 import stat
 import time
 
@@ -230,6 +231,22 @@ def test_down_of_one_cluster_and_up_again(small):
     assert others <= set(small.pids("alpha"))
     small.up()
     poll(lambda: "True" in small.kubectl("get", "clusters", "beta", "-o", "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}").stdout)
+
+
+@pytest.mark.parametrize("how", ["down", "killed"])
+def test_up_goes_on_with_all_data(small, how):
+    env = (small.dir / "env").read_text()
+    small.kubectl("create", "namespace", "data-" + how)
+    if how == "down":
+        small.down()
+    else:
+        for pid in small.pids():
+            os.kill(pid, signal.SIGKILL)
+    poll(lambda: not small.pids())
+    small.up()
+    assert (small.dir / "env").read_text() == env
+    small.kubectl("get", "namespace", "data-" + how)
+    small.kubectl("delete", "namespace", "data-" + how)
 
 
 def test_interrupted_init_goes_on(small):

@@ -138,7 +138,7 @@ static void look(struct conn *c)
     }
     if (c->n < (size_t)(body - c->in) + strtoul(length + 17, NULL, 10))
         return;
-    int status = atoi(c->in + 9);
+    int status = (int)strtol(c->in + 9, NULL, 10);
     snprintf(text, sizeof(text), "status %d: %.30s", status, body);
     count_cluster(body);
     done(c, status >= 200 && status < 400 ? NULL : text);
@@ -275,7 +275,7 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &act, NULL);
     signal(SIGPIPE, SIG_IGN);
     g.to.sin_family = AF_INET;
-    g.to.sin_port = htons((uint16_t)atoi(argv[2]));
+    g.to.sin_port = htons((uint16_t)(int)strtol(argv[2], NULL, 10));
     if (inet_pton(AF_INET, argv[1], &g.to.sin_addr) != 1)
         return 2;
     g.request_n = (size_t)snprintf(g.request, sizeof(g.request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", argv[4], argv[3]);
