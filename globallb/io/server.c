@@ -191,6 +191,8 @@ static void stop(struct glb_server *s)
     for (size_t i = 0; i < s->shared.n_workers; i++)
         glb_worker_stop(s->shared.workers[i]);
     for (size_t i = 0; i < s->shared.n_workers; i++)
+        glb_worker_join(s->shared.workers[i]);
+    for (size_t i = 0; i < s->shared.n_workers; i++)
         glb_worker_free(s->shared.workers[i]);
     s->shared.n_workers = 0;
     glb_metrics_close(s);

@@ -447,6 +447,21 @@ def test_request_in_single_bytes(balancer, backend):
     assert body.decode() == hashlib.sha256(b"hello").hexdigest()
 
 
+def test_slow_clients_are_ended(balancer, backend):
+    b = balancer(world_of(backend(echo_sum)), "--head-timeout=200ms", "--idle-timeout=300ms", "--stall-timeout=400ms")
+    with connect(b) as s:  # a head that does not end
+        s.sendall(b"GET / HT")
+        assert read_all(s).startswith(b"HTTP/1.1 408")
+    with connect(b) as s:  # a body that stands still
+        s.sendall(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nab")
+        assert read_all(s).startswith(b"HTTP/1.1 408")
+    with connect(b) as s:  # nothing after an answer
+        s.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert read_all(s).startswith(b"HTTP/1.1 200")
+    with connect(b) as s:  # nothing at all
+        assert read_all(s) == b""
+
+
 def test_body_limit(balancer, backend):
     b = balancer(world_of(backend(echo_sum)), "--max-body=10")
     head, _ = one(b, b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 11\r\n\r\n")
