@@ -226,9 +226,9 @@ int glb_server_run(int argc, char **argv)
     s->settings_seen = stamp_settings(s);
     glb_metrics_init(s);
     glb_engine_start(s);
-    int rc = start_workers(s, &err);
+    int rc = glb_metrics_open(s, &err);
     if (!rc)
-        rc = glb_metrics_open(s, &err);
+        rc = start_workers(s, &err);
     if (rc) {
         fed_log_error(GLB_LOG, "not started error=\"%s\"", err.text);
     } else {
