@@ -290,7 +290,7 @@ int fctl_wait(struct fctl *c, const char *what, int64_t timeout_ms, fctl_conditi
             return fed_err_set(err, FED_E_TIMEOUT, "%s: not within %lld s: %s", what, (long long)timeout_ms / 1000,
                                why.text);
         if (!told && spent > 100) {
-            fprintf(c->out, "Waiting for %s ", what);
+            fprintf(c->out, "Waiting for %s ...", what);
             told = spent;
         } else if (told && spent - told >= 1000) {
             fputc('.', c->out);

@@ -68,10 +68,14 @@ static int read_marker(struct fctl *c, struct fctl_folder *f, struct fed_err *er
     f->clusters = FED_ARENA_ARRAY(&c->arena, struct fctl_place, clusters ? clusters->n + 1 : 1);
     FED_JSON_EACH(item, clusters) {
         struct fctl_place p = {text_of(c, item, "name"), text_of(c, item, "region"), text_of(c, item, "zone"),
-                               text_of(c, item, "coordinates")};
+                               text_of(c, item, "coordinates"), text_of(c, item, "labels")};
         if (p.name)
             f->clusters[f->n++] = p;
     }
+    struct fed_json *overrides = fed_json_find(v, "apiserverArgOverrides");
+    f->overrides.v = FED_ARENA_ARRAY(&c->arena, const char *, overrides ? overrides->n + 1 : 1);
+    FED_JSON_EACH(item, overrides)
+        f->overrides.v[f->overrides.n++] = fed_arena_dupz(&c->arena, fed_json_str(item));
     if (!f->federation || !f->zone)
         return fed_err_set(err, FED_E_CORRUPT, "%s: names no federation or zone", path);
     return 0;
@@ -98,7 +102,11 @@ static int write_marker(struct fctl *c, const struct fctl_folder *f, struct fed_
         put(a, item, "region", f->clusters[i].region);
         put(a, item, "zone", f->clusters[i].zone);
         put(a, item, "coordinates", f->clusters[i].coordinates);
+        put(a, item, "labels", f->clusters[i].labels);
     }
+    list = fed_json_set(v, "apiserverArgOverrides", fed_json_array(a));
+    for (size_t i = 0; i < f->overrides.n; i++)
+        fed_json_push(list, fed_json_new_strz(a, f->overrides.v[i]));
     fed_json_write_indent(&text, v, 2);
     fed_buf_addc(&text, '\n');
     int code = fed_file_read(path, MAX_MARKER, &old, NULL);

@@ -15,6 +15,7 @@ struct fctl_folder {
     const char *path, *federation, *zone;
     struct fctl_place *clusters;
     size_t n;
+    struct fed_strings overrides; /* of the control plane's arguments */
     bool marked; /* the marker was there */
     int lock_fd; /* -1: not locked */
 };

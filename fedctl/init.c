@@ -76,7 +76,7 @@ static const struct fed_setting rows[] = {
     {.name = "globallb-arg-overrides", .type = FED_SET_LIST, .offset = ROW(globallb_overrides),
      .arg = "--ARG=VALUE,...", .hidden = true, .help = "Arguments of the balancers"},
     {.name = "node-selector", .type = FED_SET_LIST, .offset = ROW(selector), .arg = "KEY=VALUE,...",
-     .help = "Nodes of the host cluster on which the control plane may run; its store is a file on the node"},
+     .help = "Node of the host cluster for the control plane, whose store is a file there (default: one that init chooses)"},
     {.name = "etcd-servers", .type = FED_SET_STR, .offset = ROW(etcd_servers), .hidden = true, .help = "Refused"},
     {.name = "etcd-image", .type = FED_SET_STR, .offset = ROW(etcd_image), .hidden = true, .help = "Refused"},
     {.name = "etcd-pv-capacity", .type = FED_SET_STR, .offset = ROW(etcd_capacity), .hidden = true, .help = "Refused"},
@@ -341,6 +341,25 @@ static int healthy(void *ud, struct fed_err *why)
     return code ? FED_E_BUSY : 0;
 }
 
+static int choose_node(struct init *i, struct fed_err *err)
+{
+    struct fed_json *nodes = NULL, *deployment = NULL;
+    if (i->plane->node_selector)
+        return 0;
+    int code = fctl_list(i->host, &fctl_nodes, "", "", &nodes, err);
+    if (!code) {
+        code = fctl_get(i->host, &fctl_deployments, i->plane->ns, "apiserver", &deployment, err);
+        code = code == FED_E_NOT_FOUND ? 0 : code;
+    }
+    if (code)
+        return code;
+    i->plane->node_selector = fctl_choose_node(&i->c->arena, nodes, deployment);
+    struct fed_str node = fed_json_find_text(i->plane->node_selector, "kubernetes.io/hostname");
+    if (node.n && !deployment)
+        fctl_say(i->c, "The control plane's store is on node %.*s (choose with --node-selector)", FED_STR_ARG(node));
+    return 0;
+}
+
 static int start_plane(struct init *i, struct fed_err *err)
 {
     const struct fctl_var vars[] = {
@@ -430,6 +449,8 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
         code = fctl_open_context(c, i.k, f->common.host_context, "the host cluster", &i.host, err);
     if (!code)
         code = look(&i, err);
+    if (!code)
+        code = choose_node(&i, err);
     if (!code)
         code = start_plane(&i, err);
     if (!code && !c->dry_run)

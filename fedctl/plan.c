@@ -155,6 +155,37 @@ int fctl_plan_credentials(struct fed_arena *a, const struct fctl_plane *p, int64
     return code;
 }
 
+static bool takes_pods(const struct fed_json *node)
+{
+    if (fed_json_bool(fed_json_at(node, "spec", "unschedulable", NULL), false))
+        return false;
+    FED_JSON_EACH(taint, fed_json_at(node, "spec", "taints", NULL))
+        if (!fed_str_is(fed_json_find_text(taint, "effect"), "PreferNoSchedule"))
+            return false;
+    const struct fed_json *ready = fed_obj_condition(fed_json_find(node, "status"), "Ready");
+    return fed_str_is(fed_json_find_text(ready, "status"), "True") && fed_obj_label(node, "kubernetes.io/hostname").n;
+}
+
+struct fed_json *fctl_choose_node(struct fed_arena *a, const struct fed_json *nodes, const struct fed_json *deployment)
+{
+    struct fed_json *list = fed_json_find(nodes, "items"), *selector = NULL;
+    const struct fed_json *first = NULL;
+    struct fed_json *have = fed_json_at(deployment, "spec", "template", "spec", "nodeSelector", NULL);
+    if (have && have->n)
+        return have;
+    if (deployment || !list || list->n < 2)
+        return NULL;
+    FED_JSON_EACH(node, list)
+        if (takes_pods(node) && (!first || fed_str_cmp(fed_obj_name(node), fed_obj_name(first)) < 0))
+            first = node;
+    if (first) {
+        selector = fed_json_object(a);
+        fed_json_set(selector, "kubernetes.io/hostname",
+                     fed_json_new_str(a, fed_obj_label(first, "kubernetes.io/hostname")));
+    }
+    return selector;
+}
+
 /* --- where the API is reached --- */
 
 static void add_address(struct fed_arena *a, struct fed_strings *list, struct fed_str address)

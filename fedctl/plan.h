@@ -50,7 +50,7 @@ FED_MUST_USE int fctl_parse_labels(struct fed_arena *a, const char *flag, const 
                                    struct fed_json **out, struct fed_err *err);
 
 struct fctl_place { /* one cluster of `up` */
-    const char *name, *region, *zone, *coordinates; /* all but name: NULL when not given */
+    const char *name, *region, *zone, *coordinates, *labels; /* all but name: NULL when not given */
 };
 /* name[=region/zone[@latitude,longitude]], as the list splits it at commas. */
 FED_MUST_USE int fctl_parse_clusters(struct fed_arena *a, const struct fed_strings *in, struct fctl_place **out,
@@ -71,6 +71,9 @@ struct fed_json *fctl_plan_deployment(struct fed_arena *a, const struct fctl_pla
 /* New keys: {ca.crt, ca.key, sa.key}. */
 FED_MUST_USE int fctl_plan_credentials(struct fed_arena *a, const struct fctl_plane *p, int64_t now_ms,
                                        struct fed_json **out, struct fed_err *err);
+/* The store is a file on one node, so the pod has to stay there: the selector that the Deployment has, else on a cluster
+ * of several nodes the first one that takes pods. NULL: any node. deployment: as it is, or NULL. */
+struct fed_json *fctl_choose_node(struct fed_arena *a, const struct fed_json *nodes, const struct fed_json *deployment);
 /* Where the Service `apiserver` is reached: "https://ADDR[:PORT]" and all its addresses. nodes: the list of nodes, for
  * type NodePort; advertise: instead of a node's address. FED_E_BUSY: it has none yet. */
 FED_MUST_USE int fctl_service_address(struct fed_arena *a, const struct fed_json *service, const struct fed_json *nodes,

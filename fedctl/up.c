@@ -33,10 +33,7 @@ static const char *const default_clusters[] = {
 /* Documentation networks (RFC 5737) that stand for clients of these regions. */
 static const struct {
     const char *network, *region;
-    bool web; /* joined with the label tier=web */
-} places[] = {{"192.0.2.0/24", "us-east1", true},
-              {"198.51.100.0/24", "europe-west1", true},
-              {"203.0.113.0/24", "asia-east1", false}};
+} places[] = {{"192.0.2.0/24", "us-east1"}, {"198.51.100.0/24", "europe-west1"}, {"203.0.113.0/24", "asia-east1"}};
 
 struct run { /* one cluster on its way up */
     struct up *up;
@@ -67,7 +64,7 @@ static const struct fed_setting rows[] = {
     {.name = "clusters", .type = FED_SET_LIST, .offset = ROW(clusters_flag), .arg = "NAME[=REGION/ZONE[@LAT,LON]],...",
      .help = "The clusters; the first one is the host (default: us-east1, europe-west1 and asia-east1)"},
     {.name = "apiserver-arg-overrides", .type = FED_SET_LIST, .offset = ROW(api_overrides), .arg = "--ARG=VALUE,...",
-     .help = "As of `kubefed init`"},
+     .help = "As of `kubefed init`; remembered"},
     FCTL_TIMEOUT_ROW(up_conf, "2m"),
     FCTL_DRY_RUN_ROW(up_conf),
 };
@@ -87,6 +84,8 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
     int code = fctl_parse_zone(&c->arena, f->zone_flag ? f->zone_flag : "example.com.", &f->zone, err);
     if (!code)
         code = fctl_parse_clusters(&c->arena, f->clusters_flag.n ? &f->clusters_flag : &defaults, &f->clusters, &f->n, err);
+    for (size_t i = 0; !code && !f->clusters_flag.n && i < 2; i++)
+        f->clusters[i].labels = "tier=web"; /* the first two of ours, so that selectors have something to select */
     for (size_t i = 0; !code && i < f->n; i++)
         if (strcmp(f->clusters[i].name, f->federation) == 0)
             code = fed_err_set(err, FED_E_INVALID, "--clusters: \"%s\" is the federation's own name", f->federation);
@@ -120,6 +119,8 @@ static int merge_marker(struct up *u, struct fed_err *err)
     }
     d->clusters = all;
     d->n = n;
+    if (f->api_overrides.n)
+        d->overrides = f->api_overrides;
     return u->c->dry_run ? 0 : fctl_folder_save(u->c, d, err);
 }
 
@@ -271,17 +272,9 @@ static int run_init(struct up *u, struct fed_err *err)
     words[n++] = fed_arena_printf(a, "--dns-zone-name=%s", u->folder.zone).p;
     if (networks)
         words[n++] = networks;
-    for (size_t i = 0; i < u->conf->api_overrides.n && i < 64; i++)
-        words[n++] = fed_arena_printf(a, "--apiserver-arg-overrides=%s", u->conf->api_overrides.v[i]).p;
+    for (size_t i = 0; i < u->folder.overrides.n && i < 64; i++)
+        words[n++] = fed_arena_printf(a, "--apiserver-arg-overrides=%s", u->folder.overrides.v[i]).p;
     return run_kubefed(u, words, err);
-}
-
-static bool is_web(const struct fctl_place *p)
-{
-    for (size_t i = 0; i < FED_ARRAY_LEN(places); i++)
-        if (places[i].web && strcmp(p->name, places[i].region) == 0)
-            return true;
-    return false;
 }
 
 static int run_join(struct up *u, const struct fctl_place *p, struct fed_err *err)
@@ -297,8 +290,8 @@ static int run_join(struct up *u, const struct fctl_place *p, struct fed_err *er
         words[n++] = fed_arena_printf(a, "--zone=%s", p->zone).p;
     if (p->coordinates)
         words[n++] = fed_arena_printf(a, "--coordinates=%s", p->coordinates).p;
-    if (!u->conf->clusters_flag.n && is_web(p))
-        words[n++] = "--labels=tier=web";
+    if (p->labels)
+        words[n++] = fed_arena_printf(a, "--labels=%s", p->labels).p;
     return run_kubefed(u, words, err);
 }
 

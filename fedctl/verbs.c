@@ -47,7 +47,8 @@ void fctl_say(struct fctl *c, const char *fmt, ...)
 
 static void print(FILE *out, struct fed_buf *text)
 {
-    fwrite(text->p, 1, text->n, out);
+    if (text->n)
+        fwrite(text->p, 1, text->n, out);
     fed_buf_release(text);
 }
 

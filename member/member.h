@@ -25,7 +25,7 @@ struct mbr_conf {
     struct fed_strings labels, sans;
     int64_t nodes, port, max_pods;
     int runtime;
-    bool stop_pods, verbose;
+    bool stop_pods, verbose, rewrite_paths;
 };
 
 enum mbr_kind {

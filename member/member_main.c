@@ -19,6 +19,7 @@ static const struct fed_setting rows[] = {
     {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "PORT", .help = "port of the API; 0: 6443, or the one kept", .min = 0, .max = 65535},
     {.name = "san", .type = FED_SET_LIST, .offset = AT(sans), .arg = "IP,…", .help = "more addresses for the server's certificate"},
     {.name = "stop-pods", .type = FED_SET_BOOL, .offset = AT(stop_pods), .help = "when stopped, stop the pods too"},
+    {.name = "rewrite-paths", .type = FED_SET_BOOL, .offset = AT(rewrite_paths), .help = "make no mount name spaces even where they are allowed", .hidden = true},
     {.name = "verbose", .type = FED_SET_BOOL, .offset = AT(verbose), .help = "log more"},
 };
 static const struct fed_settings settings = {

@@ -150,10 +150,13 @@ static void finish_leaving(struct fapi_clusters *c, struct fapi_member *m, struc
 {
     bool cleanup = fed_str_is(fed_kobj_annotation(object, FAPI_ANN_CLEANUP), "true");
     struct fed_arena a = {0};
+    bool first = !m->deleting;
     m->deleting = true;
     if (cleanup) {
-        fapi_replicator_add_all(m->replicator);
-        if (!fapi_member_reachable(m) || !fapi_replicator_idle(m->replicator) || fapi_place_has_objects(m)) {
+        bool idle = fapi_replicator_idle(m->replicator), objects = fapi_place_has_objects(m);
+        if (first || (idle && objects)) /* not each time: it would never be idle */
+            fapi_replicator_add_all(m->replicator);
+        if (first || !fapi_member_reachable(m) || !idle || objects) {
             fed_workqueue_add_after(c->reports, fed_str(m->name), 500);
             return;
         }

@@ -8,6 +8,7 @@
 #include "globallb/io/server_priv.h"
 
 #define MAX_OBJECTS (256u << 20)
+#define FORGIVE_SECONDS 10
 
 bool glb_stamp_file(const char *path, struct glb_stamp *out)
 {
@@ -139,6 +140,22 @@ void glb_engine_stop(struct glb_server *s)
     s->state_file = NULL;
     memset(&s->kubeconfig_seen, 0, sizeof(s->kubeconfig_seen));
     memset(&s->objects_seen, 0, sizeof(s->objects_seen));
+}
+
+/* Without a prober nobody else brings a target back that requests have found down: it is tried again now and then. */
+static void forgive(void *ud, struct fed_target *t)
+{
+    (void)ud;
+    if (fed_target_health(t) == FED_HEALTH_DOWN) {
+        atomic_store_explicit(&t->passive_fails, 0, memory_order_relaxed);
+        atomic_store_explicit(&t->word, FED_HEALTH_UNKNOWN, memory_order_relaxed);
+    }
+}
+
+void glb_engine_forgive(struct glb_server *s)
+{
+    if (!s->prober && s->targets && ++s->seconds % FORGIVE_SECONDS == 0)
+        fed_targets_each(s->targets, forgive, NULL);
 }
 
 /* --- files that may change --- */

@@ -94,6 +94,7 @@ static void on_second(struct fed_timer *t)
     }
     glb_engine_objects(s);
     glb_engine_connect(s);
+    glb_engine_forgive(s);
     fed_epochs_poll(s->shared.routing.epochs);
     fed_timer_start(s->env, &s->second, SECOND_MS, on_second);
 }

@@ -36,6 +36,7 @@ struct glb_server {
     size_t certs_failed;
     /* watched files */
     struct fed_timer second;
+    unsigned seconds;
     struct glb_stamp kubeconfig_seen, objects_seen, settings_seen;
     /* metrics.c */
     struct glb_metrics *metrics;
@@ -48,6 +49,7 @@ bool glb_stamp_file(const char *path, struct glb_stamp *out); /* false: absent *
 void glb_engine_start(struct glb_server *s); /* builder, saved snapshot, prober */
 void glb_engine_stop(struct glb_server *s);
 void glb_engine_connect(struct glb_server *s); /* (re)reads the kubeconfig if it changed */
+void glb_engine_forgive(struct glb_server *s); /* each second */
 void glb_engine_objects(struct glb_server *s); /* (re)reads --objects if it changed */
 
 void glb_metrics_init(struct glb_server *s);

@@ -310,8 +310,7 @@ static void on_open(void *ud, struct fed_stream *s)
 {
     struct glb_conn *c = ud;
     (void)s;
-    c->peer->heard_ms = fed_mono_ms(c->w->env);
-    send_request(c);
+    send_request(c); /* that the connection is accepted is not heard: the kernel does it for a stopped process */
 }
 
 static void on_data(void *ud, struct fed_stream *s, struct fed_str bytes)

@@ -14,6 +14,7 @@ enum {
     /* Batches in one readiness callback before the loop's other work gets its turn. */
     ROUNDS = 8,
     WAKE_MS = 100,
+    SMALL_REPLY = 1232, /* passes every path that carries IPv6 */
     DEFAULT_BUFFER = 1 << 20,
     DEFAULT_MAX = 4096,
     CONTROL_SIZE = CMSG_SPACE(sizeof(struct in6_pktinfo)), /* the larger of the two */
@@ -129,8 +130,8 @@ static void put_answer(struct fed_udp *u, struct slot *slot, size_t n, unsigned 
 {
     struct msghdr *h = &u->out[at].msg_hdr;
     slot->out.iov_len = n;
-    *h = (struct msghdr){.msg_name = &slot->peer, .msg_namelen = fed_addr_len(&slot->peer), .msg_iov = &slot->out,
-                         .msg_iovlen = 1};
+    *h = (struct msghdr){
+        .msg_name = &slot->peer, .msg_namelen = fed_addr_len(&slot->peer), .msg_iov = &slot->out, .msg_iovlen = 1};
     if (!u->wildcard)
         return;
     h->msg_control = slot->control.bytes;
@@ -246,18 +247,21 @@ static int open_socket(const struct fed_udp_conf *conf, int *out, struct fed_err
 
 static int set_options(struct fed_udp *u, struct fed_err *err)
 {
-    int one = 1, omit4 = IP_PMTUDISC_OMIT, omit6 = IPV6_PMTUDISC_OMIT;
+    /* Forged "fragmentation needed" messages must not make our answers fragment (RFC 9715): what the path is said to
+     * take is never believed. Answers that fit everywhere go with DF, which also spares the kernel an identifier. */
+    bool small = u->conf.max_reply <= SMALL_REPLY;
+    int one = 1, discover4 = small ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT;
+    int discover6 = small ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_OMIT;
     int recv_buffer = u->conf.recv_buffer ? u->conf.recv_buffer : DEFAULT_BUFFER;
     int send_buffer = u->conf.send_buffer ? u->conf.send_buffer : DEFAULT_BUFFER;
     bool v4 = u->addr.sa.sa_family == AF_INET;
     /* Best effort: the kernel cuts the sizes at its limits. */
     setsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &recv_buffer, sizeof(recv_buffer));
     setsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
-    /* Forged "fragmentation needed" messages must not make our answers fragment (RFC 9715). */
     if (v4)
-        setsockopt(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit4, sizeof(omit4));
+        setsockopt(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover4, sizeof(discover4));
     else
-        setsockopt(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit6, sizeof(omit6));
+        setsockopt(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover6, sizeof(discover6));
     if (!u->wildcard)
         return 0;
     int rc = v4 ? setsockopt(u->fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one))

@@ -21,8 +21,13 @@ struct network {
     bool has_xyz;
     double xyz[3];
 };
+struct jump { /* where a walk of the IPv4 trie stands after the first byte */
+    uint32_t node, value;
+    uint8_t bits; /* < 8: the walk ended there; 8: it goes on at node */
+};
 struct fed_geo {
     struct fed_arena arena;
+    struct jump jumps[256];
     struct node *nodes;
     size_t n_nodes, cap_nodes;
     struct network *networks;
@@ -142,6 +147,64 @@ static int add_networks_file(struct fed_geo *g, const char *path, struct fed_err
     return rc;
 }
 
+void fed_geo_free(struct fed_geo *g)
+{
+    if (!g)
+        return;
+    if (g->has_mmdb)
+        MMDB_close(&g->mmdb);
+    fed_arena_release(&g->arena);
+    free(g->nodes);
+    free(g->networks);
+    free(g);
+}
+
+/* From a node at depth `from` as far as the trie goes, at most to `max`. Returns how many bits were looked at. */
+static unsigned walk(const struct fed_geo *g, const uint8_t *bytes, unsigned from, unsigned max, uint32_t *at,
+                     uint32_t *value)
+{
+    unsigned i = from;
+    while (i < max) {
+        const struct node *n = &g->nodes[*at];
+        if (!n->child[0] && !n->child[1])
+            break;
+        *at = n->child[bit_at(bytes, i++)];
+        if (!*at)
+            break;
+        if (g->nodes[*at].value)
+            *value = g->nodes[*at].value;
+    }
+    return i;
+}
+
+static void make_jumps(struct fed_geo *g)
+{
+    for (unsigned b = 0; b < 256; b++) {
+        struct jump *j = &g->jumps[b];
+        uint8_t byte = (uint8_t)b;
+        j->node = 0;
+        j->value = g->nodes[0].value;
+        j->bits = (uint8_t)walk(g, &byte, 0, 8, &j->node, &j->value);
+    }
+}
+
+/* How deep the walk went is how much of the address decided. */
+static const struct network *trie_find(const struct fed_geo *g, int family, const uint8_t *bytes, uint8_t *bits)
+{
+    uint32_t at = 1, value = g->nodes[1].value;
+    if (family == AF_INET6) {
+        *bits = (uint8_t)walk(g, bytes, 0, 128, &at, &value);
+    } else {
+        const struct jump *j = &g->jumps[bytes[0]];
+        at = j->node;
+        value = j->value;
+        *bits = j->bits;
+        if (j->bits == 8 && at)
+            *bits = (uint8_t)walk(g, bytes, 8, 32, &at, &value);
+    }
+    return value ? &g->networks[value - 1] : NULL;
+}
+
 int fed_geo_new(const struct fed_geo_conf *conf, struct fed_geo **out, struct fed_err *err)
 {
     struct fed_geo *g = FED_NEW(struct fed_geo);
@@ -169,39 +232,9 @@ int fed_geo_new(const struct fed_geo_conf *conf, struct fed_geo **out, struct fe
         fed_geo_free(g);
         return rc;
     }
+    make_jumps(g);
     *out = g;
     return 0;
-}
-
-void fed_geo_free(struct fed_geo *g)
-{
-    if (!g)
-        return;
-    if (g->has_mmdb)
-        MMDB_close(&g->mmdb);
-    fed_arena_release(&g->arena);
-    free(g->nodes);
-    free(g->networks);
-    free(g);
-}
-
-/* How deep the walk went is how much of the address decided. */
-static const struct network *trie_find(const struct fed_geo *g, int family, const uint8_t *bytes, uint8_t *bits)
-{
-    unsigned max = family == AF_INET6 ? 128 : 32, i = 0;
-    uint32_t at = family == AF_INET6 ? 1 : 0, value = g->nodes[at].value;
-    while (i < max) {
-        const struct node *n = &g->nodes[at];
-        if (!n->child[0] && !n->child[1])
-            break;
-        at = n->child[bit_at(bytes, i++)];
-        if (!at)
-            break;
-        if (g->nodes[at].value)
-            value = g->nodes[at].value;
-    }
-    *bits = (uint8_t)i;
-    return value ? &g->networks[value - 1] : NULL;
 }
 
 static bool mmdb_coordinate(MMDB_entry_s *entry, const char *key, double *out)

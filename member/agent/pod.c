@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { RETRY_FIRST_MS = 500, RETRY_MAX_MS = 60000, IMAGE_FIRST_MS = 10000, IMAGE_MAX_MS = 300000, TOKEN_LOOK_MS = 300000 };
+enum { RETRY_FIRST_MS = 500, RETRY_MAX_MS = 60000, IMAGE_FIRST_MS = 10000, IMAGE_MAX_MS = 300000, TOKEN_LOOK_MS = 300000, DRAIN_MS = 200 };
 
 static struct fed_env *env_of(const struct mbr_pod *p)
 {
@@ -343,6 +343,15 @@ static void begin_end(struct mbr_pod *p, const struct fed_json *tree)
     }
     p->ending = true;
     p->kill_at_ms = at;
+    /* Endpoints learn of the deletion as we do: a moment's patience, and no proxy sends anybody to a closing door. */
+    bool serves = !p->vanished && p->agents->rt->real && grace_of(tree) >= 2 &&
+                  mbr_pod_info_get(p->agents->m, p->obj)->ready;
+    p->term_at_ms = fed_mono_ms(env_of(p)) + (serves ? DRAIN_MS : 0);
+}
+
+static void terminate(struct mbr_pod *p)
+{
+    p->terminated = true;
     for (size_t i = 0; i < p->n; i++) {
         struct mbr_container *c = &p->containers[i];
         if (c->state != MBR_C_RUNNING || !p->run)
@@ -384,6 +393,12 @@ static bool end_pod(struct mbr_pod *p)
 {
     uint64_t now = fed_mono_ms(env_of(p));
     if (p->run && any_runs(p)) {
+        if (now < p->term_at_ms && now < p->kill_at_ms) {
+            fed_timer_start(env_of(p), &p->timer, p->term_at_ms - now, p->timer.cb);
+            return false;
+        }
+        if (!p->terminated)
+            terminate(p);
         if (now >= p->kill_at_ms) {
             for (size_t i = 0; i < p->n; i++)
                 p->agents->rt->ops->kill(p->run, p->containers[i].name, SIGKILL);

@@ -51,11 +51,11 @@ struct mbr_pod {
     char *uid, *dir;
     char ip[16];
     int64_t ip_index; /* in the pool; -1: the node's address */
-    bool restart_always, restart_on_failure, host_network, termination_due;
+    bool restart_always, restart_on_failure, host_network;
     struct mbr_run_pod *run;
     bool open;               /* the runtime told all */
-    bool ending, killed, gone, vanished, done; /* vanished: the object is gone; done: phase Succeeded or Failed */
-    uint64_t kill_at_ms;
+    bool ending, terminated, killed, gone, vanished, done; /* vanished: the object is gone; done: phase Succeeded or Failed */
+    uint64_t term_at_ms, kill_at_ms;
     uint32_t open_backoff_ms, volume_backoff_ms;
     bool volumes_made;
     uint64_t volumes_at_ms;  /* earliest next attempt */

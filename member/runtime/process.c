@@ -36,8 +36,20 @@ struct process_pod {
     bool busy, closed; /* inside an event; free when it returns */
 };
 
+/* Nobody will answer these any more. */
+static void end_execs(struct process_pod *p)
+{
+    for (int i = 0; i < EXECS; i++) {
+        struct waiting w = p->execs[i];
+        p->execs[i] = (struct waiting){0};
+        if (w.done)
+            w.done(w.ud, 126);
+    }
+}
+
 static void pod_free(struct process_pod *p)
 {
+    end_execs(p);
     if (p->poll)
         fed_poll_free(p->poll);
     if (p->fd >= 0)
@@ -263,7 +275,7 @@ static void stop(struct mbr_run_pod *base, unsigned grace_s)
 {
     struct process_pod *p = fed_container_of(base, struct process_pod, base);
     char text[64];
-    memset(p->execs, 0, sizeof(p->execs));
+    end_execs(p);
     (void)!say(p, text, (size_t)snprintf(text, sizeof(text), "stop %u", grace_s));
 }
 
@@ -303,7 +315,7 @@ struct mbr_runtime *mbr_runtime_process(struct mbr *m)
     rt->ops = &ops;
     rt->m = m;
     rt->real = true;
-    rt->name_spaces = probe_name_spaces(m);
+    rt->name_spaces = !m->conf->rewrite_paths && probe_name_spaces(m);
     if (!rt->name_spaces)
         fed_log_warn("member", "mount name spaces are not allowed here: volumes are found by rewritten paths");
     return rt;

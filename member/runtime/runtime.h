@@ -42,7 +42,7 @@ struct mbr_runtime_ops {
     int (*start)(struct mbr_run_pod *p, const char *name, unsigned attempt, const struct mbr_run_spec *spec,
                  struct fed_err *err);
     void (*kill)(struct mbr_run_pod *p, const char *name, int signo);
-    /* done(ud, exit code); 124 time-out, 126 could not run. Not called after stop. */
+    /* done(ud, exit code) once; 124 time-out, 126 could not run or the pod ended (then from inside stop or close). */
     void (*exec)(struct mbr_run_pod *p, const char *name, const char *const *argv, size_t argc, uint32_t timeout_ms,
                  void (*done)(void *ud, int code), void *ud);
     void (*stop)(struct mbr_run_pod *p, unsigned grace_s);

@@ -17,7 +17,8 @@ import time
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MANIFESTS = os.environ.get("HANSA_MANIFESTS", os.path.join(ROOT, "tests/data/manifests"))
+EXAMPLES = os.path.join(ROOT, "docs/examples")
+FOLDERS = [EXAMPLES] + [d for d in [os.environ.get("HANSA_MANIFESTS")] if d]  # HANSA_MANIFESTS: one more folder
 
 
 def binary():
@@ -273,21 +274,28 @@ def test_errors(k):
     k.fails("the server doesn't have a resource type", "get", "nonsense")
 
 
-@pytest.mark.skipif(not os.path.isdir(MANIFESTS), reason="no manifests")
-def test_manifests(k):
-    for name in sorted(glob.glob(os.path.join(MANIFESTS, "*.yaml"))):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_manifests(k, folder):
+    names = sorted(glob.glob(os.path.join(folder, "*.yaml")))
+    assert names, "no manifests in " + folder
+    for name in names:
         k("create", "-f", name)
         k("apply", "-f", name)
         k("get", "-f", name)
         k("describe", "-f", name)
-    web = k.json("get", "deploy.v1.apps", "api-status", "-n", "production")
-    old = json.loads(k("get", "--raw", "/apis/extensions/v1beta1/namespaces/production/deployments/api-status"))
+
+
+def test_an_old_manifest_reads_as_new(k):
+    k("apply", "-f", os.path.join(EXAMPLES, "quotes-2017.yaml"))
+    web = k.json("get", "deploy.v1.apps", "quotes", "-n", "library")
+    old = json.loads(k("get", "--raw", "/apis/extensions/v1beta1/namespaces/library/deployments/quotes"))
     assert web["apiVersion"] == "apps/v1" and old["apiVersion"] == "extensions/v1beta1"
     assert web["spec"]["replicas"] == old["spec"]["replicas"] == 6
-    ing = k.json("get", "ingress", "api-status", "-n", "production")
+    ing = k.json("get", "ingress", "quotes", "-n", "library")
     assert ing["apiVersion"] == "networking.k8s.io/v1"
-    assert ing["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] == "api-status"
-    assert "api.example.com" in k("get", "ingress", "-A")
+    assert ing["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] == "quotes"
+    assert "quotes.example.com" in k("get", "ingress", "-A")
+
 
 
 def test_restart_keeps_all(tmp_path):

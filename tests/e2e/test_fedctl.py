@@ -5,12 +5,13 @@
         small        alpha (host) beta                            its own: clusters leave and come back
 """
 import os
+import signal
 import stat
 import time
 
 import pytest
 
-from conftest import BIN, Federation, poll, run
+from fed import BIN, ROOT, Federation, poll, run
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +233,22 @@ def test_down_of_one_cluster_and_up_again(small):
     poll(lambda: "True" in small.kubectl("get", "clusters", "beta", "-o", "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}").stdout)
 
 
+@pytest.mark.parametrize("how", ["down", "killed"])
+def test_up_goes_on_with_all_data(small, how):
+    env = (small.dir / "env").read_text()
+    small.kubectl("create", "namespace", "data-" + how)
+    if how == "down":
+        small.down()
+    else:
+        for pid in small.pids():
+            os.kill(pid, signal.SIGKILL)
+    poll(lambda: not small.pids())
+    small.up()
+    assert (small.dir / "env").read_text() == env
+    small.kubectl("get", "namespace", "data-" + how)
+    small.kubectl("delete", "namespace", "data-" + how)
+
+
 def test_interrupted_init_goes_on(small):
     """init is killed at several moments; the same command ends in the same state."""
     argv = (str(BIN / "kubefed"), "init", "again", "--host-cluster-context=beta", "--dns-zone-name=again.example",
@@ -251,3 +268,19 @@ def test_two_federations_side_by_side(federation, small):
     assert set(federation.addresses("HANSA_DNS_ALL").values()).isdisjoint(small.addresses("HANSA_DNS_ALL").values())
     assert len(federation.get("clusters")["items"]) == 3
     assert isinstance(small, Federation) and os.path.isdir(small.dir)
+
+
+def test_the_manual_page_is_true():
+    assert run(BIN / "kubefed", "help", "--man").stdout == (ROOT / "docs/man/kubefed.1").read_text()
+
+
+def test_what_up_was_told_stays(make_federation):
+    """Labels and arguments of the first `up` are kept by a later one without flags."""
+    fed = make_federation("--clusters=solo", "--apiserver-arg-overrides=--cluster-failure-grace=5s")
+    fed.flags = ()
+    out = fed.up().stdout
+    assert " configured" not in out
+    args = fed.kubectl("--context", "solo", "-n", "federation-system", "get", "deployment", "apiserver", "-o",
+                       "jsonpath={.spec.template.spec.containers[0].args}").stdout
+    assert "--cluster-failure-grace" in args
+    assert fed.kubectl("get", "clusters", "-o", "name").stdout.split() == ["cluster.federation/solo"]

@@ -2,7 +2,7 @@
 """Every command of README's tour, in its order, as a reader types it."""
 import re
 
-from conftest import ROOT, run
+from fed import ROOT, run
 
 
 def tour():
@@ -11,10 +11,27 @@ def tour():
     return re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S)
 
 
-def test_tour_of_the_readme(federation):
+def test_tour_of_the_readme(federation, kubectl_path, tmp_path):
+    (tmp_path / "kubectl").symlink_to(kubectl_path)
+    env = dict(federation.env, PATH=f"{tmp_path}:{federation.env['PATH']}", HOME=str(tmp_path))
     blocks = tour()
     assert len(blocks) > 5
-    script = "\n".join(f"echo '=== block {i}' >&2\n{block}" for i, block in enumerate(blocks))
-    done = run("bash", "-euxo", "pipefail", "-c", f"cd '{ROOT}'\n{script}", env=federation.env, timeout=240)
-    for cluster in ("us-east1", "europe-west1", "asia-east1"):
-        assert cluster in done.stdout
+    script = "\n".join(f"echo '=== block {i}'\n{block}" for i, block in enumerate(blocks))
+    done = run("bash", "-euxo", "pipefail", "-c", f"cd '{ROOT}'\n{script}", env=env, timeout=240)
+    said = dict(re.findall(r"^=== block (\d+)\n(.*?)(?=^=== block|\Z)", done.stdout, re.M | re.S))
+    assert len(said) == len(blocks), done.stdout
+
+    # What the text around the commands promises.
+    def block_with(command):
+        return said[str(next(i for i, b in enumerate(blocks) if command in b))]
+
+    assert block_with("kubectl get clusters").count("Ready") == 3
+    assert "6/6" in block_with("rollout status")
+    assert block_with("get deployments,pods").count("2/2") == 3
+    near = block_with("for client in").split()
+    assert len(near) == 3 and len(set(near)) == 3, near
+    answers = re.findall(r'"cluster":"([a-z0-9-]+)"', block_with("for lb in"))
+    assert answers == ["us-east1", "europe-west1", "asia-east1"]
+    answers = re.findall(r'"cluster":"([a-z0-9-]+)"', block_with("kubefed down --cluster europe-west1"))
+    assert answers == ["us-east1", "asia-east1"]
+    assert near[1] not in block_with("kubefed down --cluster europe-west1").split()

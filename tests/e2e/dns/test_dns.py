@@ -34,11 +34,14 @@ def binary():
 
 
 def free_port(addr="127.0.0.1"):
-    with socket.socket() as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
-        s.bind((addr, 0))
-        port = s.getsockname()[1]
-        u.bind((addr, port))
-        return port
+    while True:
+        with socket.socket() as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
+            s.bind((addr, 0))
+            try:
+                u.bind(s.getsockname())
+            except OSError:
+                continue
+            return s.getsockname()[1]
 
 
 def wait_for(what, seconds=10, step=0.02):
@@ -383,6 +386,22 @@ def test_a_changed_objects_file_is_served(server, clusters):
     server.objects.write_text(text.replace("api-status", "renamed"))
     wait_for(lambda: server.ask(API) == "3")
     assert server.ask("renamed.production.fed.svc.example.com") == [clusters["us-east1"].app]
+
+
+def test_host_names_of_load_balancers_are_resolved(tmp_path):
+    objects = tmp_path / "objects.yaml"
+    docs = slice_doc("production", "cloud", "us-east1", "localhost", [("http", "TCP", 80)])
+    docs = docs.replace("addressType: IPv4", "addressType: FQDN")
+    docs += import_doc("production", "cloud", "LoadBalancer", [("http", "TCP", 80)])
+    docs += "---\napiVersion: federation/v1beta1\nkind: Cluster\nmetadata: {name: us-east1}\n"
+    objects.write_text(docs)
+    d = Dns(tmp_path, f"--objects={objects}", "--probes=false")
+    try:
+        wait_for(lambda: d.ask("cloud.production.fed.svc.example.com") == ["127.0.0.1"])
+        out = d.dig("_http._tcp.cloud.production.fed.svc.example.com", "SRV")
+        assert "127-0-0-1.cloud.production.fed.svc.example.com." in out, out
+    finally:
+        assert d.stop() == 0
 
 
 def test_settings_follow_the_mounted_folder(tmp_path):

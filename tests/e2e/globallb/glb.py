@@ -119,7 +119,9 @@ class Balancer:
         self.log = tmp / f"globallb-{id(self)}.log"
         self.update(world)
         argv = [str(BIN / "hansa-globallb"), f"--listen={listen}", f"--listen-tls={tls}", f"--workers={workers}",
-                "--state=", f"--config-dir={tmp}/none", "--stop-timeout=2s"]
+                "--stop-timeout=2s"]
+        if not any(a.startswith("--state=") for a in args):
+            argv += ["--state=", f"--config-dir={tmp}/none"]
         if world is not None:
             argv.append(f"--objects={self.objects}")
         if cluster:

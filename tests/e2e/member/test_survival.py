@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 from member_lib import BIN, curl, deployment, service, wait_for
 
@@ -83,10 +84,11 @@ def test_two_members_side_by_side(member, make_member):
 
 def test_idle_costs_little(member):
     ticks = lambda: sum(map(int, open(f"/proc/{member.proc.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]))
-    import time
     before = ticks()
     time.sleep(3)
     used = (ticks() - before) / os.sysconf("SC_CLK_TCK") / 3
     rss = [int(l.split()[1]) for l in open(f"/proc/{member.proc.pid}/status") if l.startswith("VmRSS")][0] / 1024
     print(f"idle with 4 probed pods: {used * 100:.2f} % of a core, {rss:.1f} MB")
-    assert used < 0.05 and rss < 40
+    assert used < 0.05
+    if "asan" not in str(BIN):
+        assert rss < 25

@@ -439,7 +439,7 @@ static void losing(void **state)
     cluster_health(w, "asia-east1", FED_HEALTH_DOWN);
     ask(w, FROM_EUROPE, "NOERROR aa: A 127.1.1.1, A 127.1.1.2, A 127.2.1.1, A 127.2.1.2, A 127.3.1.1, A 127.3.1.2 scope=0");
     cluster_health(w, "europe-west1", FED_HEALTH_UP);
-    ask(w, FROM_EUROPE, "NOERROR aa: A 127.2.1.2 scope=0");
+    ask(w, FROM_EUROPE, "NOERROR aa: A 127.2.1.2 scope=24");
     /* ready nowhere: all are answered */
     ask(w, "website.shop.fed.svc.example.com A", "NOERROR aa: A 127.1.3.1, A 127.2.3.1");
 }

@@ -322,9 +322,27 @@ static void placement(void **state)
 {
     (void)state;
     const struct fed_kv web[] = {{FED_STR("tier"), FED_STR("web")}};
-    struct fapi_cluster cs[] = {{FED_STR("a"), web, 1, false, false, -1, -1},
-                                {FED_STR("b"), web, 1, false, false, -1, -1},
-                                {FED_STR("c"), NULL, 0, false, false, -1, -1}};
+    struct fapi_cluster cs[] = {{.name = FED_STR("a"),
+                                 .labels = web,
+                                 .n_labels = 1,
+                                 .offline = false,
+                                 .cordoned = false,
+                                 .current = -1,
+                                 .capacity = -1},
+                                {.name = FED_STR("b"),
+                                 .labels = web,
+                                 .n_labels = 1,
+                                 .offline = false,
+                                 .cordoned = false,
+                                 .current = -1,
+                                 .capacity = -1},
+                                {.name = FED_STR("c"),
+                                 .labels = NULL,
+                                 .n_labels = 0,
+                                 .offline = false,
+                                 .cordoned = false,
+                                 .current = -1,
+                                 .capacity = -1}};
     static const struct {
         const char *annotations, *reason;
         int offline, cordoned; /* cluster number or -1 */

@@ -121,10 +121,10 @@ static void test_clusters(void **state)
         size_t n; /* 0: refused */
         struct fctl_place last;
     } cases[] = {
-        {"name only", {"paris"}, 1, {"paris", NULL, NULL, NULL}},
-        {"two", {"paris", "rome=eu/eu-a"}, 2, {"rome", "eu", "eu-a", NULL}},
-        {"coordinates", {"rome=eu/eu-a@41.9", "12.5"}, 1, {"rome", "eu", "eu-a", "41.9,12.5"}},
-        {"coordinates, then another", {"rome=eu/eu-a@41.9", "12.5", "oslo"}, 2, {"oslo", NULL, NULL, NULL}},
+        {"name only", {"paris"}, 1, {"paris", NULL, NULL, NULL, NULL}},
+        {"two", {"paris", "rome=eu/eu-a"}, 2, {"rome", "eu", "eu-a", NULL, NULL}},
+        {"coordinates", {"rome=eu/eu-a@41.9", "12.5"}, 1, {"rome", "eu", "eu-a", "41.9,12.5", NULL}},
+        {"coordinates, then another", {"rome=eu/eu-a@41.9", "12.5", "oslo"}, 2, {"oslo", NULL, NULL, NULL, NULL}},
         {"no zone", {"rome=eu"}, 0, {0}},
         {"no region", {"rome=/eu-a"}, 0, {0}},
         {"no place", {"rome="}, 0, {0}},

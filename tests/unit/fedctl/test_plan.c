@@ -232,12 +232,44 @@ static void test_edges(void **state)
     fed_arena_release(&a);
 }
 
+static void test_node(void **state)
+{
+    (void)state;
+#define NODE(name, ready, more)                                                                          \
+    "{\"metadata\":{\"name\":\"" name "\",\"labels\":{\"kubernetes.io/hostname\":\"" name "\"}},\"spec\":{" more \
+    "},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" ready "\"}]}}"
+    static const struct {
+        const char *name, *nodes, *deployment, *want; /* want NULL: any node */
+    } cases[] = {
+        {"one node", "{\"items\":[" NODE("a", "True", "") "]}", NULL, NULL},
+        {"first by name", "{\"items\":[" NODE("b", "True", "") "," NODE("a", "True", "") "]}", NULL, "a"},
+        {"ready", "{\"items\":[" NODE("a", "False", "") "," NODE("b", "True", "") "]}", NULL, "b"},
+        {"not cordoned", "{\"items\":[" NODE("a", "True", "\"unschedulable\":true") "," NODE("b", "True", "") "]}", NULL,
+         "b"},
+        {"not tainted", "{\"items\":[" NODE("a", "True", "\"taints\":[{\"key\":\"k\",\"effect\":\"NoSchedule\"}]") ","
+                            NODE("b", "True", "") "]}", NULL, "b"},
+        {"where it is", "{\"items\":[" NODE("a", "True", "") "," NODE("b", "True", "") "]}",
+         "{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/hostname\":\"b\"}}}}}", "b"},
+        {"as it was made", "{\"items\":[" NODE("a", "True", "") "," NODE("b", "True", "") "]}", "{\"spec\":{}}", NULL},
+    };
+    struct fed_arena a = {0};
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        struct fed_json *d = cases[i].deployment ? json(&a, cases[i].deployment) : NULL;
+        struct fed_json *got = fctl_choose_node(&a, json(&a, cases[i].nodes), d);
+        CHECK(cases[i].name, (got != NULL) == (cases[i].want != NULL));
+        if (got)
+            CHECK_TEXT(cases[i].name, fed_json_find_text(got, "kubernetes.io/hostname"), cases[i].want);
+    }
+    fed_arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_deployment),
                                        cmocka_unit_test(test_values_never_become_structure),
                                        cmocka_unit_test(test_credentials),
                                        cmocka_unit_test(test_service_address),
+                                       cmocka_unit_test(test_node),
                                        cmocka_unit_test(test_edge),
                                        cmocka_unit_test(test_account_name),
                                        cmocka_unit_test(test_cluster),
