@@ -96,8 +96,7 @@ static void apply(struct mem_store *m, const struct store_op_copy *op, uint64_t 
     }
     r->value = op->value ? fed_blob_ref(op->value) : NULL;
     r->rev = rev;
-    struct store_change c = {
-        .key = op->key, .value = r->value, .rev = rev, .create_rev = r->create_rev};
+    struct store_change c = {.key = op->key, .value = r->value, .rev = rev, .create_rev = r->create_rev};
     if (!op->value)
         free(fed_map_remove(&m->records, op->key));
     remember(m, &c);

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "store/sqlite_db.h"
 
-#define BATCH_MAX 512
+#define BATCH_MAX    512
 #define BACKUP_PAGES 256
 
 enum job_kind { JOB_COMMIT, JOB_COMPACT, JOB_BACKUP };
@@ -198,10 +198,8 @@ static void deliver(struct sqlite_store *s, struct job *job)
     for (size_t i = 0; !t->code && i < t->ops.n; i++) {
         if (!t->create_revs[i])
             continue;
-        struct store_change c = {.key = t->ops.ops[i].key,
-                                 .value = t->ops.ops[i].value,
-                                 .rev = t->rev,
-                                 .create_rev = t->create_revs[i]};
+        struct store_change c = {
+            .key = t->ops.ops[i].key, .value = t->ops.ops[i].value, .rev = t->rev, .create_rev = t->create_revs[i]};
         s->base.handlers.on_change(s->base.handlers.ud, &c);
     }
     job->commit_cb(job->ud, t->code, t->code ? 0 : t->rev, &t->err);
@@ -317,8 +315,8 @@ static void sqlite_compact(struct store *base, uint64_t rev, void (*cb)(void *ud
     submit(self(base), job);
 }
 
-static void sqlite_backup(struct store *base, const char *path, void (*cb)(void *ud, int code, const struct fed_err *err),
-                          void *ud)
+static void sqlite_backup(struct store *base, const char *path,
+                          void (*cb)(void *ud, int code, const struct fed_err *err), void *ud)
 {
     struct job *job = FED_NEW(struct job);
     job->kind = JOB_BACKUP;

@@ -12,7 +12,7 @@
 
 /* "HNSA": tells our file from any other SQLite database. */
 #define APPLICATION_ID 0x484e5341
-#define SLICE_ROWS 2000
+#define SLICE_ROWS     2000
 
 /* A value is written once, in the log of changes; `current` points to the latest change of each live key. */
 static const char schema_sql[] =
@@ -70,16 +70,16 @@ static int query_int(struct store_db *db, const char *sql, int64_t *out, struct 
 /* Locks of network file systems are not to be trusted, and a lost fsync loses acknowledged writes. */
 static int refuse_network_fs(const char *path, int fd, struct fed_err *err)
 {
-    static const long network[] = {0x6969 /* NFS */,     0x517b /* SMB */,      0xff534d42 /* CIFS */,
-                                   0xfe534d42 /* SMB2 */, 0x00c36400 /* Ceph */, 0x5346414f /* AFS */,
-                                   0x01021997 /* 9P */};
+    static const long network[] = {
+        0x6969 /* NFS */,     0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x00c36400 /* Ceph */,
+        0x5346414f /* AFS */, 0x01021997 /* 9P */};
     struct statfs fs;
     if (fstatfs(fd, &fs) != 0)
         return fed_err_set(err, FED_E_IO, "%s: %s", path, strerror(errno));
     for (size_t i = 0; i < FED_ARRAY_LEN(network); i++)
         if ((unsigned long)fs.f_type == (unsigned long)network[i])
-            return fed_err_set(err, FED_E_UNSUPPORTED,
-                               "%s: is on a network file system; the store needs a local disk", path);
+            return fed_err_set(err, FED_E_UNSUPPORTED, "%s: is on a network file system; the store needs a local disk",
+                               path);
     return 0;
 }
 
@@ -175,8 +175,9 @@ int store_db_open(struct store_db *db, const char *path, struct fed_err *err)
         code = store_db_error(db, path, err);
     if (!code) {
         sqlite3_extended_result_codes(db->conn, 0);
-        code = exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
-                        "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000;",
+        code = exec(db,
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+                    "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000;",
                     err);
     }
     if (!code)
@@ -211,8 +212,8 @@ static struct fed_str column_blob(sqlite3_stmt *stmt, int i)
 }
 
 /* Calls `each` for the rows (key, value, rev, create_rev) of sql. */
-static int each_row(struct store_db *db, const char *sql, void (*each)(void *ud, const struct store_change *c), void *ud,
-                    struct fed_err *err)
+static int each_row(struct store_db *db, const char *sql, void (*each)(void *ud, const struct store_change *c),
+                    void *ud, struct fed_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     int step;
@@ -236,13 +237,14 @@ int store_db_load(struct store_db *db, void (*live)(void *ud, const struct store
 {
     int64_t lost = 0;
     /* A live key without its change would be data lost silently: refuse instead. */
-    int code = query_int(db, "SELECT count(*) FROM current c LEFT JOIN changes h ON h.id=c.id WHERE h.id IS NULL",
-                         &lost, err);
+    int code =
+        query_int(db, "SELECT count(*) FROM current c LEFT JOIN changes h ON h.id=c.id WHERE h.id IS NULL", &lost, err);
     if (!code && lost)
         code = fed_err_set(err, FED_E_CORRUPT, "load store: %lld keys have lost their values", (long long)lost);
     if (!code)
-        code = each_row(db, "SELECT h.key, h.value, h.rev, h.create_rev FROM changes h"
-                            " JOIN current c ON c.key=h.key AND c.id=h.id ORDER BY h.id",
+        code = each_row(db,
+                        "SELECT h.key, h.value, h.rev, h.create_rev FROM changes h"
+                        " JOIN current c ON c.key=h.key AND c.id=h.id ORDER BY h.id",
                         live, ud, err);
     if (!code && history) {
         char sql[160];

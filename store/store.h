@@ -25,10 +25,10 @@
 struct store;
 
 struct store_change {
-    struct fed_str key;      /* borrowed during the callback */
-    struct fed_blob *value;  /* borrowed; NULL: deleted */
-    uint64_t rev;            /* of this change */
-    uint64_t create_rev;     /* of the key's creation */
+    struct fed_str key;     /* borrowed during the callback */
+    struct fed_blob *value; /* borrowed; NULL: deleted */
+    uint64_t rev;           /* of this change */
+    uint64_t create_rev;    /* of the key's creation */
 };
 
 struct store_handlers {
@@ -38,8 +38,8 @@ struct store_handlers {
     void *ud;
 };
 
-#define STORE_ABSENT 0ull          /* expect: the key must not exist */
-#define STORE_ANY UINT64_MAX       /* expect: whatever */
+#define STORE_ABSENT 0ull       /* expect: the key must not exist */
+#define STORE_ANY    UINT64_MAX /* expect: whatever */
 struct store_op {
     struct fed_str key;
     struct fed_blob *value; /* NULL: delete (deleting an absent key with STORE_ANY writes nothing) */
@@ -55,7 +55,8 @@ struct store_ops {
      * `history` (may be NULL), then done(code, current revision, compacted revision). on_change starts after done. */
     void (*load)(struct store *s, void (*live)(void *ud, const struct store_change *c),
                  void (*history)(void *ud, const struct store_change *c),
-                 void (*done)(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err), void *ud);
+                 void (*done)(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err),
+                 void *ud);
     /* Queues a transaction of n <= STORE_MAX_OPS (128) operations on distinct keys; keys and blobs are copied/referenced before it
      * returns. cb is called exactly once, never before commit returns. Transactions commit in the order submitted. */
     void (*commit)(struct store *s, const struct store_op *ops, size_t n, store_commit_cb cb, void *ud);

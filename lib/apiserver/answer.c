@@ -9,8 +9,7 @@
 
 static void put_warnings(struct fed_api_reply *r)
 {
-    FED_JSON_EACH(w, r->warnings)
-    {
+    FED_JSON_EACH(w, r->warnings) {
         struct fed_buf b = {0};
         fed_buf_addz(&b, "299 - ");
         fed_json_write_string(&b, w->s); /* quoted-string: the escapes of JSON are a subset */

@@ -117,8 +117,7 @@ void fed_api_free(struct fed_api *api)
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);
-    FED_LIST_EACH_SAFE(it, &api->requests)
-    {
+    FED_LIST_EACH_SAFE(it, &api->requests) {
         struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
         if (r->x && r->closed_set)
             fed_http_on_closed(r->x, NULL, NULL);
@@ -127,14 +126,12 @@ void fed_api_free(struct fed_api *api)
         fed_arena_release(&r->arena);
         free(r);
     }
-    FED_LIST_EACH_SAFE(it, &api->idle)
-    {
+    FED_LIST_EACH_SAFE(it, &api->idle) {
         struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
         fed_arena_release(&r->arena);
         free(r);
     }
-    FED_LIST_EACH_SAFE(it, &api->checks)
-    {
+    FED_LIST_EACH_SAFE(it, &api->checks) {
         struct fed_api_check *c = FED_LIST_ENTRY(it, struct fed_api_check, link);
         free(c->name);
         free(c);

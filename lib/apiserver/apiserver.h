@@ -24,10 +24,10 @@ struct fed_identity { /* who asks */
     size_t n_groups;
 };
 struct fed_api_request { /* what virtual resources, authorizers and admission see */
-    const char *verb;        /* get list watch create update patch delete deletecollection; or lower-case method */
+    const char *verb;    /* get list watch create update patch delete deletecollection; or lower-case method */
     struct fed_str group, version, resource, subresource, ns, name; /* empty for non-resource paths */
-    struct fed_str path;     /* decoded path */
-    const struct fed_http_request *http; /* NULL for local calls */
+    struct fed_str path;                                            /* decoded path */
+    const struct fed_http_request *http;                            /* NULL for local calls */
     struct fed_str query, body, content_type;
     struct fed_identity who;
     struct fed_arena *arena;
@@ -47,11 +47,11 @@ void fed_api_reply_end(struct fed_api_reply *r);
 struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r);
 
 struct fed_virtual {
-    const char *group, *version;     /* "", "v1" */
-    const char *resource;            /* "pods/log", "bindings", "selfsubjectaccessreviews" */
-    const char *kind;                /* in discovery */
+    const char *group, *version; /* "", "v1" */
+    const char *resource;        /* "pods/log", "bindings", "selfsubjectaccessreviews" */
+    const char *kind;            /* in discovery */
     bool namespaced;
-    const char *verbs;               /* "get,create" */
+    const char *verbs; /* "get,create" */
     void (*handle)(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
     void *ud;
 };
@@ -59,16 +59,16 @@ struct fed_virtual {
 enum fed_authz { FED_AUTHZ_ALLOW, FED_AUTHZ_NO_OPINION, FED_AUTHZ_DENY };
 struct fed_api_conf {
     struct fed_env *env;
-    struct store *store;             /* borrowed; loaded by fed_api_start, which sets its handlers */
-    struct fed_kinds *kinds;         /* borrowed */
-    struct fed_metrics *metrics;     /* borrowed */
-    const char *server_name;         /* "hansa-fedapi" */
-    const char *git_version;         /* "v1.29.0+hansa.0.1.0" in /version */
+    struct store *store;                  /* borrowed; loaded by fed_api_start, which sets its handlers */
+    struct fed_kinds *kinds;              /* borrowed */
+    struct fed_metrics *metrics;          /* borrowed */
+    const char *server_name;              /* "hansa-fedapi" */
+    const char *git_version;              /* "v1.29.0+hansa.0.1.0" in /version */
     const char *const *static_namespaces; /* created at start if absent: {"default", NULL} */
-    const struct fed_virtual *virtuals; /* n_virtuals, static */
+    const struct fed_virtual *virtuals;   /* n_virtuals, static */
     size_t n_virtuals;
-    struct fed_str sa_key_pem;       /* signs and verifies service account tokens; empty: none */
-    const char *sa_issuer;           /* "kubernetes/serviceaccount" */
+    struct fed_str sa_key_pem; /* signs and verifies service account tokens; empty: none */
+    const char *sa_issuer;     /* "kubernetes/serviceaccount" */
     /* Static tokens: JSON array [{token, user, uid, groups}] or NULL. */
     const struct fed_json *tokens;
     /* Built-in authorizer: group system:masters may do all; discovery, health and version for every authenticated
@@ -78,8 +78,8 @@ struct fed_api_conf {
     int (*admit)(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
                  struct fed_json *obj, struct fed_err *err);
     void *ud;
-    uint64_t keep_changes;           /* watch window; 0: 20,000 */
-    bool allow_loopback_endpoints;   /* members with the process runtime only */
+    uint64_t keep_changes;         /* watch window; 0: 20,000 */
+    bool allow_loopback_endpoints; /* members with the process runtime only */
     /* Called when the store failed for good. */
     void (*failed)(void *ud, const struct fed_err *err);
 };

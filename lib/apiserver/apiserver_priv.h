@@ -46,9 +46,9 @@ struct fed_api {
     void *on_ready_ud;
     size_t bootstrap_left;
     struct fed_task bootstrap;
-    struct fed_map docs;   /* discovery and OpenAPI, by name -> struct fed_doc */
-    struct fed_map tokens; /* verified bearer tokens -> struct fed_token (authn.c) */
-    struct fed_arena forever; /* configuration copies */
+    struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
+    struct fed_map tokens;           /* verified bearer tokens -> struct fed_token (authn.c) */
+    struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
     struct fed_err load_err;
     struct fed_metric_family *m_requests, *m_latency;
@@ -62,19 +62,19 @@ struct fed_api_reply {
     struct fed_api *api;
     struct fed_arena arena;
     struct fed_api_request q;
-    struct fed_http_exchange *x;   /* NULL: local, or the client is gone */
-    struct fed_local_call *call;   /* local, until it was answered or canceled */
+    struct fed_http_exchange *x; /* NULL: local, or the client is gone */
+    struct fed_local_call *call; /* local, until it was answered or canceled */
     bool closed_set, answered, gone, streaming;
     enum fed_route_kind route;
     bool watch, legacy_watch;
-    struct fed_str rest;           /* decoded path after the subresource: proxies, checks */
+    struct fed_str rest; /* decoded path after the subresource: proxies, checks */
     struct fed_query query;
     struct fed_str accept, user_agent;
     bool gzip, pretty, yaml;
     const struct fed_kind_version *v;
     struct fed_kcache *kc;
     struct fed_form form;
-    struct fed_json *warnings;     /* array of texts, NULL: none */
+    struct fed_json *warnings; /* array of texts, NULL: none */
     uint64_t start_ns;
     struct fed_write_op *op;
     /* streams of virtual resources */
@@ -109,7 +109,7 @@ void fed_api_fail(struct fed_api_reply *r, int code, const struct fed_status_det
 void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...) FED_PRINTF(3, 4);
 void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
-struct fed_str fed_api_qualified(struct fed_api_reply *r); /* "deployments.apps" */
+struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
 
 /* --- path.c --- */
 /* Fills q.group … q.name, route, watch. False: the path is not one of /api or /apis resources. */
@@ -138,20 +138,20 @@ void fed_api_fail_forbidden(struct fed_api_reply *r);
 bool fed_identity_in_group(const struct fed_identity *who, const char *group);
 
 /* --- verbs --- */
-void fed_api_get(struct fed_api_reply *r);          /* list.c */
-void fed_api_list(struct fed_api_reply *r);         /* list.c */
-void fed_api_watch(struct fed_api_reply *r);        /* watch_http.c */
-void fed_api_write(struct fed_api_reply *r);        /* registry.c: create, update, patch */
-void fed_api_delete(struct fed_api_reply *r);       /* delete.c */
-void fed_api_delete_many(struct fed_api_reply *r);  /* delete.c */
+void fed_api_get(struct fed_api_reply *r);         /* list.c */
+void fed_api_list(struct fed_api_reply *r);        /* list.c */
+void fed_api_watch(struct fed_api_reply *r);       /* watch_http.c */
+void fed_api_write(struct fed_api_reply *r);       /* registry.c: create, update, patch */
+void fed_api_delete(struct fed_api_reply *r);      /* delete.c */
+void fed_api_delete_many(struct fed_api_reply *r); /* delete.c */
 /* FED_E_TIMEOUT with the cause ResourceVersionTooLarge answered; returns true when it was. */
 bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev);
 /* Parses resourceVersion; -1: answered with an error. *given is false when absent. */
 int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given);
 
 /* --- documents --- */
-void fed_api_discovery(struct fed_api_reply *r);  /* discovery.c: /api, /apis and below; falls to 404 */
-void fed_api_other(struct fed_api_reply *r);      /* paths.c: health, version, metrics, openapi, index */
+void fed_api_discovery(struct fed_api_reply *r); /* discovery.c: /api, /apis and below; falls to 404 */
+void fed_api_other(struct fed_api_reply *r);     /* paths.c: health, version, metrics, openapi, index */
 void fed_api_docs_release(struct fed_api *api);
 /* A document made once by make(api, ud, out). */
 const struct fed_doc *fed_api_doc(struct fed_api *api, const char *name,
@@ -174,7 +174,7 @@ void fed_api_locals_stop(struct fed_api *api);
 /* May something be created in q.ns? Answers and returns false when not. */
 bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns);
 int fed_ns_prepare(const struct fed_write *w, struct fed_json *obj); /* of a namespace, before the kind's hooks */
-void fed_api_bootstrap(struct fed_api *api); /* static namespaces, then ready */
+void fed_api_bootstrap(struct fed_api *api);                         /* static namespaces, then ready */
 void fed_api_now(struct fed_api *api, char out[21]);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define TOKENS_KEPT 1024u
 
-struct fed_token { /* a verified service account token */
+struct fed_token {      /* a verified service account token */
     int64_t expires_ms; /* 0: never */
     char *user, *uid, *ns_group;
 };
@@ -22,7 +22,7 @@ static void token_free(struct fed_token *t)
 void fed_api_tokens_release(struct fed_api *api)
 {
     FED_MAP_EACH(e, &api->tokens)
-    token_free(e->value);
+        token_free(e->value);
     fed_map_release(&api->tokens);
 }
 
@@ -45,15 +45,14 @@ static int by_certificate(struct fed_api_reply *r, const struct fed_http_request
 
 static int by_static_token(struct fed_api_reply *r, struct fed_str token)
 {
-    FED_JSON_EACH(t, r->api->conf.tokens)
-    {
+    FED_JSON_EACH(t, r->api->conf.tokens) {
         if (!fed_secret_equal(fed_json_find_text(t, "token"), token))
             continue;
         const struct fed_json *groups = fed_json_find(t, "groups");
         size_t n = 0, cap = groups ? groups->n : 0;
         struct fed_str *list = FED_ARENA_ARRAY(&r->arena, struct fed_str, cap + 1);
         FED_JSON_EACH(g, groups)
-        list[n++] = g->s;
+            list[n++] = g->s;
         r->q.who.user = fed_json_find_text(t, "user");
         r->q.who.uid = fed_json_find_text(t, "uid");
         set_groups(r, list, n, "system:authenticated");
@@ -65,8 +64,8 @@ static int by_static_token(struct fed_api_reply *r, struct fed_str token)
 /* The service account has to exist still, with the uid of the token. */
 static bool account_lives(struct fed_api *api, struct fed_str ns, struct fed_str name, struct fed_str uid)
 {
-    const struct fed_kind_version *v = fed_kinds_by_resource(api->conf.kinds, (struct fed_str){NULL, 0}, FED_STR("v1"),
-                                                             FED_STR("serviceaccounts"));
+    const struct fed_kind_version *v =
+        fed_kinds_by_resource(api->conf.kinds, (struct fed_str){NULL, 0}, FED_STR("v1"), FED_STR("serviceaccounts"));
     struct fed_kcache *kc = v ? fed_cache_kind(&api->cache, v->kind) : NULL;
     struct fed_kobj *o = kc ? fed_cache_find(kc, ns, name) : NULL;
     return o && (!uid.n || fed_str_eq(o->uid, uid));
@@ -153,13 +152,19 @@ int fed_api_authenticate(struct fed_api_reply *r)
 
 static bool may_impersonate(struct fed_api_reply *r, const char *resource, struct fed_str name)
 {
-    struct fed_api_request q = {.verb = "impersonate", .version = FED_STR("v1"), .resource = fed_str(resource),
-                                .name = name, .path = r->q.path, .who = r->q.who, .arena = &r->arena};
+    struct fed_api_request q = {.verb = "impersonate",
+                                .version = FED_STR("v1"),
+                                .resource = fed_str(resource),
+                                .name = name,
+                                .path = r->q.path,
+                                .who = r->q.who,
+                                .arena = &r->arena};
     if (fed_api_authorized(r->api, &q))
         return true;
     fed_api_fail(r, FED_E_FORBIDDEN, &(struct fed_status_details){.name = name, .kind = fed_str(resource)},
                  "%s \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate resource \"%s\" in API group \"\" at the "
-                 "cluster scope", resource, FED_STR_ARG(name), FED_STR_ARG(r->q.who.user), resource);
+                 "cluster scope",
+                 resource, FED_STR_ARG(name), FED_STR_ARG(r->q.who.user), resource);
     return false;
 }
 

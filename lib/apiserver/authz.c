@@ -30,7 +30,8 @@ static bool is_self_review(const struct fed_api_request *q)
     if (strcmp(q->verb, "create") != 0)
         return false;
     if (fed_str_is(q->group, "authorization.k8s.io"))
-        return fed_str_is(q->resource, "selfsubjectaccessreviews") || fed_str_is(q->resource, "selfsubjectrulesreviews");
+        return fed_str_is(q->resource, "selfsubjectaccessreviews") ||
+               fed_str_is(q->resource, "selfsubjectrulesreviews");
     return fed_str_is(q->group, "authentication.k8s.io") && fed_str_is(q->resource, "selfsubjectreviews");
 }
 

@@ -117,16 +117,14 @@ static void put_tree(struct fed_buf *out, const struct fed_kind *kind, const str
     fed_buf_add(out, kind->kind);
     fed_buf_addz(out, "\",\"metadata\":{");
     bool comma = false;
-    FED_JSON_EACH(m, fed_json_find(obj, "metadata"))
-    {
+    FED_JSON_EACH(m, fed_json_find(obj, "metadata")) {
         if (fed_str_is(m->key, "resourceVersion"))
             continue;
         put_member(out, m, comma);
         comma = true;
     }
     fed_buf_addc(out, '}');
-    FED_JSON_EACH(m, obj)
-    {
+    FED_JSON_EACH(m, obj) {
         if (!fed_str_is(m->key, "apiVersion") && !fed_str_is(m->key, "kind") && !fed_str_is(m->key, "metadata"))
             put_member(out, m, true);
     }
@@ -207,8 +205,7 @@ struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
 
 void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed)
 {
-    *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1,
-                            .oldest_pin = UINT64_MAX};
+    *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1, .oldest_pin = UINT64_MAX};
     c->cap = 1024;
     while (c->cap < keep)
         c->cap *= 2;
@@ -256,8 +253,7 @@ void fed_cache_release(struct fed_cache *c)
     free(c->log);
     for (size_t i = 0; i < FED_CACHE_PINS; i++)
         fed_tree_unref(c->pins[i].root);
-    FED_MAP_EACH(e, &c->kinds)
-    {
+    FED_MAP_EACH(e, &c->kinds) {
         struct fed_kcache *kc = e->value;
         fed_tree_unref(kc->root);
         free(kc->slots);
@@ -301,8 +297,7 @@ int fed_cache_load(struct fed_cache *c, const struct store_change *change, struc
 void fed_cache_loaded(struct fed_cache *c, uint64_t rev)
 {
     c->rev = c->floor = rev;
-    FED_MAP_EACH(e, &c->kinds)
-    {
+    FED_MAP_EACH(e, &c->kinds) {
         struct fed_kcache *kc = e->value;
         kc->last_rev = rev;
     }

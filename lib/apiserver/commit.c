@@ -35,10 +35,11 @@ void fed_commit_fail(struct fed_write_op *op, int code)
         return;
     }
     if (code == FED_E_CONFLICT && !op->err.text[0])
-        fed_api_fail_object(r, code,
-                            "Operation cannot be fulfilled on %.*s \"%.*s\": the object has been modified; please apply "
-                            "your changes to the latest version and try again",
-                            FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name));
+        fed_api_fail_object(
+            r, code,
+            "Operation cannot be fulfilled on %.*s \"%.*s\": the object has been modified; please apply "
+            "your changes to the latest version and try again",
+            FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name));
     else if (code == FED_E_CONFLICT)
         fed_api_fail_object(r, code, "Operation cannot be fulfilled on %.*s \"%.*s\": %s",
                             FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name), op->err.text);
@@ -264,8 +265,9 @@ void fed_commit_object(struct fed_write_op *op)
             return;
         }
         if (op->w.kind->has_generation && fed_meta_spec_changed(op->old_tree, op->obj))
-            fed_json_set(meta, "generation",
-                         fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
+            fed_json_set(
+                meta, "generation",
+                fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
     }
     if (!apply)
         fed_ssa_track(a, fed_kind_storage(op->w.kind), op->old_tree, op->obj, op->manager, r->q.subresource,

@@ -69,7 +69,7 @@ static bool report(struct fed_write_op *op, struct fed_json *list)
         return true;
     if (op->strict == FED_STRICT_WARN) {
         FED_JSON_EACH(it, list)
-        fed_api_warn(r, "%.*s", FED_STR_ARG(it->s));
+            fed_api_warn(r, "%.*s", FED_STR_ARG(it->s));
         return true;
     }
     struct fed_buf b = {0};
@@ -77,8 +77,7 @@ static bool report(struct fed_write_op *op, struct fed_json *list)
         fed_buf_addf(&b, "%.*s in version \"%.*s\" cannot be handled as a %.*s: ", FED_STR_ARG(r->v->kind->kind),
                      FED_STR_ARG(r->v->version), FED_STR_ARG(r->v->kind->kind));
     fed_buf_addz(&b, "strict decoding error: ");
-    FED_JSON_EACH(it, list)
-    {
+    FED_JSON_EACH(it, list) {
         if (it != list->first)
             fed_buf_addz(&b, ", ");
         fed_buf_add(&b, it->s);

@@ -7,7 +7,7 @@
 struct options {
     struct fed_str policy; /* "", Background, Foreground, Orphan */
     struct fed_str uid, rev;
-    int64_t grace;         /* -1: the kind's default */
+    int64_t grace; /* -1: the kind's default */
 };
 
 static bool invalid_options(struct fed_api_reply *r, const char *field, enum fed_cause_type type, struct fed_str value,
@@ -38,8 +38,7 @@ static bool read_body(struct fed_api_reply *r, struct options *o, bool *orphan_g
     *orphan_given = od && od->type == FED_JSON_BOOL;
     *orphan = fed_json_bool(od, false);
     struct fed_json *dry = fed_json_find(body, "dryRun");
-    FED_JSON_EACH(d, dry)
-    {
+    FED_JSON_EACH(d, dry) {
         if (!fed_str_is(d->s, "All"))
             return invalid_options(r, "dryRun", FED_CAUSE_NOT_SUPPORTED,
                                    fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(d->s)),
@@ -110,8 +109,7 @@ static bool check_preconditions(struct deletion *d)
 static void set_finalizer(struct fed_arena *a, struct fed_json *meta, const char *name, bool present)
 {
     struct fed_json *list = fed_json_find(meta, "finalizers");
-    FED_JSON_EACH_SAFE(f, list)
-    {
+    FED_JSON_EACH_SAFE(f, list) {
         if (fed_str_is(f->s, name)) {
             if (present)
                 return;
@@ -362,7 +360,8 @@ void fed_api_delete_many(struct fed_api_reply *r)
     m->r = r;
     if (is_core(r->v->kind, "namespaces")) {
         free(m);
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "the server does not allow this method on the requested resource");
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
+                     "the server does not allow this method on the requested resource");
         return;
     }
     if (!fed_filter_read(r, &m->filter, &r->arena) || !read_options(r, &m->o)) {

@@ -59,10 +59,7 @@ static bool version_before(struct fed_str a, struct fed_str b)
     uint64_t x[3], y[3];
     version_rank(a, x);
     version_rank(b, y);
-    return memcmp(x, y, sizeof x) == 0 ? false
-           : x[0] != y[0]              ? x[0] > y[0]
-           : x[1] != y[1]              ? x[1] > y[1]
-                                       : x[2] > y[2];
+    return memcmp(x, y, sizeof x) == 0 ? false : x[0] != y[0] ? x[0] > y[0] : x[1] != y[1] ? x[1] > y[1] : x[2] > y[2];
 }
 
 struct versions {
@@ -111,7 +108,7 @@ struct shape {
     struct fed_api *api;
     struct fed_arena a;
     struct fed_str group, version;
-    struct fed_json *list;       /* APIResourceList.resources, or APIVersionDiscovery.resources */
+    struct fed_json *list; /* APIResourceList.resources, or APIVersionDiscovery.resources */
     bool aggregated;
     const struct fed_kind *kind; /* while its subresources are added */
     struct fed_json *subs;
@@ -139,7 +136,8 @@ static struct fed_json *verbs(struct shape *s, const char *list)
     return arr;
 }
 
-static struct fed_json *response_kind(struct shape *s, struct fed_str group, struct fed_str version, struct fed_str kind)
+static struct fed_json *response_kind(struct shape *s, struct fed_str group, struct fed_str version,
+                                      struct fed_str kind)
 {
     struct fed_json *o = fed_json_object(&s->a);
     fed_json_set(o, "group", text(s, group));
@@ -198,8 +196,8 @@ static void add_virtual_sub(void *ud, const struct fed_virtual *v)
     add_sub(s, plural, sub, fed_str(v->kind), v->namespaced, v->verbs);
 }
 
-static struct fed_json *add_resource(struct shape *s, struct fed_str plural, struct fed_str singular, struct fed_str kind,
-                                     bool namespaced, const char *verb_list)
+static struct fed_json *add_resource(struct shape *s, struct fed_str plural, struct fed_str singular,
+                                     struct fed_str kind, bool namespaced, const char *verb_list)
 {
     struct fed_json *o = fed_json_push(s->list, fed_json_object(&s->a));
     if (s->aggregated) {
@@ -313,8 +311,7 @@ static void make_group(struct fed_api *api, const char *name, struct fed_buf *ou
     struct fed_json *doc = fed_json_object(&s.a);
     fed_json_set(doc, "kind", fed_json_new_strz(&s.a, "APIGroup"));
     fed_json_set(doc, "apiVersion", fed_json_new_strz(&s.a, "v1"));
-    FED_JSON_EACH_SAFE(m, g)
-    {
+    FED_JSON_EACH_SAFE(m, g) {
         struct fed_str key = m->key;
         fed_json_remove(m);
         fed_json_set_str(doc, key, m);
@@ -403,7 +400,8 @@ static void answer_root(struct fed_api_reply *r, const char *path)
     struct fed_api *api = r->api;
     static const char *const versions[] = {"v2", "v2beta1"};
     for (size_t i = 0; i < FED_ARRAY_LEN(versions); i++)
-        if (fed_accept_has(r->accept, "application/json", "apidiscovery.k8s.io", versions[i], "APIGroupDiscoveryList")) {
+        if (fed_accept_has(r->accept, "application/json", "apidiscovery.k8s.io", versions[i],
+                           "APIGroupDiscoveryList")) {
             char name[32], type[96];
             snprintf(name, sizeof name, "%s %s", versions[i], path);
             snprintf(type, sizeof type, "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
@@ -419,7 +417,8 @@ void fed_api_discovery(struct fed_api_reply *r)
 {
     struct fed_str path = r->q.path, group = {NULL, 0}, version = {NULL, 0}, root, rest;
     if (strcmp(r->q.verb, "get") != 0 && strcmp(r->q.verb, "head") != 0) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "the server does not allow this method on the requested resource");
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
+                     "the server does not allow this method on the requested resource");
         return;
     }
     while (path.n > 1 && path.p[path.n - 1] == '/')

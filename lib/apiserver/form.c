@@ -149,7 +149,8 @@ void fed_form_row(struct fed_buf *out, struct fed_kobj *o, const struct fed_form
         struct fed_form whole = {.kind = FED_FORM_OBJECT, .v = f->v};
         fed_buf_add(out, fed_form_bytes(o, &whole, NULL));
     } else if (f->include == FED_INCLUDE_METADATA) {
-        fed_buf_addf(out, ",\"object\":{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":",
+        fed_buf_addf(out,
+                     ",\"object\":{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":",
                      f->meta_version ? f->meta_version : "v1");
         fed_json_write(out, fed_json_find(obj, "metadata"));
         fed_buf_addc(out, '}');

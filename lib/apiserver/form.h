@@ -17,9 +17,9 @@ enum fed_include { FED_INCLUDE_METADATA, FED_INCLUDE_OBJECT, FED_INCLUDE_NONE };
 struct fed_form {
     enum fed_form_kind kind;
     const struct fed_kind_version *v;
-    enum fed_include include;  /* of Table rows */
-    const char *meta_version;  /* "v1" or "v1beta1" of meta.k8s.io */
-    bool scale;                /* the scale subresource of the object */
+    enum fed_include include; /* of Table rows */
+    const char *meta_version; /* "v1" or "v1beta1" of meta.k8s.io */
+    bool scale;               /* the scale subresource of the object */
 };
 bool fed_form_equal(const struct fed_form *a, const struct fed_form *b);
 

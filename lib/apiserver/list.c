@@ -11,8 +11,10 @@ int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given)
     *rev = 0;
     *given = t.n > 0;
     if (t.n && fed_str_u64(t, rev)) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "invalid resource version \"%.*s\": strconv.ParseUint: parsing \"%.*s\": "
-                     "invalid syntax", FED_STR_ARG(t), FED_STR_ARG(t));
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "invalid resource version \"%.*s\": strconv.ParseUint: parsing \"%.*s\": "
+                     "invalid syntax",
+                     FED_STR_ARG(t), FED_STR_ARG(t));
         return -1;
     }
     return 0;
@@ -24,10 +26,12 @@ bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev)
     if (rev <= now)
         return false;
     struct fed_buf b = {0};
-    fed_buf_addf(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
-                     "\"Timeout: Too large resource version: %llu, current: %llu\",\"reason\":\"Timeout\",\"details\":{"
-                     "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],"
-                     "\"retryAfterSeconds\":1},\"code\":504}", (unsigned long long)rev, (unsigned long long)now);
+    fed_buf_addf(&b,
+                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
+                 "\"Timeout: Too large resource version: %llu, current: %llu\",\"reason\":\"Timeout\",\"details\":{"
+                 "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],"
+                 "\"retryAfterSeconds\":1},\"code\":504}",
+                 (unsigned long long)rev, (unsigned long long)now);
     fed_api_answer(r, 504, "application/json", fed_buf_str(&b));
     fed_buf_release(&b);
     return true;
@@ -52,9 +56,9 @@ struct page {
     struct fed_api_reply *r;
     struct fed_watch_filter filter;
     struct fed_arena arena, scratch;
-    uint64_t limit, rev;         /* rev: of the state shown */
+    uint64_t limit, rev;                 /* rev: of the state shown */
     struct fed_str after_ns, after_name; /* after_name.p == NULL: from the start */
-    struct fed_kobj **objs;      /* borrowed from the root */
+    struct fed_kobj **objs;              /* borrowed from the root */
     size_t n, cap;
     struct fed_node *root;
     bool more, selective;
@@ -199,11 +203,13 @@ static void answer_expired(struct page *p)
     struct fed_str token = make_token(&fresh, UINT64_MAX); /* -1 */
     p->arena = fresh.arena;
     struct fed_buf b = {0};
-    fed_buf_addf(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"continue\":\"%.*s\"},\"status\":"
-                     "\"Failure\",\"message\":\"The provided continue parameter is too old to display a consistent list "
-                     "result. You can start a new list without the continue parameter, or use the continue token in "
-                     "this response to retrieve the remainder of the results. Continuing with the provided token "
-                     "results in an inconsistent list.\",\"reason\":\"Expired\",\"code\":410}", FED_STR_ARG(token));
+    fed_buf_addf(&b,
+                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"continue\":\"%.*s\"},\"status\":"
+                 "\"Failure\",\"message\":\"The provided continue parameter is too old to display a consistent list "
+                 "result. You can start a new list without the continue parameter, or use the continue token in "
+                 "this response to retrieve the remainder of the results. Continuing with the provided token "
+                 "results in an inconsistent list.\",\"reason\":\"Expired\",\"code\":410}",
+                 FED_STR_ARG(token));
     fed_api_answer(r, 410, "application/json", fed_buf_str(&b));
     fed_buf_release(&b);
 }
@@ -217,8 +223,7 @@ static struct fed_str list_metadata(struct page *p)
         fed_buf_addf(&b, ",\"continue\":\"%.*s\"", FED_STR_ARG(token));
         if (!p->selective) {
             const struct fed_kobj *last = p->objs[p->n - 1];
-            fed_buf_addf(&b, ",\"remainingItemCount\":%zu",
-                         fed_tree_after(p->root, p->r->q.ns, last->ns, last->name));
+            fed_buf_addf(&b, ",\"remainingItemCount\":%zu", fed_tree_after(p->root, p->r->q.ns, last->ns, last->name));
         }
     }
     fed_buf_addc(&b, '}');

@@ -11,7 +11,7 @@ struct local {
     struct fed_transport t; /* first */
     struct fed_list link;   /* api->locals */
     struct fed_api *api;
-    struct fed_list calls;  /* of struct fed_local_call */
+    struct fed_list calls; /* of struct fed_local_call */
     struct fed_arena arena;
     struct fed_identity who;
 };
@@ -209,7 +209,8 @@ static struct fed_local_call *call_new(struct local *l)
     return c;
 }
 
-static struct fed_call *start_call(struct fed_transport *t, const struct fed_call_request *req, fed_call_cb cb, void *ud)
+static struct fed_call *start_call(struct fed_transport *t, const struct fed_call_request *req, fed_call_cb cb,
+                                   void *ud)
 {
     struct fed_local_call *c = call_new((struct local *)t);
     c->method = fed_arena_dupz(&c->arena, fed_str(req->method));

@@ -46,8 +46,9 @@ void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
 /* What only the server writes is taken from the old object. */
 static void keep_system(struct fed_write_op *op, struct fed_json *meta, const struct fed_json *old_meta)
 {
-    static const char *const keep[] = {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
-                                       "deletionGracePeriodSeconds", "generation", "generateName"};
+    static const char *const keep[] = {
+        "name",       "namespace",   "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+        "generation", "generateName"};
     for (size_t i = 0; i < FED_ARRAY_LEN(keep); i++) {
         const struct fed_json *f = fed_json_find(old_meta, keep[i]);
         if (f)
@@ -62,15 +63,15 @@ static void check_new_finalizers(struct fed_write_op *op, const struct fed_json 
 {
     if (!op->old || !op->old->deleting)
         return;
-    FED_JSON_EACH(f, fed_json_find(meta, "finalizers"))
-    {
+    FED_JSON_EACH(f, fed_json_find(meta, "finalizers")) {
         bool had = false;
         for (size_t i = 0; i < op->old->n_finalizers; i++)
             had |= fed_str_eq(op->old->finalizers[i], f->s);
         if (!had)
             fed_causes_add(&op->causes, FED_CAUSE_FORBIDDEN, FED_STR("metadata.finalizers"), (struct fed_str){NULL, 0},
                            "no new finalizers can be added if the object is being deleted, found new finalizers "
-                           "[]string{\"%.*s\"}", FED_STR_ARG(f->s));
+                           "[]string{\"%.*s\"}",
+                           FED_STR_ARG(f->s));
     }
 }
 
@@ -113,8 +114,7 @@ static void check_text_map(struct fed_write_op *op, const struct fed_json *map, 
     size_t total = 0;
     if (!map)
         return;
-    FED_JSON_EACH(m, map)
-    {
+    FED_JSON_EACH(m, map) {
         struct fed_str key = m->key;
         total += key.n + m->s.n;
         if (!values) { /* annotation keys are compared without regard to case */
@@ -141,19 +141,19 @@ static void check_owners(struct fed_write_op *op, const struct fed_json *owners)
     static const char *const need[] = {"apiVersion", "kind", "name", "uid"};
     struct fed_str controller = {NULL, 0};
     uint32_t i = 0;
-    FED_JSON_EACH(o, owners)
-    {
+    FED_JSON_EACH(o, owners) {
         for (size_t k = 0; k < FED_ARRAY_LEN(need); k++)
             if (!fed_json_find_text(o, need[k]).n)
                 fed_causes_add(c, FED_CAUSE_INVALID,
-                               fed_arena_printf(c->arena, "metadata.ownerReferences[%u].%s", i, need[k]), FED_STR("\"\""),
-                               "must not be empty");
+                               fed_arena_printf(c->arena, "metadata.ownerReferences[%u].%s", i, need[k]),
+                               FED_STR("\"\""), "must not be empty");
         if (fed_json_bool(fed_json_find(o, "controller"), false)) {
             struct fed_str kind = fed_json_find_text(o, "kind");
             if (controller.p)
                 fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.ownerReferences"), FED_STR("true"),
                                "Only one reference can have Controller set to true. Found \"true\" in references for "
-                               "%.*s and %.*s", FED_STR_ARG(controller), FED_STR_ARG(kind));
+                               "%.*s and %.*s",
+                               FED_STR_ARG(controller), FED_STR_ARG(kind));
             controller = kind;
         }
         i++;
@@ -179,8 +179,7 @@ void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
     check_text_map(op, fed_json_find(meta, "labels"), "metadata.labels", true);
     check_text_map(op, fed_json_find(meta, "annotations"), "metadata.annotations", false);
     check_owners(op, fed_json_find(meta, "ownerReferences"));
-    FED_JSON_EACH(f, fed_json_find(meta, "finalizers"))
-    {
+    FED_JSON_EACH(f, fed_json_find(meta, "finalizers")) {
         const char *why = fed_name_check_qualified(f->s);
         if (why)
             fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.finalizers"), quoted(c->arena, f->s), "%s", why);
@@ -202,12 +201,12 @@ static bool same_but(const struct fed_json *a, const struct fed_json *b, const c
 {
     for (int turn = 0; turn < 2; turn++) {
         const struct fed_json *x = turn ? b : a, *y = turn ? a : b;
-        FED_JSON_EACH(m, x)
-        {
+        FED_JSON_EACH(m, x) {
             if (member_in(m->key, but))
                 continue;
             const struct fed_json *o = fed_json_find_str(y, m->key);
-            bool empty = m->type == FED_JSON_NULL || ((m->type == FED_JSON_OBJECT || m->type == FED_JSON_ARRAY) && !m->n);
+            bool empty =
+                m->type == FED_JSON_NULL || ((m->type == FED_JSON_OBJECT || m->type == FED_JSON_ARRAY) && !m->n);
             if (o ? !turn && !fed_json_equal(m, o) : !empty)
                 return false;
         }
@@ -225,7 +224,8 @@ bool fed_meta_same(const struct fed_json *old, const struct fed_json *obj)
 {
     static const char *const but[] = {"metadata", "apiVersion", "kind", NULL};
     static const char *const meta_but[] = {"resourceVersion", "managedFields", "selfLink", NULL};
-    return same_but(old, obj, but) && same_but(fed_json_find(old, "metadata"), fed_json_find(obj, "metadata"), meta_but);
+    return same_but(old, obj, but) &&
+           same_but(fed_json_find(old, "metadata"), fed_json_find(obj, "metadata"), meta_but);
 }
 
 bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *obj)

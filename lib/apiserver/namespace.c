@@ -25,8 +25,10 @@ bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns)
     if (!o->deleting)
         return true;
     struct fed_buf b = {0}, m = {0};
-    fed_buf_addf(&m, "%.*s \"%.*s\" is forbidden: unable to create new content in namespace %.*s because it is being "
-                     "terminated", FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name), FED_STR_ARG(ns));
+    fed_buf_addf(&m,
+                 "%.*s \"%.*s\" is forbidden: unable to create new content in namespace %.*s because it is being "
+                 "terminated",
+                 FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name), FED_STR_ARG(ns));
     fed_buf_addz(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
     fed_json_write_string(&b, fed_buf_str(&m));
     fed_buf_addz(&b, ",\"reason\":\"Forbidden\",\"details\":{\"name\":");
@@ -37,8 +39,10 @@ bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns)
     }
     fed_buf_addz(&b, ",\"kind\":");
     fed_json_write_string(&b, r->q.resource);
-    fed_buf_addf(&b, ",\"causes\":[{\"reason\":\"NamespaceTerminating\",\"message\":\"namespace %.*s is being "
-                     "terminated\",\"field\":\"metadata.namespace\"}]},\"code\":403}", FED_STR_ARG(ns));
+    fed_buf_addf(&b,
+                 ",\"causes\":[{\"reason\":\"NamespaceTerminating\",\"message\":\"namespace %.*s is being "
+                 "terminated\",\"field\":\"metadata.namespace\"}]},\"code\":403}",
+                 FED_STR_ARG(ns));
     fed_api_answer_text(r, 403, fed_buf_str(&b));
     fed_buf_release(&b);
     fed_buf_release(&m);
@@ -115,7 +119,8 @@ int fed_ns_prepare(const struct fed_write *w, struct fed_json *obj)
         return 0;
     struct fed_json *list = fed_json_ensure_array(a, fed_json_ensure_object(a, obj, "spec"), "finalizers");
     bool has = false;
-    FED_JSON_EACH(f, list) has |= fed_str_is(f->s, "kubernetes");
+    FED_JSON_EACH(f, list)
+        has |= fed_str_is(f->s, "kubernetes");
     if (!has)
         fed_json_push(list, fed_json_new_strz(a, "kubernetes"));
     fed_json_set(fed_json_ensure_object(a, obj, "status"), "phase", fed_json_new_strz(a, "Active"));

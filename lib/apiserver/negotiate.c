@@ -48,9 +48,10 @@ bool fed_accept_ok(struct fed_str accept, const char *type)
     if (!fed_str_trim(accept).n)
         return true;
     while (next_media(&accept, &m))
-        if (!m.never && (fed_str_ieq(m.type, fed_str(type)) || fed_str_is(m.type, "*/*") ||
-                         (fed_str_is(m.type, "application/*") && fed_str_starts(fed_str(type), FED_STR("application/"))) ||
-                         (fed_str_is(m.type, "text/*") && fed_str_starts(fed_str(type), FED_STR("text/")))))
+        if (!m.never &&
+            (fed_str_ieq(m.type, fed_str(type)) || fed_str_is(m.type, "*/*") ||
+             (fed_str_is(m.type, "application/*") && fed_str_starts(fed_str(type), FED_STR("application/"))) ||
+             (fed_str_is(m.type, "text/*") && fed_str_starts(fed_str(type), FED_STR("text/")))))
             return true;
     return false;
 }
@@ -58,7 +59,9 @@ bool fed_accept_ok(struct fed_str accept, const char *type)
 static enum fed_include include_of(const struct fed_query *q)
 {
     struct fed_str v = fed_query_find(q, "includeObject");
-    return fed_str_is(v, "Object") ? FED_INCLUDE_OBJECT : fed_str_is(v, "None") ? FED_INCLUDE_NONE : FED_INCLUDE_METADATA;
+    return fed_str_is(v, "Object") ? FED_INCLUDE_OBJECT
+           : fed_str_is(v, "None") ? FED_INCLUDE_NONE
+                                   : FED_INCLUDE_METADATA;
 }
 
 /* Is this media type one that the request can be answered in? Sets the form when so. */
@@ -71,7 +74,8 @@ static bool take_media(struct fed_api_reply *r, const struct media *m)
         return false;
     struct fed_form f = {.kind = FED_FORM_OBJECT, .v = r->v};
     if (m->as.n) {
-        bool known = fed_str_is(m->g, "meta.k8s.io") && (fed_str_is(m->v, "v1") || fed_str_is(m->v, "v1beta1")) && r->kc;
+        bool known =
+            fed_str_is(m->g, "meta.k8s.io") && (fed_str_is(m->v, "v1") || fed_str_is(m->v, "v1beta1")) && r->kc;
         bool list = fed_str_is(m->as, "PartialObjectMetadataList");
         if (fed_str_is(m->as, "Table"))
             f.kind = FED_FORM_TABLE;

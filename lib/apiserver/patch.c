@@ -44,8 +44,8 @@ bool fed_patch_type(struct fed_write_op *op)
 static struct fed_json *conflict(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
-    struct fed_status_details d = {.name = r->q.name, .group = r->q.group, .kind = r->q.resource,
-                                   .causes = &op->causes};
+    struct fed_status_details d = {
+        .name = r->q.name, .group = r->q.group, .kind = r->q.resource, .causes = &op->causes};
     fed_api_fail(r, FED_E_CONFLICT, &d, "%s", op->err.text);
     return NULL;
 }
@@ -85,12 +85,11 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
     if (op->patch == FED_PATCH_APPLY)
         return apply(op, patch, dups);
     if (op->patch == FED_PATCH_JSON ? patch->type != FED_JSON_ARRAY : patch->type != FED_JSON_OBJECT) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the patch is not %s", op->patch == FED_PATCH_JSON ? "a list of operations"
-                                                                                                 : "an object");
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the patch is not %s",
+                     op->patch == FED_PATCH_JSON ? "a list of operations" : "an object");
         return NULL;
     }
-    struct fed_json *live =
-        r->form.scale ? fed_form_scale(&r->arena, op->old, r->v->kind) : fed_registry_current(op);
+    struct fed_json *live = r->form.scale ? fed_form_scale(&r->arena, op->old, r->v->kind) : fed_registry_current(op);
     if (!live)
         return NULL;
     int rc = 0;
@@ -103,8 +102,10 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
         out = fed_json_merge_patch(&r->arena, live, patch);
     }
     if (rc == FED_E_INVALID) {
-        fed_api_fail_object(r, rc, "%s", op->err.text[0] ? op->err.text : "the server rejected our request due to an "
-                                                                          "error in our request");
+        fed_api_fail_object(r, rc, "%s",
+                            op->err.text[0] ? op->err.text
+                                            : "the server rejected our request due to an "
+                                              "error in our request");
         return NULL;
     }
     if (rc) {

@@ -25,8 +25,7 @@ const struct fed_doc *fed_api_doc(struct fed_api *api, const char *name,
 
 void fed_api_docs_release(struct fed_api *api)
 {
-    FED_MAP_EACH(e, &api->docs)
-    {
+    FED_MAP_EACH(e, &api->docs) {
         struct fed_doc *d = e->value;
         fed_blob_unref(d->blob);
         free(d);
@@ -73,8 +72,7 @@ static bool check_one(struct fed_api *api, const char *root, const char *name, s
         ok = strcmp(name, "shutdown") == 0 ? !api->stopped : is_ready(api) || api->stopped;
     } else {
         ok = false;
-        FED_LIST_EACH(it, &api->checks)
-        {
+        FED_LIST_EACH(it, &api->checks) {
             struct fed_api_check *c = FED_LIST_ENTRY(it, struct fed_api_check, link);
             if (strcmp(c->name, name) == 0)
                 ok = c->ok(c->ud);
@@ -97,7 +95,7 @@ static void health(struct fed_api_reply *r, struct fed_str path)
     for (size_t i = 0; i < FED_ARRAY_LEN(own); i++)
         found += check_one(api, name, own[i], &b, &bad, rest);
     FED_LIST_EACH(it, &api->checks)
-    found += check_one(api, name, FED_LIST_ENTRY(it, struct fed_api_check, link)->name, &b, &bad, rest);
+        found += check_one(api, name, FED_LIST_ENTRY(it, struct fed_api_check, link)->name, &b, &bad, rest);
     bool verbose = fed_query_find(&r->query, "verbose").p && !rest.n;
     if (!found)
         fed_api_answer(r, 404, "text/plain; charset=utf-8", FED_STR("404 page not found\n"));
@@ -161,8 +159,7 @@ static void make_v3_index(struct fed_api *api, const char *name, struct fed_buf 
     (void)name;
     fed_openapi_v3_index(api->conf.kinds, &b);
     if (fed_json_parse(&a, fed_buf_str(&b), NULL, &doc, NULL) == 0) {
-        FED_JSON_EACH(p, fed_json_find(doc, "paths"))
-        {
+        FED_JSON_EACH(p, fed_json_find(doc, "paths")) {
             char *path = fed_arena_dupz(&a, fed_arena_printf(&a, "/openapi/v3/%.*s", FED_STR_ARG(p->key)));
             const struct fed_doc *d = fed_api_doc(api, path, make_v3);
             fed_json_set(p, "serverRelativeURL", fed_json_new_strf(&a, "%s?hash=%.64s", path, d->etag + 1));
@@ -177,10 +174,11 @@ static void openapi(struct fed_api_reply *r, struct fed_str path)
 {
     if (fed_str_is(path, "/openapi/v2")) {
         /* kubectl asks for protobuf only. Its media type must not carry '@': mime parsers refuse it. */
-        bool json = fed_accept_ok(r->accept, "application/json") &&
-                    fed_str_find(r->accept, FED_STR("openapi.spec.v2"), 0) < 0;
-        fed_api_answer_doc(r, fed_api_doc(r->api, json ? "openapi v2 json" : "openapi v2", json ? make_v2_json : make_v2_pb),
-                           json ? "application/json" : "application/octet-stream");
+        bool json =
+            fed_accept_ok(r->accept, "application/json") && fed_str_find(r->accept, FED_STR("openapi.spec.v2"), 0) < 0;
+        fed_api_answer_doc(
+            r, fed_api_doc(r->api, json ? "openapi v2 json" : "openapi v2", json ? make_v2_json : make_v2_pb),
+            json ? "application/json" : "application/octet-stream");
         return;
     }
     if (fed_str_is(path, "/openapi/v3")) {
@@ -216,7 +214,8 @@ static void index_paths(struct fed_api_reply *r)
     struct fed_arena *a = &r->arena;
     struct fed_json *o = fed_json_object(a), *list = fed_json_set(o, "paths", fed_json_array(a));
     static const char *const fixed[] = {"/api", "/api/v1", "/apis"};
-    static const char *const tail[] = {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"};
+    static const char *const tail[] = {"/healthz",    "/livez",  "/metrics", "/openapi/v2",
+                                       "/openapi/v3", "/readyz", "/version"};
     struct fed_map seen = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(fixed); i++)
         fed_json_push(list, fed_json_new_strz(a, fixed[i]));
@@ -244,7 +243,8 @@ void fed_api_other(struct fed_api_reply *r)
         path.n--;
     bool read = fed_str_ieq(fed_str(r->q.verb), FED_STR("get")) || fed_str_ieq(fed_str(r->q.verb), FED_STR("head"));
     if (!read) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "the server does not allow this method on the requested resource");
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
+                     "the server does not allow this method on the requested resource");
         return;
     }
     if (fed_str_starts(path, FED_STR("/healthz")) || fed_str_starts(path, FED_STR("/livez")) ||

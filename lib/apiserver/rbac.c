@@ -3,16 +3,16 @@
 
 static struct fed_kcache *kind_of(struct fed_api *api, const char *plural)
 {
-    const struct fed_kind_version *v = fed_kinds_by_resource(api->conf.kinds, FED_STR("rbac.authorization.k8s.io"),
-                                                             FED_STR("v1"), fed_str(plural));
+    const struct fed_kind_version *v =
+        fed_kinds_by_resource(api->conf.kinds, FED_STR("rbac.authorization.k8s.io"), FED_STR("v1"), fed_str(plural));
     return v ? fed_cache_kind(&api->cache, v->kind) : NULL;
 }
 
 static bool has(const struct fed_json *list, struct fed_str value)
 {
     FED_JSON_EACH(i, list)
-    if (fed_str_is(i->s, "*") || fed_str_eq(i->s, value))
-        return true;
+        if (fed_str_is(i->s, "*") || fed_str_eq(i->s, value))
+            return true;
     return false;
 }
 
@@ -29,7 +29,8 @@ static bool subject_is(const struct fed_json *s, const struct fed_identity *who)
     }
     if (!fed_str_is(kind, "ServiceAccount"))
         return false;
-    struct fed_str ns = fed_json_find_text(s, "namespace"), user = who->user, prefix = FED_STR("system:serviceaccount:");
+    struct fed_str ns = fed_json_find_text(s, "namespace"), user = who->user,
+                   prefix = FED_STR("system:serviceaccount:");
     if (!fed_str_starts(user, prefix))
         return false;
     user = fed_str_from(user, prefix.n);
@@ -53,7 +54,7 @@ static bool try_binding(void *ud, struct fed_kobj *o)
     struct fed_json *b = fed_kobj_parse(o, s->arena);
     bool mine = false;
     FED_JSON_EACH(subject, fed_json_find(b, "subjects"))
-    mine |= subject_is(subject, s->who);
+        mine |= subject_is(subject, s->who);
     if (!mine)
         return true;
     const struct fed_json *ref = fed_json_find(b, "roleRef");
@@ -63,8 +64,7 @@ static bool try_binding(void *ud, struct fed_kobj *o)
         kc ? fed_cache_find(kc, cluster ? (struct fed_str){NULL, 0} : o->ns, fed_json_find_text(ref, "name")) : NULL;
     if (!role)
         return true;
-    FED_JSON_EACH(rule, fed_json_find(fed_kobj_parse(role, s->arena), "rules"))
-    {
+    FED_JSON_EACH(rule, fed_json_find(fed_kobj_parse(role, s->arena), "rules")) {
         if (!s->each(s->ud, rule)) {
             s->stopped = true;
             return false;
@@ -93,8 +93,7 @@ struct question {
 
 static bool path_matches(const struct fed_json *urls, struct fed_str path)
 {
-    FED_JSON_EACH(u, urls)
-    {
+    FED_JSON_EACH(u, urls) {
         if (fed_str_is(u->s, "*") || fed_str_eq(u->s, path))
             return true;
         if (fed_str_ends(u->s, FED_STR("*")) && fed_str_starts(path, fed_str_head(u->s, u->s.n - 1)))
@@ -108,9 +107,9 @@ static bool resource_matches(const struct fed_json *list, const struct question 
     if (has(list, k->resource))
         return true;
     FED_JSON_EACH(i, list) /* any resource, this subresource */
-    if (k->q->subresource.n && fed_str_starts(i->s, FED_STR("*/")) &&
-        fed_str_eq(fed_str_from(i->s, 2), k->q->subresource))
-        return true;
+        if (k->q->subresource.n && fed_str_starts(i->s, FED_STR("*/")) &&
+            fed_str_eq(fed_str_from(i->s, 2), k->q->subresource))
+            return true;
     return false;
 }
 

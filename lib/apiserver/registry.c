@@ -168,16 +168,17 @@ static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
     int64_t replicas = 0;
     const struct fed_json *want = fed_json_at(scale, "spec", "replicas", NULL);
     if (want && !fed_json_is_int(want, &replicas)) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas "
-                                                 "must be an integer");
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas "
+                     "must be an integer");
         return;
     }
     if (replicas < 0 || replicas > INT32_MAX) {
         struct fed_causes c = {.arena = a};
-        fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("spec.replicas"), fed_arena_printf(a, "%lld", (long long)replicas),
-                       "must be greater than or equal to 0");
-        struct fed_status_details d = {.name = r->q.name, .group = FED_STR("autoscaling"), .kind = FED_STR("Scale"),
-                                       .causes = &c};
+        fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("spec.replicas"),
+                       fed_arena_printf(a, "%lld", (long long)replicas), "must be greater than or equal to 0");
+        struct fed_status_details d = {
+            .name = r->q.name, .group = FED_STR("autoscaling"), .kind = FED_STR("Scale"), .causes = &c};
         fed_api_fail(r, FED_E_INVALID, &d, NULL);
         return;
     }
@@ -278,8 +279,13 @@ struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(str
     op->again = again;
     op->manager = manager_of(r);
     op->causes.arena = &r->arena;
-    op->w = (struct fed_write){.env = r->api->env, .arena = &r->arena, .kind = r->v->kind, .version = r->v,
-                               .subresource = r->q.subresource, .user = r->q.who.user, .dry_run = r->q.dry_run};
+    op->w = (struct fed_write){.env = r->api->env,
+                               .arena = &r->arena,
+                               .kind = r->v->kind,
+                               .version = r->v,
+                               .subresource = r->q.subresource,
+                               .user = r->q.who.user,
+                               .dry_run = r->q.dry_run};
     r->op = op;
     return op;
 }

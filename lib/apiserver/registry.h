@@ -18,11 +18,11 @@ enum fed_strict { FED_STRICT_WARN, FED_STRICT_IGNORE, FED_STRICT_STRICT };
 struct fed_write_op {
     struct fed_api_reply *r;
     int attempts;
-    bool create;             /* the object does not exist: POST, or apply of a new one */
-    bool client_rev;         /* the client named a revision: no retry on conflict */
-    bool generated;          /* its name was made by us */
-    bool prepared;           /* hooks.prepare ran: hooks.settled is due */
-    bool removing;           /* the update takes the last finalizer away: the object goes */
+    bool create;     /* the object does not exist: POST, or apply of a new one */
+    bool client_rev; /* the client named a revision: no retry on conflict */
+    bool generated;  /* its name was made by us */
+    bool prepared;   /* hooks.prepare ran: hooks.settled is due */
+    bool removing;   /* the update takes the last finalizer away: the object goes */
     enum fed_patch_type patch;
     enum fed_strict strict;
     struct fed_str manager;

@@ -120,9 +120,10 @@ static bool check_dry_run(struct fed_api_reply *r)
         return true;
     }
     const char *verb = r->q.verb;
-    const char *kind = strcmp(verb, "create") == 0 ? "CreateOptions"
-                       : strcmp(verb, "patch") == 0 ? "PatchOptions"
-                       : strcmp(verb, "update") == 0 ? "UpdateOptions" : "DeleteOptions";
+    const char *kind = strcmp(verb, "create") == 0   ? "CreateOptions"
+                       : strcmp(verb, "patch") == 0  ? "PatchOptions"
+                       : strcmp(verb, "update") == 0 ? "UpdateOptions"
+                                                     : "DeleteOptions";
     struct fed_causes c = {.arena = &r->arena};
     fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("dryRun"),
                    fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(d)), "supported values: \"All\"");
@@ -210,8 +211,9 @@ void fed_api_dispatch(struct fed_api_reply *r)
 {
     if (!r->api->ready || r->api->stopped || r->api->failed) {
         struct fed_status_details d = {.retry_after_s = 1};
-        fed_api_fail(r, FED_E_UNAVAILABLE, &d, r->api->stopped ? "the server is shutting down"
-                                                               : "the server is currently unable to handle the request");
+        fed_api_fail(r, FED_E_UNAVAILABLE, &d,
+                     r->api->stopped ? "the server is shutting down"
+                                     : "the server is currently unable to handle the request");
         return;
     }
     if (!fed_api_authorized(r->api, &r->q)) {
@@ -234,9 +236,9 @@ static void take_headers(struct fed_api_reply *r, const struct fed_http_request 
     for (size_t i = 0; i < h->n_headers; i++) {
         struct fed_str name = h->headers[i].name, value = h->headers[i].value;
         if (fed_str_is(name, "accept")) /* several lines are one list */
-            r->accept = r->accept.n ? fed_arena_printf(&r->arena, "%.*s,%.*s", FED_STR_ARG(r->accept),
-                                                       FED_STR_ARG(value))
-                                    : value;
+            r->accept = r->accept.n
+                            ? fed_arena_printf(&r->arena, "%.*s,%.*s", FED_STR_ARG(r->accept), FED_STR_ARG(value))
+                            : value;
         else if (fed_str_is(name, "user-agent"))
             r->user_agent = value;
         else if (fed_str_is(name, "content-type"))

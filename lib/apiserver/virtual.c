@@ -137,7 +137,8 @@ int fed_api_sa_token(struct fed_api *api, struct fed_str ns, struct fed_str name
     fed_json_set(c, "iat", fed_json_new_int(&a, now));
     fed_json_set(c, "nbf", fed_json_new_int(&a, now));
     fed_json_set(c, "iss", fed_json_new_strz(&a, api->conf.sa_issuer));
-    fed_json_set(c, "sub", fed_json_new_strf(&a, "system:serviceaccount:%.*s:%.*s", FED_STR_ARG(ns), FED_STR_ARG(name)));
+    fed_json_set(c, "sub",
+                 fed_json_new_strf(&a, "system:serviceaccount:%.*s:%.*s", FED_STR_ARG(ns), FED_STR_ARG(name)));
     struct fed_json *k = fed_json_set(c, "kubernetes.io", fed_json_object(&a));
     fed_json_set(k, "namespace", fed_json_new_str(&a, ns));
     struct fed_json *sa = fed_json_set(k, "serviceaccount", fed_json_object(&a));
@@ -191,8 +192,10 @@ static void token_request(void *ud, const struct fed_api_request *q, struct fed_
 }
 
 static const struct fed_virtual built_in[] = {
-    {"authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false, "create", self_access, NULL},
-    {"authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", false, "create", self_rules, NULL},
+    {"authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false, "create", self_access,
+     NULL},
+    {"authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", false, "create", self_rules,
+     NULL},
     {"authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", false, "create", self_review, NULL},
     {"authentication.k8s.io", "v1beta1", "selfsubjectreviews", "SelfSubjectReview", false, "create", self_review, NULL},
     {"", "v1", "serviceaccounts/token", "TokenRequest", true, "create", token_request, NULL},
@@ -252,7 +255,8 @@ static bool verb_offered(const struct fed_virtual *v, const char *verb)
 void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
 {
     if (!verb_offered(v, r->q.verb)) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "the server does not allow this method on the requested resource");
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
+                     "the server does not allow this method on the requested resource");
         return;
     }
     struct fed_str dry = fed_query_find(&r->query, "dryRun");

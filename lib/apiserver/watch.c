@@ -3,9 +3,9 @@
 
 #include "base/mem.h"
 
-#define BACKLOG_MAX  (256u * 1024) /* bytes waiting at a client before it has to read on from the log */
-#define BOOKMARK_MS  60000u
-#define MAX_LINES    8
+#define BACKLOG_MAX (256u * 1024) /* bytes waiting at a client before it has to read on from the log */
+#define BOOKMARK_MS 60000u
+#define MAX_LINES   8
 
 enum state { INITIAL, BEHIND, FOLLOWING };
 
@@ -18,10 +18,10 @@ struct fed_watcher {
     const struct fed_sink_ops *ops;
     void *ud;
     enum state state;
-    struct fed_node *root;    /* INITIAL: the snapshot, and the last object sent of it */
+    struct fed_node *root; /* INITIAL: the snapshot, and the last object sent of it */
     struct fed_kobj *last;
     uint64_t root_rev;
-    uint64_t seq;             /* next change to look at (INITIAL: after the snapshot; BEHIND) */
+    uint64_t seq; /* next change to look at (INITIAL: after the snapshot; BEHIND) */
     size_t backlog;
     bool gone, columns_sent, walked;
     struct fed_task task;
@@ -50,7 +50,8 @@ struct line {
 struct lines {
     struct line items[MAX_LINES];
     size_t n;
-    struct fed_kobj *left; /* the state before, stamped with the change's revision: for those whose selector it leaves */
+    struct fed_kobj
+        *left; /* the state before, stamped with the change's revision: for those whose selector it leaves */
 };
 
 static struct fed_blob *make_line(struct fed_hub *hub, enum fed_event type, struct fed_kobj *o,
@@ -118,11 +119,9 @@ static void sweep(struct fed_hub *hub)
     if (hub->busy || !hub->sweep)
         return;
     hub->sweep = false;
-    FED_MAP_EACH(e, &hub->api->cache.kinds)
-    {
+    FED_MAP_EACH(e, &hub->api->cache.kinds) {
         struct fed_kcache *kc = e->value;
-        FED_LIST_EACH_SAFE(it, &kc->watchers)
-        {
+        FED_LIST_EACH_SAFE(it, &kc->watchers) {
             struct fed_watcher *w = FED_LIST_ENTRY(it, struct fed_watcher, link);
             if (w->gone)
                 free_watcher(w);
@@ -353,8 +352,7 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
 static void hand_out(struct fed_hub *hub, const struct fed_change *ch)
 {
     struct lines lines = {0};
-    FED_LIST_EACH(it, &ch->kc->watchers)
-    {
+    FED_LIST_EACH(it, &ch->kc->watchers) {
         struct fed_watcher *w = FED_LIST_ENTRY(it, struct fed_watcher, link);
         /* seq > hub->seq: started in this turn from a snapshot that has the change already. */
         if (w->gone || w->state != FOLLOWING || w->seq > hub->seq)
@@ -397,11 +395,9 @@ void fed_hub_wake(struct fed_hub *hub)
 static void each_watcher(struct fed_hub *hub, void (*fn)(struct fed_watcher *w))
 {
     hub->busy++;
-    FED_MAP_EACH(e, &hub->api->cache.kinds)
-    {
+    FED_MAP_EACH(e, &hub->api->cache.kinds) {
         struct fed_kcache *kc = e->value;
-        FED_LIST_EACH(it, &kc->watchers)
-        {
+        FED_LIST_EACH(it, &kc->watchers) {
             struct fed_watcher *w = FED_LIST_ENTRY(it, struct fed_watcher, link);
             if (!w->gone)
                 fn(w);

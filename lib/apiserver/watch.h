@@ -40,9 +40,9 @@ struct fed_watch_spec {
     bool initial;          /* send the current state first */
     bool initial_bookmark; /* end it with a bookmark annotated k8s.io/initial-events-end */
     bool bookmarks;
-    bool from_rev;         /* instead of initial: changes after rev */
+    bool from_rev; /* instead of initial: changes after rev */
     uint64_t rev;
-    uint64_t timeout_ms;   /* 0: 30 to 60 minutes */
+    uint64_t timeout_ms; /* 0: 30 to 60 minutes */
 };
 
 struct fed_hub *fed_hub_new(struct fed_api *api);

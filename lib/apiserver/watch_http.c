@@ -36,9 +36,11 @@ bool fed_watch_params(struct fed_api_reply *r, struct fed_watch_spec *spec, stru
     if (fed_api_read_rev(r, &spec->rev, &given))
         return false;
     if (send.p && !fed_str_is(match, "NotOlderThan"))
-        return refuse(r, "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        return refuse(r, "resourceVersionMatch",
+                      "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
     if (!send.p && match.n)
-        return refuse(r, "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        return refuse(r, "resourceVersionMatch",
+                      "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
     if (!fed_filter_read(r, &spec->filter, arena) || !read_timeout(r, &spec->timeout_ms))
         return false;
     if (want && spec->rev && fed_api_refuse_future(r, spec->rev))

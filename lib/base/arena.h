@@ -14,15 +14,15 @@ struct fed_arena { /* zero-initialised = empty */
     size_t used; /* bytes handed out since init or reset */
 };
 
-void fed_arena_release(struct fed_arena *a); /* frees all; the arena is empty and usable again */
-void fed_arena_reset(struct fed_arena *a);   /* like release but keeps one chunk for reuse */
-void *fed_arena_alloc(struct fed_arena *a, size_t n);        /* not zeroed */
-void *fed_arena_zalloc(struct fed_arena *a, size_t n);       /* zeroed */
+void fed_arena_release(struct fed_arena *a);           /* frees all; the arena is empty and usable again */
+void fed_arena_reset(struct fed_arena *a);             /* like release but keeps one chunk for reuse */
+void *fed_arena_alloc(struct fed_arena *a, size_t n);  /* not zeroed */
+void *fed_arena_zalloc(struct fed_arena *a, size_t n); /* zeroed */
 struct fed_str fed_arena_dup(struct fed_arena *a, struct fed_str s); /* copy, NUL-terminated beyond n */
 char *fed_arena_dupz(struct fed_arena *a, struct fed_str s);         /* the same, as a C string */
 struct fed_str fed_arena_printf(struct fed_arena *a, const char *fmt, ...) FED_PRINTF(2, 3); /* NUL-terminated */
 
-#define FED_ARENA_NEW(a, type) ((type *)fed_arena_zalloc((a), sizeof(type)))
+#define FED_ARENA_NEW(a, type)      ((type *)fed_arena_zalloc((a), sizeof(type)))
 #define FED_ARENA_ARRAY(a, type, n) ((type *)fed_arena_zalloc((a), sizeof(type) * (n)))
 
 #endif

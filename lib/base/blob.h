@@ -9,11 +9,11 @@
 
 struct fed_blob; /* opaque */
 
-struct fed_blob *fed_blob_new(struct fed_str bytes);         /* copies; one reference, the caller's */
-struct fed_blob *fed_blob_new_take(struct fed_buf *b);       /* takes the buffer's bytes; *b is left empty */
-struct fed_blob *fed_blob_new_room(size_t n, char **room);   /* n bytes to fill in before sharing */
-struct fed_blob *fed_blob_ref(struct fed_blob *blob);        /* returns blob */
-void fed_blob_unref(struct fed_blob *blob);                  /* NULL ok */
-struct fed_str fed_blob_str(const struct fed_blob *blob);    /* borrowed while a reference is held; NULL: empty */
+struct fed_blob *fed_blob_new(struct fed_str bytes);       /* copies; one reference, the caller's */
+struct fed_blob *fed_blob_new_take(struct fed_buf *b);     /* takes the buffer's bytes; *b is left empty */
+struct fed_blob *fed_blob_new_room(size_t n, char **room); /* n bytes to fill in before sharing */
+struct fed_blob *fed_blob_ref(struct fed_blob *blob);      /* returns blob */
+void fed_blob_unref(struct fed_blob *blob);                /* NULL ok */
+struct fed_str fed_blob_str(const struct fed_blob *blob);  /* borrowed while a reference is held; NULL: empty */
 
 #endif

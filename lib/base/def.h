@@ -6,18 +6,18 @@
 #include <stddef.h>
 
 /* Contracts that the compiler checks. */
-#define FED_NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
-#define FED_NONNULL_ALL __attribute__((nonnull))
-#define FED_MUST_USE __attribute__((warn_unused_result))
+#define FED_NONNULL(...)      __attribute__((nonnull(__VA_ARGS__)))
+#define FED_NONNULL_ALL       __attribute__((nonnull))
+#define FED_MUST_USE          __attribute__((warn_unused_result))
 #define FED_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define FED_NORETURN __attribute__((noreturn))
-#define FED_UNUSED __attribute__((unused))
-#define FED_PURE __attribute__((pure))
+#define FED_NORETURN          __attribute__((noreturn))
+#define FED_UNUSED            __attribute__((unused))
+#define FED_PURE              __attribute__((pure))
 
-#define FED_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define fed_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#define FED_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define FED_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define FED_ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
+#define fed_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define FED_MIN(a, b)                       ((a) < (b) ? (a) : (b))
+#define FED_MAX(a, b)                       ((a) > (b) ? (a) : (b))
 
 /* Assertions of the programmer's own mistakes; input from outside never reaches one.
  * FED_REQUIRE is always on and aborts with file and line. */

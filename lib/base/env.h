@@ -40,7 +40,7 @@ struct fed_env_ops {
     uint64_t (*mono_ns)(struct fed_env *env);
     int64_t (*wall_ms)(struct fed_env *env);
     void (*random)(struct fed_env *env, void *out, size_t n); /* cryptographic in production, seeded in sim */
-    void (*rearm)(struct fed_env *env); /* the earliest deadline or the task list changed */
+    void (*rearm)(struct fed_env *env);                       /* the earliest deadline or the task list changed */
     void (*wakeup_open)(struct fed_env *env, struct fed_wakeup *w);
     void (*wakeup_signal)(struct fed_wakeup *w); /* any thread */
     void (*wakeup_close)(struct fed_wakeup *w);  /* env's thread; no cb after it returns */

@@ -14,39 +14,39 @@
 #include "base/str.h"
 
 /* XX(CODE, http_status, kubernetes_reason, text) */
-#define FED_ERR_MAP(XX)                                                             \
-    XX(INTERNAL, 500, "InternalError", "internal error")                            \
-    XX(BAD_REQUEST, 400, "BadRequest", "bad request")                               \
-    XX(UNAUTHORIZED, 401, "Unauthorized", "unauthorized")                           \
-    XX(FORBIDDEN, 403, "Forbidden", "forbidden")                                    \
-    XX(NOT_FOUND, 404, "NotFound", "not found")                                     \
-    XX(METHOD_NOT_ALLOWED, 405, "MethodNotAllowed", "method not allowed")           \
-    XX(NOT_ACCEPTABLE, 406, "NotAcceptable", "not acceptable")                      \
-    XX(ALREADY_EXISTS, 409, "AlreadyExists", "already exists")                      \
-    XX(CONFLICT, 409, "Conflict", "conflict")                                       \
-    XX(GONE, 410, "Gone", "gone")                                                   \
-    XX(EXPIRED, 410, "Expired", "resource version too old")                         \
-    XX(TOO_LARGE, 413, "RequestEntityTooLarge", "too large")                        \
-    XX(UNSUPPORTED_MEDIA, 415, "UnsupportedMediaType", "unsupported media type")    \
-    XX(INVALID, 422, "Invalid", "invalid")                                          \
-    XX(TOO_MANY, 429, "TooManyRequests", "too many requests")                       \
-    XX(UNAVAILABLE, 503, "ServiceUnavailable", "service unavailable")               \
-    XX(TIMEOUT, 504, "Timeout", "timed out")                                        \
-    /* local causes; at an API they show as 500, 503 or 504 */                      \
-    XX(IO, 500, "InternalError", "input/output error")                              \
-    XX(END, 500, "InternalError", "unexpected end of data")                         \
-    XX(SYNTAX, 400, "BadRequest", "syntax error")                                   \
-    XX(LIMIT, 413, "RequestEntityTooLarge", "limit exceeded")                       \
-    XX(CANCELED, 503, "ServiceUnavailable", "canceled")                             \
-    XX(CLOSED, 503, "ServiceUnavailable", "closed")                                 \
-    XX(REFUSED, 503, "ServiceUnavailable", "connection refused")                    \
-    XX(UNREACHABLE, 503, "ServiceUnavailable", "unreachable")                       \
-    XX(TLS, 503, "ServiceUnavailable", "TLS failure")                               \
-    XX(RESOLVE, 503, "ServiceUnavailable", "name not resolved")                     \
-    XX(BUSY, 503, "ServiceUnavailable", "in use by another process")                \
-    XX(CORRUPT, 500, "InternalError", "data damaged")                               \
-    XX(VERSION, 500, "InternalError", "unsupported format version")                 \
-    XX(FULL, 500, "InternalError", "no space left")                                 \
+#define FED_ERR_MAP(XX)                                                                                                \
+    XX(INTERNAL, 500, "InternalError", "internal error")                                                               \
+    XX(BAD_REQUEST, 400, "BadRequest", "bad request")                                                                  \
+    XX(UNAUTHORIZED, 401, "Unauthorized", "unauthorized")                                                              \
+    XX(FORBIDDEN, 403, "Forbidden", "forbidden")                                                                       \
+    XX(NOT_FOUND, 404, "NotFound", "not found")                                                                        \
+    XX(METHOD_NOT_ALLOWED, 405, "MethodNotAllowed", "method not allowed")                                              \
+    XX(NOT_ACCEPTABLE, 406, "NotAcceptable", "not acceptable")                                                         \
+    XX(ALREADY_EXISTS, 409, "AlreadyExists", "already exists")                                                         \
+    XX(CONFLICT, 409, "Conflict", "conflict")                                                                          \
+    XX(GONE, 410, "Gone", "gone")                                                                                      \
+    XX(EXPIRED, 410, "Expired", "resource version too old")                                                            \
+    XX(TOO_LARGE, 413, "RequestEntityTooLarge", "too large")                                                           \
+    XX(UNSUPPORTED_MEDIA, 415, "UnsupportedMediaType", "unsupported media type")                                       \
+    XX(INVALID, 422, "Invalid", "invalid")                                                                             \
+    XX(TOO_MANY, 429, "TooManyRequests", "too many requests")                                                          \
+    XX(UNAVAILABLE, 503, "ServiceUnavailable", "service unavailable")                                                  \
+    XX(TIMEOUT, 504, "Timeout", "timed out")                                                                           \
+    /* local causes; at an API they show as 500, 503 or 504 */                                                         \
+    XX(IO, 500, "InternalError", "input/output error")                                                                 \
+    XX(END, 500, "InternalError", "unexpected end of data")                                                            \
+    XX(SYNTAX, 400, "BadRequest", "syntax error")                                                                      \
+    XX(LIMIT, 413, "RequestEntityTooLarge", "limit exceeded")                                                          \
+    XX(CANCELED, 503, "ServiceUnavailable", "canceled")                                                                \
+    XX(CLOSED, 503, "ServiceUnavailable", "closed")                                                                    \
+    XX(REFUSED, 503, "ServiceUnavailable", "connection refused")                                                       \
+    XX(UNREACHABLE, 503, "ServiceUnavailable", "unreachable")                                                          \
+    XX(TLS, 503, "ServiceUnavailable", "TLS failure")                                                                  \
+    XX(RESOLVE, 503, "ServiceUnavailable", "name not resolved")                                                        \
+    XX(BUSY, 503, "ServiceUnavailable", "in use by another process")                                                   \
+    XX(CORRUPT, 500, "InternalError", "data damaged")                                                                  \
+    XX(VERSION, 500, "InternalError", "unsupported format version")                                                    \
+    XX(FULL, 500, "InternalError", "no space left")                                                                    \
     XX(UNSUPPORTED, 501, "NotImplemented", "not supported")
 
 enum fed_code {

@@ -9,8 +9,8 @@
 
 struct fed_heap_node {
     uint64_t key;
-    uint64_t seq;  /* equal keys leave in order of insertion */
-    size_t place;  /* 1-based; 0 = in no heap */
+    uint64_t seq; /* equal keys leave in order of insertion */
+    size_t place; /* 1-based; 0 = in no heap */
 };
 struct fed_heap { /* zero-initialised = empty */
     struct fed_heap_node **nodes;
@@ -18,7 +18,7 @@ struct fed_heap { /* zero-initialised = empty */
     uint64_t seq;
 };
 
-void fed_heap_release(struct fed_heap *h); /* does not touch the nodes */
+void fed_heap_release(struct fed_heap *h);                                       /* does not touch the nodes */
 void fed_heap_put(struct fed_heap *h, struct fed_heap_node *node, uint64_t key); /* moves a node already inside */
 void fed_heap_remove(struct fed_heap *h, struct fed_heap_node *node);            /* no-op when in no heap */
 struct fed_heap_node *fed_heap_top(const struct fed_heap *h);                    /* borrowed or NULL */

@@ -47,10 +47,9 @@ static inline void fed_list_remove(struct fed_list *node) /* no-op for a node in
     node->prev = node->next = NULL;
 }
 #define FED_LIST_ENTRY(node, type, member) fed_container_of(node, type, member)
-#define FED_LIST_EACH(it, head) for (struct fed_list *it = (head)->next; it != (head); it = it->next)
+#define FED_LIST_EACH(it, head)            for (struct fed_list *it = (head)->next; it != (head); it = it->next)
 /* `it` may be removed (or freed) in the body. */
-#define FED_LIST_EACH_SAFE(it, head)                                                       \
-    for (struct fed_list *it = (head)->next, *it##_next = it->next; it != (head);          \
-         it = it##_next, it##_next = it->next)
+#define FED_LIST_EACH_SAFE(it, head)                                                                                   \
+    for (struct fed_list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
 
 #endif

@@ -15,9 +15,8 @@ bool fed_log_on(enum fed_log_level level);
 void fed_log_write(enum fed_log_level level, const char *component, const char *fmt, ...) FED_PRINTF(3, 4);
 
 #define fed_log_error(comp, ...) fed_log_write(FED_LOG_ERROR, comp, __VA_ARGS__)
-#define fed_log_warn(comp, ...) fed_log_write(FED_LOG_WARN, comp, __VA_ARGS__)
-#define fed_log_info(comp, ...) fed_log_write(FED_LOG_INFO, comp, __VA_ARGS__)
-#define fed_log_debug(comp, ...) \
-    (fed_log_on(FED_LOG_DEBUG) ? fed_log_write(FED_LOG_DEBUG, comp, __VA_ARGS__) : (void)0)
+#define fed_log_warn(comp, ...)  fed_log_write(FED_LOG_WARN, comp, __VA_ARGS__)
+#define fed_log_info(comp, ...)  fed_log_write(FED_LOG_INFO, comp, __VA_ARGS__)
+#define fed_log_debug(comp, ...) (fed_log_on(FED_LOG_DEBUG) ? fed_log_write(FED_LOG_DEBUG, comp, __VA_ARGS__) : (void)0)
 
 #endif

@@ -11,7 +11,7 @@
 FED_MUST_USE void *fed_malloc(size_t n);
 FED_MUST_USE void *fed_calloc(size_t count, size_t size); /* zeroed; overflow aborts */
 FED_MUST_USE void *fed_realloc(void *p, size_t n);
-FED_MUST_USE char *fed_strdup(const char *z);       /* z not NULL */
+FED_MUST_USE char *fed_strdup(const char *z);        /* z not NULL */
 FED_MUST_USE char *fed_strdup_str(struct fed_str s); /* NUL-terminated copy */
 FED_MUST_USE char *fed_asprintf(const char *fmt, ...) FED_PRINTF(1, 2);
 

@@ -12,9 +12,9 @@
 
 #include "base/buf.h"
 
-struct fed_metrics;        /* registry */
-struct fed_metric_family;  /* borrowed from the registry */
-struct fed_metric;         /* one series, borrowed from the registry */
+struct fed_metrics;       /* registry */
+struct fed_metric_family; /* borrowed from the registry */
+struct fed_metric;        /* one series, borrowed from the registry */
 enum fed_metric_type { FED_METRIC_COUNTER, FED_METRIC_GAUGE, FED_METRIC_HISTOGRAM };
 
 struct fed_metrics *fed_metrics_new(void);
@@ -31,10 +31,10 @@ struct fed_metric *fed_metric_get(struct fed_metric_family *f, const struct fed_
 struct fed_metric *fed_metrics_counter(struct fed_metrics *m, const char *name, const char *help);
 struct fed_metric *fed_metrics_gauge(struct fed_metrics *m, const char *name, const char *help);
 
-void fed_metric_add(struct fed_metric *s, int64_t v);       /* counter or gauge */
-void fed_metric_set(struct fed_metric *s, int64_t v);       /* gauge */
-void fed_metric_observe(struct fed_metric *s, double v);    /* histogram */
-int64_t fed_metric_value(const struct fed_metric *s);       /* for tests and status */
+void fed_metric_add(struct fed_metric *s, int64_t v);    /* counter or gauge */
+void fed_metric_set(struct fed_metric *s, int64_t v);    /* gauge */
+void fed_metric_observe(struct fed_metric *s, double v); /* histogram */
+int64_t fed_metric_value(const struct fed_metric *s);    /* for tests and status */
 
 void fed_metrics_render(struct fed_metrics *m, struct fed_buf *out);
 

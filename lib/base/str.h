@@ -23,7 +23,10 @@ struct fed_str {
 
 /* A slice of a string literal; FED_STR_INIT for static initialisers. */
 #define FED_STR(lit) ((struct fed_str){(lit), sizeof(lit) - 1})
-#define FED_STR_INIT(lit) {(lit), sizeof(lit) - 1}
+#define FED_STR_INIT(lit)                                                                                              \
+    {                                                                                                                  \
+        (lit), sizeof(lit) - 1                                                                                         \
+    }
 /* For printf("%.*s", FED_STR_ARG(s)). */
 #define FED_STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
 
@@ -52,7 +55,7 @@ static inline struct fed_str fed_str_head(struct fed_str s, size_t n) /* at most
     return (struct fed_str){s.p, n < s.n ? n : s.n};
 }
 
-int fed_str_cmp(struct fed_str a, struct fed_str b); /* byte order; <0, 0, >0 */
+int fed_str_cmp(struct fed_str a, struct fed_str b);  /* byte order; <0, 0, >0 */
 bool fed_str_ieq(struct fed_str a, struct fed_str b); /* ASCII case ignored */
 bool fed_str_starts(struct fed_str s, struct fed_str prefix);
 bool fed_str_ends(struct fed_str s, struct fed_str suffix);

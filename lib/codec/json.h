@@ -27,19 +27,19 @@ enum fed_json_type { FED_JSON_NULL, FED_JSON_BOOL, FED_JSON_NUMBER, FED_JSON_STR
 
 struct fed_json {
     enum fed_json_type type;
-    bool boolean;                /* BOOL */
-    uint32_t off;                /* offset of the value in the source, 0 for made nodes */
-    uint32_t end;                /* offset past the value in the source: [off, end) is its text; 0 for made nodes */
-    uint32_t n;                  /* number of children */
-    struct fed_str key;          /* member name; key.p == NULL in arrays and at the root */
-    struct fed_str s;            /* NUMBER: its text; STRING: decoded */
+    bool boolean;                  /* BOOL */
+    uint32_t off;                  /* offset of the value in the source, 0 for made nodes */
+    uint32_t end;                  /* offset past the value in the source: [off, end) is its text; 0 for made nodes */
+    uint32_t n;                    /* number of children */
+    struct fed_str key;            /* member name; key.p == NULL in arrays and at the root */
+    struct fed_str s;              /* NUMBER: its text; STRING: decoded */
     struct fed_json *first, *last; /* children */
     struct fed_json *prev, *next;  /* siblings */
     struct fed_json *parent;
 };
 
 struct fed_json_limits {
-    size_t max_bytes; /* 0: 3 MiB */
+    size_t max_bytes;   /* 0: 3 MiB */
     uint32_t max_depth; /* 0: 100 */
     uint32_t max_nodes; /* 0: 500,000 */
     /* Called for each duplicate member with its path ("spec.replicas", "spec.containers[0].name"); NULL: not reported. */
@@ -74,8 +74,8 @@ bool fed_json_is_int(const struct fed_json *v, int64_t *out); /* true and *out s
 /* Deep equality: numbers by value where both are integral, objects without regard to order. */
 bool fed_json_equal(const struct fed_json *a, const struct fed_json *b);
 #define FED_JSON_EACH(it, v) for (struct fed_json *it = (v) ? (v)->first : NULL; it; it = it->next)
-#define FED_JSON_EACH_SAFE(it, v)                                                                          \
-    for (struct fed_json *it = (v) ? (v)->first : NULL, *it##_next = it ? it->next : NULL; it;            \
+#define FED_JSON_EACH_SAFE(it, v)                                                                                      \
+    for (struct fed_json *it = (v) ? (v)->first : NULL, *it##_next = it ? it->next : NULL; it;                         \
          it = it##_next, it##_next = it ? it->next : NULL)
 
 /* --- checked reading, for configuration and hooks: the error names the path --- */
@@ -109,7 +109,7 @@ struct fed_json *fed_json_set_str(struct fed_json *obj, struct fed_str key, stru
 /* Finds member `key` as an object (or array), making it when absent or null; NULL if it is something else. */
 struct fed_json *fed_json_ensure_object(struct fed_arena *a, struct fed_json *obj, const char *key);
 struct fed_json *fed_json_ensure_array(struct fed_arena *a, struct fed_json *obj, const char *key);
-struct fed_json *fed_json_push(struct fed_json *arr, struct fed_json *child);                       /* at the end */
+struct fed_json *fed_json_push(struct fed_json *arr, struct fed_json *child); /* at the end */
 struct fed_json *fed_json_insert(struct fed_json *arr, struct fed_json *before, struct fed_json *child); /* NULL: end */
 void fed_json_remove(struct fed_json *child); /* from its parent; its key is forgotten */
 bool fed_json_remove_key(struct fed_json *obj, const char *key);

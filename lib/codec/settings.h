@@ -27,53 +27,52 @@ struct fed_strings {
     size_t n;
 };
 
-enum fed_setting_type {
-    FED_SET_STR,
-    FED_SET_INT,
-    FED_SET_BOOL,
-    FED_SET_LIST,
-    FED_SET_CHOICE,
-    FED_SET_DURATION
-};
+enum fed_setting_type { FED_SET_STR, FED_SET_INT, FED_SET_BOOL, FED_SET_LIST, FED_SET_CHOICE, FED_SET_DURATION };
 
 struct fed_setting {
-    const char *name;   /* "metrics": flag --metrics, YAML key metrics */
+    const char *name; /* "metrics": flag --metrics, YAML key metrics */
     enum fed_setting_type type;
-    size_t offset;      /* offsetof(struct x_conf, member) */
-    const char *dflt;   /* as text; lists comma-separated; NULL: unset / 0 / false / empty */
-    const char *arg;    /* "ADDR:PORT" in --help; NULL for BOOL */
-    const char *help;   /* one sentence without the final stop */
+    size_t offset;       /* offsetof(struct x_conf, member) */
+    const char *dflt;    /* as text; lists comma-separated; NULL: unset / 0 / false / empty */
+    const char *arg;     /* "ADDR:PORT" in --help; NULL for BOOL */
+    const char *help;    /* one sentence without the final stop */
     const char *dir_key; /* name of its file in the folder; NULL: not read from there */
-    const char *env;    /* environment variable; NULL: none */
+    const char *env;     /* environment variable; NULL: none */
     const char *choices; /* CHOICE: "a|b|c" */
-    int64_t min, max;   /* INT, DURATION (ms): checked when max > min */
+    int64_t min, max;    /* INT, DURATION (ms): checked when max > min */
     bool required;
-    bool hidden;        /* not in --help */
+    bool hidden; /* not in --help */
 };
 
 struct fed_settings {
-    const char *program;  /* "hansa-dns" */
-    const char *summary;  /* one line: what the program is */
-    const char *args;     /* positional arguments in the usage line, or NULL */
-    size_t max_args;      /* how many are allowed */
+    const char *program; /* "hansa-dns" */
+    const char *summary; /* one line: what the program is */
+    const char *args;    /* positional arguments in the usage line, or NULL */
+    size_t max_args;     /* how many are allowed */
     const char *version;
     const struct fed_setting *rows;
     size_t n_rows;
 };
 
-enum fed_settings_action { FED_SETTINGS_RUN, FED_SETTINGS_CHECK, FED_SETTINGS_HELP, FED_SETTINGS_MAN, FED_SETTINGS_VERSION };
+enum fed_settings_action {
+    FED_SETTINGS_RUN,
+    FED_SETTINGS_CHECK,
+    FED_SETTINGS_HELP,
+    FED_SETTINGS_MAN,
+    FED_SETTINGS_VERSION
+};
 struct fed_settings_result {
     enum fed_settings_action action;
-    const char *config_path;  /* --config, or NULL */
-    struct fed_strings args;  /* positional */
+    const char *config_path; /* --config, or NULL */
+    struct fed_strings args; /* positional */
 };
 struct fed_settings_input {
     int argc;
-    char *const *argv;          /* argv[0] is skipped */
+    char *const *argv;                       /* argv[0] is skipped */
     const char *(*getenv)(const char *name); /* NULL: no environment */
-    const char *config;         /* YAML file when no --config was given; must exist when set; NULL: none */
-    const char *dir;            /* folder; absent on disk: ignored; NULL: none. */
-    const char *dir_setting;    /* name of the row (STR) that tells the folder, instead of `dir`; NULL */
+    const char *config;                      /* YAML file when no --config was given; must exist when set; NULL: none */
+    const char *dir;                         /* folder; absent on disk: ignored; NULL: none. */
+    const char *dir_setting;                 /* name of the row (STR) that tells the folder, instead of `dir`; NULL */
 };
 
 /* Fills *conf (zeroed first, conf_size bytes). FED_E_INVALID or FED_E_SYNTAX with the words for the user. With action

@@ -117,7 +117,7 @@ static int finish(X509 *cert, EVP_PKEY *signer, struct fed_buf *out, struct fed_
         return fed_ossl_err(err, FED_E_INTERNAL, "sign certificate");
     BIO *bio = BIO_new(BIO_s_mem());
     int rc = bio && PEM_write_bio_X509(bio, cert) == 1 ? write_bio(bio, out, err)
-                                                        : fed_ossl_err(err, FED_E_INTERNAL, "certificate");
+                                                       : fed_ossl_err(err, FED_E_INTERNAL, "certificate");
     BIO_free(bio);
     return rc;
 }
@@ -146,9 +146,9 @@ static bool fill_leaf(X509 *cert, X509 *ca, EVP_PKEY *subject, const struct fed_
 {
     X509_NAME *name = X509_get_subject_name(cert);
     const char *usage = spec->server && spec->client ? "serverAuth,clientAuth"
-                        : spec->server              ? "serverAuth"
-                        : spec->client              ? "clientAuth"
-                                                    : NULL;
+                        : spec->server               ? "serverAuth"
+                        : spec->client               ? "clientAuth"
+                                                     : NULL;
     for (size_t i = 0; i < spec->n_orgs; i++)
         if (!add_name(name, NID_organizationName, spec->orgs[i]))
             return false;

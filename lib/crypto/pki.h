@@ -13,7 +13,7 @@ struct fed_cert_spec {
     size_t n_orgs;
     const char *const *dns_names; /* SANs, NULL-terminated lists or NULL */
     const char *const *ips;
-    bool server, client; /* extended key usages */
+    bool server, client;                 /* extended key usages */
     int64_t not_before_ms, not_after_ms; /* wall clock */
 };
 /* A new private key, PKCS#8 PEM. */

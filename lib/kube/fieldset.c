@@ -126,7 +126,6 @@ struct fed_json *fed_fieldset_of(struct fed_arena *a, const struct fed_schema *s
 
 /* --- comparing --- */
 
-
 static bool compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
                     const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed);
 
@@ -392,9 +391,9 @@ void fed_fieldset_each(struct fed_arena *a, const struct fed_json *set, void (*c
 
 void fed_fieldset_strip(struct fed_json *set)
 {
-    static const char *const names[] = {"f:name",         "f:namespace",         "f:uid",
-                                        "f:generation",   "f:resourceVersion",   "f:creationTimestamp",
-                                        "f:selfLink",     "f:deletionTimestamp", "f:deletionGracePeriodSeconds",
+    static const char *const names[] = {"f:name",          "f:namespace",         "f:uid",
+                                        "f:generation",    "f:resourceVersion",   "f:creationTimestamp",
+                                        "f:selfLink",      "f:deletionTimestamp", "f:deletionGracePeriodSeconds",
                                         "f:managedFields", "f:clusterName"};
     struct fed_json *meta = fed_json_find(set, "f:metadata");
 

@@ -20,7 +20,7 @@ struct fed_str fed_fieldset_element(struct fed_arena *a, const struct fed_schema
 bool fed_fieldset_empty(const struct fed_json *set);
 bool fed_fieldset_member(const struct fed_json *node); /* this node itself is in the set */
 bool fed_fieldset_equal(const struct fed_json *a, const struct fed_json *b);
-void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fed_json *more);     /* set |= more */
+void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fed_json *more);      /* set |= more */
 void fed_fieldset_subtract(struct fed_arena *a, struct fed_json *set, const struct fed_json *less); /* set -= less */
 /* set -= all that lies at or below a member of `gone`. */
 void fed_fieldset_subtract_deep(struct fed_json *set, const struct fed_json *gone);

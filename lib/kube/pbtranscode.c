@@ -211,8 +211,8 @@ static struct fed_json *wrapped_list(struct decoder *d, const struct fed_schema 
 static struct fed_json *decode_value(struct decoder *d, const struct fed_schema *s, const struct fed_pb_field *f)
 {
     const struct fed_shape *shape = s->shape;
-    bool bytes = shape->type != FED_SHAPE_INTEGER && shape->type != FED_SHAPE_BOOLEAN &&
-                 shape->type != FED_SHAPE_NUMBER;
+    bool bytes =
+        shape->type != FED_SHAPE_INTEGER && shape->type != FED_SHAPE_BOOLEAN && shape->type != FED_SHAPE_NUMBER;
     struct fed_json *obj = NULL;
     double number;
 

@@ -111,15 +111,16 @@ static int ensure_leaf(struct fed_pki_dir *p, struct pair *leaf, const struct fe
 int fed_pki_dir_renew(struct fed_pki_dir *p, bool *changed, struct fed_err *err)
 {
     static const struct fed_str masters = FED_STR_INIT("system:masters");
-    const struct fed_cert_spec server = {.cn = fed_str(p->conf.server_cn), .dns_names = p->conf.names, .ips = p->conf.ips,
-                                         .server = true};
+    const struct fed_cert_spec server = {
+        .cn = fed_str(p->conf.server_cn), .dns_names = p->conf.names, .ips = p->conf.ips, .server = true};
     const struct fed_cert_spec admin = {.cn = FED_STR("admin"), .orgs = &masters, .n_orgs = 1, .client = true};
     *changed = false;
     int rc = ensure_leaf(p, &p->server, &server, changed, err);
     return rc < 0 ? rc : ensure_leaf(p, &p->admin, &admin, changed, err);
 }
 
-int fed_pki_dir_open(struct fed_env *env, const struct fed_pki_dir_conf *conf, struct fed_pki_dir **out, struct fed_err *err)
+int fed_pki_dir_open(struct fed_env *env, const struct fed_pki_dir_conf *conf, struct fed_pki_dir **out,
+                     struct fed_err *err)
 {
     struct fed_pki_dir *p = FED_NEW(struct fed_pki_dir);
     char folder[PATH_MAX];
@@ -196,7 +197,8 @@ int fed_pki_dir_issue(const struct fed_pki_dir *p, struct fed_str cn, struct fed
     spec.not_after_ms = spec.not_before_ms + LEAF_DAYS * DAY_MS;
     int rc = fed_pki_new_key(key_pem, err);
     if (rc == 0)
-        rc = fed_pki_sign(fed_buf_str(&p->ca.cert), fed_buf_str(&p->ca.key), fed_buf_str(key_pem), &spec, cert_pem, err);
+        rc =
+            fed_pki_sign(fed_buf_str(&p->ca.cert), fed_buf_str(&p->ca.key), fed_buf_str(key_pem), &spec, cert_pem, err);
     return rc;
 }
 

@@ -24,11 +24,11 @@ struct fed_pki_dir_conf {
     const char *const *names; /* and names */
 };
 FED_MUST_USE int fed_pki_dir_open(struct fed_env *env, const struct fed_pki_dir_conf *conf, struct fed_pki_dir **out,
-                              struct fed_err *err);
+                                  struct fed_err *err);
 void fed_pki_dir_free(struct fed_pki_dir *p);
 /* True in *changed when a leaf was made. */
 FED_MUST_USE int fed_pki_dir_renew(struct fed_pki_dir *p, bool *changed, struct fed_err *err);
-struct fed_str fed_pki_dir_ca(const struct fed_pki_dir *p);       /* PEM; borrowed until freed or renewed */
+struct fed_str fed_pki_dir_ca(const struct fed_pki_dir *p); /* PEM; borrowed until freed or renewed */
 struct fed_str fed_pki_dir_sa_key(const struct fed_pki_dir *p);
 struct fed_str fed_pki_dir_admin_cert(const struct fed_pki_dir *p);
 struct fed_str fed_pki_dir_admin_key(const struct fed_pki_dir *p);

@@ -413,8 +413,8 @@ void fed_selector_validate(const struct fed_json *selector, const char *at, stru
                 fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.values", here), none,
                                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
         } else if (op.n) {
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.operator", here),
-                           quoted(c->arena, op), "not a valid selector operator");
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.operator", here), quoted(c->arena, op),
+                           "not a valid selector operator");
         }
     }
 }

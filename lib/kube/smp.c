@@ -48,7 +48,6 @@ static bool is_directive_key(struct fed_str key)
 
 /* --- order of a merged list --- */
 
-
 static size_t place_in(const struct fed_map *places, struct fed_str id)
 {
     return (size_t)(uintptr_t)fed_map_find(places, id); /* 1-based; 0: absent */
@@ -84,8 +83,8 @@ static int cmp_entries(const void *a, const void *b)
 
 /* Elements that the patch (or its order list) names stand in its order; those that only the server has keep their place
  * relative to named ones that the server had too. An element new to the server goes before those it is compared with. */
-static void apply_order(struct smp *m, struct fed_json *list, const struct fed_map *order,
-                        const struct fed_map *before, struct fed_str key)
+static void apply_order(struct smp *m, struct fed_json *list, const struct fed_map *order, const struct fed_map *before,
+                        struct fed_str key)
 {
     struct sort_entry *named = FED_ARENA_ARRAY(m->arena, struct sort_entry, list->n + 1);
     struct sort_entry *rest = FED_ARENA_ARRAY(m->arena, struct sort_entry, list->n + 1);

@@ -49,7 +49,7 @@ static void read_managers(struct managers *m, const struct fed_json *obj)
                                         .subresource = fed_json_find_text(it, "subresource"),
                                         .time = fed_json_find_text(it, "time"),
                                         .set = set && set->type == FED_JSON_OBJECT ? fed_json_copy(m->arena, set)
-                                                                                  : fed_json_object(m->arena)});
+                                                                                   : fed_json_object(m->arena)});
     }
 }
 
@@ -280,16 +280,14 @@ static void add_conflict(void *ud, struct fed_str path)
 static struct fed_str holder_text(struct fed_arena *a, const struct manager *m)
 {
     if (fed_str_is(m->operation, "Update") && m->time.n)
-        return fed_arena_printf(a, "\"%.*s\" using %.*s at %.*s", FED_STR_ARG(m->name),
-                                FED_STR_ARG(m->api_version), FED_STR_ARG(m->time));
-    return fed_arena_printf(a, "\"%.*s\" using %.*s", FED_STR_ARG(m->name),
-                            FED_STR_ARG(m->api_version));
+        return fed_arena_printf(a, "\"%.*s\" using %.*s at %.*s", FED_STR_ARG(m->name), FED_STR_ARG(m->api_version),
+                                FED_STR_ARG(m->time));
+    return fed_arena_printf(a, "\"%.*s\" using %.*s", FED_STR_ARG(m->name), FED_STR_ARG(m->api_version));
 }
 
 /* Conflicts of the applied fields with other managers; with force they are taken from them. */
 static int settle_conflicts(struct managers *all, const struct manager *mine, const struct fed_json *applied,
-                            const struct fed_json *changed, bool force, struct fed_causes *causes,
-                            struct fed_err *err)
+                            const struct fed_json *changed, bool force, struct fed_causes *causes, struct fed_err *err)
 {
     struct fed_arena *a = all->arena;
     struct fed_json *wanted = fed_fieldset_intersect(a, changed, applied);

@@ -25,10 +25,10 @@ void fed_addr_format_ip(const struct fed_addr *a, char out[48]); /* without */
 uint16_t fed_addr_port(const struct fed_addr *a);
 void fed_addr_set_port(struct fed_addr *a, uint16_t port);
 bool fed_addr_equal(const struct fed_addr *a, const struct fed_addr *b); /* address and port */
-bool fed_addr_is_loopback(const struct fed_addr *a); /* 127.0.0.0/8 or ::1 */
+bool fed_addr_is_loopback(const struct fed_addr *a);                     /* 127.0.0.0/8 or ::1 */
 socklen_t fed_addr_len(const struct fed_addr *a);
-void fed_addr_unmap(struct fed_addr *a);                         /* ::ffff:192.0.2.1 becomes 192.0.2.1 */
-bool fed_addr_is_any(const struct fed_addr *a);                  /* 0.0.0.0 or :: */
+void fed_addr_unmap(struct fed_addr *a);        /* ::ffff:192.0.2.1 becomes 192.0.2.1 */
+bool fed_addr_is_any(const struct fed_addr *a); /* 0.0.0.0 or :: */
 
 struct fed_prefix { /* 10.0.0.0/8; v4 as v4 */
     int family;     /* AF_INET or AF_INET6 */

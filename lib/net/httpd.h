@@ -34,7 +34,7 @@ struct fed_http_request {
     const struct fed_http_header *headers; /* names lower case; no pseudo-headers */
     size_t n_headers;
     struct fed_str body;
-    int version;      /* 1 (HTTP/1.x) or 2 */
+    int version; /* 1 (HTTP/1.x) or 2 */
     bool tls;
     struct fed_addr peer;
     /* Verified client certificate, if any. */
@@ -48,9 +48,9 @@ struct fed_httpd_conf {
     struct fed_listener_conf listen; /* accept and ud are set by the server */
     void (*handle)(void *ud, struct fed_http_exchange *x);
     void *ud;
-    size_t max_body;            /* 0: 3 MiB; beyond: 413 */
-    uint32_t idle_timeout_ms;   /* keep-alive; 0: 90,000 */
-    uint32_t header_timeout_ms; /* whole request head; 0: 10,000 */
+    size_t max_body;                 /* 0: 3 MiB; beyond: 413 */
+    uint32_t idle_timeout_ms;        /* keep-alive; 0: 90,000 */
+    uint32_t header_timeout_ms;      /* whole request head; 0: 10,000 */
     uint32_t max_concurrent_streams; /* HTTP/2; 0: 250 */
 };
 FED_MUST_USE int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, struct fed_httpd **out,
@@ -70,8 +70,8 @@ void fed_http_respond(struct fed_http_exchange *x, int status, const char *conte
 void fed_http_respond_blob(struct fed_http_exchange *x, int status, const char *content_type, struct fed_blob *body);
 /* Streamed answer: chunked on HTTP/1.1, DATA frames on HTTP/2; the head is sent at once. write returns the backlog
  * in bytes; `drained` (may be NULL) is called when it is 0 again. */
-void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type,
-                           void (*drained)(void *ud), void *ud);
+void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type, void (*drained)(void *ud),
+                           void *ud);
 size_t fed_http_stream_write(struct fed_http_exchange *x, struct fed_str bytes);
 size_t fed_http_stream_write_blob(struct fed_http_exchange *x, struct fed_blob *blob);
 size_t fed_http_stream_backlog(const struct fed_http_exchange *x);

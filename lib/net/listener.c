@@ -148,8 +148,7 @@ static void on_connection(uv_stream_t *server, int status)
         return;
     }
     fed_stream_learn_addresses(s);
-    if (l->conf.tls &&
-        fed_tls_conn_init(&s->tls, l->conf.tls, fed_mono_ms(&l->loop->env), NULL, NULL, &err) != 0) {
+    if (l->conf.tls && fed_tls_conn_init(&s->tls, l->conf.tls, fed_mono_ms(&l->loop->env), NULL, NULL, &err) != 0) {
         fed_stream_close(s);
         return;
     }

@@ -153,7 +153,8 @@ static void set_output(struct fed_child *c, struct output *o, int fd, uv_stdio_c
     } else if (fd == -1) {
         init_pipe(c, &o->pipe);
         o->open = true;
-        *io = (uv_stdio_container_t){.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&o->pipe};
+        *io =
+            (uv_stdio_container_t){.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&o->pipe};
     } else {
         *io = (uv_stdio_container_t){.flags = UV_IGNORE};
     }

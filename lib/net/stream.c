@@ -179,7 +179,8 @@ static struct fed_stream *begin_connect(struct fed_loop *loop, bool pipe, const 
         s->peer = *addr;
     else
         s->peer.sa.sa_family = AF_UNIX;
-    if (conf->tls && fed_tls_conn_init(&s->tls, conf->tls, fed_mono_ms(&loop->env), conf->server_name, addr, &err) != 0) {
+    if (conf->tls &&
+        fed_tls_conn_init(&s->tls, conf->tls, fed_mono_ms(&loop->env), conf->server_name, addr, &err) != 0) {
         fed_stream_fail_err(s, &err);
         return s;
     }

@@ -30,9 +30,9 @@ struct fed_stream_handlers {
 struct fed_stream_conf {
     const struct fed_stream_handlers *handlers;
     void *ud;
-    struct fed_tls *tls;         /* NULL: plain */
-    const char *server_name;     /* client TLS: SNI and the name verified (an IP literal works) */
-    uint32_t connect_timeout_ms; /* until open; 0: 10,000 */
+    struct fed_tls *tls;          /* NULL: plain */
+    const char *server_name;      /* client TLS: SNI and the name verified (an IP literal works) */
+    uint32_t connect_timeout_ms;  /* until open; 0: 10,000 */
     const struct fed_addr *local; /* source address or NULL */
 };
 /* Never fails synchronously: a failure arrives at `end`. */
@@ -58,11 +58,11 @@ bool fed_stream_peer_identity(const struct fed_stream *s, struct fed_str *cn, co
 
 struct fed_listener;
 struct fed_listener_conf {
-    struct fed_addr addr; /* port 0: any free port, see fed_listener_addr */
+    struct fed_addr addr;  /* port 0: any free port, see fed_listener_addr */
     const char *unix_path; /* instead of addr */
-    int fd;               /* > 0: an inherited listening socket instead of addr */
+    int fd;                /* > 0: an inherited listening socket instead of addr */
     bool reuseport;
-    int backlog;          /* 0: 1,024 */
+    int backlog; /* 0: 1,024 */
     struct fed_tls *tls;
     /* A new connection, after its TLS handshake: set handlers on it at once (`open` is not called for it). */
     void (*accept)(void *ud, struct fed_stream *s);

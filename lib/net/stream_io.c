@@ -431,8 +431,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (n == 0 || s->state == FED_STREAM_CLOSING)
         return;
     if (n == UV_EOF && s->tls.ssl) /* an end without close_notify may be an attacker's cut */
-        fed_stream_fail(s, FED_E_END, s->state == FED_STREAM_OPEN ? "closed by the peer without TLS close_notify"
-                                                                  : "TLS handshake: closed by the peer");
+        fed_stream_fail(s, FED_E_END,
+                        s->state == FED_STREAM_OPEN ? "closed by the peer without TLS close_notify"
+                                                    : "TLS handshake: closed by the peer");
     else if (n == UV_EOF)
         peer_ended(s);
     else if (n < 0)

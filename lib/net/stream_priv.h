@@ -30,7 +30,7 @@ struct fed_segment {
     struct fed_blob *blob; /* NULL: room below */
     const char *p;         /* unsent bytes */
     size_t n;
-    size_t cap;  /* of room; 0 with a blob */
+    size_t cap; /* of room; 0 with a blob */
     char room[];
 };
 
@@ -51,18 +51,18 @@ struct fed_stream {
     struct fed_listener *listener; /* accepted by it; counted there until freed */
 
     bool paused;
-    bool reading;       /* uv_read_start is in force */
-    bool eof_in;        /* the peer ended its side */
+    bool reading; /* uv_read_start is in force */
+    bool eof_in;  /* the peer ended its side */
     bool shutdown_asked;
     bool shutdown_begun; /* our end is on its way */
     bool shutdown_done;
-    bool in_callback;   /* TLS input is being worked off: no nested delivery */
-    bool held;          /* paused in the midst of TLS input: it comes before the socket's next bytes */
-    bool writing;       /* write_req is in flight */
+    bool in_callback; /* TLS input is being worked off: no nested delivery */
+    bool held;        /* paused in the midst of TLS input: it comes before the socket's next bytes */
+    bool writing;     /* write_req is in flight */
 
     struct fed_list queue;
-    size_t queued;  /* bytes in queue, those in flight included */
-    size_t flying;  /* bytes of the queue (plain) or of wire (TLS) in write_req */
+    size_t queued;   /* bytes in queue, those in flight included */
+    size_t flying;   /* bytes of the queue (plain) or of wire (TLS) in write_req */
     bool was_behind; /* backlog was reported > 0 since the last drained */
     struct fed_task flush_task, read_task;
     struct fed_timer deadline; /* until open */

@@ -19,7 +19,7 @@ struct stamp { /* identity of a file's content, good enough for certificates tha
     uint64_t inode;
 };
 struct fed_tls {
-    int refs; /* atomic */
+    int refs;                 /* atomic */
     struct fed_tls_conf conf; /* slices and strings are copies of ours */
     uint8_t alpn_wire[64];    /* length-prefixed names in our order of preference */
     size_t n_alpn_wire;

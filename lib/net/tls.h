@@ -25,11 +25,11 @@ struct fed_tls_conf {
     /* Certificate chain and key in PEM: bytes, or else files (then watched). A client may have none. */
     struct fed_str cert_pem, key_pem;
     const char *cert_file, *key_file;
-    struct fed_str ca_pem;    /* trust anchors for the peer; a client without any uses the system's */
+    struct fed_str ca_pem; /* trust anchors for the peer; a client without any uses the system's */
     const char *ca_file;
-    enum fed_tls_peer peer;   /* server: ask for client certificates; a client always verifies unless insecure */
-    bool insecure;            /* client: no verification */
-    const char *alpn;         /* comma-separated, "h2,http/1.1"; NULL: none */
+    enum fed_tls_peer peer; /* server: ask for client certificates; a client always verifies unless insecure */
+    bool insecure;          /* client: no verification */
+    const char *alpn;       /* comma-separated, "h2,http/1.1"; NULL: none */
     /* server: certificate by SNI name (lower case); returns NULL for the default. Called on the stream's thread. */
     struct fed_tls *(*by_name)(void *ud, const char *server_name);
     void *ud;
@@ -37,7 +37,7 @@ struct fed_tls_conf {
 FED_MUST_USE int fed_tls_new(struct fed_env *env, const struct fed_tls_conf *conf, struct fed_tls **out,
                              struct fed_err *err);
 struct fed_tls *fed_tls_ref(struct fed_tls *tls);
-void fed_tls_unref(struct fed_tls *tls); /* NULL ok */
+void fed_tls_unref(struct fed_tls *tls);                                   /* NULL ok */
 FED_MUST_USE int fed_tls_reload(struct fed_tls *tls, struct fed_err *err); /* keeps the old one on failure */
 
 #endif

@@ -58,8 +58,7 @@ static void make_bio_method(void)
     BIO_meth_set_create(bio_method, bio_create);
 }
 
-static int set_expected_name(struct fed_tls_conn *c, const char *name, const struct fed_addr *peer,
-                             struct fed_err *err)
+static int set_expected_name(struct fed_tls_conn *c, const char *name, const struct fed_addr *peer, struct fed_err *err)
 {
     char ip[48];
     struct fed_addr a;

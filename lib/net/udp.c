@@ -130,8 +130,8 @@ static void put_answer(struct fed_udp *u, struct slot *slot, size_t n, unsigned 
 {
     struct msghdr *h = &u->out[at].msg_hdr;
     slot->out.iov_len = n;
-    *h = (struct msghdr){.msg_name = &slot->peer, .msg_namelen = fed_addr_len(&slot->peer), .msg_iov = &slot->out,
-                         .msg_iovlen = 1};
+    *h = (struct msghdr){
+        .msg_name = &slot->peer, .msg_namelen = fed_addr_len(&slot->peer), .msg_iov = &slot->out, .msg_iovlen = 1};
     if (!u->wildcard)
         return;
     h->msg_control = slot->control.bytes;

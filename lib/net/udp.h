@@ -25,13 +25,13 @@ struct fed_udp_packet {
     const struct fed_addr *local; /* the address (and port) that it was sent to */
 };
 struct fed_udp_conf {
-    struct fed_addr addr;  /* port 0: any free port, see fed_udp_addr; IPv6 sockets take IPv6 only */
-    int fd;                /* > 0: an inherited bound socket instead of addr; the udp owns it then */
+    struct fed_addr addr; /* port 0: any free port, see fed_udp_addr; IPv6 sockets take IPv6 only */
+    int fd;               /* > 0: an inherited bound socket instead of addr; the udp owns it then */
     bool reuseport;
-    int recv_buffer;       /* SO_RCVBUF bytes, best effort; 0: 1 MiB */
-    int send_buffer;       /* SO_SNDBUF; 0: 1 MiB */
-    size_t max_query;      /* bytes; 0: 4,096 */
-    size_t max_reply;      /* room given to the handler; 0: 4,096 */
+    int recv_buffer;  /* SO_RCVBUF bytes, best effort; 0: 1 MiB */
+    int send_buffer;  /* SO_SNDBUF; 0: 1 MiB */
+    size_t max_query; /* bytes; 0: 4,096 */
+    size_t max_reply; /* room given to the handler; 0: 4,096 */
     /* Writes at most `room` bytes to `reply` and returns how many; 0: no answer. */
     size_t (*handle)(void *ud, const struct fed_udp_packet *q, char *reply, size_t room);
     void (*batch_end)(void *ud); /* after the answers of a batch were sent; NULL: none */
@@ -45,7 +45,7 @@ struct fed_udp_stats {
     uint64_t oversize;     /* dropped: longer than max_query */
     uint64_t send_dropped; /* dropped: send buffer full or the send failed */
     uint64_t recv_errors;
-    uint64_t batches;      /* recvmmsg calls that returned something */
+    uint64_t batches; /* recvmmsg calls that returned something */
 };
 
 /* loop NULL: a socket for a thread of its own, served by fed_udp_run only. */

@@ -76,9 +76,9 @@ static struct fed_call_request create(struct bench *b, uint64_t i)
 
 static struct fed_call_request get(struct bench *b, uint64_t i)
 {
-    return (struct fed_call_request){.method = "GET",
-                                     .path = fed_arena_printf(&b->arena, CM "/c-%llu",
-                                                              (unsigned long long)(i * 7919 % b->objects))};
+    return (struct fed_call_request){
+        .method = "GET",
+        .path = fed_arena_printf(&b->arena, CM "/c-%llu", (unsigned long long)(i * 7919 % b->objects))};
 }
 
 static struct fed_call_request list(struct bench *b, uint64_t i)
@@ -90,8 +90,8 @@ static struct fed_call_request list(struct bench *b, uint64_t i)
 
 static struct fed_call_request change(struct bench *b, uint64_t i)
 {
-    struct fed_call_request req = {.method = "PATCH", .path = FED_STR(CM "/c-0"),
-                                   .content_type = FED_STR("application/merge-patch+json")};
+    struct fed_call_request req = {
+        .method = "PATCH", .path = FED_STR(CM "/c-0"), .content_type = FED_STR("application/merge-patch+json")};
     req.body = fed_arena_printf(&b->arena, "{\"data\":{\"n\":\"%llu\"}}", (unsigned long long)i);
     b->first_ns = fed_mono_ns(b->env);
     return req;
@@ -174,8 +174,8 @@ static void open_engine(struct bench *b, const char *file)
         exit((fprintf(stderr, "bench: %s\n", err.text), 1));
     if (fed_kinds_add_core(kinds, names, &err))
         exit((fprintf(stderr, "bench: %s\n", err.text), 1));
-    struct fed_api_conf conf = {.env = b->env, .store = store, .kinds = kinds, .server_name = "bench",
-                                .static_namespaces = spaces};
+    struct fed_api_conf conf = {
+        .env = b->env, .store = store, .kinds = kinds, .server_name = "bench", .static_namespaces = spaces};
     b->api = fed_api_new(&conf);
     fed_api_start(b->api, ready, b);
     fed_loop_run(b->loop);
@@ -189,7 +189,8 @@ int main(int argc, char **argv)
     struct bench b = {.objects = 39000, .watchers = 1000};
     memset(filler, 'y', sizeof filler);
     b.filler = fed_str_n(filler, sizeof filler);
-    if ((argc > 1 && fed_str_u64(fed_str(argv[1]), &b.objects)) || (argc > 2 && fed_str_u64(fed_str(argv[2]), &b.watchers)))
+    if ((argc > 1 && fed_str_u64(fed_str(argv[1]), &b.objects)) ||
+        (argc > 2 && fed_str_u64(fed_str(argv[2]), &b.watchers)))
         return 2;
     open_engine(&b, argc > 3 ? argv[3] : NULL);
     double creates = run(&b, b.objects, create), rss = rss_mb();

@@ -28,7 +28,7 @@ struct bench {
     size_t n_members, n_synced;
     bool burst;
     size_t n, next, failed, done;
-    unsigned *seen;        /* members that have object i */
+    unsigned *seen; /* members that have object i */
     uint64_t *started_ns, *took_ns;
     uint64_t begin_ns, accepted_ns;
     size_t accepted;
@@ -75,9 +75,10 @@ static struct fed_json *make(struct bench *b, struct fed_arena *a, size_t i)
         fed_json_set(fed_json_ensure_object(a, o, "data"), "key", fed_json_new_strz(a, "value"));
         return o;
     }
-    static const char spec[] = "{\"replicas\":3,\"selector\":{\"matchLabels\":{\"app\":\"bench\"}},\"template\":{"
-                               "\"metadata\":{\"labels\":{\"app\":\"bench\"}},\"spec\":{\"containers\":[{\"name\":\"c\","
-                               "\"image\":\"hansa/echo:v1\"}]}}}";
+    static const char spec[] =
+        "{\"replicas\":3,\"selector\":{\"matchLabels\":{\"app\":\"bench\"}},\"template\":{"
+        "\"metadata\":{\"labels\":{\"app\":\"bench\"}},\"spec\":{\"containers\":[{\"name\":\"c\","
+        "\"image\":\"hansa/echo:v1\"}]}}}";
     struct fed_json *tree;
     o = fed_obj_new(a, "apps/v1", "Deployment", FED_STR("default"), name);
     if (fed_json_parse(a, FED_STR(spec), NULL, &tree, NULL) == 0)
@@ -141,8 +142,8 @@ static void report(struct bench *b, const char *kind)
         printf("{\"kind\":\"%s\",\"mode\":\"burst\",\"n\":%zu,\"accepted_s\":%.3f,\"everywhere_s\":%.3f}\n", kind, b->n,
                (double)(b->accepted_ns - b->begin_ns) / 1e9, (double)(fed_mono_ns(b->env) - b->begin_ns) / 1e9);
     else
-        printf("{\"kind\":\"%s\",\"mode\":\"latency\",\"n\":%zu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f}\n", kind,
-               b->n, (double)b->took_ns[b->n / 2] / 1e6, (double)b->took_ns[b->n * 99 / 100] / 1e6,
+        printf("{\"kind\":\"%s\",\"mode\":\"latency\",\"n\":%zu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f}\n",
+               kind, b->n, (double)b->took_ns[b->n / 2] / 1e6, (double)b->took_ns[b->n * 99 / 100] / 1e6,
                (double)b->took_ns[b->n - 1] / 1e6);
 }
 

@@ -86,7 +86,8 @@ static void open_store(struct apid *a)
         return;
     }
     struct fed_err err = {0};
-    struct store_sqlite_conf conf = {.path = fed_arena_dupz(&a->arena, fed_arena_printf(&a->arena, "%s/store.db", a->dir))};
+    struct store_sqlite_conf conf = {.path =
+                                         fed_arena_dupz(&a->arena, fed_arena_printf(&a->arena, "%s/store.db", a->dir))};
     if (store_sqlite_open(a->env, &conf, &a->store, &err))
         die("store", &err);
 }
@@ -95,12 +96,16 @@ static void open_tls(struct apid *a)
 {
     struct fed_err err = {0};
     static const char *const ips[] = {"127.0.0.1", NULL}, *const names[] = {"localhost", NULL};
-    struct fed_pki_dir_conf conf = {.dir = a->dir, .name = "apid", .server_cn = "hansa-apid", .ips = ips, .names = names};
+    struct fed_pki_dir_conf conf = {
+        .dir = a->dir, .name = "apid", .server_cn = "hansa-apid", .ips = ips, .names = names};
     if (fed_pki_dir_open(a->env, &conf, &a->pki, &err))
         die("keys", &err);
-    struct fed_tls_conf tls = {.server = true, .cert_file = fed_pki_dir_server_cert_file(a->pki),
-                               .key_file = fed_pki_dir_server_key_file(a->pki), .ca_pem = fed_pki_dir_ca(a->pki),
-                               .peer = FED_TLS_PEER_OPTIONAL, .alpn = "h2,http/1.1"};
+    struct fed_tls_conf tls = {.server = true,
+                               .cert_file = fed_pki_dir_server_cert_file(a->pki),
+                               .key_file = fed_pki_dir_server_key_file(a->pki),
+                               .ca_pem = fed_pki_dir_ca(a->pki),
+                               .peer = FED_TLS_PEER_OPTIONAL,
+                               .alpn = "h2,http/1.1"};
     if (fed_tls_new(a->env, &tls, &a->tls, &err))
         die("TLS", &err);
 }
@@ -118,9 +123,14 @@ static void open_api(struct apid *a)
     if (fed_json_parse(&a->arena, FED_STR(tokens), NULL, &list, &err))
         die("tokens", &err);
     a->metrics = fed_metrics_new();
-    struct fed_api_conf conf = {.env = a->env, .store = a->store, .kinds = a->kinds, .metrics = a->metrics,
-                                .server_name = "hansa-apid", .git_version = "v1.29.0+hansa.0.1.0",
-                                .static_namespaces = namespaces, .sa_issuer = "kubernetes/serviceaccount",
+    struct fed_api_conf conf = {.env = a->env,
+                                .store = a->store,
+                                .kinds = a->kinds,
+                                .metrics = a->metrics,
+                                .server_name = "hansa-apid",
+                                .git_version = "v1.29.0+hansa.0.1.0",
+                                .static_namespaces = namespaces,
+                                .sa_issuer = "kubernetes/serviceaccount",
                                 .tokens = list};
     if (a->pki)
         conf.sa_key_pem = fed_pki_dir_sa_key(a->pki);

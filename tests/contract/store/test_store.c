@@ -398,13 +398,13 @@ static void test_backup_is_a_store(void **state)
     free(copy);
 }
 
-#define CONTRACT(backend)                                                                                    \
-    cmocka_unit_test_setup_teardown(test_create_update_delete, backend, tear_down),                          \
-        cmocka_unit_test_setup_teardown(test_conflicts_write_nothing, backend, tear_down),                   \
-        cmocka_unit_test_setup_teardown(test_transaction_is_all_or_nothing, backend, tear_down),             \
-        cmocka_unit_test_setup_teardown(test_many_in_flight_keep_their_order, backend, tear_down),           \
-        cmocka_unit_test_setup_teardown(test_race_has_one_winner, backend, tear_down),                       \
-        cmocka_unit_test_setup_teardown(test_reload_and_compaction, backend, tear_down),                     \
+#define CONTRACT(backend)                                                                                              \
+    cmocka_unit_test_setup_teardown(test_create_update_delete, backend, tear_down),                                    \
+        cmocka_unit_test_setup_teardown(test_conflicts_write_nothing, backend, tear_down),                             \
+        cmocka_unit_test_setup_teardown(test_transaction_is_all_or_nothing, backend, tear_down),                       \
+        cmocka_unit_test_setup_teardown(test_many_in_flight_keep_their_order, backend, tear_down),                     \
+        cmocka_unit_test_setup_teardown(test_race_has_one_winner, backend, tear_down),                                 \
+        cmocka_unit_test_setup_teardown(test_reload_and_compaction, backend, tear_down),                               \
         cmocka_unit_test_setup_teardown(test_revision_survives_compaction_of_everything, backend, tear_down)
 
 int main(void)

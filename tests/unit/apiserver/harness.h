@@ -34,11 +34,13 @@ static const char widget_kind[] =
     "\"selectableFields\":[\"spec.color\"],"
     "\"versions\":[{\"name\":\"v1\",\"served\":true,\"columns\":[{\"name\":\"Color\",\"type\":\"string\",\"jsonPath\":"
     "\".spec.color\"}],\"schema\":{\"type\":\"object\",\"properties\":{\"spec\":{\"type\":\"object\",\"properties\":{"
-    "\"replicas\":{\"type\":\"integer\",\"format\":\"int32\",\"minimum\":0,\"default\":1},\"color\":{\"type\":\"string\"}"
+    "\"replicas\":{\"type\":\"integer\",\"format\":\"int32\",\"minimum\":0,\"default\":1},\"color\":{\"type\":"
+    "\"string\"}"
     "}},\"status\":{\"type\":\"object\",\"properties\":{\"replicas\":{\"type\":\"integer\"},\"selector\":{\"type\":"
     "\"string\"}}}}}},"
     "{\"name\":\"v1beta1\",\"served\":true,\"deprecated\":\"old\",\"schema\":{\"type\":\"object\",\"properties\":{"
-    "\"spec\":{\"type\":\"object\",\"properties\":{\"replicas\":{\"type\":\"integer\"},\"color\":{\"type\":\"string\"}}},"
+    "\"spec\":{\"type\":\"object\",\"properties\":{\"replicas\":{\"type\":\"integer\"},\"color\":{\"type\":\"string\"}}"
+    "},"
     "\"status\":{\"type\":\"object\",\"properties\":{\"replicas\":{\"type\":\"integer\"},\"selector\":{\"type\":"
     "\"string\"}}}}}}]}";
 
@@ -62,10 +64,15 @@ static bool is_done(void *ud)
 
 static inline void world_init(struct world *w, uint64_t keep)
 {
-    static const char *const core[] = {"/namespaces", "/configmaps", "/serviceaccounts", "/pods",
+    static const char *const core[] = {"/namespaces",
+                                       "/configmaps",
+                                       "/serviceaccounts",
+                                       "/pods",
                                        "rbac.authorization.k8s.io/clusterroles",
                                        "rbac.authorization.k8s.io/clusterrolebindings",
-                                       "rbac.authorization.k8s.io/roles", "rbac.authorization.k8s.io/rolebindings", NULL};
+                                       "rbac.authorization.k8s.io/roles",
+                                       "rbac.authorization.k8s.io/rolebindings",
+                                       NULL};
     static const char *const spaces[] = {"default", "other", NULL};
     static const struct fed_str masters = FED_STR_INIT("system:masters");
     struct fed_err err = {0};
@@ -77,8 +84,13 @@ static inline void world_init(struct world *w, uint64_t keep)
     if (fed_kinds_add_core(w->kinds, core, &err) || fed_json_parse(&w->arena, FED_STR(widget_kind), NULL, &doc, &err) ||
         fed_kinds_add(w->kinds, doc, &err))
         fail_msg("kinds: %s", err.text);
-    struct fed_api_conf conf = {.env = &w->t.env, .store = w->store, .kinds = w->kinds, .server_name = "test",
-                                .git_version = "v1.29.0+test", .static_namespaces = spaces, .keep_changes = keep};
+    struct fed_api_conf conf = {.env = &w->t.env,
+                                .store = w->store,
+                                .kinds = w->kinds,
+                                .server_name = "test",
+                                .git_version = "v1.29.0+test",
+                                .static_namespaces = spaces,
+                                .keep_changes = keep};
     w->api = fed_api_new(&conf);
     fed_api_start(w->api, on_ready, w);
     assert_true(test_env_run(&w->t, is_ready, w));

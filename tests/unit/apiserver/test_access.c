@@ -2,7 +2,7 @@
 /* Who may what, and what everybody sees: authorization, reviews of oneself, discovery, paths. */
 #include "harness.h"
 
-#define CM "/api/v1/namespaces/default/configmaps"
+#define CM   "/api/v1/namespaces/default/configmaps"
 #define RBAC "/apis/rbac.authorization.k8s.io/v1/"
 #define JSON "application/json"
 
@@ -16,37 +16,48 @@ struct row {
 static const struct row rows[] = {
     {"bob may not list", "GET", CM, "", "", 403,
      "configmaps is forbidden: User \\\"bob\\\" cannot list resource \\\"configmaps\\\" in API group \\\"\\\" in the "
-     "namespace \\\"default\\\"", false},
+     "namespace \\\"default\\\"",
+     false},
     {"nor get", "GET", CM "/a", "", "", 403,
-     "configmaps \\\"a\\\" is forbidden: User \\\"bob\\\" cannot get resource \\\"configmaps\\\" in API group \\\"\\\" in "
-     "the namespace \\\"default\\\"", false},
+     "configmaps \\\"a\\\" is forbidden: User \\\"bob\\\" cannot get resource \\\"configmaps\\\" in API group \\\"\\\" "
+     "in "
+     "the namespace \\\"default\\\"",
+     false},
     {"of a group at cluster scope", "GET", "/apis/test.hansa.io/v1/widgets", "", "", 403,
      "widgets.test.hansa.io is forbidden: User \\\"bob\\\" cannot list resource \\\"widgets\\\" in API group "
-     "\\\"test.hansa.io\\\" at the cluster scope", false},
-    {"nor metrics", "GET", "/metrics", "", "", 403, "forbidden: User \\\"bob\\\" cannot get path \\\"/metrics\\\"", false},
+     "\\\"test.hansa.io\\\" at the cluster scope",
+     false},
+    {"nor metrics", "GET", "/metrics", "", "", 403, "forbidden: User \\\"bob\\\" cannot get path \\\"/metrics\\\"",
+     false},
     {"version", "GET", "/version", "", "", 200, "\"gitVersion\": \"v1.29.0+test\"", false},
     {"can bob?", "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", JSON,
-     "{\"spec\":{\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"configmaps\",\"namespace\":\"default\"}}}", 201,
-     "\"status\":{\"allowed\":false}", false},
+     "{\"spec\":{\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"configmaps\",\"namespace\":\"default\"}}}",
+     201, "\"status\":{\"allowed\":false}", false},
     {"can admin?", "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", JSON,
-     "{\"spec\":{\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"configmaps\",\"namespace\":\"default\"}}}", 201,
-     "\"status\":{\"allowed\":true}", true},
+     "{\"spec\":{\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"configmaps\",\"namespace\":\"default\"}}}",
+     201, "\"status\":{\"allowed\":true}", true},
     {"who is bob", "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", JSON, "{}", 201,
      "\"username\":\"bob\",\"groups\":[\"system:authenticated\"]", false},
     {"a role", "POST", RBAC "clusterroles", JSON,
-     "{\"metadata\":{\"name\":\"reader\"},\"rules\":[{\"apiGroups\":[\"\"],\"resources\":[\"configmaps\"],\"verbs\":[\"get\","
-     "\"list\"]},{\"nonResourceURLs\":[\"/met*\"],\"verbs\":[\"get\"]}]}", 201, "reader", true},
+     "{\"metadata\":{\"name\":\"reader\"},\"rules\":[{\"apiGroups\":[\"\"],\"resources\":[\"configmaps\"],\"verbs\":["
+     "\"get\","
+     "\"list\"]},{\"nonResourceURLs\":[\"/met*\"],\"verbs\":[\"get\"]}]}",
+     201, "reader", true},
     {"bound in one namespace", "POST", RBAC "namespaces/default/rolebindings", JSON,
-     "{\"metadata\":{\"name\":\"bob\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\","
-     "\"name\":\"reader\"},\"subjects\":[{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"User\",\"name\":\"bob\"}]}",
+     "{\"metadata\":{\"name\":\"bob\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":"
+     "\"ClusterRole\","
+     "\"name\":\"reader\"},\"subjects\":[{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"User\",\"name\":"
+     "\"bob\"}]}",
      201, "bob", true},
     {"may list there", "GET", CM, "", "", 200, "ConfigMapList", false},
     {"not elsewhere", "GET", "/api/v1/namespaces/other/configmaps", "", "", 403, "forbidden", false},
     {"not more", "DELETE", CM "/a", "", "", 403, "forbidden", false},
     {"bound everywhere", "POST", RBAC "clusterrolebindings", JSON,
-     "{\"metadata\":{\"name\":\"all\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\","
+     "{\"metadata\":{\"name\":\"all\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":"
+     "\"ClusterRole\","
      "\"name\":\"reader\"},\"subjects\":[{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Group\",\"name\":"
-     "\"system:authenticated\"}]}", 201, "all", true},
+     "\"system:authenticated\"}]}",
+     201, "all", true},
     {"may list elsewhere", "GET", "/api/v1/configmaps", "", "", 200, "ConfigMapList", false},
     {"may see metrics", "GET", "/metrics", "", "", 200, "apiserver_request_total", false},
     {"rules of bob", "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", JSON,
@@ -56,9 +67,11 @@ static const struct row rows[] = {
     {"groups", "GET", "/apis", "", "", 200, "\"preferredVersion\":{\"groupVersion\":\"test.hansa.io/v1\"", false},
     {"group", "GET", "/apis/test.hansa.io", "", "", 200, "\"kind\":\"APIGroup\"", false},
     {"resources", "GET", "/api/v1", "", "", 200,
-     "{\"name\":\"configmaps\",\"singularName\":\"configmap\",\"namespaced\":true,\"kind\":\"ConfigMap\",\"verbs\":[", false},
+     "{\"name\":\"configmaps\",\"singularName\":\"configmap\",\"namespaced\":true,\"kind\":\"ConfigMap\",\"verbs\":[",
+     false},
     {"scale", "GET", "/apis/test.hansa.io/v1", "", "", 200,
-     "\"name\":\"widgets/scale\",\"singularName\":\"\",\"namespaced\":true,\"group\":\"autoscaling\",\"version\":\"v1\"",
+     "\"name\":\"widgets/"
+     "scale\",\"singularName\":\"\",\"namespaced\":true,\"group\":\"autoscaling\",\"version\":\"v1\"",
      false},
     {"aggregated", "GET", "/apis", " > application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", "", 200,
      "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\"", false},

@@ -151,16 +151,22 @@ static void damaged(void **state)
 {
     (void)state;
     static const char *const names[] = {"/configmaps", NULL};
-    static const char *const bad[] = {"", "json v1 -\n", "json v1 -\n{}", "json v1 -\n[1]", "zip v1 -\n{}", "json v1 k\n{}",
-                                      "json v9 -\n{\"metadata\":{\"name\":\"a\"}}", "json v1 -\n{\"metadata\":{\"name\":1}}"};
+    static const char *const bad[] = {"",
+                                      "json v1 -\n",
+                                      "json v1 -\n{}",
+                                      "json v1 -\n[1]",
+                                      "zip v1 -\n{}",
+                                      "json v1 k\n{}",
+                                      "json v9 -\n{\"metadata\":{\"name\":\"a\"}}",
+                                      "json v1 -\n{\"metadata\":{\"name\":1}}"};
     struct fed_kinds *kinds = fed_kinds_new();
     struct fed_cache c;
     assert_int_equal(fed_kinds_add_core(kinds, names, NULL), 0);
     fed_cache_init(&c, kinds, KEEP, 1);
     for (size_t i = 0; i < FED_ARRAY_LEN(bad); i++) {
         struct fed_err err = {0};
-        struct store_change ch = {.key = FED_STR("/registry/core/configmaps/a/b"), .value = fed_blob_new(fed_str(bad[i])),
-                                  .rev = 5};
+        struct store_change ch = {
+            .key = FED_STR("/registry/core/configmaps/a/b"), .value = fed_blob_new(fed_str(bad[i])), .rev = 5};
         struct fed_buf key = {0};
         fed_cache_key(fed_kinds_at(kinds, 0), FED_STR("a"), FED_STR("b"), &key);
         ch.key = fed_buf_str(&key);

@@ -2,7 +2,7 @@
 /* Lists: pages of one state, selectors, revisions, forms. */
 #include "harness.h"
 
-#define CM "/api/v1/namespaces/default/configmaps"
+#define CM   "/api/v1/namespaces/default/configmaps"
 #define JSON "application/json"
 
 static void fill(struct world *w, const char *ns, int n)
@@ -83,7 +83,8 @@ static void revisions(void **state)
     assert_int_equal(get(&w, ""), 5);
     items(&w, NULL, NULL, &rev);
     assert_int_equal(ask(&w, w.admin, "DELETE", CM "/c01", "", ""), 200);
-    assert_int_equal(ask(&w, w.admin, "PATCH", CM "/c02", "application/merge-patch+json", "{\"data\":{\"x\":\"new\"}}"), 200);
+    assert_int_equal(ask(&w, w.admin, "PATCH", CM "/c02", "application/merge-patch+json", "{\"data\":{\"x\":\"new\"}}"),
+                     200);
     assert_int_equal(get(&w, ""), 4);
     items(&w, NULL, NULL, &now);
     snprintf(path, sizeof path, CM "?resourceVersion=%.*s&resourceVersionMatch=Exact", FED_STR_ARG(rev));
@@ -122,10 +123,13 @@ static void selectors(void **state)
     assert_int_equal(ask(&w, w.admin, "GET", CM "?fieldSelector=foo%3D1", "", ""), 400);
     assert_non_null(strstr(text(&w), "field label not supported: foo"));
     assert_int_equal(ask(&w, w.admin, "POST", "/apis/test.hansa.io/v1/namespaces/default/widgets", JSON,
-                         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"color\":\"red\"}}"), 201);
-    assert_int_equal(ask(&w, w.admin, "GET", "/apis/test.hansa.io/v1/widgets?fieldSelector=spec.color%3Dred", "", ""), 200);
+                         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"color\":\"red\"}}"),
+                     201);
+    assert_int_equal(ask(&w, w.admin, "GET", "/apis/test.hansa.io/v1/widgets?fieldSelector=spec.color%3Dred", "", ""),
+                     200);
     assert_int_equal(items(&w, NULL, NULL, NULL), 1);
-    assert_int_equal(ask(&w, w.admin, "GET", "/apis/test.hansa.io/v1/widgets?fieldSelector=spec.color%3Dblue", "", ""), 200);
+    assert_int_equal(ask(&w, w.admin, "GET", "/apis/test.hansa.io/v1/widgets?fieldSelector=spec.color%3Dblue", "", ""),
+                     200);
     assert_int_equal(items(&w, NULL, NULL, NULL), 0);
     world_release(&w);
 }
@@ -139,14 +143,16 @@ static void forms(void **state)
     struct world w;
     world_init(&w, 0);
     assert_int_equal(ask(&w, w.admin, "POST", "/apis/test.hansa.io/v1/namespaces/default/widgets", JSON,
-                         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"color\":\"red\"}}"), 201);
+                         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"color\":\"red\"}}"),
+                     201);
     const char *path = "/apis/test.hansa.io/v1/namespaces/default/widgets";
     assert_int_equal(ask(&w, w.admin, "GET", path, table, ""), 200);
     assert_non_null(strstr(text(&w), "\"kind\":\"Table\""));
     assert_non_null(strstr(text(&w), "\"cells\":[\"w\",\"red\","));
     assert_non_null(strstr(text(&w), "\"kind\":\"PartialObjectMetadata\""));
-    assert_int_equal(ask(&w, w.admin, "GET", "/apis/test.hansa.io/v1/namespaces/default/widgets/w?includeObject=Object", table,
-                         ""), 200);
+    assert_int_equal(
+        ask(&w, w.admin, "GET", "/apis/test.hansa.io/v1/namespaces/default/widgets/w?includeObject=Object", table, ""),
+        200);
     assert_non_null(strstr(text(&w), "\"object\":{\"apiVersion\":\"test.hansa.io/v1\""));
     assert_int_equal(ask(&w, w.admin, "GET", path, partial, ""), 200);
     assert_non_null(strstr(text(&w), "\"kind\":\"PartialObjectMetadataList\""));
@@ -161,7 +167,7 @@ static void forms(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pages), cmocka_unit_test(revisions), cmocka_unit_test(selectors),
-                                       cmocka_unit_test(forms)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pages), cmocka_unit_test(revisions),
+                                       cmocka_unit_test(selectors), cmocka_unit_test(forms)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,10 +2,10 @@
 /* Each verb and its errors, as a table of requests in order on one server. */
 #include "harness.h"
 
-#define CM "/api/v1/namespaces/default/configmaps"
-#define WI "/apis/test.hansa.io/v1/namespaces/default/widgets"
-#define JSON "application/json"
-#define MERGE "application/merge-patch+json"
+#define CM     "/api/v1/namespaces/default/configmaps"
+#define WI     "/apis/test.hansa.io/v1/namespaces/default/widgets"
+#define JSON   "application/json"
+#define MERGE  "application/merge-patch+json"
 #define JPATCH "application/json-patch+json"
 
 struct row {
@@ -20,23 +20,24 @@ static const struct row rows[] = {
      "\"resourceVersion\":\"", "\"generation\""},
     {"get", "GET", CM "/a", "", "", 200, "\"data\":{\"k\":\"v\"}", NULL},
     {"get has apiVersion and kind", "GET", CM "/a", "", "", 200, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\"", NULL},
-    {"create again", "POST", CM, JSON, "{\"metadata\":{\"name\":\"a\"}}", 409, "configmaps \\\"a\\\" already exists", NULL},
+    {"create again", "POST", CM, JSON, "{\"metadata\":{\"name\":\"a\"}}", 409, "configmaps \\\"a\\\" already exists",
+     NULL},
     {"get absent", "GET", CM "/zz", "", "", 404, "configmaps \\\"zz\\\" not found", NULL},
     {"absent of a group", "GET", WI "/zz", "", "", 404, "widgets.test.hansa.io \\\"zz\\\" not found", NULL},
     {"unknown path", "GET", "/api/v1/nonsense", "", "", 404, "the server could not find the requested resource", NULL},
     {"unknown subresource", "GET", CM "/a/status", "", "", 404, "could not find the requested resource", NULL},
     {"wrong kind", "POST", CM, JSON, "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"b\"}}", 400,
      "cannot be handled as a ConfigMap", NULL},
-    {"wrong version", "POST", CM, JSON, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v2\",\"metadata\":{\"name\":\"b\"}}", 400,
-     "does not match the expected API version (v1)", NULL},
+    {"wrong version", "POST", CM, JSON, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v2\",\"metadata\":{\"name\":\"b\"}}",
+     400, "does not match the expected API version (v1)", NULL},
     {"wrong namespace", "POST", CM, JSON, "{\"metadata\":{\"name\":\"b\",\"namespace\":\"other\"}}", 400,
      "the namespace of the provided object does not match the namespace sent on the request", NULL},
     {"missing namespace", "POST", "/api/v1/namespaces/nons/configmaps", JSON, "{\"metadata\":{\"name\":\"b\"}}", 404,
      "namespaces \\\"nons\\\" not found", NULL},
     {"no name", "POST", CM, JSON, "{\"metadata\":{}}", 422, "name or generateName is required", NULL},
     {"bad name", "POST", CM, JSON, "{\"metadata\":{\"name\":\"A_b\"}}", 422, "metadata.name", NULL},
-    {"bad label", "POST", CM, JSON, "{\"metadata\":{\"name\":\"b\",\"labels\":{\"a b\":\"c\"}}}", 422, "metadata.labels",
-     NULL},
+    {"bad label", "POST", CM, JSON, "{\"metadata\":{\"name\":\"b\",\"labels\":{\"a b\":\"c\"}}}", 422,
+     "metadata.labels", NULL},
     {"generateName", "POST", CM, JSON, "{\"metadata\":{\"generateName\":\"gen-\"}}", 201, "\"name\":\"gen-", NULL},
     {"not JSON", "POST", CM, JSON, "{", 400, "BadRequest", NULL},
     {"not an object", "POST", CM, JSON, "[]", 400, "BadRequest", NULL},
@@ -55,7 +56,8 @@ static const struct row rows[] = {
     {"bad dry run", "POST", CM "?dryRun=Some", JSON, "{\"metadata\":{\"name\":\"s\"}}", 422, "Unsupported value", NULL},
     {"with a revision", "POST", CM, JSON, "{\"metadata\":{\"name\":\"s\",\"resourceVersion\":\"3\"}}", 400,
      "resourceVersion should not be set on objects to be created", NULL},
-    {"merge patch", "PATCH", CM "/a", MERGE, "{\"data\":{\"k\":null,\"n\":\"1\"}}", 200, "\"data\":{\"n\":\"1\"}", NULL},
+    {"merge patch", "PATCH", CM "/a", MERGE, "{\"data\":{\"k\":null,\"n\":\"1\"}}", 200, "\"data\":{\"n\":\"1\"}",
+     NULL},
     {"JSON patch", "PATCH", CM "/a", JPATCH, "[{\"op\":\"replace\",\"path\":\"/data/n\",\"value\":\"2\"}]", 200,
      "\"n\":\"2\"", NULL},
     {"JSON patch test fails", "PATCH", CM "/a", JPATCH, "[{\"op\":\"test\",\"path\":\"/data/n\",\"value\":\"9\"}]", 422,
@@ -65,15 +67,18 @@ static const struct row rows[] = {
     {"wrong patch type", "PATCH", CM "/a", JSON, "{}", 415, "UnsupportedMediaType", NULL},
     {"patch absent", "PATCH", CM "/zz", MERGE, "{}", 404, "configmaps \\\"zz\\\" not found", NULL},
     {"patch with a stale revision", "PATCH", CM "/a", MERGE, "{\"metadata\":{\"resourceVersion\":\"1\"}}", 409,
-     "Operation cannot be fulfilled on configmaps \\\"a\\\": the object has been modified; please apply your changes to the "
-     "latest version and try again", NULL},
+     "Operation cannot be fulfilled on configmaps \\\"a\\\": the object has been modified; please apply your changes "
+     "to the "
+     "latest version and try again",
+     NULL},
     {"patch of the name", "PATCH", CM "/a", MERGE, "{\"metadata\":{\"name\":\"b\"}}", 400,
      "does not match the name on the URL", NULL},
     {"update", "PUT", CM "/a", JSON, "{\"metadata\":{\"name\":\"a\"},\"data\":{\"z\":\"1\"}}", 200,
      "\"data\":{\"z\":\"1\"}", NULL},
     {"update stale", "PUT", CM "/a", JSON, "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"2\"}}", 409,
      "the object has been modified", NULL},
-    {"update absent", "PUT", CM "/zz", JSON, "{\"metadata\":{\"name\":\"zz\"}}", 404, "configmaps \\\"zz\\\" not found", NULL},
+    {"update absent", "PUT", CM "/zz", JSON, "{\"metadata\":{\"name\":\"zz\"}}", 404, "configmaps \\\"zz\\\" not found",
+     NULL},
     {"update of another", "PUT", CM "/a", JSON, "{\"metadata\":{\"name\":\"q\"}}", 400,
      "the name of the object (q) does not match the name on the URL (a)", NULL},
     {"POST to a name", "POST", CM "/a", JSON, "{}", 405, "MethodNotAllowed", NULL},
@@ -84,8 +89,9 @@ static const struct row rows[] = {
     {"delete", "DELETE", CM "/a", "", "", 200, "\"status\":\"Success\"", NULL},
     {"delete again", "DELETE", CM "/a", "", "", 404, "configmaps \\\"a\\\" not found", NULL},
 
-    {"widget", "POST", WI, JSON, "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"color\":\"red\"},\"status\":{\"replicas\":9}}",
-     201, "\"generation\":1", "\"status\""},
+    {"widget", "POST", WI, JSON,
+     "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"color\":\"red\"},\"status\":{\"replicas\":9}}", 201,
+     "\"generation\":1", "\"status\""},
     {"default", "GET", WI "/w", "", "", 200, "\"replicas\":1", NULL},
     {"wrong type", "PATCH", WI "/w", MERGE, "{\"spec\":{\"replicas\":\"x\"}}", 422, "must be of type integer", NULL},
     {"wrong type in a core kind", "POST", CM, JSON, "{\"metadata\":{\"name\":\"b\"},\"data\":{\"k\":1}}", 400,
@@ -99,7 +105,8 @@ static const struct row rows[] = {
     {"status", "PATCH", WI "/w/status", MERGE, "{\"status\":{\"replicas\":5},\"spec\":{\"replicas\":7}}", 200,
      "\"status\":{\"replicas\":5}", "\"replicas\":7"},
     {"scale", "GET", WI "/w/scale", "", "", 200, "\"kind\":\"Scale\"", NULL},
-    {"scale patch", "PATCH", WI "/w/scale", MERGE, "{\"spec\":{\"replicas\":4}}", 200, "\"spec\":{\"replicas\":4}", NULL},
+    {"scale patch", "PATCH", WI "/w/scale", MERGE, "{\"spec\":{\"replicas\":4}}", 200, "\"spec\":{\"replicas\":4}",
+     NULL},
     {"scaled", "GET", WI "/w", "", "", 200, "\"generation\":3", NULL},
     {"scale below zero", "PATCH", WI "/w/scale", MERGE, "{\"spec\":{\"replicas\":-4}}", 422, "spec.replicas", NULL},
     {"other version", "GET", "/apis/test.hansa.io/v1beta1/namespaces/default/widgets/w", "", "", 200,
@@ -119,9 +126,10 @@ static const struct row rows[] = {
     {"orphan made", "POST", WI, JSON, "{\"metadata\":{\"name\":\"o\"}}", 201, "", NULL},
     {"orphan waits", "DELETE", WI "/o", JSON, "{\"orphanDependents\":true}", 200, "\"finalizers\":[\"orphan\"]", NULL},
     {"one owner only controls", "POST", WI, JSON,
-     "{\"metadata\":{\"name\":\"p\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"A\",\"name\":\"a\",\"uid\":\"1\","
-     "\"controller\":true},{\"apiVersion\":\"v1\",\"kind\":\"B\",\"name\":\"b\",\"uid\":\"2\",\"controller\":true}]}}", 422,
-     "Only one reference can have Controller set to true", NULL},
+     "{\"metadata\":{\"name\":\"p\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"A\",\"name\":\"a\",\"uid\":"
+     "\"1\","
+     "\"controller\":true},{\"apiVersion\":\"v1\",\"kind\":\"B\",\"name\":\"b\",\"uid\":\"2\",\"controller\":true}]}}",
+     422, "Only one reference can have Controller set to true", NULL},
 
     {"default stays", "DELETE", "/api/v1/namespaces/default", "", "", 403, "this namespace may not be deleted", NULL},
     {"namespace", "POST", "/api/v1/namespaces", JSON, "{\"metadata\":{\"name\":\"t\"}}", 201,
@@ -130,8 +138,8 @@ static const struct row rows[] = {
     {"nothing new in it", "POST", "/api/v1/namespaces/t/configmaps", JSON, "{\"metadata\":{\"name\":\"a\"}}", 403,
      "NamespaceTerminating", NULL},
     {"finalize", "PUT", "/api/v1/namespaces/t/finalize", JSON,
-     "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"t\"},\"spec\":{\"finalizers\":[]}}", 200, "\"t\"",
-     NULL},
+     "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"t\"},\"spec\":{\"finalizers\":[]}}", 200,
+     "\"t\"", NULL},
     {"namespace gone", "GET", "/api/v1/namespaces/t", "", "", 404, "namespaces \\\"t\\\" not found", NULL},
 
     {"collection", "DELETE", CM, "", "", 200, "Success", NULL},
@@ -150,8 +158,8 @@ static void verbs(void **state)
         int status = ask(&w, w.admin, r->method, r->path, r->type, r->body);
         const char *body = text(&w);
         if (status != r->status || !strstr(body, r->has) || (r->lacks && strstr(body, r->lacks)))
-            fail_msg("%s: %s %s: %d, wanted %d with '%s' without '%s': %s", r->name, r->method, r->path, status, r->status,
-                     r->has, r->lacks ? r->lacks : "", body);
+            fail_msg("%s: %s %s: %d, wanted %d with '%s' without '%s': %s", r->name, r->method, r->path, status,
+                     r->status, r->has, r->lacks ? r->lacks : "", body);
     }
     world_release(&w);
 }
@@ -165,7 +173,8 @@ static void unchanged_writes_nothing(void **state)
     char *before = fed_strdup(text(&w));
     assert_int_equal(ask(&w, w.admin, "PATCH", CM "/a", MERGE, "{\"data\":{\"k\":\"v\"}}"), 200);
     assert_string_equal(before, text(&w));
-    assert_int_equal(ask(&w, w.admin, "PUT", CM "/a", JSON, "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}"), 200);
+    assert_int_equal(ask(&w, w.admin, "PUT", CM "/a", JSON, "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}"),
+                     200);
     assert_string_equal(before, text(&w));
     free(before);
     world_release(&w);
@@ -200,8 +209,8 @@ static void concurrent_patches(void **state)
     for (int i = 0; i < 4; i++) {
         char body[64];
         snprintf(body, sizeof body, "{\"data\":{\"k%d\":\"v\"}}", i);
-        struct fed_call_request req = {.method = "PATCH", .path = FED_STR(CM "/a"), .content_type = FED_STR(MERGE),
-                                       .body = fed_str(body)};
+        struct fed_call_request req = {
+            .method = "PATCH", .path = FED_STR(CM "/a"), .content_type = FED_STR(MERGE), .body = fed_str(body)};
         w.admin->ops->call(w.admin, &req, one_patched, NULL);
     }
     assert_true(test_env_run(&w.t, all_patched, NULL));
@@ -216,8 +225,8 @@ static void canceled(void **state)
     (void)state;
     struct world w;
     world_init(&w, 0);
-    struct fed_call_request req = {.method = "POST", .path = FED_STR(CM),
-                                   .body = FED_STR("{\"metadata\":{\"name\":\"a\"}}")};
+    struct fed_call_request req = {
+        .method = "POST", .path = FED_STR(CM), .body = FED_STR("{\"metadata\":{\"name\":\"a\"}}")};
     struct fed_call *c = w.admin->ops->call(w.admin, &req, answered, &w);
     fed_call_cancel(c);
     w.bob->ops->call(w.bob, &req, answered, &w);

@@ -2,8 +2,8 @@
 /* Watches through the local transport: what is seen, in which order, and when it ends. */
 #include "harness.h"
 
-#define CM "/api/v1/namespaces/default/configmaps"
-#define JSON "application/json"
+#define CM    "/api/v1/namespaces/default/configmaps"
+#define JSON  "application/json"
 #define MERGE "application/merge-patch+json"
 
 struct seen {
@@ -85,7 +85,8 @@ static void follows(void **state)
     put(&w, "a", "\"x\":\"1\"");
     watch(&w, &all, CM "?watch=1");
     watch(&w, &some, CM "?watch=true&labelSelector=x%3D1");
-    watch(&w, &streamed, CM "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+    watch(&w, &streamed,
+          CM "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
     watch(&w, &one, CM "?watch=1&fieldSelector=metadata.name%3Db");
     assert_string_equal(all.text, "+a +b ");
     assert_string_equal(some.text, "+a ");
@@ -165,7 +166,8 @@ static void other_version(void **state)
     s = (struct seen){.in_order = true, .api_version = "test.hansa.io/v1beta1"};
     s.call = w.admin->ops->watch(w.admin, FED_STR("/apis/test.hansa.io/v1beta1/widgets?watch=1"), &h, &s);
     assert_int_equal(ask(&w, w.admin, "POST", "/apis/test.hansa.io/v1/namespaces/default/widgets", JSON,
-                         "{\"metadata\":{\"name\":\"w\"}}"), 201);
+                         "{\"metadata\":{\"name\":\"w\"}}"),
+                     201);
     test_env_drain(&w.t);
     assert_string_equal(s.text, "+w ");
     world_release(&w);

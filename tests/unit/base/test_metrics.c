@@ -108,7 +108,7 @@ static void test_mailbox(void **state)
         fed_list_init(&got);
         size_t n = fed_mailbox_take(&box, &got);
         assert_true(n <= 100);
-        FED_LIST_EACH_SAFE (it, &got) {
+        FED_LIST_EACH_SAFE(it, &got) {
             struct msg *msg = FED_LIST_ENTRY(it, struct msg, link);
             assert_int_equal(msg->number, next[msg->sender]++); /* in each sender's order */
             free(msg);
@@ -162,9 +162,7 @@ static void test_log_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_render),
-        cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_mailbox),
+        cmocka_unit_test(test_render),    cmocka_unit_test(test_overflow), cmocka_unit_test(test_mailbox),
         cmocka_unit_test(test_log_level), cmocka_unit_test(test_log_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

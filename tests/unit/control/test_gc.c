@@ -44,7 +44,8 @@ static void setup(struct world *w)
                  "{'metadata':{'name':'p','namespace':'n','uid':'up','ownerReferences':[{'apiVersion':"
                  "'apps/v1','kind':'ReplicaSet','name':'r','uid':'ur','controller':true,"
                  "'blockOwnerDeletion':true}]}}");
-    w->gc = fed_gc_new(&(struct fed_gc_conf){.transport = w->t, .resources = kinds, .n_resources = FED_ARRAY_LEN(kinds)});
+    w->gc =
+        fed_gc_new(&(struct fed_gc_conf){.transport = w->t, .resources = kinds, .n_resources = FED_ARRAY_LEN(kinds)});
     fed_gc_start(w->gc);
     fed_fake_run(&w->env, 1000);
     assert_true(fed_gc_synced(w->gc));

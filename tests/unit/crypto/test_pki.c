@@ -20,14 +20,21 @@ static int make_set(void **state)
     static const char *const dns[] = {"api.example", "*.example", NULL};
     static const char *const ips[] = {"127.0.0.1", "::1", NULL};
     const struct fed_str orgs[] = {FED_STR_INIT("system:masters"), FED_STR_INIT("dev")};
-    struct fed_cert_spec spec = {.cn = FED_STR("admin"), .orgs = orgs, .n_orgs = 2, .dns_names = dns, .ips = ips,
-                                 .server = true, .client = true, .not_before_ms = T0, .not_after_ms = T1};
+    struct fed_cert_spec spec = {.cn = FED_STR("admin"),
+                                 .orgs = orgs,
+                                 .n_orgs = 2,
+                                 .dns_names = dns,
+                                 .ips = ips,
+                                 .server = true,
+                                 .client = true,
+                                 .not_before_ms = T0,
+                                 .not_after_ms = T1};
     s = (struct set){0};
     assert_int_equal(fed_pki_new_key(&s.ca_key, NULL), 0);
     assert_int_equal(fed_pki_new_ca(fed_buf_str(&s.ca_key), FED_STR("test-ca"), T0, T1, &s.ca, NULL), 0);
     assert_int_equal(fed_pki_new_key(&s.key, NULL), 0);
-    assert_int_equal(fed_pki_sign(fed_buf_str(&s.ca), fed_buf_str(&s.ca_key), fed_buf_str(&s.key), &spec, &s.cert, NULL),
-                     0);
+    assert_int_equal(
+        fed_pki_sign(fed_buf_str(&s.ca), fed_buf_str(&s.ca_key), fed_buf_str(&s.key), &spec, &s.cert, NULL), 0);
     *state = &s;
     return 0;
 }
@@ -106,10 +113,10 @@ static void test_csr(void **state)
     struct set *s = *state;
     struct fed_buf out = {0}, broken = {0};
     struct fed_err err;
-    struct fed_cert_spec spec = {.cn = FED_STR("system:node:n1"), .client = true, .not_before_ms = T0,
-                                 .not_after_ms = T1};
-    assert_int_equal(
-        fed_pki_sign_csr(fed_buf_str(&s->ca), fed_buf_str(&s->ca_key), fed_str(csr), &spec, &out, &err), 0);
+    struct fed_cert_spec spec = {
+        .cn = FED_STR("system:node:n1"), .client = true, .not_before_ms = T0, .not_after_ms = T1};
+    assert_int_equal(fed_pki_sign_csr(fed_buf_str(&s->ca), fed_buf_str(&s->ca_key), fed_str(csr), &spec, &out, &err),
+                     0);
     assert_true(fed_pki_signed_by(fed_buf_str(&out), fed_buf_str(&s->ca)));
     /* One character of its signature changed: the requester does not prove that it holds the key. */
     fed_buf_add(&broken, fed_str(csr));
@@ -148,11 +155,16 @@ static void test_jwt_refuses_other_algorithms(void **state)
 {
     struct set *s = *state;
     static const char *const tokens[] = {
-        "eyJhbGciOiJub25lIn0.e30.", /* {"alg":"none"} */
+        "eyJhbGciOiJub25lIn0.e30.",      /* {"alg":"none"} */
         "eyJhbGciOiJIUzI1NiJ9.e30.AAAA", /* HS256 */
         "eyJhbGciOiJFUzI1NiIsImNyaXQiOlsiYiJdfQ.e30."
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        "", ".", "..", "a.b", "e30.e30.", "eyJhbGciOiJFUzI1NiJ9.e30.",
+        "",
+        ".",
+        "..",
+        "a.b",
+        "e30.e30.",
+        "eyJhbGciOiJFUzI1NiJ9.e30.",
         "eyJhbGciOiJFUzI1NiJ9.e30.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
         "AAAAAA", /* r = s = 0 */
     };
@@ -179,12 +191,9 @@ static void test_digest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_leaf),
-        cmocka_unit_test(test_second_ca_of_a_bundle),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_csr),
-        cmocka_unit_test(test_jwt),
-        cmocka_unit_test(test_jwt_refuses_other_algorithms),
+        cmocka_unit_test(test_leaf),     cmocka_unit_test(test_second_ca_of_a_bundle),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_csr),
+        cmocka_unit_test(test_jwt),      cmocka_unit_test(test_jwt_refuses_other_algorithms),
         cmocka_unit_test(test_digest),
     };
     return cmocka_run_group_tests(tests, make_set, free_set);

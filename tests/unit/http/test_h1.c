@@ -80,7 +80,10 @@ static void run(struct fed_buf *out, struct fed_str text, size_t cut, bool bytew
         if (brc == FED_H1_MORE && used == rest.n)
             break;
     }
-    const char *end = brc < 0 ? fed_code_name(brc) : brc == FED_H1_END ? "whole" : fed_h1_body_eof(&body) ? "cut" : "eof";
+    const char *end = brc < 0                  ? fed_code_name(brc)
+                      : brc == FED_H1_END      ? "whole"
+                      : fed_h1_body_eof(&body) ? "cut"
+                                               : "eof";
     fed_buf_addf(out, " body=[%s] %s", brc < 0 ? "" : fed_buf_z(&data), end);
     if (brc == FED_H1_END && used < rest.n)
         fed_buf_addf(out, " rest=[%.*s]", FED_STR_ARG(fed_str_from(rest, used)));
@@ -95,7 +98,7 @@ struct cas {
     const char *want; /* NULL: only that all cuts agree and that it fails with `status` */
     int status;
 };
-#define GET "GET / HTTP/1.1\r\nHost: a\r\n"
+#define GET  "GET / HTTP/1.1\r\nHost: a\r\n"
 #define POST "POST / HTTP/1.1\r\nHost: a\r\n"
 
 static const struct cas requests[] = {
@@ -107,12 +110,14 @@ static const struct cas requests[] = {
      " method=[GET] path=[/] 1.0 none keep Connection! =[Keep-Alive] body=[] whole", 0},
     {GET "Connection: close, x-hop\r\nX-Hop: 1\r\nVia: 2\r\n\r\n",
      " method=[GET] path=[/] host=[a] 1.1 none end Host =[a] Connection! =[close, x-hop] X-Hop! =[1] Via =[2] "
-     "body=[] whole", 0},
+     "body=[] whole",
+     0},
     {GET "Connection: via, host\r\nVia: 2\r\n\r\n",
      " method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] Connection! =[via, host] Via =[2] body=[] whole", 0},
     {GET "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nxyz",
      " method=[GET] path=[/] host=[a] 1.1 none keep upgrade=[websocket] Host =[a] Connection! =[Upgrade] "
-     "Upgrade! =[websocket] body=[] whole rest=[xyz]", 0},
+     "Upgrade! =[websocket] body=[] whole rest=[xyz]",
+     0},
     {GET "Upgrade: websocket\r\n\r\n",
      " method=[GET] path=[/] host=[a] 1.1 none keep Host =[a] Upgrade! =[websocket] body=[] whole", 0},
     {"GET http://b.example/p?q HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -133,10 +138,12 @@ static const struct cas requests[] = {
      " method=[POST] path=[/] host=[a] 1.1 length keep Host =[a] Content-Length =[5] body=[hel] cut", 0},
     {POST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na",
      " method=[POST] path=[/] host=[a] 1.1 length keep expect Host =[a] Expect =[100-Continue] Content-Length =[1] "
-     "body=[a] whole", 0},
+     "body=[a] whole",
+     0},
     {POST "Transfer-Encoding: Chunked\r\n\r\n5;x=\"y\"\r\nhello\r\n00a\r\n, chunked!\r\n0\r\nX-T: 1\r\n\r\nNEXT",
      " method=[POST] path=[/] host=[a] 1.1 chunked keep Host =[a] Transfer-Encoding! =[Chunked] "
-     "body=[hello, chunked!] whole rest=[NEXT]", 0},
+     "body=[hello, chunked!] whole rest=[NEXT]",
+     0},
     {"GET /", "more", 0},
     {"", "more", 0},
     {GET, "more", 0},
@@ -189,16 +196,33 @@ static const struct cas requests[] = {
     {POST "Transfer-Encoding: gzip, chunked\r\n\r\n", NULL, 501},
     {POST "Transfer-Encoding: identity\r\n\r\n", NULL, 501},
     {POST "Transfer-Encoding: xchunked\r\n\r\n", NULL, 501},
-    {POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n", NULL, 400},
+    {POST "Transfer-Encoding: \x0b"
+          "chunked\r\n\r\n",
+     NULL, 400},
     {POST "Transfer-Encoding : chunked\r\n\r\n", NULL, 400},
     {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", NULL, 400},
     {POST "Expect: tea\r\n\r\n", NULL, 417},
 };
 
 static const char *const bad_chunks[] = {
-    "x\r\n", "\r\n", "-1\r\n", "0x5\r\n", " 5\r\n", "5 \r\n", "5\n", "5\r\rhello", "5\r\nhelloX\r\n", "5\r\nhello\n",
-    "5\r\nhello\r\r", "11111111111111111\r\n", "5;\x01\r\n", "0\r\n X: y\r\n\r\n", "0\r\nX y\r\n\r\n", "0\r\nX: y\n\r\n",
-    "0\r\n\rX", "0\r\n\n",
+    "x\r\n",
+    "\r\n",
+    "-1\r\n",
+    "0x5\r\n",
+    " 5\r\n",
+    "5 \r\n",
+    "5\n",
+    "5\r\rhello",
+    "5\r\nhelloX\r\n",
+    "5\r\nhello\n",
+    "5\r\nhello\r\r",
+    "11111111111111111\r\n",
+    "5;\x01\r\n",
+    "0\r\n X: y\r\n\r\n",
+    "0\r\nX y\r\n\r\n",
+    "0\r\nX: y\n\r\n",
+    "0\r\n\rX",
+    "0\r\n\n",
 };
 
 static const struct {
@@ -259,8 +283,11 @@ static void test_requests(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(requests); i++) {
         const struct cas *c = &requests[i];
         char want[64];
-        snprintf(want, sizeof(want), "%s %d", c->status == 501 || c->status == 417 ? "UNSUPPORTED"
-                 : c->status == 505 ? "VERSION" : "SYNTAX", c->status);
+        snprintf(want, sizeof(want), "%s %d",
+                 c->status == 501 || c->status == 417 ? "UNSUPPORTED"
+                 : c->status == 505                   ? "VERSION"
+                                                      : "SYNTAX",
+                 c->status);
         check_cuts(fed_str(c->in), true, 0, c->want ? c->want : want);
     }
     /* NUL in each place that takes text. */
@@ -355,16 +382,33 @@ static void test_names(void **state)
         const char *text;
         enum fed_h1_name id;
     } names[] = {
-        {"te", FED_H1_TE}, {"Via", FED_H1_VIA}, {"HOST", FED_H1_HOST}, {"date", FED_H1_DATE},
-        {"accept", FED_H1_ACCEPT}, {"server", FED_H1_SERVER}, {"Trailer", FED_H1_TRAILER},
-        {"location", FED_H1_LOCATION}, {"x-real-ip", FED_H1_X_REAL_IP}, {"set-cookie", FED_H1_SET_COOKIE},
-        {"traceparent", FED_H1_TRACEPARENT}, {"retry-after", FED_H1_RETRY_AFTER},
-        {"x-request-id", FED_H1_X_REQUEST_ID}, {"authorization", FED_H1_AUTHORIZATION},
-        {"Content-Length", FED_H1_CONTENT_LENGTH}, {"x-forwarded-for", FED_H1_X_FORWARDED_FOR},
-        {"accept-encoding", FED_H1_ACCEPT_ENCODING}, {"x-forwarded-port", FED_H1_X_FORWARDED_PORT},
-        {"Transfer-Encoding", FED_H1_TRANSFER_ENCODING}, {"x-forwarded-proto", FED_H1_X_FORWARDED_PROTO},
-        {"proxy-authenticate", FED_H1_PROXY_AUTHENTICATE}, {"proxy-authorization", FED_H1_PROXY_AUTHORIZATION},
-        {"", 0}, {"x", 0}, {"hosts", 0}, {"x-forwarded-fox", 0}, {"proxy-authorization-of-some-kind", 0},
+        {"te", FED_H1_TE},
+        {"Via", FED_H1_VIA},
+        {"HOST", FED_H1_HOST},
+        {"date", FED_H1_DATE},
+        {"accept", FED_H1_ACCEPT},
+        {"server", FED_H1_SERVER},
+        {"Trailer", FED_H1_TRAILER},
+        {"location", FED_H1_LOCATION},
+        {"x-real-ip", FED_H1_X_REAL_IP},
+        {"set-cookie", FED_H1_SET_COOKIE},
+        {"traceparent", FED_H1_TRACEPARENT},
+        {"retry-after", FED_H1_RETRY_AFTER},
+        {"x-request-id", FED_H1_X_REQUEST_ID},
+        {"authorization", FED_H1_AUTHORIZATION},
+        {"Content-Length", FED_H1_CONTENT_LENGTH},
+        {"x-forwarded-for", FED_H1_X_FORWARDED_FOR},
+        {"accept-encoding", FED_H1_ACCEPT_ENCODING},
+        {"x-forwarded-port", FED_H1_X_FORWARDED_PORT},
+        {"Transfer-Encoding", FED_H1_TRANSFER_ENCODING},
+        {"x-forwarded-proto", FED_H1_X_FORWARDED_PROTO},
+        {"proxy-authenticate", FED_H1_PROXY_AUTHENTICATE},
+        {"proxy-authorization", FED_H1_PROXY_AUTHORIZATION},
+        {"", 0},
+        {"x", 0},
+        {"hosts", 0},
+        {"x-forwarded-fox", 0},
+        {"proxy-authorization-of-some-kind", 0},
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(names); i++)
         assert_int_equal(fed_h1_name_of(fed_str(names[i].text)), names[i].id);

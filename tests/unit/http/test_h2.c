@@ -13,13 +13,13 @@
 struct side { /* server and client, and what each has seen */
     struct fed_h2 *h;
     struct fed_arena arena;
-    struct fed_buf log;   /* the server's events */
+    struct fed_buf log; /* the server's events */
     struct fed_buf out;
     bool refuse, hold; /* hold: do not answer at end */
     bool no_consume;
     struct fed_h2_stream *last;
     nghttp2_session *client;
-    struct fed_buf body;  /* of answers */
+    struct fed_buf body; /* of answers */
     int status, n_closed, close_code, rc;
     bool goaway;
     size_t to_send; /* of the client's body */
@@ -36,8 +36,8 @@ static void on_head(void *ud, struct fed_h2_stream *s, const struct fed_h2_reque
 {
     struct side *v = ud;
     assert_ptr_equal(fed_h2_stream_ud(s), v);
-    fed_buf_addf(&v->log, "%.*s %.*s %.*s %zu%s%s;", FED_STR_ARG(r->method), FED_STR_ARG(r->host), FED_STR_ARG(r->target),
-                 r->n_headers, r->end ? " end" : "", r->too_large ? " large" : "");
+    fed_buf_addf(&v->log, "%.*s %.*s %.*s %zu%s%s;", FED_STR_ARG(r->method), FED_STR_ARG(r->host),
+                 FED_STR_ARG(r->target), r->n_headers, r->end ? " end" : "", r->too_large ? " large" : "");
 }
 static void on_data(void *ud, struct fed_h2_stream *s, struct fed_str bytes)
 {
@@ -53,8 +53,10 @@ static void on_end(void *ud, struct fed_h2_stream *s)
     fed_buf_addz(&v->log, "end;");
     if (v->hold)
         return;
-    const struct fed_http_header f[] = {{FED_STR("X-Upper"), FED_STR("v")}, {FED_STR("Connection"), FED_STR("close")},
-                                        {FED_STR("bad name"), FED_STR("v")}, {FED_STR("bad-value"), FED_STR("a\nb")}};
+    const struct fed_http_header f[] = {{FED_STR("X-Upper"), FED_STR("v")},
+                                        {FED_STR("Connection"), FED_STR("close")},
+                                        {FED_STR("bad name"), FED_STR("v")},
+                                        {FED_STR("bad-value"), FED_STR("a\nb")}};
     fed_h2_respond(s, 200, f, 4, false);
     assert_int_equal(fed_h2_write(s, FED_STR("hello ")), 6);
     assert_int_equal(fed_h2_write(s, FED_STR("world")), 11);
@@ -154,7 +156,10 @@ static void pump(struct side *v, size_t limit)
     }
 }
 
-#define NV(name, value) {(uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1, 0}
+#define NV(name, value)                                                                                                \
+    {                                                                                                                  \
+        (uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1, 0                                  \
+    }
 static nghttp2_nv get_nv[] = {NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "h"), NV(":path", "/x?y")};
 
 static ssize_t client_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t n, uint32_t *flags,

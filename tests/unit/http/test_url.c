@@ -23,10 +23,26 @@ static void test_parse(void **state)
         {"http://a?", "http a 80 [] "},
         {"wss://h/exec", "wss h 443 [/exec] -"},
         {"socks5://h:1080", "socks5 h 1080 [] -"},
-        {"", NULL}, {"a", NULL}, {"/x", NULL}, {"://a", NULL}, {"http:/a", NULL}, {"http://", NULL},
-        {"http:///x", NULL}, {"1http://a", NULL}, {"ht tp://a", NULL}, {"http://a b", NULL}, {"http://a:0", NULL},
-        {"http://a:65536", NULL}, {"http://a:x", NULL}, {"http://a:8 0", NULL}, {"http://u:p@a/", NULL},
-        {"http://[::1", NULL}, {"http://[]", NULL}, {"http://[::1]x", NULL}, {"http://a\\b/", NULL}, {"http://a\n", NULL},
+        {"", NULL},
+        {"a", NULL},
+        {"/x", NULL},
+        {"://a", NULL},
+        {"http:/a", NULL},
+        {"http://", NULL},
+        {"http:///x", NULL},
+        {"1http://a", NULL},
+        {"ht tp://a", NULL},
+        {"http://a b", NULL},
+        {"http://a:0", NULL},
+        {"http://a:65536", NULL},
+        {"http://a:x", NULL},
+        {"http://a:8 0", NULL},
+        {"http://u:p@a/", NULL},
+        {"http://[::1", NULL},
+        {"http://[]", NULL},
+        {"http://[::1]x", NULL},
+        {"http://a\\b/", NULL},
+        {"http://a\n", NULL},
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_url u;
@@ -47,8 +63,15 @@ static void test_escapes(void **state)
         const char *in, *want;
         bool plus;
     } cases[] = {
-        {"a%20b+c", "a b+c", false}, {"a%20b+c", "a b c", true}, {"", "", false}, {"%e2%82%AC", "\xe2\x82\xac", false},
-        {"%", NULL, false}, {"%2", NULL, false}, {"%zz", NULL, false}, {"a%00b", NULL, false}, {"%2525", "%25", false},
+        {"a%20b+c", "a b+c", false},
+        {"a%20b+c", "a b c", true},
+        {"", "", false},
+        {"%e2%82%AC", "\xe2\x82\xac", false},
+        {"%", NULL, false},
+        {"%2", NULL, false},
+        {"%zz", NULL, false},
+        {"a%00b", NULL, false},
+        {"%2525", "%25", false},
     };
     struct fed_arena a = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {

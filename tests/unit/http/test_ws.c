@@ -21,7 +21,8 @@ static void run(struct fed_buf *out, struct fed_str bytes, size_t step, bool fro
         memcpy(piece, in.p, in.n);
         in.p = piece;
         while ((rc = fed_ws_next(&ws, &in, &ev)) == 1) {
-            static const char *const names[] = {[1] = "text", [2] = "binary", [8] = "close", [9] = "ping", [10] = "pong"};
+            static const char *const names[] = {
+                [1] = "text", [2] = "binary", [8] = "close", [9] = "ping", [10] = "pong"};
             fed_buf_addf(out, "%s", names[ev.op]);
             if (ev.op == FED_WS_CLOSE)
                 fed_buf_addf(out, " %d", ev.code);
@@ -46,42 +47,46 @@ static void check(struct fed_str bytes, bool from_client, const char *want)
     }
 }
 
-#define CASE(bytes, want) {{bytes, sizeof(bytes) - 1}, want}
+#define CASE(bytes, want)                                                                                              \
+    {                                                                                                                  \
+        {bytes, sizeof(bytes) - 1}, want                                                                               \
+    }
 static const struct {
     struct fed_str bytes;
     const char *want;
 } server_frames[] = {
-    CASE("\x81\x05Hello", "text[Hello] "),
-    CASE("\x01\x03Hel\x89\x01x\x80\x02lo", "ping[x] text[Hello] "),
-    CASE("\x02\x00\x80\x00\x81\x00", "binary[] text[] "),
-    CASE("\x88\x00", "close 1005[] "),
-    CASE("\x88\x05\x03\xe8" "bye\x8a\x00", "close 1000[bye] pong[] "),
-    CASE("\x82\x7e\x00\x7e" "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123"
-         "45678901234567890123456789012345", "binary[126] "),
-    CASE("\x81\x04\xf0\x9f\x98\x80", "text[\xf0\x9f\x98\x80] "),
-    CASE("\x82\x01\xff", "binary[\xff] "),
+    CASE("\x81\x05Hello", "text[Hello] "), CASE("\x01\x03Hel\x89\x01x\x80\x02lo", "ping[x] text[Hello] "),
+    CASE("\x02\x00\x80\x00\x81\x00", "binary[] text[] "), CASE("\x88\x00", "close 1005[] "),
+    CASE("\x88\x05\x03\xe8"
+         "bye\x8a\x00",
+         "close 1000[bye] pong[] "),
+    CASE("\x82\x7e\x00\x7e"
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123"
+         "45678901234567890123456789012345",
+         "binary[126] "),
+    CASE("\x81\x04\xf0\x9f\x98\x80", "text[\xf0\x9f\x98\x80] "), CASE("\x82\x01\xff", "binary[\xff] "),
     /* Refused. */
-    CASE("\xc1\x00", "SYNTAX 1002"),                         /* reserved bit */
-    CASE("\x83\x00", "SYNTAX 1002"),                         /* unknown operation */
-    CASE("\x8b\x00", "SYNTAX 1002"),
-    CASE("\x81\x80\x00\x00\x00\x00", "SYNTAX 1002"),         /* masked by a server */
-    CASE("\x80\x00", "SYNTAX 1002"),                         /* continues nothing */
-    CASE("\x01\x01" "a\x81\x01" "b", "SYNTAX 1002"),         /* new message within one */
-    CASE("\x09\x00", "SYNTAX 1002"),                         /* fragmented control */
-    CASE("\x89\x7e\x00\x7e", "SYNTAX 1002"),                 /* long control */
-    CASE("\x82\x7e\x00\x05" "abcde", "SYNTAX 1002"),         /* length not in its shortest form */
+    CASE("\xc1\x00", "SYNTAX 1002"),                                                  /* reserved bit */
+    CASE("\x83\x00", "SYNTAX 1002"),                                                  /* unknown operation */
+    CASE("\x8b\x00", "SYNTAX 1002"), CASE("\x81\x80\x00\x00\x00\x00", "SYNTAX 1002"), /* masked by a server */
+    CASE("\x80\x00", "SYNTAX 1002"),                                                  /* continues nothing */
+    CASE("\x01\x01"
+         "a\x81\x01"
+         "b",
+         "SYNTAX 1002"),                     /* new message within one */
+    CASE("\x09\x00", "SYNTAX 1002"),         /* fragmented control */
+    CASE("\x89\x7e\x00\x7e", "SYNTAX 1002"), /* long control */
+    CASE("\x82\x7e\x00\x05"
+         "abcde",
+         "SYNTAX 1002"), /* length not in its shortest form */
     CASE("\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff", "SYNTAX 1002"),
-    CASE("\x82\x7f\x80\x00\x00\x00\x00\x01\x00\x00", "SYNTAX 1002"),
-    CASE("\x88\x01x", "SYNTAX 1002"),
-    CASE("\x88\x02\x03\xed", "SYNTAX 1002"),                 /* 1005 is never sent */
-    CASE("\x88\x03\x03\xe8\xff", "SYNTAX 1007"),
-    CASE("\x81\x01\xff", "SYNTAX 1007"),
-    CASE("\x81\x02\xc0\x80", "SYNTAX 1007"),
-    CASE("\x81\x03\xed\xa0\x80", "SYNTAX 1007"),
-    CASE("\x81\x04\xf4\x90\x80\x80", "SYNTAX 1007"),
-    CASE("\x81\x02\xe2\x82", "SYNTAX 1007"),
+    CASE("\x82\x7f\x80\x00\x00\x00\x00\x01\x00\x00", "SYNTAX 1002"), CASE("\x88\x01x", "SYNTAX 1002"),
+    CASE("\x88\x02\x03\xed", "SYNTAX 1002"), /* 1005 is never sent */
+    CASE("\x88\x03\x03\xe8\xff", "SYNTAX 1007"), CASE("\x81\x01\xff", "SYNTAX 1007"),
+    CASE("\x81\x02\xc0\x80", "SYNTAX 1007"), CASE("\x81\x03\xed\xa0\x80", "SYNTAX 1007"),
+    CASE("\x81\x04\xf4\x90\x80\x80", "SYNTAX 1007"), CASE("\x81\x02\xe2\x82", "SYNTAX 1007"),
     CASE("\x82\x7e\x03\xe9", "LIMIT 1009"),
-    CASE("\x02\x01x\x80\x7e\x03\xe8", "LIMIT 1009"),         /* by the sum of fragments */
+    CASE("\x02\x01x\x80\x7e\x03\xe8", "LIMIT 1009"), /* by the sum of fragments */
 };
 
 static void test_decode(void **state)

@@ -68,8 +68,7 @@ static const struct {
      "apps/v1",
      "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"a\",\"annotations\":{"
      "\"deprecated.deployment.rollback.to\":\"3\"}},\"spec\":{}}"},
-    {"{apiVersion: extensions/v1beta1, kind: DaemonSet, metadata: {name: a}, spec: {templateGeneration: 2}}",
-     "apps/v1",
+    {"{apiVersion: extensions/v1beta1, kind: DaemonSet, metadata: {name: a}, spec: {templateGeneration: 2}}", "apps/v1",
      "{\"apiVersion\":\"apps/v1\",\"kind\":\"DaemonSet\",\"metadata\":{\"name\":\"a\",\"annotations\":{"
      "\"deprecated.daemonset.template.generation\":\"2\"}},\"spec\":{}}"},
     {"{apiVersion: events.k8s.io/v1, kind: Event, note: words, regarding: {name: a}, reportingController: c}", "v1",
@@ -121,7 +120,8 @@ static const struct {
      "{readyReplicas: 1, updatedReplicas: 2, availableReplicas: 1}}",
      "[\"web\",\"1/3\",2,1,\"100s\",\"c\",\"i\",\"a=b\"]"},
     {"{apiVersion: v1, kind: Pod, metadata: {name: p, creationTimestamp: 1970-01-01T00:00:00Z}, spec: {containers: "
-     "[{name: c}]}, status: {phase: Running, podIP: 10.0.0.1, containerStatuses: [{ready: true, restartCount: 2, state: "
+     "[{name: c}]}, status: {phase: Running, podIP: 10.0.0.1, containerStatuses: [{ready: true, restartCount: 2, "
+     "state: "
      "{running: {}}, lastState: {terminated: {finishedAt: 1970-01-01T00:01:00Z}}}]}}",
      "[\"p\",\"1/1\",\"Running\",\"2 (40s ago)\",\"100s\",\"10.0.0.1\",\"<none>\",\"<none>\",\"<none>\"]"},
     {"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}, status: {phase: Pending, "
@@ -184,15 +184,14 @@ static void test_ages(void **state)
     static const struct {
         int64_t seconds;
         const char *want;
-    } cases[] = {{0, "0s"},       {119, "119s"},   {120, "2m"},       {150, "2m30s"},     {601, "10m"},
-                 {10799, "179m"}, {10800, "3h"},   {11100, "3h5m"},   {28800, "8h"},      {172799, "47h"},
-                 {172800, "2d"},  {180000, "2d2h"}, {691200, "8d"},   {63072000, "2y"},   {64281600, "2y14d"},
-                 {-5, "<invalid>"}};
+    } cases[] = {{0, "0s"},      {119, "119s"},    {120, "2m"},         {150, "2m30s"},
+                 {601, "10m"},   {10799, "179m"},  {10800, "3h"},       {11100, "3h5m"},
+                 {28800, "8h"},  {172799, "47h"},  {172800, "2d"},      {180000, "2d2h"},
+                 {691200, "8d"}, {63072000, "2y"}, {64281600, "2y14d"}, {-5, "<invalid>"}};
 
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
-        assert_string_equal(fed_arena_dupz(&arena, fed_duration_human(&arena, cases[i].seconds * 1000)),
-                            cases[i].want);
+        assert_string_equal(fed_arena_dupz(&arena, fed_duration_human(&arena, cases[i].seconds * 1000)), cases[i].want);
 }
 
 static void test_paths(void **state)
@@ -253,9 +252,9 @@ static void test_prepare(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convert),    cmocka_unit_test(test_convert_through_storage),
-                                       cmocka_unit_test(test_rows),       cmocka_unit_test(test_empty_rows),
-                                       cmocka_unit_test(test_ages),       cmocka_unit_test(test_paths),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convert), cmocka_unit_test(test_convert_through_storage),
+                                       cmocka_unit_test(test_rows),    cmocka_unit_test(test_empty_rows),
+                                       cmocka_unit_test(test_ages),    cmocka_unit_test(test_paths),
                                        cmocka_unit_test(test_prepare)};
 
     return cmocka_run_group_tests(tests, setup, teardown);

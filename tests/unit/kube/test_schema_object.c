@@ -74,8 +74,8 @@ static const struct {
     {"revision limit v1", "{apiVersion: apps/v1, kind: Deployment, spec: {}}", "spec.revisionHistoryLimit", "10"},
     {"revision limit beta1", "{apiVersion: apps/v1beta1, kind: Deployment, spec: {}}", "spec.revisionHistoryLimit",
      "2"},
-    {"daemonset extensions", "{apiVersion: extensions/v1beta1, kind: DaemonSet, spec: {}}",
-     "spec.updateStrategy", "{\"type\":\"OnDelete\"}"},
+    {"daemonset extensions", "{apiVersion: extensions/v1beta1, kind: DaemonSet, spec: {}}", "spec.updateStrategy",
+     "{\"type\":\"OnDelete\"}"},
     {"pod", "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, ports: [{containerPort: 1}]}]}}",
      "spec.containers",
      "[{\"name\":\"a\",\"ports\":[{\"containerPort\":1,\"protocol\":\"TCP\"}],\"resources\":{},"
@@ -89,8 +89,9 @@ static const struct {
     {"ingress beta", "{apiVersion: extensions/v1beta1, kind: Ingress, spec: {rules: [{http: {paths: [{path: /}]}}]}}",
      "spec.rules", "[{\"http\":{\"paths\":[{\"path\":\"/\",\"pathType\":\"ImplementationSpecific\"}]}}]"},
     {"secret", "{apiVersion: v1, kind: Secret}", "type", "\"Opaque\""},
-    {"subject", "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, subjects: [{kind: User, name: a}, "
-                "{kind: ServiceAccount, name: b}]}",
+    {"subject",
+     "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, subjects: [{kind: User, name: a}, "
+     "{kind: ServiceAccount, name: b}]}",
      "subjects",
      "[{\"kind\":\"User\",\"name\":\"a\",\"apiGroup\":\"rbac.authorization.k8s.io\"},"
      "{\"kind\":\"ServiceAccount\",\"name\":\"b\"}]"},
@@ -142,7 +143,8 @@ static void note_unknown(void *ud, const char *path)
 static const struct {
     const char *in, *unknown, *out;
 } prune_cases[] = {
-    {"{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, creationTimestamp: null, nam: b}, spec: {replicaz: 3, "
+    {"{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, creationTimestamp: null, nam: b}, spec: {replicaz: "
+     "3, "
      "template: {spec: {containers: [{name: c, imag: x, resources: {limits: {cpu: 1}}}]}}}, extra: 1}",
      "metadata.nam spec.replicaz spec.template.spec.containers[0].imag extra",
      "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"a\"},\"spec\":{\"template\":{"
@@ -192,8 +194,9 @@ static const struct {
     {"no containers", "{apiVersion: v1, kind: Pod, spec: {containers: []}}", "spec.containers: Required value"},
     {"no image, twice the name", "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: b}, {name: a}]}}",
      "spec.containers[1].name: Duplicate value: \"a\"; spec.containers[1].image: Required value"},
-    {"limits", "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: b, resources: {limits: {cpu: 100m}, "
-               "requests: {cpu: 1}}}]}}",
+    {"limits",
+     "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: b, resources: {limits: {cpu: 100m}, "
+     "requests: {cpu: 1}}}]}}",
      "spec.containers[0].resources.requests: Invalid value: \"1\": must be less than or equal to cpu limit of 100m"},
     {"enum", "{apiVersion: v1, kind: Service, spec: {type: Bad, ports: [{port: 80}]}}",
      "spec.type: Unsupported value: \"Bad\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", "

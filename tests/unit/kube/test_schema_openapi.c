@@ -73,8 +73,8 @@ static void test_v3(void **state)
     FED_JSON_EACH(p, fed_json_find(op, "parameters"))
         validates |= fed_str_is(fed_json_find_text(p, "name"), "fieldValidation");
     assert_true(validates);
-    assert_true(fed_str_is(fed_json_find_text(fed_json_find(op, "x-kubernetes-group-version-kind"), "kind"),
-                           "Deployment"));
+    assert_true(
+        fed_str_is(fed_json_find_text(fed_json_find(op, "x-kubernetes-group-version-kind"), "kind"), "Deployment"));
     assert_int_equal(fed_openapi_v3(kinds, FED_STR("apis/none/v1"), &b), FED_E_NOT_FOUND);
     assert_int_equal(fed_openapi_v3(kinds, FED_STR("x"), &b), FED_E_NOT_FOUND);
     fed_buf_reset(&b);

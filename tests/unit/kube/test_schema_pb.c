@@ -200,8 +200,7 @@ static void test_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
-        assert_int_equal(fed_pb_to_json(&arena, kinds, fed_str_n(cases[i].body, cases[i].n), &v, NULL),
-                         cases[i].want);
+        assert_int_equal(fed_pb_to_json(&arena, kinds, fed_str_n(cases[i].body, cases[i].n), &v, NULL), cases[i].want);
 }
 
 int main(void)

@@ -15,8 +15,8 @@
 static const struct {
     const char *name, *doc, *patch, *want; /* want: spec or an error that starts with '!' */
 } cases[] = {
-    {"new containers come first, as kubectl users know", POD("{containers: [{name: a, image: x}, {name: b, image: w}]}"),
-     "{spec: {containers: [{name: c, image: z}]}}",
+    {"new containers come first, as kubectl users know",
+     POD("{containers: [{name: a, image: x}, {name: b, image: w}]}"), "{spec: {containers: [{name: c, image: z}]}}",
      "{\"containers\":[{\"name\":\"c\",\"image\":\"z\"},{\"name\":\"a\",\"image\":\"x\"},{\"name\":\"b\",\"image\":"
      "\"w\"}]}"},
     {"by name", POD("{containers: [{name: a, image: x}, {name: b, image: w}]}"),
@@ -28,15 +28,14 @@ static const struct {
     {"order", POD("{containers: [{name: a}, {name: s}, {name: b}]}"),
      "{spec: {$setElementOrder/containers: [{name: b}, {name: a}]}}",
      "{\"containers\":[{\"name\":\"s\"},{\"name\":\"b\"},{\"name\":\"a\"}]}"},
-    {"delete element", POD("{containers: [{name: a}, {name: b}]}"),
-     "{spec: {containers: [{$patch: delete, name: a}]}}", "{\"containers\":[{\"name\":\"b\"}]}"},
+    {"delete element", POD("{containers: [{name: a}, {name: b}]}"), "{spec: {containers: [{$patch: delete, name: a}]}}",
+     "{\"containers\":[{\"name\":\"b\"}]}"},
     {"replace list", POD("{containers: [{name: a}, {name: b}]}"),
      "{spec: {containers: [{name: c}, {$patch: replace}]}}", "{\"containers\":[{\"name\":\"c\"}]}"},
     {"atomic lists are replaced", POD("{tolerations: [{key: a}], containers: [{name: a, args: [x, w]}]}"),
      "{spec: {tolerations: [{key: b}], containers: [{name: a, args: [z]}]}}",
      "{\"tolerations\":[{\"key\":\"b\"}],\"containers\":[{\"name\":\"a\",\"args\":[\"z\"]}]}"},
-    {"null removes", POD("{nodeName: n, priority: 1}"), "{spec: {nodeName: null, hostPID: null}}",
-     "{\"priority\":1}"},
+    {"null removes", POD("{nodeName: n, priority: 1}"), "{spec: {nodeName: null, hostPID: null}}", "{\"priority\":1}"},
     {"replace map", POD("{nodeSelector: {a: b, c: d}}"), "{spec: {nodeSelector: {$patch: replace, e: f}}}",
      "{\"nodeSelector\":{\"e\":\"f\"}}"},
     {"retain keys", POD("{volumes: [{name: v, emptyDir: {}}]}"),
@@ -93,13 +92,13 @@ static void test_finalizers(void **state)
     (void)state;
     assert_int_equal(fed_kinds_add_core(k, NULL, NULL), 0);
     assert_int_equal(fed_yaml_parse(&a, FED_STR("{metadata: {finalizers: [a, b, c]}}"), NULL, &doc, NULL), 0);
-    assert_int_equal(fed_yaml_parse(&a, FED_STR("{metadata: {$deleteFromPrimitiveList/finalizers: [a], finalizers: "
-                                                "[d, b]}}"),
+    assert_int_equal(fed_yaml_parse(&a,
+                                    FED_STR("{metadata: {$deleteFromPrimitiveList/finalizers: [a], finalizers: "
+                                            "[d, b]}}"),
                                     NULL, &patch, NULL),
                      0);
-    assert_int_equal(fed_smp_apply(&a, fed_kinds_by_kind(k, FED_STR("v1"), FED_STR("Pod"))->schema, doc, patch, &out,
-                                   NULL),
-                     0);
+    assert_int_equal(
+        fed_smp_apply(&a, fed_kinds_by_kind(k, FED_STR("v1"), FED_STR("Pod"))->schema, doc, patch, &out, NULL), 0);
     fed_json_write(&b, out);
     assert_string_equal(fed_buf_z(&b), "{\"metadata\":{\"finalizers\":[\"d\",\"b\",\"c\"]}}");
     fed_buf_release(&b);

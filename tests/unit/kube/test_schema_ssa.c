@@ -132,9 +132,8 @@ static void test_repeat_changes_nothing(void **state)
     struct fed_json *again, *copy;
 
     (void)state;
-    assert_int_equal(fed_ssa_apply(&arena, deploy, o, yaml(first), FED_STR("kubectl"), false, 99000000, &again, NULL,
-                                   NULL),
-                     0);
+    assert_int_equal(
+        fed_ssa_apply(&arena, deploy, o, yaml(first), FED_STR("kubectl"), false, 99000000, &again, NULL, NULL), 0);
     assert_string_equal(text(again), before);
     copy = fed_json_copy(&arena, o);
     fed_ssa_track(&arena, deploy, o, copy, FED_STR("x"), FED_STR(""), 99000000);

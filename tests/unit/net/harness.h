@@ -38,10 +38,10 @@ static inline void bench_on_poll(struct fed_timer *t)
         fed_timer_start(fed_loop_env(b->loop), t, 1, bench_on_poll);
 }
 /* Runs the loop until the condition holds; fails the test after ten seconds. */
-#define BENCH_RUN(b, cond, arg)                                                                                   \
-    do {                                                                                                          \
-        bench_run(b, cond, arg);                                                                                  \
-        assert_false((b)->timed_out);                                                                             \
+#define BENCH_RUN(b, cond, arg)                                                                                        \
+    do {                                                                                                               \
+        bench_run(b, cond, arg);                                                                                       \
+        assert_false((b)->timed_out);                                                                                  \
     } while (0)
 static inline void bench_run(struct bench *b, bool (*until)(void *ud), void *ud)
 {
@@ -58,7 +58,7 @@ static inline void bench_run(struct bench *b, bool (*until)(void *ud), void *ud)
     fed_timer_stop(env, &b->poll);
 }
 
-struct end { /* one end of a stream */
+struct end {              /* one end of a stream */
     struct fed_stream *s; /* NULL after end */
     struct fed_buf got;   /* bytes, unless count_only */
     size_t n_got;

@@ -343,9 +343,12 @@ static void test_errors(void **state)
         uint32_t timeout_ms;
         int code;
     } errors[] = {
-        {"http://127.0.0.1:1", "/", 2000, FED_E_REFUSED}, {"http://name.invalid", "/", 3000, FED_E_RESOLVE},
-        {w->base, "/hang", 50, FED_E_TIMEOUT},            {w->base, "/abort", 2000, FED_E_END},
-        {"ftp://127.0.0.1", "/", 2000, FED_E_SYNTAX},     {"http://", "", 2000, FED_E_SYNTAX},
+        {"http://127.0.0.1:1", "/", 2000, FED_E_REFUSED},
+        {"http://name.invalid", "/", 3000, FED_E_RESOLVE},
+        {w->base, "/hang", 50, FED_E_TIMEOUT},
+        {w->base, "/abort", 2000, FED_E_END},
+        {"ftp://127.0.0.1", "/", 2000, FED_E_SYNTAX},
+        {"http://", "", 2000, FED_E_SYNTAX},
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(errors); i++) {
         start(c, &r, errors[i].base, errors[i].path, (struct fed_httpc_request){.timeout_ms = errors[i].timeout_ms});

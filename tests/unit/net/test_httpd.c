@@ -155,7 +155,8 @@ static void test_continue(void **state)
     struct web *w = web_new(NULL, NULL);
     struct end e = {0};
     dial(w, &e);
-    fed_stream_write(e.s, FED_STR("POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
+    fed_stream_write(e.s,
+                     FED_STR("POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
     await(w, &e, "100 Continue\r\n\r\n");
     fed_stream_write(e.s, FED_STR("ok"));
     await(w, &e, "\r\n\r\nok");
@@ -276,7 +277,8 @@ static void test_upgrade(void **state)
     struct web *w = web_new(NULL, NULL);
     struct end e = {0};
     dial(w, &e);
-    fed_stream_write(e.s, FED_STR("GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly"));
+    fed_stream_write(e.s,
+                     FED_STR("GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly"));
     await(w, &e, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi early");
     assert_int_equal(w->n_closed, 1);
     fed_stream_write(e.s, FED_STR(" bird"));

@@ -37,8 +37,8 @@ static void make_leaf(struct leaf *leaf, const struct authority *ca, const char 
     static const char *const dns[] = {"api.test", NULL};
     static const char *const ips[] = {"127.0.0.1", NULL};
     static const struct fed_str orgs[] = {FED_STR_INIT("system:masters"), FED_STR_INIT("dev")};
-    struct fed_cert_spec spec = {.cn = fed_str(cn), .server = server, .client = !server, .not_before_ms = from,
-                                 .not_after_ms = to};
+    struct fed_cert_spec spec = {
+        .cn = fed_str(cn), .server = server, .client = !server, .not_before_ms = from, .not_after_ms = to};
     if (server) {
         spec.dns_names = dns;
         spec.ips = ips;
@@ -47,9 +47,9 @@ static void make_leaf(struct leaf *leaf, const struct authority *ca, const char 
         spec.n_orgs = 2;
     }
     assert_int_equal(fed_pki_new_key(&leaf->key, NULL), 0);
-    assert_int_equal(fed_pki_sign(fed_buf_str(&ca->cert), fed_buf_str(&ca->key), fed_buf_str(&leaf->key), &spec,
-                                  &leaf->cert, NULL),
-                     0);
+    assert_int_equal(
+        fed_pki_sign(fed_buf_str(&ca->cert), fed_buf_str(&ca->key), fed_buf_str(&leaf->key), &spec, &leaf->cert, NULL),
+        0);
 }
 
 static void on_accept(void *ud, struct fed_stream *s)
@@ -96,16 +96,19 @@ static void listen_with(struct world *w, struct fed_tls_conf conf)
 
 static struct fed_tls_conf server_conf(struct world *w, enum fed_tls_peer peer)
 {
-    return (struct fed_tls_conf){.cert_pem = fed_buf_str(&w->server.cert), .key_pem = fed_buf_str(&w->server.key),
-                                 .ca_pem = fed_buf_str(&w->ca.cert), .peer = peer, .alpn = "h2,http/1.1"};
+    return (struct fed_tls_conf){.cert_pem = fed_buf_str(&w->server.cert),
+                                 .key_pem = fed_buf_str(&w->server.key),
+                                 .ca_pem = fed_buf_str(&w->ca.cert),
+                                 .peer = peer,
+                                 .alpn = "h2,http/1.1"};
 }
 
 static void connect_with(struct world *w, const struct authority *ca, const struct leaf *leaf, const char *name,
                          const char *alpn)
 {
     struct fed_tls *tls;
-    struct fed_tls_conf conf = {.ca_pem = ca ? fed_buf_str(&ca->cert) : (struct fed_str){0}, .insecure = !ca,
-                                .alpn = alpn};
+    struct fed_tls_conf conf = {
+        .ca_pem = ca ? fed_buf_str(&ca->cert) : (struct fed_str){0}, .insecure = !ca, .alpn = alpn};
     if (leaf) {
         conf.cert_pem = fed_buf_str(&leaf->cert);
         conf.key_pem = fed_buf_str(&leaf->key);
@@ -120,9 +123,9 @@ static void connect_with(struct world *w, const struct authority *ca, const stru
 
 static void world_free(struct world *w)
 {
-    struct fed_buf *bufs[] = {&w->ca.key,     &w->ca.cert,     &w->other_ca.key, &w->other_ca.cert, &w->server.key,
-                              &w->server.cert, &w->admin.key,  &w->admin.cert,   &w->stranger.key,  &w->stranger.cert,
-                              &w->expired.key, &w->expired.cert};
+    struct fed_buf *bufs[] = {&w->ca.key,       &w->ca.cert,       &w->other_ca.key, &w->other_ca.cert,
+                              &w->server.key,   &w->server.cert,   &w->admin.key,    &w->admin.cert,
+                              &w->stranger.key, &w->stranger.cert, &w->expired.key,  &w->expired.cert};
     fed_loop_free(w->bench.loop);
     fed_tls_unref(w->server_tls);
     for (size_t i = 0; i < FED_ARRAY_LEN(bufs); i++)
@@ -454,14 +457,17 @@ static void test_certificate_by_name(void **state)
     struct leaf named = {0};
     struct fed_tls *other;
     int64_t now = fed_wall_ms(fed_loop_env(w->bench.loop));
-    struct fed_cert_spec spec = {.cn = FED_STR("n"), .dns_names = dns, .server = true, .not_before_ms = now - 1000,
+    struct fed_cert_spec spec = {.cn = FED_STR("n"),
+                                 .dns_names = dns,
+                                 .server = true,
+                                 .not_before_ms = now - 1000,
                                  .not_after_ms = now + 3600000};
     assert_int_equal(fed_pki_new_key(&named.key, NULL), 0);
     assert_int_equal(fed_pki_sign(fed_buf_str(&w->ca.cert), fed_buf_str(&w->ca.key), fed_buf_str(&named.key), &spec,
                                   &named.cert, NULL),
                      0);
-    struct fed_tls_conf conf = {.server = true, .cert_pem = fed_buf_str(&named.cert),
-                                .key_pem = fed_buf_str(&named.key)};
+    struct fed_tls_conf conf = {
+        .server = true, .cert_pem = fed_buf_str(&named.cert), .key_pem = fed_buf_str(&named.key)};
     assert_int_equal(fed_tls_new(fed_loop_env(w->bench.loop), &conf, &other, NULL), 0);
     conf = server_conf(w, FED_TLS_PEER_NONE);
     conf.by_name = by_name;
@@ -532,8 +538,8 @@ static void test_bad_settings(void **state)
     struct fed_env *env = fed_loop_env(w->bench.loop);
     struct fed_tls_conf none = {.server = true};
     assert_int_equal(fed_tls_new(env, &none, &tls, &err), FED_E_TLS);
-    struct fed_tls_conf mixed = {.server = true, .cert_pem = fed_buf_str(&w->server.cert),
-                                 .key_pem = fed_buf_str(&w->admin.key)};
+    struct fed_tls_conf mixed = {
+        .server = true, .cert_pem = fed_buf_str(&w->server.cert), .key_pem = fed_buf_str(&w->admin.key)};
     assert_int_equal(fed_tls_new(env, &mixed, &tls, &err), FED_E_TLS);
     struct fed_tls_conf missing = {.server = true, .cert_file = "/nonexistent/x", .key_file = "/nonexistent/y"};
     assert_int_equal(fed_tls_new(env, &missing, &tls, &err), FED_E_NOT_FOUND);
@@ -550,18 +556,12 @@ static void test_bad_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_echo_and_close),
-        cmocka_unit_test(test_alpn),
-        cmocka_unit_test(test_server_verification),
-        cmocka_unit_test(test_client_required),
-        cmocka_unit_test(test_client_optional),
-        cmocka_unit_test(test_plain_client),
-        cmocka_unit_test(test_handshake_timeout),
-        cmocka_unit_test(test_cut_is_noticed),
-        cmocka_unit_test(test_bulk_both_ways),
-        cmocka_unit_test(test_pause_mid_stream),
-        cmocka_unit_test(test_certificate_by_name),
-        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_echo_and_close),      cmocka_unit_test(test_alpn),
+        cmocka_unit_test(test_server_verification), cmocka_unit_test(test_client_required),
+        cmocka_unit_test(test_client_optional),     cmocka_unit_test(test_plain_client),
+        cmocka_unit_test(test_handshake_timeout),   cmocka_unit_test(test_cut_is_noticed),
+        cmocka_unit_test(test_bulk_both_ways),      cmocka_unit_test(test_pause_mid_stream),
+        cmocka_unit_test(test_certificate_by_name), cmocka_unit_test(test_reload),
         cmocka_unit_test(test_bad_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,16 +29,24 @@ static int setup(void **state)
     w->loop = fed_loop_new();
     struct fed_env *env = fed_loop_env(w->loop);
     int64_t now = fed_wall_ms(env);
-    struct fed_cert_spec spec = {.cn = FED_STR("both"), .orgs = orgs, .n_orgs = 1, .dns_names = dns, .server = true,
-                                 .client = true, .not_before_ms = now - 1000, .not_after_ms = now + 600000};
+    struct fed_cert_spec spec = {.cn = FED_STR("both"),
+                                 .orgs = orgs,
+                                 .n_orgs = 1,
+                                 .dns_names = dns,
+                                 .server = true,
+                                 .client = true,
+                                 .not_before_ms = now - 1000,
+                                 .not_after_ms = now + 600000};
     assert_int_equal(fed_pki_new_key(&w->ca_key, NULL), 0);
     assert_int_equal(fed_pki_new_ca(fed_buf_str(&w->ca_key), FED_STR("ca"), now - 1000, now + 600000, &w->ca, NULL), 0);
     assert_int_equal(fed_pki_new_key(&w->key, NULL), 0);
-    assert_int_equal(fed_pki_sign(fed_buf_str(&w->ca), fed_buf_str(&w->ca_key), fed_buf_str(&w->key), &spec, &w->cert,
-                                  NULL),
-                     0);
-    struct fed_tls_conf conf = {.server = true, .cert_pem = fed_buf_str(&w->cert), .key_pem = fed_buf_str(&w->key),
-                                .ca_pem = fed_buf_str(&w->ca), .peer = FED_TLS_PEER_REQUIRED};
+    assert_int_equal(
+        fed_pki_sign(fed_buf_str(&w->ca), fed_buf_str(&w->ca_key), fed_buf_str(&w->key), &spec, &w->cert, NULL), 0);
+    struct fed_tls_conf conf = {.server = true,
+                                .cert_pem = fed_buf_str(&w->cert),
+                                .key_pem = fed_buf_str(&w->key),
+                                .ca_pem = fed_buf_str(&w->ca),
+                                .peer = FED_TLS_PEER_REQUIRED};
     assert_int_equal(fed_tls_new(env, &conf, &w->server, NULL), 0);
     conf.server = false;
     assert_int_equal(fed_tls_new(env, &conf, &w->client, NULL), 0);
@@ -243,7 +251,7 @@ static void test_changed_file_is_seen_within_a_minute(void **state)
     assert_int_equal(fed_tls_new(fed_loop_env(w->loop), &conf, &tls, NULL), 0);
     SSL_CTX *first = fed_tls_context(tls, now);
     assert_true(same_context(tls, first, now + 61000)); /* nothing changed */
-    unlink(cert); /* the new file may get the same inode: its size differs */
+    unlink(cert);                                       /* the new file may get the same inode: its size differs */
     fed_buf_addz(&w->cert, "\n");
     put_file(cert, &w->cert);
     assert_true(same_context(tls, first, now + 62000)); /* not looked at yet */

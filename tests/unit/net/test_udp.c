@@ -36,8 +36,8 @@ static void on_batch_end(void *ud)
 
 static void open_on(struct ctx *c, const char *ip)
 {
-    struct fed_udp_conf conf = {.handle = on_packet, .batch_end = on_batch_end, .ud = c, .max_query = 64,
-                                .reuseport = true};
+    struct fed_udp_conf conf = {
+        .handle = on_packet, .batch_end = on_batch_end, .ud = c, .max_query = 64, .reuseport = true};
     struct fed_err err;
     *c = (struct ctx){0};
     c->bench.loop = fed_loop_new();

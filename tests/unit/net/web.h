@@ -131,8 +131,14 @@ static inline void web_cert(struct web_pki *p, struct fed_buf *key, struct fed_b
     static const char *const dns[] = {"hansa.test", NULL};
     static const char *const ips[] = {"127.0.0.1", NULL};
     const struct fed_str orgs[] = {FED_STR("one"), FED_STR("two")};
-    struct fed_cert_spec spec = {.cn = fed_str(cn), .orgs = orgs, .n_orgs = 2, .dns_names = dns, .ips = ips,
-                                 .server = true, .client = true, .not_after_ms = 4102444800000};
+    struct fed_cert_spec spec = {.cn = fed_str(cn),
+                                 .orgs = orgs,
+                                 .n_orgs = 2,
+                                 .dns_names = dns,
+                                 .ips = ips,
+                                 .server = true,
+                                 .client = true,
+                                 .not_after_ms = 4102444800000};
     assert_int_equal(fed_pki_new_key(key, NULL), 0);
     assert_int_equal(fed_pki_sign(fed_buf_str(&p->ca), fed_buf_str(&p->ca_key), fed_buf_str(key), &spec, cert, NULL),
                      0);
@@ -159,8 +165,11 @@ static inline struct web *web_new(const struct fed_httpd_conf *conf, const char 
     assert_int_equal(fed_addr_parse(FED_STR("127.0.0.1"), 0, &w->conf.listen.addr), 0);
     if (alpn) {
         web_make_pki(&w->pki);
-        struct fed_tls_conf tls = {.server = true, .alpn = alpn, .peer = FED_TLS_PEER_OPTIONAL,
-                                   .cert_pem = fed_buf_str(&w->pki.server), .key_pem = fed_buf_str(&w->pki.server_key),
+        struct fed_tls_conf tls = {.server = true,
+                                   .alpn = alpn,
+                                   .peer = FED_TLS_PEER_OPTIONAL,
+                                   .cert_pem = fed_buf_str(&w->pki.server),
+                                   .key_pem = fed_buf_str(&w->pki.server_key),
                                    .ca_pem = fed_buf_str(&w->pki.ca)};
         assert_int_equal(fed_tls_new(fed_loop_env(w->bench.loop), &tls, &w->conf.listen.tls, &err), 0);
     }
@@ -186,7 +195,7 @@ static inline void web_free(struct web *w)
     }
     fed_tls_unref(w->conf.listen.tls);
     fed_loop_free(w->bench.loop);
-    struct fed_buf *bufs[] = {&w->pki.ca_key, &w->pki.ca, &w->pki.server_key, &w->pki.server,
+    struct fed_buf *bufs[] = {&w->pki.ca_key,     &w->pki.ca,     &w->pki.server_key, &w->pki.server,
                               &w->pki.client_key, &w->pki.client, &w->pki.other_ca};
     for (size_t i = 0; i < FED_ARRAY_LEN(bufs); i++)
         fed_buf_release(bufs[i]);

@@ -124,10 +124,11 @@ static void a_change_remakes_only_its_part(void **state)
     struct fed_target *t = fed_service_shard(api, 0)->groups[0].endpoints[0].targets[0];
     atomic_store(&t->word, FED_HEALTH_DOWN);
     uint64_t gen = before->gen, ingress_gen = before->ingress_gen, cluster_gen = before->cluster_gen;
-    put(w, "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-us-east1, namespace: "
-           "production, labels: {multicluster.kubernetes.io/service-name: api-status, "
-           "multicluster.kubernetes.io/source-cluster: us-east1, federation.hansa.io/scope: global}}, addressType: IPv4, "
-           "ports: [{name: http, port: 80}], endpoints: [{addresses: [127.1.1.1]}, {addresses: [127.1.1.9]}]}");
+    put(w,
+        "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-us-east1, namespace: "
+        "production, labels: {multicluster.kubernetes.io/service-name: api-status, "
+        "multicluster.kubernetes.io/source-cluster: us-east1, federation.hansa.io/scope: global}}, addressType: IPv4, "
+        "ports: [{name: http, port: 80}], endpoints: [{addresses: [127.1.1.1]}, {addresses: [127.1.1.9]}]}");
     test_env_advance(&w->env, 19);
     assert_ptr_equal(now(w), before);
     test_env_advance(&w->env, 5);
@@ -154,19 +155,22 @@ static void local_endpoints_and_secrets(void **state)
     put_file(w);
     for (int i = 0; i < 2; i++) {
         char y[800];
-        snprintf(y, sizeof(y),
-                 "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-%s-local, namespace: "
-                 "production, labels: {multicluster.kubernetes.io/service-name: api-status, "
-                 "multicluster.kubernetes.io/source-cluster: %s, federation.hansa.io/scope: local}}, addressType: IPv4, "
-                 "ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.0.0.1]}]}",
-                 i ? "us-east1" : "asia-east1", i ? "us-east1" : "asia-east1");
+        snprintf(
+            y, sizeof(y),
+            "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-%s-local, namespace: "
+            "production, labels: {multicluster.kubernetes.io/service-name: api-status, "
+            "multicluster.kubernetes.io/source-cluster: %s, federation.hansa.io/scope: local}}, addressType: IPv4, "
+            "ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.0.0.1]}]}",
+            i ? "us-east1" : "asia-east1", i ? "us-east1" : "asia-east1");
         put(w, y);
     }
-    put(w, "{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata: {name: cert, namespace: shop}, data: {tls.crt: "
+    put(w, "{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata: {name: cert, namespace: shop}, data: "
+           "{tls.crt: "
            "YQ==, tls.key: Yg==}}");
     put(w, "{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata: {name: unnamed, namespace: shop}, data: "
            "{tls.crt: YQ==, tls.key: Yg==}}");
-    put(w, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: tls, namespace: shop}, spec: {tls: [{hosts: "
+    put(w, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: tls, namespace: shop}, spec: {tls: "
+           "[{hosts: "
            "[Shop.Example.com], secretName: cert}], defaultBackend: {service: {name: website, port: {name: http}}}}}");
     fed_builder_flush(w->b);
     const struct fed_snapshot *s = now(w);
@@ -179,7 +183,8 @@ static void local_endpoints_and_secrets(void **state)
     for (size_t i = 0; i < s->n_ingresses; i++)
         if (fed_str_is(s->ingresses[i]->name, "tls"))
             ing = s->ingresses[i];
-    assert_true(ing && fed_str_is(ing->tls[0].hosts[0], "shop.example.com") && fed_str_is(ing->fallback.port_name, "http"));
+    assert_true(ing && fed_str_is(ing->tls[0].hosts[0], "shop.example.com") &&
+                fed_str_is(ing->fallback.port_name, "http"));
 }
 
 static void saved_and_restored(void **state)
@@ -226,8 +231,12 @@ static void replaced_by_a_file(void **state)
     struct fed_err err;
     put_file(w);
     fed_builder_flush(w->b);
-    assert_int_equal(fed_builder_replace_yaml(w->b, FED_STR("{apiVersion: federation/v1beta1, kind: Cluster, metadata: {name: "
-                                                            "a}}"), &err), 0);
+    assert_int_equal(
+        fed_builder_replace_yaml(w->b,
+                                 FED_STR("{apiVersion: federation/v1beta1, kind: Cluster, metadata: {name: "
+                                         "a}}"),
+                                 &err),
+        0);
     assert_int_equal(now(w)->n_services, 0);
     assert_non_null(fed_snapshot_cluster(now(w), FED_STR("a")));
     assert_null(fed_snapshot_cluster(now(w), FED_STR("us-east1")));
@@ -249,8 +258,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(the_world), T(a_change_remakes_only_its_part), T(local_endpoints_and_secrets), T(saved_and_restored),
-        T(replaced_by_a_file), T(a_long_silence_makes_the_control_plane_stale),
+        T(the_world),
+        T(a_change_remakes_only_its_part),
+        T(local_endpoints_and_secrets),
+        T(saved_and_restored),
+        T(replaced_by_a_file),
+        T(a_long_silence_makes_the_control_plane_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

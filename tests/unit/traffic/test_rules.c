@@ -10,7 +10,7 @@
 #include "traffic/geo.h"
 #include "traffic/probe_rule.h"
 
-#define U FED_HEALTH_UNKNOWN
+#define U  FED_HEALTH_UNKNOWN
 #define UP FED_HEALTH_UP
 #define DN FED_HEALTH_DOWN
 
@@ -41,7 +41,8 @@ static void verdicts(void **state)
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++)
         if (fed_verdict(&rows[i].in) != rows[i].want)
-            fail_msg("%s: %s, not %s", rows[i].what, fed_use_name(fed_verdict(&rows[i].in)), fed_use_name(rows[i].want));
+            fail_msg("%s: %s, not %s", rows[i].what, fed_use_name(fed_verdict(&rows[i].in)),
+                     fed_use_name(rows[i].want));
 }
 
 /* A target's history: s = question sent, a = answer, r = refusal, p = passive down, each at its time. */
@@ -63,27 +64,46 @@ static void histories(void **state)
         {"two are", {{'s', 1}, {'a', 2}, {'s', 251}, {'a', 252}}, DN, 252, FED_PROBE_UP},
         {"one refusal", {{'s', 1}, {'r', 2}}, UP, 3, FED_PROBE_KEEP},
         {"two refusals", {{'s', 1}, {'r', 2}, {'s', 52}, {'r', 53}}, UP, 53, FED_PROBE_DOWN},
-        {"refused, answered, refused", {{'s', 1}, {'r', 2}, {'s', 52}, {'a', 53}, {'s', 300}, {'r', 301}}, UP, 301, FED_PROBE_KEEP},
+        {"refused, answered, refused",
+         {{'s', 1}, {'r', 2}, {'s', 52}, {'a', 53}, {'s', 300}, {'r', 301}},
+         UP,
+         301,
+         FED_PROBE_KEEP},
         {"one silent question", {{'s', 100}}, UP, 700, FED_PROBE_KEEP},
         {"two, not long enough", {{'s', 100}, {'s', 350}}, UP, 499, FED_PROBE_KEEP},
         {"two, long enough", {{'s', 100}, {'s', 350}}, UP, 500, FED_PROBE_SILENT},
         {"the second was answered", {{'s', 100}, {'s', 350}, {'a', 360}}, UP, 900, FED_PROBE_KEEP},
         {"silent from the start", {{'s', 100}, {'s', 350}}, U, 500, FED_PROBE_SILENT},
         {"silent and down already", {{'s', 100}, {'s', 350}}, DN, 900, FED_PROBE_KEEP},
-        {"workers found it down: held", {{'p', 100}, {'s', 110}, {'a', 111}, {'s', 360}, {'a', 361}}, DN, 361, FED_PROBE_KEEP},
+        {"workers found it down: held",
+         {{'p', 100}, {'s', 110}, {'a', 111}, {'s', 360}, {'a', 361}},
+         DN,
+         361,
+         FED_PROBE_KEEP},
         {"and let go", {{'p', 100}, {'s', 110}, {'a', 111}, {'s', 360}, {'a', 361}}, DN, 1100, FED_PROBE_UP},
         {"found down again soon: held for longer",
-         {{'p', 100}, {'p', 2000}, {'s', 2010}, {'a', 2011}, {'s', 2260}, {'a', 2261}}, DN, 3500, FED_PROBE_KEEP},
+         {{'p', 100}, {'p', 2000}, {'s', 2010}, {'a', 2011}, {'s', 2260}, {'a', 2261}},
+         DN,
+         3500,
+         FED_PROBE_KEEP},
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++) {
         struct fed_probe_seen p = {0};
         for (size_t e = 0; e < FED_ARRAY_LEN(rows[i].events) && rows[i].events[e].event; e++) {
             unsigned at = rows[i].events[e].at;
             switch (rows[i].events[e].event) {
-            case 's': fed_probe_sent(&p, at); break;
-            case 'a': fed_probe_answered(&p, at); break;
-            case 'r': fed_probe_refused(&p, at); break;
-            default: fed_probe_passive_down(&p, at); break;
+            case 's':
+                fed_probe_sent(&p, at);
+                break;
+            case 'a':
+                fed_probe_answered(&p, at);
+                break;
+            case 'r':
+                fed_probe_refused(&p, at);
+                break;
+            default:
+                fed_probe_passive_down(&p, at);
+                break;
             }
         }
         enum fed_probe_verdict got = fed_probe_judge(&p, rows[i].was, rows[i].now, 400);
@@ -126,8 +146,8 @@ static void witnesses(void **state)
 static void locating(void **state)
 {
     (void)state;
-    static const char *const networks[] = {"10.0.0.0/8=a", "10.1.0.0/16=b", "192.0.2.0/24=c@50.45", "3.82",
-                                           "2001:db8::/32=d", "0.0.0.0/1=e"};
+    static const char *const networks[] = {"10.0.0.0/8=a", "10.1.0.0/16=b",   "192.0.2.0/24=c@50.45",
+                                           "3.82",         "2001:db8::/32=d", "0.0.0.0/1=e"};
     struct fed_geo_conf conf = {.networks = networks, .n_networks = FED_ARRAY_LEN(networks)};
     struct fed_geo *g;
     struct fed_err err;
@@ -136,8 +156,8 @@ static void locating(void **state)
         unsigned bits;
     } rows[] = {
         {"10.2.3.4", "a", 15}, /* 10.0/15 would hold 10.1/16 too: one bit tells them apart from 10.2/15 */
-        {"10.1.3.4", "b", 16},   {"10.0.3.4", "a", 16}, {"192.0.2.9", "c", 24}, {"192.0.3.9", NULL, 24},
-        {"128.0.0.1", NULL, 2},  {"64.0.0.1", "e", 2},  {"2001:db8::1", "d", 32}, {"3001::1", NULL, 4},
+        {"10.1.3.4", "b", 16},  {"10.0.3.4", "a", 16}, {"192.0.2.9", "c", 24},   {"192.0.3.9", NULL, 24},
+        {"128.0.0.1", NULL, 2}, {"64.0.0.1", "e", 2},  {"2001:db8::1", "d", 32}, {"3001::1", NULL, 4},
     };
     assert_int_equal(fed_geo_new(&conf, &g, &err), 0);
     for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++) {
@@ -151,7 +171,8 @@ static void locating(void **state)
         assert_int_equal(p.has_xyz, rows[i].region && rows[i].region[0] == 'c');
     }
     fed_geo_free(g);
-    static const char *const wrong[] = {"10.0.0.0/8", "10.0.0.1/8=a", "x=a", "10.0.0.0/8=", "10.0.0.0/8=a@95,0", "10.0.0.0/8=a@north"};
+    static const char *const wrong[] = {"10.0.0.0/8",  "10.0.0.1/8=a",      "x=a",
+                                        "10.0.0.0/8=", "10.0.0.0/8=a@95,0", "10.0.0.0/8=a@north"};
     for (size_t i = 0; i < FED_ARRAY_LEN(wrong); i++) {
         struct fed_geo_conf bad = {.networks = &wrong[i], .n_networks = 1};
         if (fed_geo_new(&bad, &g, &err) == 0)
@@ -163,7 +184,8 @@ static void databases(void **state)
 {
     (void)state;
     static const char *const networks[] = {"2.125.160.0/24=ours"};
-    struct fed_geo_conf conf = {.networks = networks, .n_networks = 1,
+    struct fed_geo_conf conf = {.networks = networks,
+                                .n_networks = 1,
                                 .mmdb_file = HANSA_SOURCE_DIR "/tests/data/geoip/GeoLite2-City-Test.mmdb"};
     struct fed_geo *g;
     struct fed_err err;
@@ -172,7 +194,8 @@ static void databases(void **state)
         const char *ip;
         bool known;
         unsigned bits;
-    } rows[] = {{"81.2.69.142", true, 31}, {"2.125.160.217", true, 24}, {"127.0.0.1", false, 8}, {"2001:218::1", true, 32}};
+    } rows[] = {
+        {"81.2.69.142", true, 31}, {"2.125.160.217", true, 24}, {"127.0.0.1", false, 8}, {"2001:218::1", true, 32}};
     assert_int_equal(fed_geo_new(&conf, &g, &err), 0);
     for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++) {
         struct fed_addr a;
@@ -225,11 +248,12 @@ static void distances(void **state)
 static void order(void **state)
 {
     (void)state;
-    struct fed_cluster c[5] = {{.name = FED_STR_INIT("us"), .region = FED_STR_INIT("us"), .has_place = true, .slot = 0},
-                               {.name = FED_STR_INIT("eu"), .region = FED_STR_INIT("eu"), .has_place = true, .slot = 1},
-                               {.name = FED_STR_INIT("as"), .region = FED_STR_INIT("as"), .has_place = true, .slot = 2},
-                               {.name = FED_STR_INIT("nowhere"), .region = FED_STR_INIT("far"), .slot = 3},
-                               {.name = FED_STR_INIT("eu2"), .region = FED_STR_INIT("eu"), .has_place = true, .slot = 4}};
+    struct fed_cluster c[5] = {
+        {.name = FED_STR_INIT("us"), .region = FED_STR_INIT("us"), .has_place = true, .slot = 0},
+        {.name = FED_STR_INIT("eu"), .region = FED_STR_INIT("eu"), .has_place = true, .slot = 1},
+        {.name = FED_STR_INIT("as"), .region = FED_STR_INIT("as"), .has_place = true, .slot = 2},
+        {.name = FED_STR_INIT("nowhere"), .region = FED_STR_INIT("far"), .slot = 3},
+        {.name = FED_STR_INIT("eu2"), .region = FED_STR_INIT("eu"), .has_place = true, .slot = 4}};
     fed_geo_xyz(33.2, -80.0, c[0].xyz);
     fed_geo_xyz(50.45, 3.82, c[1].xyz);
     fed_geo_xyz(24.05, 120.52, c[2].xyz);
@@ -315,8 +339,9 @@ static void targets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verdicts),  cmocka_unit_test(histories), cmocka_unit_test(witnesses), cmocka_unit_test(locating),
-        cmocka_unit_test(databases), cmocka_unit_test(distances), cmocka_unit_test(order),     cmocka_unit_test(epochs),    cmocka_unit_test(targets),
+        cmocka_unit_test(verdicts), cmocka_unit_test(histories), cmocka_unit_test(witnesses),
+        cmocka_unit_test(locating), cmocka_unit_test(databases), cmocka_unit_test(distances),
+        cmocka_unit_test(order),    cmocka_unit_test(epochs),    cmocka_unit_test(targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
