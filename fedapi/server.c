@@ -155,7 +155,7 @@ static int listen_now(struct fapi_server *s, struct fed_err *err)
                                .alpn = "h2,http/1.1"};
     int code = fed_tls_new(s->env, &tls, &s->tls, err);
     struct fed_httpd_conf conf = {
-        .listen = {.addr = s->addr, .tls = s->tls}, .handle = fed_api_handle, .ud = s->api};
+        .listen = {.addr = s->addr, .tls = s->tls}, .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = s->api};
     if (!code)
         code = fed_httpd_open(s->loop, &conf, &s->httpd, err);
     if (code)

@@ -46,10 +46,13 @@ void fed_api_reply_end(struct fed_api_reply *r);
 /* The HTTP exchange behind the reply for upgrades (exec, port-forward); NULL for local calls. */
 struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r);
 
+/* The request's body as a tree, in whichever form it was sent; it lives as long as the request. */
+FED_MUST_USE int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct fed_err *err);
+
 struct fed_virtual {
     const char *group, *version; /* "", "v1" */
     const char *resource;        /* "pods/log", "bindings", "selfsubjectaccessreviews" */
-    const char *kind;            /* in discovery */
+    const char *kind;            /* in discovery; NULL: not shown there */
     bool namespaced;
     const char *verbs; /* "get,create" */
     void (*handle)(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
@@ -91,6 +94,8 @@ void fed_api_stop(struct fed_api *api);
 void fed_api_free(struct fed_api *api);
 /* The httpd handler; ud = struct fed_api *. */
 void fed_api_handle(void *ud, struct fed_http_exchange *x);
+/* fed_httpd_conf.refusal of an API server: what the HTTP server refuses by itself (413) is a Status as well. */
+const char *fed_api_refusal(int http_status, struct fed_buf *body);
 /* A transport into the registry with a fixed identity (copied). watch_list is true. Free with fed_transport_free. */
 struct fed_transport *fed_api_local(struct fed_api *api, const struct fed_identity *who);
 /* Extra named checks of /readyz and /livez. */

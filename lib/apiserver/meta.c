@@ -20,6 +20,17 @@ static void reset_managers(struct fed_json *meta, const struct fed_json *old_met
         fed_json_set(meta, "managedFields", fed_json_copy(a, fed_json_find(old_meta, "managedFields")));
 }
 
+/* An empty one is as good as none, so that taking the last label away leaves nothing. */
+static void drop_empty(struct fed_json *meta)
+{
+    static const char *const names[] = {"labels", "annotations", "finalizers", "ownerReferences"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(names); i++) {
+        struct fed_json *f = fed_json_find(meta, names[i]);
+        if (f && (f->type == FED_JSON_OBJECT || f->type == FED_JSON_ARRAY) && !f->n)
+            fed_json_remove(f);
+    }
+}
+
 void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_arena *a = op->w.arena;
@@ -41,6 +52,7 @@ void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
     if (op->w.kind->has_generation)
         fed_json_set(meta, "generation", fed_json_new_int(a, 1));
     reset_managers(meta, NULL, a);
+    drop_empty(meta);
 }
 
 /* What only the server writes is taken from the old object. */
@@ -97,6 +109,7 @@ int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
                            FED_STR_ARG(op->old->uid));
     keep_system(op, meta, old_meta);
     reset_managers(meta, old_meta, op->w.arena);
+    drop_empty(meta);
     check_new_finalizers(op, meta);
     return 0;
 }

@@ -262,6 +262,12 @@ static bool is_health(struct fed_str p)
     return false;
 }
 
+const char *fed_api_refusal(int http_status, struct fed_buf *body)
+{
+    fed_status_write(body, fed_code_from_status(http_status, NULL), fed_http_reason(http_status), NULL);
+    return "application/json";
+}
+
 void fed_api_handle(void *ud, struct fed_http_exchange *x)
 {
     struct fed_api *api = ud;

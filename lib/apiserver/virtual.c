@@ -191,6 +191,20 @@ static void token_request(void *ud, const struct fed_api_request *q, struct fed_
     fed_api_answer_tree(r, 201, body);
 }
 
+/* Clients look for these where no such kind is: kubectl for pods when it describes a workload, for definitions when it
+ * does not know a kind. There are none, which is what they are told. */
+static void empty_list(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
+{
+    struct fed_json *list = fed_json_object(&r->arena);
+    struct fed_str gv = q->group.n ? fed_arena_printf(&r->arena, "%.*s/%.*s", FED_STR_ARG(q->group), FED_STR_ARG(q->version))
+                                   : q->version;
+    fed_json_set(list, "kind", fed_json_new_strz(&r->arena, ud));
+    fed_json_set(list, "apiVersion", fed_json_new_str(&r->arena, gv));
+    fed_json_set(list, "metadata", fed_json_object(&r->arena));
+    fed_json_set(list, "items", fed_json_array(&r->arena));
+    fed_api_answer_tree(r, 200, list);
+}
+
 static const struct fed_virtual built_in[] = {
     {"authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false, "create", self_access,
      NULL},
@@ -199,7 +213,15 @@ static const struct fed_virtual built_in[] = {
     {"authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", false, "create", self_review, NULL},
     {"authentication.k8s.io", "v1beta1", "selfsubjectreviews", "SelfSubjectReview", false, "create", self_review, NULL},
     {"", "v1", "serviceaccounts/token", "TokenRequest", true, "create", token_request, NULL},
+    {"", "v1", "pods", NULL, true, "list", empty_list, "PodList"},
+    {"apiextensions.k8s.io", "v1", "customresourcedefinitions", NULL, false, "list", empty_list,
+     "CustomResourceDefinitionList"},
 };
+
+int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct fed_err *err)
+{
+    return fed_api_body(r, out, NULL, err);
+}
 
 /* --- finding and serving --- */
 
@@ -210,14 +232,15 @@ static bool resource_is(const struct fed_virtual *v, struct fed_str resource, st
     return fed_str_eq(plural, resource) && fed_str_eq(s, sub);
 }
 
-/* A subresource is served where its resource is. */
+/* A subresource is served where its resource is, an empty list where it is not. */
 static bool is_offered(struct fed_api *api, const struct fed_virtual *v)
 {
     struct fed_str s = fed_str(v->resource), plural;
-    if (v < built_in || v >= built_in + FED_ARRAY_LEN(built_in) || !strchr(v->resource, '/'))
+    if (v->kind && (v < built_in || v >= built_in + FED_ARRAY_LEN(built_in) || !strchr(v->resource, '/')))
         return true;
     (void)fed_str_cut(&s, '/', &plural);
-    return fed_kinds_by_resource(api->conf.kinds, fed_str(v->group), fed_str(v->version), plural) != NULL;
+    bool served = fed_kinds_by_resource(api->conf.kinds, fed_str(v->group), fed_str(v->version), plural) != NULL;
+    return v->kind ? served : !served;
 }
 
 const struct fed_virtual *fed_api_virtual_find(struct fed_api *api, struct fed_str group, struct fed_str version,
@@ -239,7 +262,7 @@ void fed_api_virtual_each(struct fed_api *api, void (*each)(void *ud, const stru
     for (size_t i = 0; i < api->conf.n_virtuals; i++)
         each(ud, &api->conf.virtuals[i]);
     for (size_t i = 0; i < FED_ARRAY_LEN(built_in); i++)
-        if (is_offered(api, &built_in[i]))
+        if (built_in[i].kind && is_offered(api, &built_in[i]))
             each(ud, &built_in[i]);
 }
 

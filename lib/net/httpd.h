@@ -49,6 +49,8 @@ struct fed_httpd_conf {
     void (*handle)(void *ud, struct fed_http_exchange *x);
     void *ud;
     size_t max_body;                 /* 0: 3 MiB; beyond: 413 */
+    /* What is said of a request that the handler never sees: writes a body, returns its type. NULL: plain text. */
+    const char *(*refusal)(int status, struct fed_buf *body);
     uint32_t idle_timeout_ms;        /* keep-alive; 0: 90,000 */
     uint32_t header_timeout_ms;      /* whole request head; 0: 10,000 */
     uint32_t max_concurrent_streams; /* HTTP/2; 0: 250 */

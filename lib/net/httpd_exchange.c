@@ -75,6 +75,15 @@ void httpd_exchange_end(struct fed_http_exchange *x)
     exchange_free(x);
 }
 
+const char *httpd_refusal(const struct fed_httpd *h, int status, struct fed_buf *body)
+{
+    if (h->conf.refusal)
+        return h->conf.refusal(status, body);
+    fed_buf_addz(body, fed_http_reason(status));
+    fed_buf_addc(body, '\n');
+    return "text/plain; charset=utf-8";
+}
+
 int httpd_exchange_body(struct fed_http_exchange *x, struct fed_str bytes)
 {
     struct fed_httpd *h = x->server;

@@ -95,17 +95,18 @@ void httpd_h1_stream_end(struct fed_http_exchange *x)
 /* Refuses what is being read, without the handler; the connection ends. */
 static void refuse(struct httpd_conn *c, int status)
 {
-    const char *reason = fed_http_reason(status);
+    struct fed_buf body = {0};
+    const char *type = httpd_refusal(c->server, status, &body);
     c->keep_alive = false;
     c->minor = 1;
     fed_h1_put_status_line(&c->out, status);
     put_date(c);
     put_connection(c);
-    fed_h1_put_header(&c->out, FED_STR("Content-Type"), FED_STR("text/plain; charset=utf-8"));
-    fed_h1_put_header_u64(&c->out, FED_STR("Content-Length"), strlen(reason) + 1);
+    fed_h1_put_header(&c->out, FED_STR("Content-Type"), fed_str(type));
+    fed_h1_put_header_u64(&c->out, FED_STR("Content-Length"), body.n);
     fed_h1_put_end(&c->out);
-    fed_buf_addz(&c->out, reason);
-    fed_buf_addc(&c->out, '\n');
+    fed_buf_add(&c->out, fed_buf_str(&body));
+    fed_buf_release(&body);
     if (c->x) {
         httpd_exchange_end(c->x);
         c->x = NULL;

@@ -53,13 +53,15 @@ static void refuse(struct fed_http_exchange *x, int status)
     if (x->state != HTTPD_READING)
         return;
     x->conn->n_reading--;
-    const char *reason = fed_http_reason(status);
+    struct fed_buf body = {0};
+    const char *type = httpd_refusal(x->server, status, &body);
     x->is_head = fed_str_is(x->req.method, "HEAD");
-    httpd_h2_head(x, status, "text/plain; charset=utf-8", (int64_t)strlen(reason), x->is_head);
+    httpd_h2_head(x, status, type, (int64_t)body.n, x->is_head);
     if (!x->is_head) {
-        fed_h2_write(x->h2s, fed_str(reason));
+        fed_h2_write(x->h2s, fed_buf_str(&body));
         fed_h2_finish(x->h2s);
     }
+    fed_buf_release(&body);
     x->state = HTTPD_ANSWERED;
     x->conn->n_leaving++;
 }

@@ -123,6 +123,8 @@ void httpd_maybe_finish(struct fed_httpd *h);
 /* httpd_exchange.c */
 struct fed_http_exchange *httpd_exchange_new(struct httpd_conn *c);
 void httpd_exchange_end(struct fed_http_exchange *x); /* over, for whatever reason: closed, then free or orphan */
+/* The body of a refusal by the server itself; returns its type. */
+const char *httpd_refusal(const struct fed_httpd *h, int status, struct fed_buf *body);
 /* 0, 413 or 503. */
 int httpd_exchange_body(struct fed_http_exchange *x, struct fed_str bytes);
 void httpd_exchange_dispatch(struct fed_http_exchange *x);

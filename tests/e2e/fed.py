@@ -54,16 +54,17 @@ def poll(condition, timeout=30, interval=0.1, what=None):
 
 
 def kubectls():
-    """The kubectl binaries at hand by version, oldest first: kubectl on PATH and its sisters kubectl.1.NN."""
-    found = {}
+    """The kubectl binaries at hand by version, oldest first: on PATH, its sisters kubectl.1.NN, unpacked in build/tools."""
+    found, paths = {}, []
     main = shutil.which("kubectl")
     if main:
         real = pathlib.Path(main).resolve()
-        for path in [real, *real.parent.glob("kubectl.1.*")]:
-            out = subprocess.run([path, "version", "--client", "-o", "json"], capture_output=True, text=True)
-            m = re.search(r'"gitVersion": "v(\d+)\.(\d+)', out.stdout)
-            if m:
-                found[(int(m.group(1)), int(m.group(2)))] = str(path)
+        paths = [real, *real.parent.glob("kubectl.1.*")]
+    for path in [*paths, *ROOT.glob("build/tools/*/usr/bin/kubectl")]:
+        out = subprocess.run([path, "version", "--client", "-o", "json"], capture_output=True, text=True)
+        m = re.search(r'"gitVersion": "v(\d+)\.(\d+)', out.stdout)
+        if m:
+            found[(int(m.group(1)), int(m.group(2)))] = str(path)
     return [found[v] for v in sorted(found)]
 
 
@@ -181,4 +182,5 @@ def pytest_generate_tests(metafunc):
         all_of_them = kubectls()
         if os.environ.get("HANSA_TEST_LONG") != "yes" and len(all_of_them) > 2:
             all_of_them = [all_of_them[0], all_of_them[-1]]
-        metafunc.parametrize("kubectl_path", all_of_them, ids=[pathlib.Path(p).name for p in all_of_them])
+        names = ["debian" if "/build/tools/" in p else pathlib.Path(p).name for p in all_of_them]
+        metafunc.parametrize("kubectl_path", all_of_them, ids=names, scope="session")
