@@ -196,8 +196,9 @@ static void token_request(void *ud, const struct fed_api_request *q, struct fed_
 static void empty_list(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
 {
     struct fed_json *list = fed_json_object(&r->arena);
-    struct fed_str gv = q->group.n ? fed_arena_printf(&r->arena, "%.*s/%.*s", FED_STR_ARG(q->group), FED_STR_ARG(q->version))
-                                   : q->version;
+    struct fed_str gv = q->group.n
+                            ? fed_arena_printf(&r->arena, "%.*s/%.*s", FED_STR_ARG(q->group), FED_STR_ARG(q->version))
+                            : q->version;
     fed_json_set(list, "kind", fed_json_new_strz(&r->arena, ud));
     fed_json_set(list, "apiVersion", fed_json_new_str(&r->arena, gv));
     fed_json_set(list, "metadata", fed_json_object(&r->arena));

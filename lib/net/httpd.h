@@ -48,7 +48,7 @@ struct fed_httpd_conf {
     struct fed_listener_conf listen; /* accept and ud are set by the server */
     void (*handle)(void *ud, struct fed_http_exchange *x);
     void *ud;
-    size_t max_body;                 /* 0: 3 MiB; beyond: 413 */
+    size_t max_body; /* 0: 3 MiB; beyond: 413 */
     /* What is said of a request that the handler never sees: writes a body, returns its type. NULL: plain text. */
     const char *(*refusal)(int status, struct fed_buf *body);
     uint32_t idle_timeout_ms;        /* keep-alive; 0: 90,000 */

@@ -52,8 +52,8 @@ FILES = {
     "noimage": APP.replace("        image: hansa/echo:v1\n", ""),
     "badname": APP.replace("{name: app,", "{name: App_1,"),
     "nokind": APP.replace("kind: Deployment", "kind: Deploymint"),
-    "cm": "{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {k: new}}",
-    "oldcm": '{apiVersion: v1, kind: ConfigMap, metadata: {name: one, resourceVersion: "1"}, data: {k: old}}',
+    "cm": '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {"k": "new"}}',
+    "oldcm": '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "resourceVersion": "1"}}',
     "old-ingress": """
 apiVersion: extensions/v1beta1
 kind: Ingress

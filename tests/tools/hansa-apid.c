@@ -135,7 +135,8 @@ static void open_api(struct apid *a)
     if (a->pki)
         conf.sa_key_pem = fed_pki_dir_sa_key(a->pki);
     a->api = fed_api_new(&conf);
-    struct fed_httpd_conf http = {.handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
+    struct fed_httpd_conf http = {
+        .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
     if (fed_addr_parse(FED_STR("127.0.0.1"), a->port, &http.listen.addr) ||
         fed_httpd_open(a->loop, &http, &a->httpd, &err))
         die("listen", &err);
