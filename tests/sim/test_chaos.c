@@ -27,7 +27,7 @@ static const struct {
 } kinds[N_KINDS] = {{"/api/v1", "configmaps"}, {"/apis/apps/v1", "deployments"}, {"/api/v1", "services"}};
 static const char *const selectors[] = {NULL, "web", "none"}; /* of tier */
 
-struct slot { /* what the user was told that there is */
+struct slot {            /* what the user was told that there is */
     bool exists, unsure; /* unsure: killed before the answer */
     int value, unsure_value;
     bool unsure_exists;
@@ -106,9 +106,10 @@ static int value_of(int kind, const struct fed_json *o)
         return fed_str_u64(v, &n) == 0 ? (int)n : -1;
     }
     if (kind == SERVICES)
-        return (int)fed_json_int(fed_json_find(fed_json_item(fed_json_at(o, "spec", "ports", NULL), 0), "port"), 0) - 1000;
-    struct fed_str image = fed_json_find_text(
-        fed_json_item(fed_json_at(o, "spec", "template", "spec", "containers", NULL), 0), "image");
+        return (int)fed_json_int(fed_json_find(fed_json_item(fed_json_at(o, "spec", "ports", NULL), 0), "port"), 0) -
+               1000;
+    struct fed_str image =
+        fed_json_find_text(fed_json_item(fed_json_at(o, "spec", "template", "spec", "containers", NULL), 0), "image");
     uint64_t n = 0;
     return image.n > 12 && fed_str_u64(fed_str_from(image, 12), &n) == 0 ? (int)n : -1;
 }
@@ -168,7 +169,8 @@ static void create_object(struct story *st, struct slot *slot, int kind, int spa
         return;
     }
     struct sim_answer a = sim_do(s, s->user, "POST", collection, "%s", body);
-    sim_trace(s, "user: create %s/%s value %d selector %d: %d", collection, object_names[name], value, selector, a.status);
+    sim_trace(s, "user: create %s/%s value %d selector %d: %d", collection, object_names[name], value, selector,
+              a.status);
     if (a.code && a.code != FED_E_ALREADY_EXISTS && a.code != FED_E_CONFLICT) /* the last of the name is still going */
         sim_fail(s, "create: %.*s", FED_STR_ARG(a.text));
     slot->exists = !a.code;
@@ -327,7 +329,8 @@ static const char *check_copy(struct story *st, int kind, const char *path, cons
     return NULL;
 }
 
-static const char *check_deployment(struct sim *s, const char *path, const struct fed_json *hub, const struct sums *sums)
+static const char *check_deployment(struct sim *s, const char *path, const struct fed_json *hub,
+                                    const struct sums *sums)
 {
     const struct fed_json *status = fed_json_find(hub, "status");
     int64_t want = fed_json_int(fed_json_at(hub, "spec", "replicas", NULL), -1);
@@ -360,12 +363,15 @@ static const char *check_service(struct story *st, const char *path, int space, 
     struct sim *s = &st->s;
     const struct fed_json *ingress = fed_json_at(hub, "status", "loadBalancer", "ingress", NULL);
     const struct fed_json *import =
-        sim_get(s, s->user, sim_path(s, "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/%s/serviceimports/%s",
-                                     spaces[space], object_names[name]));
-    const struct fed_json *slices = sim_get(
-        s, s->user, sim_path(s, "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?labelSelector=" FAPI_LABEL_SERVICE
-                                "%%3D%s,federation.hansa.io/scope%%3Dglobal",
-                             spaces[space], object_names[name]));
+        sim_get(s, s->user,
+                sim_path(s, "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/%s/serviceimports/%s", spaces[space],
+                         object_names[name]));
+    const struct fed_json *slices =
+        sim_get(s, s->user,
+                sim_path(s,
+                         "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?labelSelector=" FAPI_LABEL_SERVICE
+                         "%%3D%s,federation.hansa.io/scope%%3Dglobal",
+                         spaces[space], object_names[name]));
     const struct fed_json *clusters = fed_json_at(import, "status", "clusters", NULL);
     size_t n_slices = fed_json_find(slices, "items")->n;
     if (!hub)
@@ -448,8 +454,7 @@ static void begin(struct story *st, uint64_t seed)
     sim_own(s, 1, "/api/v1/namespaces", "web", "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'web'}}");
     sim_own(s, 1, "/api/v1/namespaces/web/configmaps", "a",
             "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'a'},'data':{'v':'own'}}");
-    sim_own(s, 1, "/apis/apps/v1/namespaces/web/deployments", "b", "%s",
-            body_of(s, DEPLOYMENTS, 1, 1, 5, 0, true));
+    sim_own(s, 1, "/apis/apps/v1/namespaces/web/deployments", "b", "%s", body_of(s, DEPLOYMENTS, 1, 1, 5, 0, true));
     sim_own(s, 2, "/api/v1/namespaces", "app", "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'app'}}");
     sim_own(s, 2, "/api/v1/namespaces/app/services", "c", "%s", body_of(s, SERVICES, 0, 2, 7, 0, true));
     sim_join(s, 0, "'tier':'web'");

@@ -33,8 +33,8 @@ static void setup(struct world *w, const char *hub)
 
 static void add(struct world *w, const char *cluster, const char *state, int64_t replicas, const char *object)
 {
-    w->reports[w->in.n++] = (struct fapi_report){.cluster = fed_str(cluster), .state = state, .replicas = replicas,
-                                                 .object = object ? parse(w, object) : NULL};
+    w->reports[w->in.n++] = (struct fapi_report){
+        .cluster = fed_str(cluster), .state = state, .replicas = replicas, .object = object ? parse(w, object) : NULL};
 }
 
 static void teardown(struct world *w)

@@ -225,7 +225,8 @@ static void an_indexed_label(void **state)
     struct fed_buf names = {0};
     setup(&w, true, NULL);
     fed_informer_free(w.inf);
-    w.inf = fed_informer_new(&(struct fed_informer_conf){.transport = w.t, .resource = &configmaps, .index_label = "svc"});
+    w.inf =
+        fed_informer_new(&(struct fed_informer_conf){.transport = w.t, .resource = &configmaps, .index_label = "svc"});
     fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'a','namespace':'d','labels':{'svc':'x'}}}");
     fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'b','namespace':'d','labels':{'svc':'x'}}}");
     fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'c','namespace':'e','labels':{'svc':'x'}}}");
