@@ -38,6 +38,8 @@ static int end_member(const char *dir, struct fed_err *err)
                 rc = fed_err_set(err, FED_E_BUSY, "%s is held, but its process (%ld) cannot be stopped: %s", path, pid, strerror(errno));
                 break;
             }
+            /* A stopped (SIGSTOP) process takes the signal only when it goes on. */
+            (void)kill((pid_t)pid, SIGCONT);
         } else if (waited >= STOP_WAIT_MS) {
             rc = fed_err_set(err, FED_E_TIMEOUT, "the member of %s does not end", dir);
             break;

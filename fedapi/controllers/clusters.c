@@ -211,6 +211,23 @@ static int reported(struct fapi_job *job FED_UNUSED, int code, const struct fed_
     return code == FED_E_NOT_FOUND ? 0 : code;
 }
 
+static bool was_ready(const struct fed_kobj *object, struct fed_arena *a)
+{
+    const struct fed_json *ready = fed_obj_condition(fed_json_find(fed_kobj_parse(object, a), "status"), "Ready");
+    return fed_str_is(fed_json_find_text(ready, "status"), "True");
+}
+
+/* Said as the cluster becomes Ready: traffic cannot be sent to the nearest cluster when it is nowhere. */
+static void warn_of_unknown_place(struct fapi_clusters *c, struct fapi_member *m, struct fed_kobj *object,
+                                  const struct fed_json *patch, struct fed_arena *a)
+{
+    bool placed = fed_json_at(patch, "status", "region", NULL) || fed_kobj_annotation(object, FAPI_ANN_COORDINATES).n;
+    if (m->health == FAPI_READY && !placed && !was_ready(object, a))
+        fed_event_warning(c->fed->recorder, object, "PlaceUnknown",
+                          "neither region nor coordinates are known: this cluster is the last choice for every client; "
+                          "label its nodes topology.kubernetes.io/region or annotate the Cluster");
+}
+
 static void report_one(void *ud, const char *name)
 {
     struct fapi_clusters *c = ud;
@@ -224,6 +241,7 @@ static void report_one(void *ud, const char *name)
         fed_workqueue_done(c->reports, name, 0);
     } else {
         struct fapi_job *job = fapi_job_new(&c->jobs, c->reports, name, c);
+        warn_of_unknown_place(c, m, object, patch, &a);
         job->finish = reported;
         job->call = fed_client_patch(c->fed->hub, &clusters_resource, (struct fed_str){0}, fed_str(name), "status",
                                      "merge", patch, "", fapi_job_answered, job);

@@ -224,6 +224,15 @@ static void drop_import(struct work *w)
                                   fapi_job_answered, job);
 }
 
+/* Said once, when the Service is first published: DNS has no address to give for it. */
+static void explain_cluster_ip(struct work *w, struct fed_kobj *hub, const struct fed_json *tree)
+{
+    if (!fed_informer_find(w->e->imports, w->ns, w->name) && fed_str_is(fapi_service_type(tree), "ClusterIP"))
+        fed_event_normal(w->e->fed->recorder, hub, "NotInDNS",
+                         "type ClusterIP has no address outside its cluster: DNS answers without data; "
+                         "use LoadBalancer or NodePort, or an Ingress");
+}
+
 static void reconcile(void *ud, const char *key)
 {
     struct fapi_endpoints *e = ud;
@@ -245,11 +254,13 @@ static void reconcile(void *ud, const char *key)
         hub = NULL;
     size_t n = look_at_members(&w, hub, clusters);
     /* One write at a time: its event brings the key back, until nothing is left to write. */
-    if (hub)
-        ensure(&w, &imports_resource, e->imports,
-               fapi_service_import(&w.arena, fed_kobj_parse(hub, &w.arena), clusters, n));
-    else
+    if (hub) {
+        const struct fed_json *tree = fed_kobj_parse(hub, &w.arena);
+        explain_cluster_ip(&w, hub, tree);
+        ensure(&w, &imports_resource, e->imports, fapi_service_import(&w.arena, tree, clusters, n));
+    } else {
         drop_import(&w);
+    }
     FED_JSON_EACH(s, w.wanted)
         if (!w.wrote)
             ensure(&w, &slices_resource, e->slices, s);

@@ -62,6 +62,7 @@ struct fapi_share {
     struct fapi_member *member;
     bool placed;
     int64_t replicas; /* DIVIDE only */
+    bool stale; /* the cluster was away since: decided anew, by what it shows, before anything is written there */
     enum fapi_sync_state state;
     int64_t found; /* CONFLICT: spec.replicas of the object that stands there; -1: none */
     char *why;     /* planner's reason, for `kubefed why`; owned */

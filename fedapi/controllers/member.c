@@ -199,7 +199,7 @@ static void everything_listed(struct fapi_member *m)
     m->listed = true;
     m->lost = false;
     fed_timer_stop(m->fed->env, &m->grace_timer);
-    fapi_scheduler_cluster_changed(m->fed->scheduler, m);
+    fapi_scheduler_cluster_returned(m->fed->scheduler, m);
     fapi_replicator_add_all(m->replicator);
 }
 

@@ -346,7 +346,7 @@ static bool look_at(struct fapi_replicator *r, const char *key)
     struct fapi_share *share = as ? fapi_assignment_share(as, m) : NULL;
     bool cleanup = m->deleting;
     bool going = !hub || cleanup || (hub->deleting && !fapi_has_contents(k, hub));
-    if (!going && (!as || !as->decided || !share))
+    if (!going && (!as || !as->decided || !share || share->stale))
         return false; /* the scheduler adds the key when it has decided */
     if (going || !share->placed) {
         if (have)

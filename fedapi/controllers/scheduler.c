@@ -44,9 +44,21 @@ static int64_t last_known_replicas(struct fed_arena *a, const struct fed_kobj *h
     return fed_json_int(fed_json_find(fed_json_find(all, cluster), "replicas"), -1);
 }
 
+/* What was decided counts, not what the informer shows: that lags behind our own writes, and replicas would be moved
+ * back and forth. Observed is a cluster of which nothing was decided yet, or that was away. */
+static bool is_decided(const struct fapi_share *share)
+{
+    return share && share->placed && !share->stale && share->replicas >= 0 && share->state != FAPI_SYNC_FAILED &&
+           share->state != FAPI_SYNC_CONFLICT;
+}
+
 static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m, const struct fapi_kind *k,
                                 const struct fed_kobj *hub)
 {
+    struct fapi_assignment *as = fapi_assignment_find(m->fed, fapi_key(a, k, hub->ns, hub->name).p);
+    const struct fapi_share *share = as && as->decided ? fapi_assignment_share(as, m) : NULL;
+    if (is_decided(share))
+        return share->replicas;
     struct fed_kobj *have = fapi_member_find(m, k, hub->ns, hub->name);
     if (have)
         return fed_json_int(fed_json_at(fed_kobj_parse(have, a), "spec", "replicas", NULL), -1);
@@ -177,8 +189,12 @@ static void decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     for (i = 0; i < placement.n; i++) {
         struct fapi_member *m = fapi_clusters_find(s->fed->clusters, placement.spots[i].cluster->name);
         struct fapi_share *share = m ? fapi_assignment_share(as, m) : NULL;
-        if (share && (take_spot(share, &placement.spots[i]) || all_changed || share->state == FAPI_SYNC_UNKNOWN))
+        if (!share)
+            continue;
+        bool due = take_spot(share, &placement.spots[i]) || all_changed || share->state == FAPI_SYNC_UNKNOWN;
+        if (due || share->stale)
             fapi_replicator_add(m->replicator, fed_str(key));
+        share->stale = false;
     }
     note_problem(s, as, hub, n ? placement.reason : NULL, placement.message);
     fapi_status_add(s->fed->status, fed_str(key));
@@ -314,6 +330,16 @@ void fapi_scheduler_add_all(struct fapi_scheduler *s)
         struct walk w = {s, &s->fed->kinds[i]};
         fed_informer_each(w.kind->hub, (struct fed_str){0}, add_one, &w);
     }
+}
+
+void fapi_scheduler_cluster_returned(struct fapi_scheduler *s, struct fapi_member *m)
+{
+    FED_MAP_EACH (e, &s->fed->assignments) {
+        struct fapi_share *share = fapi_assignment_share(e->value, m);
+        if (share)
+            share->stale = true;
+    }
+    fapi_scheduler_add_all(s);
 }
 
 void fapi_scheduler_cluster_changed(struct fapi_scheduler *s, struct fapi_member *m FED_UNUSED)

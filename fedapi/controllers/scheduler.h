@@ -12,6 +12,8 @@ void fapi_scheduler_add(struct fapi_scheduler *s, struct fed_str key);
 void fapi_scheduler_add_all(struct fapi_scheduler *s);
 /* A cluster joined, left, changed labels, was lost or returned: everything is decided again (and moves little). */
 void fapi_scheduler_cluster_changed(struct fapi_scheduler *s, struct fapi_member *m);
+/* A cluster that was away has shown all that it has: what was decided for it is void. */
+void fapi_scheduler_cluster_returned(struct fapi_scheduler *s, struct fapi_member *m);
 /* The member's copy of an object changed: matters while the federated object is being deleted. */
 void fapi_scheduler_member_changed(struct fapi_scheduler *s, struct fed_str key);
 /* True for a Namespace that is not empty yet (spec.finalizers): it goes after its contents. */

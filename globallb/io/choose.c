@@ -103,12 +103,17 @@ struct view { /* the places of a backend as judged for this request */
 
 enum { USE_TRIED = 0x80 }; /* beside the verdict */
 
+static unsigned times_tried(const struct glb_exchange *x, const struct fed_target *t)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < x->tries.n; i++)
+        n += x->at[i].target == t;
+    return n;
+}
+
 static bool tried(const struct glb_exchange *x, const struct fed_target *t)
 {
-    for (unsigned i = 0; i < x->tries.n; i++)
-        if (x->at[i].target == t)
-            return true;
-    return false;
+    return times_tried(x, t) > 0;
 }
 
 static uint8_t *room_for_uses(struct glb_worker *w, const struct glb_bound *b)
@@ -243,6 +248,27 @@ static const struct glb_place *pick(struct glb_exchange *x, struct view *v, bool
     return p;
 }
 
+/* Nothing fresh is left: what was tried least, then what is judged best, then what is nearest. So two places whose kept
+ * connections were all cut, as by a scaling down, are both asked anew. */
+static const struct glb_place *tried_least(const struct glb_exchange *x, const struct view *v, int *region)
+{
+    const struct glb_place *best = NULL;
+    unsigned lowest = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        const struct glb_region *r = &v->b->regions[i];
+        for (size_t k = 0; k < r->n_places; k++) {
+            unsigned use = v->uses[v->first[i] + k] & ~USE_TRIED;
+            unsigned rank = times_tried(x, r->places[k].target) * 16 + use;
+            if (use == FED_USE_NEVER || (best && rank >= lowest))
+                continue;
+            best = &r->places[k];
+            lowest = rank;
+            *region = (int)i;
+        }
+    }
+    return best;
+}
+
 static enum glb_found choose(struct glb_exchange *x, const struct fed_snapshot *s, bool hedge, struct glb_choice *out)
 {
     const struct glb_table *t = s->derived;
@@ -261,9 +287,8 @@ static enum glb_found choose(struct glb_exchange *x, const struct fed_snapshot *
     const struct glb_place *p = pick(x, &v, elsewhere, &region);
     if (!p && hedge)
         return GLB_NO_OTHER;
-    for (size_t i = 0; !p && i < v.n; i++) /* nothing fresh is left: the same place again */
-        if ((p = pick_place(x, &v, i, true, false)))
-            region = (int)i;
+    if (!p)
+        p = tried_least(x, &v, &region);
     if (!p)
         return GLB_NO_PLACE;
     const struct glb_region *r = &v.b->regions[region];

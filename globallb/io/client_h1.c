@@ -104,14 +104,16 @@ static void simple_answer(struct glb_client *c, int status, const char *text, bo
 /* What cannot be read as a request is answered and the connection ends. */
 static void refuse(struct glb_client *c, int status)
 {
-    static const char *const texts[][2] = {{"413", "the request's body is too large\n"},
-                                           {"414", "the request's target is too long\n"},
-                                           {"431", "the request's head is too large\n"}};
-    const char *text = status == 501 ? "not supported\n" : status == 505 ? "HTTP/1.0 and 1.1 are spoken here\n"
-                                                                         : "malformed request\n";
+    static const struct {
+        int status;
+        const char *text;
+    } texts[] = {{408, "the request did not arrive in time\n"}, {413, "the request's body is too large\n"},
+                 {414, "the request's target is too long\n"},   {431, "the request's head is too large\n"},
+                 {501, "not supported\n"},                      {505, "HTTP/1.0 and 1.1 are spoken here\n"}};
+    const char *text = "malformed request\n";
     for (size_t i = 0; i < FED_ARRAY_LEN(texts); i++)
-        if (status == 413 + (int)i || (i == 2 && status == 431))
-            text = texts[i][1];
+        if (texts[i].status == status)
+            text = texts[i].text;
     if (c->active)
         glb_x_abandon(&c->x);
     c->active = false;

@@ -191,6 +191,8 @@ static void stop(struct glb_server *s)
     for (size_t i = 0; i < s->shared.n_workers; i++)
         glb_worker_stop(s->shared.workers[i]);
     for (size_t i = 0; i < s->shared.n_workers; i++)
+        glb_worker_join(s->shared.workers[i]);
+    for (size_t i = 0; i < s->shared.n_workers; i++)
         glb_worker_free(s->shared.workers[i]);
     s->shared.n_workers = 0;
     glb_metrics_close(s);
@@ -224,9 +226,9 @@ int glb_server_run(int argc, char **argv)
     s->settings_seen = stamp_settings(s);
     glb_metrics_init(s);
     glb_engine_start(s);
-    int rc = start_workers(s, &err);
+    int rc = glb_metrics_open(s, &err);
     if (!rc)
-        rc = glb_metrics_open(s, &err);
+        rc = start_workers(s, &err);
     if (rc) {
         fed_log_error(GLB_LOG, "not started error=\"%s\"", err.text);
     } else {

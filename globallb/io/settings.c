@@ -65,7 +65,7 @@ static const struct fed_setting rows[] = {
      .help = "time for a request's head (408)"},
     {ROW("backend-idle-timeout", FED_SET_DURATION, upstream_idle_ms), .dflt = "30s", .arg = "DURATION", .min = 100,
      .max = HOUR, .help = "how long an idle connection to a backend is kept"},
-    {ROW("stop-timeout", FED_SET_DURATION, grace_ms), .dflt = "10s", .arg = "DURATION", .min = 0, .max = HOUR,
+    {ROW("stop-timeout", FED_SET_DURATION, grace_ms), .dflt = "4s", .arg = "DURATION", .min = 0, .max = HOUR,
      .help = "time that running requests have after SIGTERM"},
     {ROW("max-body", FED_SET_INT, max_body), .dflt = "0", .arg = "BYTES", .min = 0, .max = INT64_MAX,
      .help = "largest body of a request (413); 0: any"},

@@ -197,12 +197,17 @@ void glb_worker_stop(struct glb_worker *w)
     fed_wakeup_signal(&w->wake);
 }
 
+void glb_worker_join(struct glb_worker *w)
+{
+    if (w->started)
+        pthread_join(w->thread, NULL);
+    w->started = false;
+}
+
 void glb_worker_free(struct glb_worker *w)
 {
     if (!w)
         return;
-    if (w->started)
-        pthread_join(w->thread, NULL);
     w->draining = true;
     fed_timer_stop(w->env, &w->sweep);
     fed_timer_stop(w->env, &w->drain);

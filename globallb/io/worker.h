@@ -3,7 +3,7 @@
  * own connections to the backends. It takes no lock, and allocates nothing for a request that outlives it.
  *
  * Life:    new (sockets are opened, so that failures are told at once) -> start -> stop (finishes running requests for
- *          the grace time) -> free (joins).
+ *          the grace time) -> join -> free.
  * Threads: all functions: the control thread; counters are read by it at any time. */
 #ifndef GLB_IO_WORKER_H
 #define GLB_IO_WORKER_H
@@ -63,7 +63,8 @@ FED_MUST_USE int glb_worker_new(struct glb_shared *shared, const struct glb_work
                                 struct fed_err *err);
 FED_MUST_USE int glb_worker_start(struct glb_worker *w, struct fed_err *err);
 void glb_worker_stop(struct glb_worker *w); /* any thread */
-void glb_worker_free(struct glb_worker *w); /* joins */
+void glb_worker_join(struct glb_worker *w); /* all are joined before any is freed: they read each other's counters */
+void glb_worker_free(struct glb_worker *w);
 struct glb_counters *glb_worker_counters(struct glb_worker *w);
 /* The address bound for listen address i (port 0 became a port); tls: of the TLS ones. */
 const struct fed_addr *glb_worker_addr(const struct glb_worker *w, bool tls, size_t i);

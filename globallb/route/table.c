@@ -60,6 +60,14 @@ static bool take_either(struct fed_arena *a, struct glb_region *r, const struct 
            take_places(a, r, sh, groups, n_groups, w->name, 0);
 }
 
+static bool has_service(const struct fed_service *svc, uint16_t slot)
+{
+    for (size_t i = 0; i < svc->n_clusters; i++)
+        if (svc->clusters[i] == slot)
+            return svc->type != FED_SERVICE_EXTERNAL_NAME;
+    return false;
+}
+
 static bool fill_region(struct fed_arena *a, const struct fed_snapshot *s, struct glb_region *r, const struct wanted *w)
 {
     uint16_t slot = r->cluster->slot;
@@ -70,9 +78,8 @@ static bool fill_region(struct fed_arena *a, const struct fed_snapshot *s, struc
     if (sh && take_either(a, r, sh, sh->groups, sh->n_groups, w))
         return true;
     /* Only inside its cluster: through the balancer there. */
-    const struct fed_shard *edge = r->own || w->service->type == FED_SERVICE_EXTERNAL_NAME || (sh && sh->n_groups)
-                                       ? NULL
-                                       : fed_service_shard(s->balancers, slot);
+    const struct fed_shard *edge =
+        r->own || (sh && sh->n_groups) || !has_service(w->service, slot) ? NULL : fed_service_shard(s->balancers, slot);
     r->hop = edge && take_places(a, r, edge, edge->groups, edge->n_groups, FED_STR("http"), 0);
     return r->hop;
 }

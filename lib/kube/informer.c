@@ -6,7 +6,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { FIRST_DELAY_MS = 100, MAX_DELAY_MS = 10000, PAGE = 500, ASSUME_OPEN_MS = 6000, SHORT_WATCH_MS = 1000 };
+enum { FIRST_DELAY_MS = 100, MAX_DELAY_MS = 2000, PAGE = 500, ASSUME_OPEN_MS = 6000, SHORT_WATCH_MS = 1000 };
 
 enum state {
     IDLE,     /* not started */

@@ -4,7 +4,7 @@
  * Model:      start -> listing -> synced (following); on any failure it resumes from its last revision, on 410 it lists
  *             again and reports only real differences. After the first sync it never becomes unsynced: stale data is
  *             still data; fed_informer_connected tells whether it is live and since when it has heard nothing.
- *             Back-off 100 ms doubling to 10 s with jitter.
+ *             Back-off 100 ms doubling to 2 s with jitter (what is stale after an outage is traffic's).
  * Invariants: handlers see each object's history in order: added, modified…, deleted; never twice the same revision.
  * Ownership:  handlers borrow objects. fed_informer_find borrows until the next turn of the loop.
  * Threads:    the env's thread.

@@ -163,6 +163,11 @@ struct fed_service_part *fed_assemble_service(struct fed_targets *t, struct fed_
     copy_ports(a, import->ports, import->n_ports, ports);
     s->ports = ports;
     s->n_ports = import->n_ports;
+    uint16_t *clusters = FED_ARENA_ARRAY(a, uint16_t, import->n_clusters + 1);
+    if (import->n_clusters)
+        memcpy(clusters, import->clusters, import->n_clusters * sizeof(*clusters));
+    s->clusters = clusters;
+    s->n_clusters = import->n_clusters;
     uint16_t slots[FED_MAX_CLUSTERS + 1];
     s->n_shards = collect_clusters(slices, slots);
     struct fed_shard *shards = FED_ARENA_ARRAY(a, struct fed_shard, s->n_shards + 1);

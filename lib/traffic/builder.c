@@ -82,7 +82,7 @@ static void *parse(struct fed_builder *b, enum fed_routing_kind kind, const stru
     case FED_RK_CLUSTER:
         return fed_parse_cluster(b->conf.targets, o);
     case FED_RK_IMPORT:
-        return fed_parse_import(o);
+        return fed_parse_import(b->conf.targets, o);
     case FED_RK_SLICE:
         return fed_parse_slice(b->conf.targets, o);
     case FED_RK_INGRESS:

@@ -144,13 +144,28 @@ static enum fed_service_type parse_type(struct fed_str s)
     return FED_SERVICE_CLUSTER_IP;
 }
 
-struct fed_import_part *fed_parse_import(const struct fed_kobj *o)
+static uint16_t *parse_import_clusters(struct fed_targets *t, struct fed_arena *a, const struct fed_json *list, size_t *n)
+{
+    uint16_t *slots = FED_ARENA_ARRAY(a, uint16_t, FED_MIN(list ? list->n : 0, (uint32_t)FED_MAX_CLUSTERS) + 1);
+    *n = 0;
+    FED_JSON_EACH(c, list)
+    {
+        uint16_t slot = fed_targets_slot(t, fed_json_find_text(c, "cluster"));
+        if (slot != FED_NO_CLUSTER && *n < FED_MAX_CLUSTERS)
+            slots[(*n)++] = slot;
+    }
+    return slots;
+}
+
+struct fed_import_part *fed_parse_import(struct fed_targets *t, const struct fed_kobj *o)
 {
     if (o->deleting)
         return NULL;
     struct fed_import_part *p = fed_part_new(sizeof(*p), NULL);
     struct fed_arena tmp = {0};
-    const struct fed_json *spec = fed_json_find(fed_kobj_parse(o, &tmp), "spec");
+    const struct fed_json *root = fed_kobj_parse(o, &tmp), *spec = fed_json_find(root, "spec");
+    p->clusters = parse_import_clusters(t, &p->part.arena, fed_json_find(fed_json_find(root, "status"), "clusters"),
+                                        &p->n_clusters);
     p->type = parse_type(fed_kobj_annotation(o, "federation.hansa.io/service-type"));
     p->ports = parse_ports(&p->part.arena, fed_json_find(spec, "ports"), false, &p->n_ports);
     fed_arena_release(&tmp);

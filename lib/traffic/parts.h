@@ -43,6 +43,8 @@ struct fed_import_part {
     enum fed_service_type type;
     struct fed_service_port *ports;
     size_t n_ports;
+    uint16_t *clusters; /* that have the Service */
+    size_t n_clusters;
 };
 /* A parsed EndpointSlice. */
 struct fed_slice_part {
@@ -60,7 +62,7 @@ struct fed_slice_part {
 
 /* Each returns a new part, or NULL when the object does not say what it must. */
 struct fed_cluster_part *fed_parse_cluster(struct fed_targets *t, const struct fed_kobj *o);
-struct fed_import_part *fed_parse_import(const struct fed_kobj *o);
+struct fed_import_part *fed_parse_import(struct fed_targets *t, const struct fed_kobj *o);
 struct fed_slice_part *fed_parse_slice(struct fed_targets *t, const struct fed_kobj *o);
 struct fed_ingress_part *fed_parse_ingress(const struct fed_kobj *o);
 struct fed_secret_part *fed_parse_secret(const struct fed_kobj *o);

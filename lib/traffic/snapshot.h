@@ -80,6 +80,8 @@ struct fed_service {
     size_t n_ports;
     const struct fed_shard *shards;
     size_t n_shards;
+    const uint16_t *clusters; /* slots of the clusters that have the Service, entrance or not (ServiceImport's status) */
+    size_t n_clusters;
     uint64_t hash;
 };
 

@@ -44,15 +44,15 @@ HAPROXY = """global
 defaults
   mode http
   option forwardfor
-  unique-id-format %[rand,hex]%[rand,hex]
+  unique-id-format %[uuid()]
   unique-id-header X-Request-Id
-  http-request set-header X-Forwarded-Proto http
   timeout connect 1s
   timeout client 60s
   timeout server 60s
   http-reuse always
 frontend f
   bind 127.0.0.1:{port}
+  http-request set-header X-Forwarded-Proto http
   default_backend b
 backend b
   server s1 127.0.0.1:{to}
@@ -114,7 +114,7 @@ def main():
         b = None
         try:
             for p in ports:
-                wait_for(lambda: answers(p))
+                wait_for(lambda port=p: answers(port))
             b = Balancer(pathlib.Path(d), simple_world({"us-east1": [("127.0.0.1", ports[0])]}))
             who = {"hansa-globallb": (b.port, b.proc.pid), "haproxy": (ports[2], procs[2].pid),
                    "nginx": (ports[1], worker_of(procs[1]))}

@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 
-from conftest import BIN, ROOT, NEAR, poll, run
+from fed import BIN, ROOT, NEAR, poll, run
 
 APP = """
 apiVersion: v1
@@ -116,6 +116,13 @@ class Load:
         self.process.send_signal(signal.SIGTERM)
         return json.loads(self.process.communicate(timeout=30)[0])
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
 
 def assert_unharmed(report):
     assert report["ok"] > 0 and report["failed"] == 0, report
@@ -198,6 +205,12 @@ class DnsWatch(threading.Thread):
                 entry = self.asked.get((self.sockets[s], ident))
                 if entry and entry[1] is None:
                     entry[1:] = [time.monotonic(), *values(answer)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
 
     def end(self):
         """[(server, sent, answered, rcode, addresses)] in the order of asking."""
@@ -301,3 +314,17 @@ def netns():
         libc.setns(home, 0)
         os.close(home)
         run("ip", "netns", "delete", name, check=False)
+
+
+# --- single processes ---
+
+def pids_of(fed, cluster, program):
+    return sorted(p for p, line in fed.pids(cluster).items() if line.split(" ")[0].split("/")[-1] == program)
+
+
+def kill_and_return(fed, cluster, program):
+    """kill -9 of one process of a cluster's program; returns when another one runs in its place."""
+    before = pids_of(fed, cluster, program)
+    os.kill(before[0], signal.SIGKILL)
+    return poll(lambda: len(now := pids_of(fed, cluster, program)) == len(before) and before[0] not in now and now,
+                what=f"{program} of {cluster} again")

@@ -290,6 +290,7 @@ static bool shows_conflict(struct sim *s, const struct fed_json *hub, const char
 struct sums {
     int64_t spec, replicas, ready;
     size_t placed, addresses;
+    unsigned clusters; /* a bit for each */
 };
 
 /* One object in one cluster; what counts for the hub's status is added to sums. */
@@ -311,6 +312,7 @@ static const char *check_copy(struct story *st, int kind, const char *path, cons
     if (value_of(kind, o) != slot->value)
         return sim_path(s, "%s in %s: value %d, want %d", path, name, value_of(kind, o), slot->value);
     sums->placed++;
+    sums->clusters |= 1u << cluster;
     sums->spec += fed_json_int(fed_json_at(o, "spec", "replicas", NULL), 0);
     sums->replicas += fed_json_int(fed_json_at(o, "status", "replicas", NULL), 0);
     sums->ready += fed_json_int(fed_json_at(o, "status", "readyReplicas", NULL), 0);
@@ -334,6 +336,18 @@ static const char *check_deployment(struct sim *s, const char *path, const struc
     return NULL;
 }
 
+/* Clients are sent to their own cluster if it has the service, else to one that has it. */
+static const char *check_dns(struct sim *s, const char *path, int space, int name, const struct sums *sums)
+{
+    for (unsigned client = 0; client < SIM_CLUSTERS; client++) {
+        int at = sim_dns_cluster(s, object_names[name], spaces[space], client);
+        bool own = sums->clusters >> client & 1;
+        if (sums->placed ? at < 0 || !(sums->clusters >> at & 1) || (own && at != (int)client) : at != -1)
+            return sim_path(s, "%s: DNS sends clients of cluster %u to %d", path, client, at);
+    }
+    return NULL;
+}
+
 static const char *check_service(struct story *st, const char *path, int space, int name, const struct fed_json *hub,
                                  const struct sums *sums)
 {
@@ -349,14 +363,17 @@ static const char *check_service(struct story *st, const char *path, int space, 
     const struct fed_json *clusters = fed_json_at(import, "status", "clusters", NULL);
     size_t n_slices = fed_json_find(slices, "items")->n;
     if (!hub)
-        return import || n_slices ? sim_path(s, "%s: import or slices are left", path) : NULL;
+        return import || n_slices ? sim_path(s, "%s: import or slices are left", path)
+                                  : check_dns(s, path, space, name, sums);
     if ((ingress ? ingress->n : 0) != sums->addresses)
         return sim_path(s, "%s: %zu addresses, members have %zu", path, (size_t)(ingress ? ingress->n : 0),
                         sums->addresses);
     if ((clusters ? clusters->n : 0) != sums->placed)
         return sim_path(s, "%s: the import names %zu clusters, not %zu", path, (size_t)(clusters ? clusters->n : 0),
                         sums->placed);
-    return n_slices == sums->placed ? NULL : sim_path(s, "%s: %zu slices for %zu clusters", path, n_slices, sums->placed);
+    if (n_slices != sums->placed)
+        return sim_path(s, "%s: %zu slices for %zu clusters", path, n_slices, sums->placed);
+    return check_dns(s, path, space, name, sums);
 }
 
 static const char *check_slot(struct story *st, int kind, int space, int name)

@@ -229,13 +229,35 @@ static void watch_return(struct sim *s, unsigned lost)
     sim_fail(s, "not Ready within a minute of its return");
 }
 
+/* DNS goes on without the hub, and never sends anybody to the lost cluster. */
+static void check_dns(struct sim *s, int lost)
+{
+    for (unsigned client = 0; client < SIM_CLUSTERS; client++) {
+        int at = sim_dns_cluster(s, "stays", "web", client);
+        if (at < 0 || at == lost || ((int)client != lost && at != (int)client))
+            sim_fail(s, "DNS sends clients of %s to %d", s->clusters[client].name, at);
+    }
+}
+
+static const char *all_serve(struct sim *s, void *ud FED_UNUSED)
+{
+    for (unsigned client = 0; client < SIM_CLUSTERS; client++)
+        if (sim_dns_cluster(s, "stays", "web", client) != (int)client)
+            return "DNS does not send everybody to his own cluster";
+    return NULL;
+}
+
 static void lose_and_return(struct sim *s, bool silent, bool restart)
 {
     unsigned lost = sim_random_below(&s->chance, SIM_CLUSTERS);
     struct spread w = {"app", 9, (int)lost};
     fill(s);
+    make_service(s, "stays");
+    sim_until(s, 30000, "DNS knows the service", all_serve, NULL);
     *(silent ? &s->clusters[lost].line.silent : &s->clusters[lost].line.refused) = true;
     sim_until(s, 15000, "loss is noticed", is_offline, &lost);
+    sim_run(s, 100);
+    check_dns(s, (int)lost);
     change_meanwhile(s);
     sim_run(s, 15000); /* within the grace nothing moves */
     for (unsigned i = 0; i < SIM_CLUSTERS; i++)
@@ -243,8 +265,12 @@ static void lose_and_return(struct sim *s, bool silent, bool restart)
             sim_fail(s, "replicas moved before the grace was over");
     if (restart) {
         sim_hub_stop(s, true);
+        sim_run(s, 5000);
+        check_dns(s, (int)lost);
         sim_hub_start(s);
-        sim_run(s, 20000); /* the grace begins anew with the restart: it cannot know how long it was away */
+        sim_run(s, 1000);
+        check_dns(s, (int)lost);
+        sim_run(s, 19000); /* the grace begins anew with the restart: it cannot know how long it was away */
         for (unsigned i = 0; i < SIM_CLUSTERS; i++)
             if (replicas_in(s, i, "app") != 3)
                 sim_fail(s, "replicas moved after a restart before the grace was over");
@@ -259,6 +285,7 @@ static void lose_and_return(struct sim *s, bool silent, bool restart)
     sim_calm(s);
     watch_return(s, lost);
     sim_until(s, 120000, "the cluster has its share back", caught_up, NULL);
+    sim_until(s, 5000, "DNS uses the cluster again", all_serve, NULL);
     sim_run(s, 10000);
     nothing_is_written(s, 30000, "after the return");
 }
@@ -268,7 +295,7 @@ static void test_loss(void **state FED_UNUSED)
     for (int i = 0; i < rounds(8); i++) {
         struct sim s;
         begin(&s, seed_of(i));
-        lose_and_return(&s, i & 1, i & 2);
+        lose_and_return(&s, seed_of(i) & 1, seed_of(i) & 2);
         sim_release(&s);
     }
 }
@@ -300,16 +327,17 @@ static void test_delete(void **state FED_UNUSED)
     static const char *const policies[] = {"Background", "Foreground", "Orphan"};
     for (int i = 0; i < rounds(12); i++) {
         struct sim s;
-        struct absence gone = {DEPLOYMENTS "/app", i % 3 == 2};
+        unsigned policy = seed_of(i) % 3;
+        struct absence gone = {DEPLOYMENTS "/app", policy == 2};
         begin(&s, seed_of(i));
         fill(&s);
         sim_must(&s, s.user, "DELETE",
-                 sim_path(&s, DEPLOYMENTS "/app?propagationPolicy=%s", policies[i % 3]), NULL);
-        if (i & 4) {
+                 sim_path(&s, DEPLOYMENTS "/app?propagationPolicy=%s", policies[policy]), NULL);
+        if (seed_of(i) & 4) {
             sim_hub_stop(&s, true);
             sim_hub_start(&s);
         }
-        sim_until(&s, 60000, policies[i % 3], is_gone, &gone);
+        sim_until(&s, 60000, policies[policy], is_gone, &gone);
         struct absence map = {WEB "/configmaps/settings", false};
         if (!sim_get(&s, s.user, map.path))
             sim_fail(&s, "more was deleted than was asked for");

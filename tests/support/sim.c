@@ -274,6 +274,7 @@ void sim_hub_start(struct sim *s)
     struct fapi_federation_conf fed = {.env = &s->t.env, .hub = s->hub_link, .kinds = sim_hub_kinds(),
                                        .metrics = s->metrics, .connector = {connect_member, s}, .timing = s->timing,
                                        .name = "fed", .zone_name = "example.com."};
+    sim_dns_watch(&s->dns, s->user);
     s->fed = fapi_federation_new(&fed);
     fapi_federation_start(s->fed);
 }
@@ -281,6 +282,7 @@ void sim_hub_start(struct sim *s)
 void sim_hub_stop(struct sim *s, bool kill)
 {
     sim_trace(s, "the hub %s", kill ? "is killed" : "stops");
+    sim_dns_watch(&s->dns, NULL);
     fapi_federation_free(s->fed);
     fapi_hub_free(s->housekeeping);
     fed_transport_free(s->hub_link);
@@ -307,6 +309,24 @@ void sim_join(struct sim *s, unsigned cluster, const char *labels)
              "'serverAddressByClientCIDRs':[{'clientCIDR':'0.0.0.0/0','serverAddress':'https://%s.test'}],"
              "'secretRef':{'name':'%s'}}}",
              name, labels, name, name);
+}
+
+/* --- DNS --- */
+
+int sim_dns_cluster(struct sim *s, const char *service, const char *ns, unsigned client)
+{
+    static const char *const clients[SIM_CLUSTERS] = {"192.0.2.9", "198.51.100.9", "203.0.113.9"};
+    char name[200];
+    int found = -1;
+    snprintf(name, sizeof(name), "%s.%s.fed.svc.example.com", service, ns);
+    struct sim_dns_answer a = sim_dns_ask(&s->dns, name, clients[client]);
+    for (size_t i = 0; i < a.n; i++) { /* hollow load balancers have addresses 203.0.NUMBER.x */
+        uint8_t bytes[4];
+        memcpy(bytes, &a.addrs[i].in.sin_addr, 4);
+        int cluster = bytes[0] == 203 && bytes[1] == 0 && bytes[2] <= SIM_CLUSTERS ? bytes[2] - 1 : -2;
+        found = found == -1 || found == cluster ? cluster : -2;
+    }
+    return found;
 }
 
 /* --- time --- */
@@ -359,6 +379,7 @@ void sim_init(struct sim *s, uint64_t seed)
     }
     sim_calm(s);
     s->disk = store_mem_new(&s->t.env, 0);
+    sim_dns_init(&s->dns, &s->t, names[0]);
     sim_hub_start(s);
 }
 
@@ -376,6 +397,7 @@ void sim_release(struct sim *s)
 {
     if (s->api)
         sim_hub_stop(s, false);
+    sim_dns_release(&s->dns);
     for (unsigned i = 0; i < SIM_CLUSTERS; i++)
         sim_cluster_release(&s->clusters[i]);
     s->disk->ops->close(s->disk, closed, s);

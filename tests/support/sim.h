@@ -12,6 +12,7 @@
 
 #include "fedapi/controllers/federation.h"
 #include "support/sim_cluster.h"
+#include "support/sim_dns.h"
 
 #define SIM_CLUSTERS 3
 #define SIM_MAX_OWN 16
@@ -37,6 +38,7 @@ struct sim {
     struct fed_metrics *metrics;
     struct fapi_hub *housekeeping;
     struct fapi_federation *fed;
+    struct sim_dns dns; /* of cluster 0; without the hub it goes on with what it knew */
     struct fapi_timing timing;
     uint32_t store_latency_max;
     bool ready, trace;
@@ -81,6 +83,11 @@ void sim_check_own(struct sim *s);
 /* --- what the federation wrote --- */
 size_t sim_member_writes(const struct sim *s);
 size_t sim_hub_writes(const struct sim *s);
+
+/* --- DNS --- */
+/* Which cluster's load balancer a client in the network of `client` is sent to: its number, -1: none, -2: an address
+ * that belongs to no cluster (or several). */
+int sim_dns_cluster(struct sim *s, const char *service, const char *ns, unsigned client);
 
 /* --- the network --- */
 void sim_calm(struct sim *s); /* lines as they are by default: 1 to 20 ms, no faults */

@@ -447,6 +447,21 @@ def test_request_in_single_bytes(balancer, backend):
     assert body.decode() == hashlib.sha256(b"hello").hexdigest()
 
 
+def test_slow_clients_are_ended(balancer, backend):
+    b = balancer(world_of(backend(echo_sum)), "--head-timeout=200ms", "--idle-timeout=300ms", "--stall-timeout=400ms")
+    with connect(b) as s:  # a head that does not end
+        s.sendall(b"GET / HT")
+        assert read_all(s).startswith(b"HTTP/1.1 408")
+    with connect(b) as s:  # a body that stands still
+        s.sendall(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nab")
+        assert read_all(s).startswith(b"HTTP/1.1 408")
+    with connect(b) as s:  # nothing after an answer
+        s.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert read_all(s).startswith(b"HTTP/1.1 200")
+    with connect(b) as s:  # nothing at all
+        assert read_all(s) == b""
+
+
 def test_body_limit(balancer, backend):
     b = balancer(world_of(backend(echo_sum)), "--max-body=10")
     head, _ = one(b, b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 11\r\n\r\n")
@@ -504,12 +519,15 @@ def test_cluster_ip_service_goes_through_the_other_balancer(balancer, backend):
     w.service("federation-edge", "globallb", "Headless")
     w.balancer("europe-west1", "127.0.0.21", eu)
     w.balancer("us-east1", "127.0.0.22", us)
+    w.cluster("asia-east1")  # nearer to nobody, but without the service: its balancer is never asked
+    w.balancer("asia-east1", "127.0.0.23", 9)
     w.service("default", "app", "ClusterIP", clusters=["europe-west1"])
     w.slice("default", "app", "europe-west1", ["127.0.0.1"], pod.port, scope="local")
     w.ingress("default", "app", [("api.example.com", [("/", "Prefix", ("app", 80))])])
     b_eu = balancer(w, cluster="europe-west1", listen=f"127.0.0.21:{eu}")
     b_us = balancer(w, cluster="us-east1", listen=f"127.0.0.22:{us}")
     head, body = one(b_us, b"GET / HTTP/1.1\r\n" + HOST + b"X-Forwarded-Proto: gopher\r\n\r\n")
+    assert b_us.metric("hansa_globallb_retries_total") == 0
     assert body == b"pod in europe\n", (head, b_us.text(), b_eu.text())
     assert b"x-forwarded-for: 127.0.0.1, 127.0.0.22" in pod.heads[-1].lower()
     assert b"x-forwarded-proto: http\r\n" in pod.heads[-1].lower()
