@@ -326,5 +326,6 @@ def kill_and_return(fed, cluster, program):
     """kill -9 of one process of a cluster's program; returns when another one runs in its place."""
     before = pids_of(fed, cluster, program)
     os.kill(before[0], signal.SIGKILL)
-    return poll(lambda: len(now := pids_of(fed, cluster, program)) == len(before) and before[0] not in now and now,
+    # More than before is right too: replicas of another lost cluster may be made up here meanwhile.
+    return poll(lambda: len(now := pids_of(fed, cluster, program)) >= len(before) and before[0] not in now and now,
                 what=f"{program} of {cluster} again")

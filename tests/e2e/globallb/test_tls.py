@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from glb import ok, simple_world, wait_for
-from test_proxy import echo_sum
+from test_glb_proxy import echo_sum
 
 
 def make_cert(tmp, name):

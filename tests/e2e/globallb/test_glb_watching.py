@@ -9,7 +9,7 @@ import sys
 import yaml
 
 from glb import Balancer, free_port, ok, simple_world, wait_for
-from test_proxy import HOST, one
+from test_glb_proxy import HOST, one
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "dns"))
 import fakeapi  # noqa: E402
