@@ -122,8 +122,9 @@ static int lease_range(struct mbr *m, struct fed_err *err)
     return mbr_range_lease(&m->range, m->dir, known ? folder : NULL, err);
 }
 
-static const char *const base_names[] = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                                         "kubernetes.default.svc.cluster.local", NULL};
+static const char *const base_names[] = {
+    "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+    NULL};
 
 static int open_keys(struct mbr *m, struct fed_err *err)
 {
@@ -134,8 +135,11 @@ static int open_keys(struct mbr *m, struct fed_err *err)
     m->sans[n++] = fed_strdup("127.0.0.1");
     for (size_t i = 0; i < m->conf->sans.n && n + 1 < FED_ARRAY_LEN(m->sans); i++)
         m->sans[n++] = fed_strdup(m->conf->sans.v[i]);
-    struct fed_pki_dir_conf conf = {.dir = m->dir, .name = m->conf->name, .server_cn = "hansa-member",
-                                    .ips = (const char *const *)m->sans, .names = base_names};
+    struct fed_pki_dir_conf conf = {.dir = m->dir,
+                                    .name = m->conf->name,
+                                    .server_cn = "hansa-member",
+                                    .ips = (const char *const *)m->sans,
+                                    .names = base_names};
     return fed_pki_dir_open(m->env, &conf, &m->pki, err);
 }
 
@@ -222,7 +226,8 @@ static void api_ready(void *ud, int code, const struct fed_err *err)
     if (code < 0)
         return give_up(m, err);
     for (int k = 0; k < MBR_N_KINDS; k++)
-        m->informers[k] = fed_informer_new(&(struct fed_informer_conf){.transport = m->client, .resource = &resources[k]});
+        m->informers[k] =
+            fed_informer_new(&(struct fed_informer_conf){.transport = m->client, .resource = &resources[k]});
     m->pods = mbr_pods_new(m);
     mbr_services_follow(m->services);
     for (int k = 0; k < MBR_N_KINDS; k++)
@@ -289,12 +294,14 @@ int mbr_start(struct mbr *m, const struct mbr_conf *conf, struct fed_loop *loop,
     snprintf(path, sizeof(path), "%s/store.db", m->dir);
     rc = store_sqlite_open(m->env, &(struct store_sqlite_conf){.path = path}, &m->store, err);
     if (rc == 0)
-        rc = fed_tls_new(m->env, &(struct fed_tls_conf){.server = true,
-                                                        .cert_file = fed_pki_dir_server_cert_file(m->pki),
-                                                        .key_file = fed_pki_dir_server_key_file(m->pki),
-                                                        .ca_file = fed_pki_dir_ca_file(m->pki),
-                                                        .peer = FED_TLS_PEER_OPTIONAL,
-                                                        .alpn = "h2,http/1.1"}, &m->tls, err);
+        rc = fed_tls_new(m->env,
+                         &(struct fed_tls_conf){.server = true,
+                                                .cert_file = fed_pki_dir_server_cert_file(m->pki),
+                                                .key_file = fed_pki_dir_server_key_file(m->pki),
+                                                .ca_file = fed_pki_dir_ca_file(m->pki),
+                                                .peer = FED_TLS_PEER_OPTIONAL,
+                                                .alpn = "h2,http/1.1"},
+                         &m->tls, err);
     if (rc == 0)
         rc = make_api(m, err);
     if (rc == 0)

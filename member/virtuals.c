@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 
-#define BINDER "system:hansa:binder"
+#define BINDER     "system:hansa:binder"
 #define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 
 struct relay { /* a virtual request answered by a call of our own */
@@ -18,7 +18,8 @@ static void relayed(void *ud, int code, const struct fed_call_response *res, con
     if (code < 0) {
         fed_api_reply_error(x->reply, code, "%s", err && err->text[0] ? err->text : fed_code_text(code));
     } else {
-        static const char ok[] = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"code\":201}";
+        static const char ok[] =
+            "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"code\":201}";
         fed_api_reply_text(x->reply, x->status, "application/json", FED_STR(ok));
     }
     free(x);
@@ -46,7 +47,8 @@ static void serve_binding(void *ud, const struct fed_api_request *req, struct fe
         return fed_api_reply_error(reply, FED_E_INVALID, "target.name: node \"%.*s\" not found", FED_STR_ARG(node));
     if (pod && uid.n && !fed_str_eq(uid, pod->uid))
         return fed_api_reply_error(reply, FED_E_CONFLICT, "the pod is another one by now");
-    struct fed_str has = pod ? fed_json_str(fed_json_at(fed_kobj_parse(pod, a), "spec", "nodeName", NULL)) : FED_STR("");
+    struct fed_str has =
+        pod ? fed_json_str(fed_json_at(fed_kobj_parse(pod, a), "spec", "nodeName", NULL)) : FED_STR("");
     if (has.n)
         return fed_api_reply_error(reply, FED_E_CONFLICT, "pod %.*s is already assigned to node \"%.*s\"",
                                    FED_STR_ARG(req->name), FED_STR_ARG(has));
@@ -63,7 +65,8 @@ static void serve_eviction(void *ud, const struct fed_api_request *req, struct f
     if (!pod)
         return fed_api_reply_error(reply, FED_E_NOT_FOUND, "pods \"%.*s\" not found", FED_STR_ARG(req->name));
     if (req->dry_run)
-        return fed_api_reply_text(reply, 201, "application/json", FED_STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Success\"}"));
+        return fed_api_reply_text(reply, 201, "application/json",
+                                  FED_STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Success\"}"));
     fed_client_delete(m->client, mbr_resource(MBR_PODS), req->ns, req->name, "Background", pod->uid, relayed,
                       relay_new(reply));
 }
@@ -123,8 +126,7 @@ static void default_tolerations(struct fed_arena *a, struct fed_json *spec)
     struct fed_json *list = fed_json_ensure_array(a, spec, "tolerations");
     for (size_t i = 0; list && i < FED_ARRAY_LEN(keys); i++) {
         bool has = false;
-        FED_JSON_EACH(t, list)
-        {
+        FED_JSON_EACH(t, list) {
             struct fed_str key = fed_json_find_text(t, "key");
             has = has || !key.n || fed_str_is(key, keys[i]);
         }
@@ -159,8 +161,7 @@ static void mount_token(struct mbr *m, struct fed_arena *a, struct fed_json *spe
     struct fed_str name = fed_arena_printf(a, "kube-api-access-%.5s", id);
     bool used = false;
     for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
-        FED_JSON_EACH(c, fed_json_find(spec, lists[i]))
-        {
+        FED_JSON_EACH(c, fed_json_find(spec, lists[i])) {
             bool has = false;
             FED_JSON_EACH(vm, fed_json_find(c, "volumeMounts"))
                 has = has || fed_str_is(fed_json_find_text(vm, "mountPath"), TOKEN_PATH);
