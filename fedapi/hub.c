@@ -51,7 +51,8 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
     h->resources = fed_calloc(fed_kinds_count(kinds), sizeof(*h->resources));
     for (size_t i = 0; i < fed_kinds_count(kinds); i++)
         add_resource(h, fed_kinds_at(kinds, i));
-    struct fed_gc_conf gc = {.transport = t, .resources = h->resources, .n_resources = h->n, .hold_for = FAPI_FINALIZER};
+    struct fed_gc_conf gc = {
+        .transport = t, .resources = h->resources, .n_resources = h->n, .hold_for = FAPI_FINALIZER};
     struct fed_nsctl_conf ns = {.transport = t, .resources = h->resources, .n_resources = h->n};
     h->gc = fed_gc_new(&gc);
     h->namespaces = fed_nsctl_new(&ns);

@@ -18,7 +18,7 @@
 
 #define RENEW_EVERY_MS 43200000
 #define CLOSE_GRACE_MS 500
-#define MAX_SANS 64
+#define MAX_SANS       64
 
 static const char *const static_namespaces[] = {"default", FAPI_SYSTEM_NS, "kube-system", "kube-public", NULL};
 
@@ -64,8 +64,12 @@ static int open_pki(struct fapi_server *s, struct fed_err *err)
         else
             names[n_names++] = s->conf.sans.v[i];
     }
-    struct fed_pki_dir_conf conf = {.dir = s->conf.dir, .name = s->conf.name, .ca_dir = s->conf.pki, .ips = ips,
-                                    .names = names, .server_cn = "hansa-fedapi"};
+    struct fed_pki_dir_conf conf = {.dir = s->conf.dir,
+                                    .name = s->conf.name,
+                                    .ca_dir = s->conf.pki,
+                                    .ips = ips,
+                                    .names = names,
+                                    .server_cn = "hansa-fedapi"};
     return fed_pki_dir_open(s->env, &conf, &s->pki, err);
 }
 
@@ -154,8 +158,7 @@ static int listen_now(struct fapi_server *s, struct fed_err *err)
                                .peer = FED_TLS_PEER_OPTIONAL,
                                .alpn = "h2,http/1.1"};
     int code = fed_tls_new(s->env, &tls, &s->tls, err);
-    struct fed_httpd_conf conf = {
-        .listen = {.addr = s->addr, .tls = s->tls}, .handle = fed_api_handle, .ud = s->api};
+    struct fed_httpd_conf conf = {.listen = {.addr = s->addr, .tls = s->tls}, .handle = fed_api_handle, .ud = s->api};
     if (!code)
         code = fed_httpd_open(s->loop, &conf, &s->httpd, err);
     if (code)

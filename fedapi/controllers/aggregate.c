@@ -5,11 +5,10 @@
 
 static const char *const deployment_sums[] = {"replicas", "updatedReplicas", "readyReplicas", "availableReplicas",
                                               "unavailableReplicas"};
-static const char *const replicaset_sums[] = {"replicas", "fullyLabeledReplicas", "readyReplicas",
-                                              "availableReplicas"};
-static const char *const daemonset_sums[] = {"currentNumberScheduled", "desiredNumberScheduled", "numberAvailable",
-                                             "numberMisscheduled",     "numberReady",            "updatedNumberScheduled",
-                                             "numberUnavailable"};
+static const char *const replicaset_sums[] = {"replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"};
+static const char *const daemonset_sums[] = {
+    "currentNumberScheduled", "desiredNumberScheduled", "numberAvailable", "numberMisscheduled", "numberReady",
+    "updatedNumberScheduled", "numberUnavailable"};
 
 static bool is_kind(const struct fapi_aggregate_in *in, const char *kind)
 {
@@ -138,8 +137,7 @@ static void service_status(struct fed_arena *a, const struct fapi_aggregate_in *
 {
     size_t cap = 0, n = 0;
     for (size_t i = 0; i < in->n; i++) {
-        const struct fed_json *list =
-            fed_json_at(in->reports[i].object, "status", "loadBalancer", "ingress", NULL);
+        const struct fed_json *list = fed_json_at(in->reports[i].object, "status", "loadBalancer", "ingress", NULL);
         cap += list ? list->n : 0;
     }
     struct fed_str *found = FED_ARENA_ARRAY(a, struct fed_str, cap + 1);

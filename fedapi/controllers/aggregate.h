@@ -8,9 +8,9 @@
 
 struct fapi_report { /* of one cluster that has, or should have, the object */
     struct fed_str cluster;
-    const char *state;          /* "Synced", "Pending", "Conflict", "Failed", "Unknown" */
-    struct fed_str message;     /* of Conflict and Failed */
-    int64_t replicas;           /* decided; -1: not divided */
+    const char *state;             /* "Synced", "Pending", "Conflict", "Failed", "Unknown" */
+    struct fed_str message;        /* of Conflict and Failed */
+    int64_t replicas;              /* decided; -1: not divided */
     const struct fed_json *object; /* what the member shows; NULL: nothing */
 };
 struct fapi_aggregate_in {
@@ -18,7 +18,7 @@ struct fapi_aggregate_in {
     const struct fed_json *tree; /* of hub */
     const struct fapi_report *reports;
     size_t n;
-    struct fed_str problem;      /* of the placement; empty: none */
+    struct fed_str problem;          /* of the placement; empty: none */
     const struct fed_str *balancers; /* addresses for Ingress status */
     size_t n_balancers;
     int64_t now_ms;

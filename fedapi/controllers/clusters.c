@@ -193,7 +193,8 @@ static void secret_changed(void *ud, struct fed_kobj *old FED_UNUSED, struct fed
 {
     struct fapi_clusters *c = ud;
     if (fed_informer_synced(c->secrets))
-        FED_MAP_EACH(e, &c->members) apply_credentials(c, e->value);
+        FED_MAP_EACH(e, &c->members)
+            apply_credentials(c, e->value);
 }
 
 static void synced(void *ud)
@@ -285,7 +286,8 @@ void fapi_clusters_free(struct fapi_clusters *c)
     if (!c)
         return;
     fapi_jobs_cancel(&c->jobs);
-    FED_MAP_EACH(e, &c->members) fapi_member_free(e->value);
+    FED_MAP_EACH(e, &c->members)
+        fapi_member_free(e->value);
     fed_map_release(&c->members);
     fed_informer_free(c->objects);
     fed_informer_free(c->secrets);

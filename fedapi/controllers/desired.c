@@ -25,9 +25,9 @@ static struct fed_json *make_metadata(struct fed_arena *a, const struct fapi_des
     fed_json_set(meta, "name", fed_json_new_str(a, fed_json_find_text(source, "name")));
     if (ns.n)
         fed_json_set(meta, "namespace", fed_json_new_str(a, ns));
-    FED_JSON_EACH (l, fed_json_find(source, "labels"))
+    FED_JSON_EACH(l, fed_json_find(source, "labels"))
         fed_json_set_str(fed_json_ensure_object(a, meta, "labels"), l->key, fed_json_copy(a, l));
-    FED_JSON_EACH (n, fed_json_find(source, "annotations")) {
+    FED_JSON_EACH(n, fed_json_find(source, "annotations")) {
         if (!is_hub_annotation(n->key))
             fed_json_set_str(fed_json_ensure_object(a, meta, "annotations"), n->key, fed_json_copy(a, n));
     }
@@ -71,11 +71,11 @@ static void service(struct fed_arena *a, struct fed_json *spec, const struct fed
     if (fed_str_is(type, "LoadBalancer") && fed_str_is(fed_json_find_text(spec, "externalTrafficPolicy"), "Local") &&
         !fed_json_find(spec, "healthCheckNodePort"))
         retain(a, spec, theirs, "healthCheckNodePort");
-    FED_JSON_EACH (p, fed_json_find(spec, "ports")) {
+    FED_JSON_EACH(p, fed_json_find(spec, "ports")) {
         if (!node_ports || fed_json_int(fed_json_find(p, "nodePort"), 0) > 0)
             continue;
         fed_json_remove_key(p, "nodePort");
-        FED_JSON_EACH (q, fed_json_find(theirs, "ports")) {
+        FED_JSON_EACH(q, fed_json_find(theirs, "ports")) {
             if (same_port(p, q))
                 retain(a, p, q, "nodePort");
         }
@@ -114,7 +114,7 @@ struct fed_json *fapi_desired(struct fed_arena *a, const struct fapi_desired_con
     fed_json_set(out, "apiVersion", fed_json_new_str(a, fed_json_find_text(conf->source, "apiVersion")));
     fed_json_set(out, "kind", fed_json_new_str(a, kind));
     make_metadata(a, conf, out);
-    FED_JSON_EACH (m, conf->source) {
+    FED_JSON_EACH(m, conf->source) {
         if (!fed_str_is(m->key, "apiVersion") && !fed_str_is(m->key, "kind") && !fed_str_is(m->key, "metadata") &&
             !fed_str_is(m->key, "status"))
             fed_json_set_str(out, m->key, fed_json_copy(a, m));

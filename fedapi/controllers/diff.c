@@ -25,7 +25,7 @@ static bool is_empty(const struct fed_json *v)
     case FED_JSON_ARRAY:
         return v->n == 0;
     case FED_JSON_OBJECT:
-        FED_JSON_EACH (m, v) {
+        FED_JSON_EACH(m, v) {
             if (!is_empty(m))
                 return false;
         }
@@ -52,7 +52,7 @@ static struct fed_json *fields_of(struct fed_arena *a, const struct fed_json *v)
 {
     if (v->type == FED_JSON_OBJECT) {
         struct fed_json *out = fed_json_object(a);
-        FED_JSON_EACH (m, v) {
+        FED_JSON_EACH(m, v) {
             /* What is taken from the member appears only after creation: it is never ours to remove. */
             if (m->type != FED_JSON_NULL && !is_retained_key(m->key))
                 fed_json_set_str(out, m->key, fields_of(a, m));
@@ -61,7 +61,7 @@ static struct fed_json *fields_of(struct fed_arena *a, const struct fed_json *v)
     }
     if (v->type == FED_JSON_ARRAY && v->n && v->first->type == FED_JSON_OBJECT) {
         struct fed_json *out = fed_json_array(a);
-        FED_JSON_EACH (m, v)
+        FED_JSON_EACH(m, v)
             fed_json_push(out, fields_of(a, m));
         return out;
     }
@@ -86,13 +86,13 @@ static struct fed_json *record_of(struct fed_arena *a, const struct fed_json *de
     struct fed_json *out = fed_json_object(a);
     static const char *const maps[] = {"labels", "annotations"};
     for (size_t i = 0; i < FED_ARRAY_LEN(maps); i++) {
-        FED_JSON_EACH (m, fed_json_find(fed_json_find(desired, "metadata"), maps[i])) {
+        FED_JSON_EACH(m, fed_json_find(fed_json_find(desired, "metadata"), maps[i])) {
             if (!fed_str_starts(m->key, FED_STR("federation.hansa.io/")))
                 fed_json_set_str(fed_json_ensure_object(a, fed_json_ensure_object(a, out, "metadata"), maps[i]), m->key,
                                  fed_json_new_int(a, 0));
         }
     }
-    FED_JSON_EACH (m, desired) {
+    FED_JSON_EACH(m, desired) {
         if (m->type != FED_JSON_NULL && !is_identity(m->key) && !is_exact(desired, m->key))
             fed_json_set_str(out, m->key, fields_of(a, m));
     }
@@ -146,12 +146,12 @@ static bool covers(const struct fed_json *d, const struct fed_json *m, const str
     if (absent(m) || absent(d))
         return is_empty(d);
     if (d->type == FED_JSON_OBJECT && m->type == FED_JSON_OBJECT) {
-        FED_JSON_EACH (dk, d) {
+        FED_JSON_EACH(dk, d) {
             if (dk->type != FED_JSON_NULL && !covers(dk, fed_json_find_str(m, dk->key), fed_json_find_str(r, dk->key),
                                                      q || holds_quantities(dk->key)))
                 return false;
         }
-        FED_JSON_EACH (rk, r && r->type == FED_JSON_OBJECT ? r : NULL) {
+        FED_JSON_EACH(rk, r && r->type == FED_JSON_OBJECT ? r : NULL) {
             if (absent(fed_json_find_str(d, rk->key)) && !absent(fed_json_find_str(m, rk->key)))
                 return false;
         }
@@ -161,7 +161,7 @@ static bool covers(const struct fed_json *d, const struct fed_json *m, const str
         if (d->n != m->n)
             return false;
         const struct fed_json *mi = m->first, *ri = r && r->type == FED_JSON_ARRAY && r->n == d->n ? r->first : NULL;
-        FED_JSON_EACH (di, d) {
+        FED_JSON_EACH(di, d) {
             if (!covers(di, mi, ri, q))
                 return false;
             mi = mi->next;
@@ -177,7 +177,7 @@ static bool covers(const struct fed_json *d, const struct fed_json *m, const str
 static void diff_object(struct fed_arena *a, const struct fed_json *d, const struct fed_json *m,
                         const struct fed_json *r, bool keep, bool q, struct fed_json *patch)
 {
-    FED_JSON_EACH (dk, d) {
+    FED_JSON_EACH(dk, d) {
         const struct fed_json *mk = fed_json_find_str(m, dk->key), *rk = fed_json_find_str(r, dk->key);
         bool qk = q || holds_quantities(dk->key);
         if (dk->type == FED_JSON_NULL || covers(dk, mk, rk, qk))
@@ -190,7 +190,7 @@ static void diff_object(struct fed_arena *a, const struct fed_json *d, const str
             fed_json_set_str(patch, dk->key, fed_json_copy(a, dk));
         }
     }
-    FED_JSON_EACH (rk, r && r->type == FED_JSON_OBJECT ? r : NULL) {
+    FED_JSON_EACH(rk, r && r->type == FED_JSON_OBJECT ? r : NULL) {
         const struct fed_json *mk = fed_json_find_str(m, rk->key);
         if (!absent(fed_json_find_str(d, rk->key)) || absent(mk))
             continue;
@@ -211,12 +211,12 @@ static void diff_exact(struct fed_arena *a, const struct fed_json *d, const stru
 {
     const struct fed_json *dv = fed_json_find(d, key), *mv = fed_json_find(m, key);
     struct fed_json *sub = fed_json_object(a);
-    FED_JSON_EACH (e, dv) {
+    FED_JSON_EACH(e, dv) {
         const struct fed_json *have = fed_json_find_str(mv, e->key);
         if (!have || !fed_json_equal(e, have))
             fed_json_set_str(sub, e->key, fed_json_copy(a, e));
     }
-    FED_JSON_EACH (e, mv) {
+    FED_JSON_EACH(e, mv) {
         if (e->type != FED_JSON_NULL && !fed_json_find_str(dv, e->key))
             fed_json_set_str(sub, e->key, fed_json_null(a));
     }
@@ -260,7 +260,7 @@ static void diff_metadata(struct fed_arena *a, const struct fed_json *desired, c
 static struct fed_json *body_of(struct fed_arena *a, const struct fed_json *obj, const struct fed_json *kind_of)
 {
     struct fed_json *out = fed_json_object(a);
-    FED_JSON_EACH (m, obj) {
+    FED_JSON_EACH(m, obj) {
         if (!is_identity(m->key) && !is_exact(kind_of, m->key))
             fed_json_set_str(out, m->key, fed_json_copy(a, m));
     }

@@ -245,7 +245,8 @@ void fapi_edge_free(struct fapi_edge *e)
 {
     if (!e)
         return;
-    FED_LIST_EACH(node, &e->jobs.running) free(FED_LIST_ENTRY(node, struct fapi_job, link)->ud);
+    FED_LIST_EACH(node, &e->jobs.running)
+        free(FED_LIST_ENTRY(node, struct fapi_job, link)->ud);
     fapi_jobs_cancel(&e->jobs);
     fed_workqueue_free(e->queue);
     free(e);

@@ -20,8 +20,8 @@ static const struct fed_resource slices_resource = {"discovery.k8s.io", "v1", "e
 struct fapi_endpoints {
     struct fapi_federation *fed;
     struct fapi_kind *services, *ingresses; /* ingresses: NULL when the hub has none */
-    struct fed_informer *imports, *slices; /* of the hub */
-    struct fed_workqueue *queue;           /* "NS/NAME" of Services */
+    struct fed_informer *imports, *slices;  /* of the hub */
+    struct fed_workqueue *queue;            /* "NS/NAME" of Services */
     struct fapi_jobs jobs;
 };
 
@@ -31,8 +31,8 @@ struct work {
     struct fed_arena arena;
     const char *key;
     struct fed_str ns, name;
-    struct fed_json *wanted;     /* array of EndpointSlices */
-    struct fed_str *blind;       /* clusters that cannot be seen */
+    struct fed_json *wanted; /* array of EndpointSlices */
+    struct fed_str *blind;   /* clusters that cannot be seen */
     size_t n_blind;
     bool wrote;
 };
@@ -127,8 +127,8 @@ static void delete_unwanted(struct work *w)
         if (wanted || !fed_str_is(fed_kobj_label(o, FAPI_LABEL_MANAGED_BY), FAPI_SLICES_MANAGER))
             continue;
         struct fapi_job *job = start(w);
-        job->call = fed_client_delete(w->e->fed->hub, &slices_resource, o->ns, o->name, NULL, o->uid,
-                                      fapi_job_answered, job);
+        job->call =
+            fed_client_delete(w->e->fed->hub, &slices_resource, o->ns, o->name, NULL, o->uid, fapi_job_answered, job);
     }
 }
 
@@ -220,8 +220,8 @@ static void drop_import(struct work *w)
     if (!import)
         return;
     struct fapi_job *job = start(w);
-    job->call = fed_client_delete(w->e->fed->hub, &imports_resource, w->ns, w->name, NULL, import->uid,
-                                  fapi_job_answered, job);
+    job->call =
+        fed_client_delete(w->e->fed->hub, &imports_resource, w->ns, w->name, NULL, import->uid, fapi_job_answered, job);
 }
 
 /* Said once, when the Service is first published: DNS has no address to give for it. */
@@ -239,7 +239,8 @@ static void reconcile(void *ud, const char *key)
     struct work w = {.e = e, .key = key};
     struct fed_str rest = fed_str(key);
     if (!fed_str_cut(&rest, '/', &w.ns) || !rest.p || !fed_informer_synced(e->services->hub) ||
-        !fed_informer_synced(e->slices) || !fed_informer_synced(e->imports) || !fapi_clusters_synced(e->fed->clusters)) {
+        !fed_informer_synced(e->slices) || !fed_informer_synced(e->imports) ||
+        !fapi_clusters_synced(e->fed->clusters)) {
         fed_workqueue_add_after(e->queue, fed_str(key), 100);
         fed_workqueue_done(e->queue, key, 0);
         return;
@@ -331,7 +332,8 @@ static bool look_for_balancers(void *ud, struct fed_kobj *o)
         return true;
     FED_JSON_EACH(ep, fed_json_find(fed_kobj_parse(o, b->arena), "endpoints"))
         if (fed_json_bool(fed_json_at(ep, "conditions", "ready", NULL), true))
-            FED_JSON_EACH(address, fed_json_find(ep, "addresses")) add_balancer(b, fed_json_str(address));
+            FED_JSON_EACH(address, fed_json_find(ep, "addresses"))
+                add_balancer(b, fed_json_str(address));
     return true;
 }
 
@@ -373,7 +375,8 @@ struct fapi_endpoints *fapi_endpoints_new(struct fapi_federation *f)
                                        .resource = &slices_resource,
                                        .label_selector = FAPI_LABEL_MANAGED_BY "=" FAPI_SLICES_MANAGER,
                                        .index_label = FAPI_LABEL_SERVICE};
-    struct fed_workqueue_conf queue = {.env = f->env, .name = "endpoints", .concurrency = 16, .work = reconcile, .ud = e};
+    struct fed_workqueue_conf queue = {
+        .env = f->env, .name = "endpoints", .concurrency = 16, .work = reconcile, .ud = e};
     e->fed = f;
     e->services = fapi_kind_find(f, "", "services");
     e->ingresses = fapi_kind_find(f, "networking.k8s.io", "ingresses");

@@ -17,8 +17,7 @@ static enum fapi_spread spread_of(const struct fed_kind *k)
 {
     if (fed_str_is(k->plural, "namespaces") && k->group.n == 0)
         return FAPI_SPREAD_NAMESPACE;
-    if (fed_str_is(k->group, "apps") &&
-        (fed_str_is(k->plural, "deployments") || fed_str_is(k->plural, "replicasets")))
+    if (fed_str_is(k->group, "apps") && (fed_str_is(k->plural, "deployments") || fed_str_is(k->plural, "replicasets")))
         return FAPI_SPREAD_DIVIDE;
     return FAPI_SPREAD_COPY;
 }
@@ -34,7 +33,6 @@ static void add_kind(struct fapi_federation *f, const struct fed_kind *k)
     mine->spread = spread_of(k);
     mine->index = f->n_kinds++;
 }
-
 
 struct hub_ctx { /* ud of a hub informer's handlers */
     struct fapi_federation *fed;
@@ -246,7 +244,8 @@ void fapi_federation_free(struct fapi_federation *f)
         free((char *)k->resource.kind);
     }
     free(f->kinds);
-    FED_MAP_EACH(e, &f->assignments) free_assignment(e->value);
+    FED_MAP_EACH(e, &f->assignments)
+        free_assignment(e->value);
     fed_map_release(&f->assignments);
     fed_recorder_free(f->recorder);
     free(f->name);

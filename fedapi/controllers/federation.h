@@ -25,18 +25,18 @@
 #include "kube/workqueue.h"
 
 /* Annotations of the house besides those of marks.h. */
-#define FAPI_SYSTEM_NS "federation-system"
-#define FAPI_EDGE_NS "federation-edge"
-#define FAPI_ANN_CLUSTERS "federation.hansa.io/clusters" /* JSON: state in each cluster, written by status */
+#define FAPI_SYSTEM_NS       "federation-system"
+#define FAPI_EDGE_NS         "federation-edge"
+#define FAPI_ANN_CLUSTERS    "federation.hansa.io/clusters" /* JSON: state in each cluster, written by status */
 #define FAPI_ANN_COORDINATES "federation.hansa.io/coordinates"
-#define FAPI_ANN_REGION "federation.hansa.io/region"
-#define FAPI_ANN_ZONE "federation.hansa.io/zone"
-#define FAPI_ANN_CLEANUP "federation.hansa.io/cleanup" /* on a Cluster: delete what we made when it leaves */
+#define FAPI_ANN_REGION      "federation.hansa.io/region"
+#define FAPI_ANN_ZONE        "federation.hansa.io/zone"
+#define FAPI_ANN_CLEANUP     "federation.hansa.io/cleanup" /* on a Cluster: delete what we made when it leaves */
 
 /* How objects of a kind spread over the clusters. */
 enum fapi_spread {
-    FAPI_SPREAD_COPY,    /* the same object everywhere */
-    FAPI_SPREAD_DIVIDE,  /* spec.replicas is divided (Deployment, ReplicaSet) */
+    FAPI_SPREAD_COPY,   /* the same object everywhere */
+    FAPI_SPREAD_DIVIDE, /* spec.replicas is divided (Deployment, ReplicaSet) */
     FAPI_SPREAD_NAMESPACE
 };
 struct fapi_kind {
@@ -62,7 +62,7 @@ struct fapi_share {
     struct fapi_member *member;
     bool placed;
     int64_t replicas; /* DIVIDE only */
-    bool stale; /* the cluster was away since: decided anew, by what it shows, before anything is written there */
+    bool stale;       /* the cluster was away since: decided anew, by what it shows, before anything is written there */
     enum fapi_sync_state state;
     int64_t found; /* CONFLICT: spec.replicas of the object that stands there; -1: none */
     char *why;     /* planner's reason, for `kubefed why`; owned */
@@ -72,9 +72,9 @@ struct fapi_assignment {
     char *key;
     struct fapi_share *shares;
     size_t n;
-    bool decided;      /* placement computed for the present object */
-    uint64_t content;  /* hash of what members get from the object: status and bookkeeping left out */
-    char *problem; /* bad annotation, selector that matches nothing; owned or NULL */
+    bool decided;     /* placement computed for the present object */
+    uint64_t content; /* hash of what members get from the object: status and bookkeeping left out */
+    char *problem;    /* bad annotation, selector that matches nothing; owned or NULL */
 };
 
 enum fapi_health { FAPI_UNKNOWN, FAPI_READY, FAPI_NOT_READY, FAPI_OFFLINE };
@@ -123,9 +123,9 @@ struct fapi_federation_conf {
     struct fed_kinds *kinds;
     struct fed_metrics *metrics;
     struct fapi_connector connector;
-    struct fapi_timing timing; /* zeros: 1,000 / 1,000 / 30,000 */
-    const char *name;          /* of the federation */
-    const char *zone_name;     /* "example.com." */
+    struct fapi_timing timing;        /* zeros: 1,000 / 1,000 / 30,000 */
+    const char *name;                 /* of the federation */
+    const char *zone_name;            /* "example.com." */
     const struct fapi_issuer *issuer; /* edge.h; NULL: edges get no credentials from here */
 };
 struct fapi_federation *fapi_federation_new(const struct fapi_federation_conf *conf);

@@ -164,7 +164,10 @@ static void set_health(struct fapi_member *m, enum fapi_health health, const cha
     m->health = health;
     m->health_since_ns = fed_mono_ns(m->fed->env);
     fed_log_info("cluster", "cluster=%s health=%s reason=%s %s", m->name,
-                 health == FAPI_READY ? "ready" : health == FAPI_OFFLINE ? "offline" : "not-ready", reason, message);
+                 health == FAPI_READY     ? "ready"
+                 : health == FAPI_OFFLINE ? "offline"
+                                          : "not-ready",
+                 reason, message);
     fapi_clusters_report(m->fed->clusters, m);
     fapi_scheduler_cluster_changed(m->fed->scheduler, m);
     fapi_endpoints_nodes_changed(m->fed->endpoints, m);
@@ -291,8 +294,8 @@ static void disconnect(struct fapi_member *m)
 static char *fingerprint(const struct fed_rest_conf *r)
 {
     char hex[65];
-    const char *parts[] = {r->server, r->ca_pem, r->cert_pem, r->key_pem, r->token, r->username, r->password,
-                           r->tls_server_name, r->proxy_url, r->insecure ? "insecure" : ""};
+    const char *parts[] = {r->server,   r->ca_pem,   r->cert_pem,        r->key_pem,   r->token,
+                           r->username, r->password, r->tls_server_name, r->proxy_url, r->insecure ? "insecure" : ""};
     struct fed_buf b;
     fed_buf_init(&b, 0);
     for (size_t i = 0; i < FED_ARRAY_LEN(parts); i++) {

@@ -32,11 +32,11 @@ struct fapi_member {
     bool listed;              /* while reconciling: everything was listed anew, decisions may rest on it */
     unsigned failures, successes;
     uint64_t latency_ms;
-    char *reason, *message;   /* of the present health */
+    char *reason, *message; /* of the present health */
     struct fed_timer probe_timer, grace_timer;
     struct fed_call *probe;
     uint64_t probe_started_ns;
-    bool deleting;            /* its Cluster object is being deleted */
+    bool deleting; /* its Cluster object is being deleted */
 };
 
 /* Usable for new work: connected and answering. */

@@ -34,8 +34,7 @@ static bool look_at_node(void *ud, struct fed_kobj *node)
 {
     struct found *f = ud;
     if (!f->region.n)
-        f->region =
-            topology_label(node, "topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region");
+        f->region = topology_label(node, "topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region");
     add_zone(f, topology_label(node, "topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"));
     return true;
 }
@@ -78,11 +77,10 @@ struct fed_json *fapi_place_status(struct fed_arena *a, const struct fapi_member
     /* After a restart the last verdict stands until there is a new one. */
     bool keep = m->health == FAPI_UNKNOWN && fed_obj_condition(status, "Ready");
     bool changed = !keep && fed_obj_set_condition(a, status, "Ready", ready, reason, message, now);
-    changed |= !keep && fed_obj_set_condition(a, status, "Offline", offline,
-                                              m->health == FAPI_OFFLINE || m->health == FAPI_UNKNOWN
-                                                  ? reason
-                                                  : "ClusterReachable",
-                                              message, now);
+    changed |= !keep &&
+               fed_obj_set_condition(
+                   a, status, "Offline", offline,
+                   m->health == FAPI_OFFLINE || m->health == FAPI_UNKNOWN ? reason : "ClusterReachable", message, now);
     set_place(a, m, object, status);
     if (!changed && was && fed_json_equal(fed_json_find(was, "zones"), fed_json_find(status, "zones")) &&
         fed_json_equal(fed_json_find(was, "region"), fed_json_find(status, "region")))

@@ -53,13 +53,14 @@ static void divide(struct fed_arena *a, const struct fed_kobj *obj, int64_t repl
         if (!out->spots[i].selected)
             continue;
         spots[n] = &out->spots[i];
-        cs[n++] = (struct fapi_plan_cluster){.name = c->name,
-                                             .unusable = c->cordoned  ? "cordoned: no replicas"
-                                                         : c->offline ? "offline: its replicas are made up elsewhere"
-                                                         : c->conflict ? "conflict: the cluster has an object of its own"
-                                                                      : NULL,
-                                             .current = c->current,
-                                             .capacity = c->capacity};
+        cs[n++] =
+            (struct fapi_plan_cluster){.name = c->name,
+                                       .unusable = c->cordoned   ? "cordoned: no replicas"
+                                                   : c->offline  ? "offline: its replicas are made up elsewhere"
+                                                   : c->conflict ? "conflict: the cluster has an object of its own"
+                                                                 : NULL,
+                                       .current = c->current,
+                                       .capacity = c->capacity};
     }
     fapi_plan(a, fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(obj->ns), FED_STR_ARG(obj->name)), replicas, cs, n, prefs,
               &plan);

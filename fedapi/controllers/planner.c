@@ -16,7 +16,7 @@ void fapi_preferences_default(struct fed_arena *a, struct fapi_preferences *out)
 static const struct fed_json *find_any_case(const struct fed_json *obj, const char *key)
 {
     const struct fed_json *exact = fed_json_find(obj, key), *found = exact;
-    FED_JSON_EACH (m, obj) {
+    FED_JSON_EACH(m, obj) {
         if (!exact && fed_str_ieq(m->key, fed_str(key)))
             found = m;
     }
@@ -75,7 +75,7 @@ int fapi_preferences_parse(struct fed_arena *a, struct fed_str text, struct fapi
         return 0;
     }
     out->items = FED_ARENA_ARRAY(a, struct fapi_preference, clusters->n + 1);
-    FED_JSON_EACH (e, clusters) {
+    FED_JSON_EACH(e, clusters) {
         int code = read_preference(a, e, &out->items[out->n++], err);
         if (code != 0)
             return fed_err_wrap(err, code, "preferences: clusters[%.*s]", FED_STR_ARG(e->key));
@@ -102,8 +102,8 @@ struct seat { /* a cluster that takes part */
     const struct fapi_preference *pref;
     struct fapi_part *part;
     uint32_t hash;
-    int64_t limit;    /* the less of maximum and capacity; -1: none */
-    int64_t most;     /* its maximum, or what it has when there is enough already; -1: none */
+    int64_t limit; /* the less of maximum and capacity; -1: none */
+    int64_t most;  /* its maximum, or what it has when there is enough already; -1: none */
     int64_t planned;
     int64_t minimum, kept; /* for `why` */
     int64_t credit;        /* of kept replicas: not yet counted as a share */

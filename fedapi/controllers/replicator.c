@@ -78,8 +78,10 @@ static void report_conflict(struct fapi_replicator *r, const char *key, struct f
     struct fapi_share *share = share_of(r, key);
     struct fed_arena a = {0};
     char text[320];
-    snprintf(text, sizeof(text), "cluster %s has an object of this name that the federation did not make; "
-                                 "annotate with " FAPI_ADOPT "=true to take it over", r->member->name);
+    snprintf(text, sizeof(text),
+             "cluster %s has an object of this name that the federation did not make; "
+             "annotate with " FAPI_ADOPT "=true to take it over",
+             r->member->name);
     if (share && share->state != FAPI_SYNC_CONFLICT && !fapi_aggregate_told(hub, r->member->name, fed_str(text)))
         fed_event_warning(r->member->fed->recorder, hub, "Conflict", "%s", text);
     if (share)
@@ -427,7 +429,8 @@ void fapi_replicator_add_all(struct fapi_replicator *r)
     struct fapi_member *m = r->member;
     if (!r->running)
         return;
-    FED_MAP_EACH(e, &m->fed->assignments) fed_workqueue_add(r->queue, e->key);
+    FED_MAP_EACH(e, &m->fed->assignments)
+        fed_workqueue_add(r->queue, e->key);
     for (size_t i = 0; m->informers && i < m->fed->n_kinds; i++) {
         struct walk w = {r, &m->fed->kinds[i]};
         fed_informer_each(m->informers[i], (struct fed_str){0}, add_object, &w);

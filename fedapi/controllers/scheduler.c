@@ -83,8 +83,8 @@ static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, con
                              const struct fapi_kind *k, const struct fed_kobj *hub, struct fapi_cluster *out)
 {
     const struct fed_kobj *object = fapi_clusters_object(f->clusters, fed_str(m->name));
-    *out = (struct fapi_cluster){.name = fed_str(m->name), .offline = m->lost || m->deleting, .current = -1,
-                                 .capacity = -1};
+    *out = (struct fapi_cluster){
+        .name = fed_str(m->name), .offline = m->lost || m->deleting, .current = -1, .capacity = -1};
     if (object) {
         out->labels = object->labels;
         out->n_labels = object->n_labels;
@@ -334,7 +334,7 @@ void fapi_scheduler_add_all(struct fapi_scheduler *s)
 
 void fapi_scheduler_cluster_returned(struct fapi_scheduler *s, struct fapi_member *m)
 {
-    FED_MAP_EACH (e, &s->fed->assignments) {
+    FED_MAP_EACH(e, &s->fed->assignments) {
         struct fapi_share *share = fapi_assignment_share(e->value, m);
         if (share)
             share->stale = true;
@@ -369,7 +369,8 @@ bool fapi_scheduler_settled(const struct fapi_scheduler *s)
 struct fapi_scheduler *fapi_scheduler_new(struct fapi_federation *f)
 {
     struct fapi_scheduler *s = FED_NEW(struct fapi_scheduler);
-    struct fed_workqueue_conf conf = {.env = f->env, .name = "scheduler", .concurrency = 32, .work = reconcile, .ud = s};
+    struct fed_workqueue_conf conf = {
+        .env = f->env, .name = "scheduler", .concurrency = 32, .work = reconcile, .ud = s};
     s->fed = f;
     s->queue = fed_workqueue_new(&conf);
     fapi_jobs_init(&s->jobs);

@@ -46,10 +46,8 @@ static struct fed_json *new_slice(struct fed_arena *a, const struct fapi_slices_
                                   const char *scope, const char *type)
 {
     struct fed_str service = fed_obj_name(in->hub_service);
-    struct fed_str name =
-        fed_arena_printf(a, "%.*s-%.*s%s", FED_STR_ARG(service), FED_STR_ARG(in->cluster), suffix);
-    struct fed_json *o =
-        fed_obj_new(a, "discovery.k8s.io/v1", "EndpointSlice", fed_obj_ns(in->hub_service), name);
+    struct fed_str name = fed_arena_printf(a, "%.*s-%.*s%s", FED_STR_ARG(service), FED_STR_ARG(in->cluster), suffix);
+    struct fed_json *o = fed_obj_new(a, "discovery.k8s.io/v1", "EndpointSlice", fed_obj_ns(in->hub_service), name);
     fed_obj_set_label(a, o, FAPI_LABEL_SERVICE, service);
     fed_obj_set_label(a, o, FAPI_LABEL_CLUSTER, in->cluster);
     fed_obj_set_label(a, o, FAPI_LABEL_MANAGED_BY, FED_STR(FAPI_SLICES_MANAGER));
@@ -211,8 +209,7 @@ static void finish_global(struct global *g, struct fed_json *slice, int64_t read
 {
     if (!slice)
         return;
-    fed_obj_set_annotation(g->a, slice, "federation.hansa.io/ready",
-                           fed_arena_printf(g->a, "%lld", (long long)ready));
+    fed_obj_set_annotation(g->a, slice, "federation.hansa.io/ready", fed_arena_printf(g->a, "%lld", (long long)ready));
     bool usable = set_service_ports(g->a, g->in, slice, g->type);
     if (fed_str_is(g->type, "Headless")) {
         fed_json_replace(fed_json_find(slice, "ports"), fed_json_array(g->a));
@@ -272,7 +269,8 @@ struct fed_json *fapi_service_import(struct fed_arena *a, const struct fed_json 
                                      const struct fed_str *clusters, size_t n)
 {
     struct fed_str type = fapi_service_type(hub_service), name = fed_obj_name(hub_service);
-    struct fed_json *o = fed_obj_new(a, "multicluster.x-k8s.io/v1alpha1", "ServiceImport", fed_obj_ns(hub_service), name);
+    struct fed_json *o =
+        fed_obj_new(a, "multicluster.x-k8s.io/v1alpha1", "ServiceImport", fed_obj_ns(hub_service), name);
     fed_obj_set_label(a, o, FAPI_LABEL_SERVICE, name);
     fed_obj_set_annotation(a, o, "federation.hansa.io/service-type", type);
     struct fed_json *spec = fed_json_ensure_object(a, o, "spec");

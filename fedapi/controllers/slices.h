@@ -6,16 +6,16 @@
 
 #include "codec/json.h"
 
-#define FAPI_LABEL_SERVICE "multicluster.kubernetes.io/service-name"
-#define FAPI_LABEL_CLUSTER "multicluster.kubernetes.io/source-cluster"
+#define FAPI_LABEL_SERVICE    "multicluster.kubernetes.io/service-name"
+#define FAPI_LABEL_CLUSTER    "multicluster.kubernetes.io/source-cluster"
 #define FAPI_LABEL_MANAGED_BY "endpointslice.kubernetes.io/managed-by"
-#define FAPI_SLICES_MANAGER "endpoints.federation.hansa.io"
-#define FAPI_LABEL_SCOPE "federation.hansa.io/scope"
+#define FAPI_SLICES_MANAGER   "endpoints.federation.hansa.io"
+#define FAPI_LABEL_SCOPE      "federation.hansa.io/scope"
 
 struct fapi_slices_in {
     const struct fed_json *hub_service; /* the federated Service */
     struct fed_str cluster;
-    const struct fed_json *service;     /* the member's Service */
+    const struct fed_json *service;       /* the member's Service */
     const struct fed_json *const *slices; /* the member's EndpointSlices of it, ordered by name */
     size_t n_slices;
     const struct fed_json *const *nodes; /* the member's Nodes */

@@ -67,8 +67,8 @@ static size_t collect(struct fapi_status *s, struct fed_arena *a, const struct f
             .message = fed_str(share->message),
             .replicas = k->spread == FAPI_SPREAD_DIVIDE ? share->replicas : -1,
             /* An Offline cluster's last word is not counted: its pods may be gone. */
-            .object = ours && !share->member->lost && share->member->health != FAPI_OFFLINE ? fed_kobj_parse(have, a)
-                                                                                             : NULL};
+            .object =
+                ours && !share->member->lost && share->member->health != FAPI_OFFLINE ? fed_kobj_parse(have, a) : NULL};
     }
     return n;
 }
@@ -96,7 +96,7 @@ static void null_removed(struct fed_arena *a, const struct fed_json *was, struct
 {
     if (!was || was->type != FED_JSON_OBJECT || now->type != FED_JSON_OBJECT)
         return;
-    FED_JSON_EACH (m, was) {
+    FED_JSON_EACH(m, was) {
         struct fed_json *left = fed_json_find_str(now, m->key);
         if (left)
             null_removed(a, m, left);
@@ -144,8 +144,7 @@ static void reconcile(void *ud, const char *key)
     struct fed_str ns, name;
     struct fed_arena a = {0};
     struct fapi_assignment *as = fapi_assignment_find(s->fed, key);
-    struct fed_kobj *hub =
-        fapi_key_parse(s->fed, key, &k, &ns, &name) ? fed_informer_find(k->hub, ns, name) : NULL;
+    struct fed_kobj *hub = fapi_key_parse(s->fed, key, &k, &ns, &name) ? fed_informer_find(k->hub, ns, name) : NULL;
     if (!hub || hub->deleting || !as || !known(as)) {
         fed_workqueue_done(s->queue, key, 0);
         return;

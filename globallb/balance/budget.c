@@ -4,7 +4,7 @@
 #include "base/def.h"
 
 #define SECONDS 10
-#define TOKEN 1000
+#define TOKEN   1000
 
 void glb_budget_init(struct glb_budget *b, uint32_t percent, uint32_t per_second, uint64_t now_ms)
 {

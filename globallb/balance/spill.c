@@ -41,7 +41,8 @@ void glb_spill_loads(const struct glb_side *sides, size_t n, struct glb_spill *o
         sum += health[i];
     }
     for (size_t i = 0; i < n; i++)
-        out->panic[i] = sum == 0 || (sum < 100 && (uint64_t)sides[i].healthy * 100 < (uint64_t)sides[i].all * GLB_PANIC_BELOW);
+        out->panic[i] =
+            sum == 0 || (sum < 100 && (uint64_t)sides[i].healthy * 100 < (uint64_t)sides[i].all * GLB_PANIC_BELOW);
     if (sum > 0) {
         share(health, FED_MIN(sum, (uint64_t)100), n, out->load);
         return;

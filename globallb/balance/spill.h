@@ -19,11 +19,11 @@
 
 enum { GLB_SPILL_FACTOR = 140, GLB_PANIC_BELOW = 50, GLB_SPILL_MAX = 64 /* clusters looked at, the nearest */ };
 
-struct glb_side { /* one cluster */
+struct glb_side {          /* one cluster */
     uint32_t healthy, all; /* places */
     int64_t in_flight;
-    int64_t limit;   /* of in_flight; 0: none */
-    bool excluded;   /* a try of this request has failed there: only when nothing else is left */
+    int64_t limit; /* of in_flight; 0: none */
+    bool excluded; /* a try of this request has failed there: only when nothing else is left */
 };
 struct glb_spill {
     uint32_t load[GLB_SPILL_MAX]; /* percent */

@@ -48,8 +48,7 @@ struct glb_peer *glb_peer_get(struct glb_worker *w, struct fed_target *t)
 
 static void sweep_idle(struct glb_worker *w, struct glb_peer *p, uint64_t now_ms, bool all)
 {
-    FED_LIST_EACH_SAFE(it, &p->idle)
-    {
+    FED_LIST_EACH_SAFE(it, &p->idle) {
         struct glb_conn *c = FED_LIST_ENTRY(it, struct glb_conn, link);
         if (all || now_ms - c->idle_ms > w->shared->limits.upstream_idle_ms)
             glb_conn_drop(c);
@@ -166,7 +165,8 @@ static int64_t cluster_in_flight(const struct glb_shared *sh, uint16_t slot)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < sh->n_workers; i++)
-        sum += atomic_load_explicit(&glb_worker_counters(sh->workers[i])->cluster_in_flight[slot], memory_order_relaxed);
+        sum +=
+            atomic_load_explicit(&glb_worker_counters(sh->workers[i])->cluster_in_flight[slot], memory_order_relaxed);
     return sum;
 }
 
@@ -203,7 +203,8 @@ static bool passes(const struct view *v, uint8_t use, bool any, bool fresh)
     return any ? u != FED_USE_NEVER : u == v->level;
 }
 
-static const struct glb_place *pick_place(struct glb_exchange *x, const struct view *v, size_t region, bool any, bool fresh)
+static const struct glb_place *pick_place(struct glb_exchange *x, const struct view *v, size_t region, bool any,
+                                          bool fresh)
 {
     const struct glb_region *r = &v->b->regions[region];
     const uint8_t *uses = v->uses + v->first[region];

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "globallb/io/worker_priv.h"
 
-#define MAX_IN (FED_H1_MAX_HEAD + 128 * 1024)
+#define MAX_IN    (FED_H1_MAX_HEAD + 128 * 1024)
 #define LINGER_MS 2000
 
 struct glb_client {
@@ -22,8 +22,8 @@ struct glb_client {
     uint64_t due_ms, timer_ms; /* the timer is lazy: see arm */
     uint64_t body_n;
     bool tls, active, keep_alive, close_sent, busy, lingering, dead, eof;
-    bool stopped, behind;      /* reading is off: by the exchange; because enough waits */
-    bool chunked_out;          /* we frame the answer ourselves */
+    bool stopped, behind; /* reading is off: by the exchange; because enough waits */
+    bool chunked_out;     /* we frame the answer ourselves */
     uint8_t minor;
     char ip[48];
 };
@@ -107,9 +107,12 @@ static void refuse(struct glb_client *c, int status)
     static const struct {
         int status;
         const char *text;
-    } texts[] = {{408, "the request did not arrive in time\n"}, {413, "the request's body is too large\n"},
-                 {414, "the request's target is too long\n"},   {431, "the request's head is too large\n"},
-                 {501, "not supported\n"},                      {505, "HTTP/1.0 and 1.1 are spoken here\n"}};
+    } texts[] = {{408, "the request did not arrive in time\n"},
+                 {413, "the request's body is too large\n"},
+                 {414, "the request's target is too long\n"},
+                 {431, "the request's head is too large\n"},
+                 {501, "not supported\n"},
+                 {505, "HTTP/1.0 and 1.1 are spoken here\n"}};
     const char *text = "malformed request\n";
     for (size_t i = 0; i < FED_ARRAY_LEN(texts); i++)
         if (texts[i].status == status)
@@ -209,9 +212,13 @@ static void on_tunnel(struct glb_exchange *x, const struct fed_h1_head *h)
         run(c);
 }
 
-static const struct glb_client_ops ops = {
-    .head = on_head, .data = on_data_out, .end = on_end_out, .fail = on_fail, .resume = on_resume,
-    .go_ahead = on_go_ahead, .tunnel = on_tunnel};
+static const struct glb_client_ops ops = {.head = on_head,
+                                          .data = on_data_out,
+                                          .end = on_end_out,
+                                          .fail = on_fail,
+                                          .resume = on_resume,
+                                          .go_ahead = on_go_ahead,
+                                          .tunnel = on_tunnel};
 
 /* ---- requests ---- */
 
@@ -467,8 +474,7 @@ void glb_client_accept(struct glb_worker *w, struct fed_stream *s, bool tls)
 
 void glb_clients_drain(struct glb_worker *w, bool now)
 {
-    FED_LIST_EACH_SAFE(it, &w->clients)
-    {
+    FED_LIST_EACH_SAFE(it, &w->clients) {
         struct glb_client *c = FED_LIST_ENTRY(it, struct glb_client, link);
         if (now)
             kill_client(c);

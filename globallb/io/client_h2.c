@@ -19,7 +19,7 @@ struct glb_h2 {
     bool dead, going;
     char ip[48];
 };
-struct h2_request { /* one stream; lives until its `closed` */
+struct h2_request {        /* one stream; lives until its `closed` */
     struct glb_exchange x; /* first: the ops get it */
     struct glb_h2 *c;
     struct fed_h2_stream *st;
@@ -152,8 +152,12 @@ static void on_go_ahead(struct glb_exchange *x)
     (void)x; /* clients of HTTP/2 send at once */
 }
 
-static const struct glb_client_ops ops = {
-    .head = on_head, .data = on_data_out, .end = on_end_out, .fail = on_fail, .resume = on_resume, .go_ahead = on_go_ahead};
+static const struct glb_client_ops ops = {.head = on_head,
+                                          .data = on_data_out,
+                                          .end = on_end_out,
+                                          .fail = on_fail,
+                                          .resume = on_resume,
+                                          .go_ahead = on_go_ahead};
 
 /* ---- requests ---- */
 
@@ -318,9 +322,12 @@ static void on_closed(void *ud, struct fed_h2_stream *st)
     free(r);
 }
 
-static const struct fed_h2_handlers h2_handlers = {
-    .begin = on_begin, .head = on_request, .data = on_body, .end = on_request_end, .drained = on_stream_drained,
-    .closed = on_closed};
+static const struct fed_h2_handlers h2_handlers = {.begin = on_begin,
+                                                   .head = on_request,
+                                                   .data = on_body,
+                                                   .end = on_request_end,
+                                                   .drained = on_stream_drained,
+                                                   .closed = on_closed};
 
 /* ---- the connection ---- */
 
@@ -406,8 +413,7 @@ void glb_h2_accept(struct glb_worker *w, struct fed_stream *s)
 
 void glb_h2_drain(struct glb_worker *w, bool now)
 {
-    FED_LIST_EACH_SAFE(it, &w->h2_clients)
-    {
+    FED_LIST_EACH_SAFE(it, &w->h2_clients) {
         struct glb_h2 *c = FED_LIST_ENTRY(it, struct glb_h2, link);
         if (now) {
             kill_conn(c);

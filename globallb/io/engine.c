@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "globallb/io/server_priv.h"
 
-#define MAX_OBJECTS (256u << 20)
+#define MAX_OBJECTS     (256u << 20)
 #define FORGIVE_SECONDS 10
 
 bool glb_stamp_file(const char *path, struct glb_stamp *out)
@@ -199,8 +199,9 @@ void glb_engine_connect(struct glb_server *s)
     if (!rc)
         rc = fed_kubeconfig_rest(k, NULL, &rest, &err);
     if (!rc)
-        rc = fed_remote_new(s->loop, &(struct fed_remote_conf){.name = "federation", .rest = rest,
-                                                                .user_agent = "hansa-globallb"}, &t, &err);
+        rc = fed_remote_new(
+            s->loop, &(struct fed_remote_conf){.name = "federation", .rest = rest, .user_agent = "hansa-globallb"}, &t,
+            &err);
     if (rc) {
         fed_log_error(GLB_LOG, "credentials not usable file=%s error=\"%s\"", path, err.text);
     } else {

@@ -63,8 +63,9 @@ static void account(struct glb_exchange *x)
         fed_metric_observe(w->latency, (double)ns / 1e9);
     if (w->shared->limits.access_log)
         fed_log_info(GLB_LOG, "request host=%.*s path=\"%.*s\" status=%d cluster=%d tries=%d bytes=%llu us=%llu",
-                     FED_STR_ARG(glb_x_host(x)), FED_STR_ARG(glb_x_path(x)), x->code, slot == FED_MAX_CLUSTERS ? -1 : (int)slot,
-                     x->tries.n, (unsigned long long)x->sent_bytes, (unsigned long long)(ns / 1000));
+                     FED_STR_ARG(glb_x_host(x)), FED_STR_ARG(glb_x_path(x)), x->code,
+                     slot == FED_MAX_CLUSTERS ? -1 : (int)slot, x->tries.n, (unsigned long long)x->sent_bytes,
+                     (unsigned long long)(ns / 1000));
 }
 
 void glb_x_done(struct glb_exchange *x, bool complete)
@@ -130,7 +131,8 @@ static void start_try(struct glb_exchange *x, bool hedge)
         fail(x, x->tries.n && status == 503 ? x->tries.status : status, text);
         return;
     }
-    uint32_t hedge_ms = glb_delay_hedge_ms(&c.peer->delay, w->shared->limits.hedge_min_ms, w->shared->limits.hedge_max_ms);
+    uint32_t hedge_ms =
+        glb_delay_hedge_ms(&c.peer->delay, w->shared->limits.hedge_min_ms, w->shared->limits.hedge_max_ms);
     int i = glb_tries_begin(&x->tries, now, hedge_ms);
     x->at[i] = (struct glb_attempt){.target = c.target, .slot = c.slot, .hop = c.hop, .own = c.own};
     if (i > 0)
@@ -144,7 +146,8 @@ static void start_try(struct glb_exchange *x, bool hedge)
 static bool newest_is_down(const struct glb_exchange *x)
 {
     const struct glb_attempt *at = &x->at[x->tries.n - 1];
-    return at->conn && (fed_target_health(at->conn->peer->target) == FED_HEALTH_DOWN || glb_cluster_lost(x->w, at->slot));
+    return at->conn &&
+           (fed_target_health(at->conn->peer->target) == FED_HEALTH_DOWN || glb_cluster_lost(x->w, at->slot));
 }
 
 void glb_x_step(struct glb_exchange *x, struct glb_step step)

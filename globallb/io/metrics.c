@@ -17,7 +17,8 @@ static const struct sum_row rows[] = {
     {"hansa_globallb_retries_total", "Requests sent again after a failed try.", COUNT(retries), FED_METRIC_COUNTER},
     {"hansa_globallb_hedges_total", "Requests sent a second time because the first place was silent.", COUNT(hedges),
      FED_METRIC_COUNTER},
-    {"hansa_globallb_hedges_won_total", "Requests whose second try answered first.", COUNT(hedges_won), FED_METRIC_COUNTER},
+    {"hansa_globallb_hedges_won_total", "Requests whose second try answered first.", COUNT(hedges_won),
+     FED_METRIC_COUNTER},
     {"hansa_globallb_hedges_denied_total", "Second tries that the budget did not allow.", COUNT(hedges_denied),
      FED_METRIC_COUNTER},
     {"hansa_globallb_ejections_total", "Targets taken out because requests to them failed.", COUNT(ejections),
@@ -33,15 +34,16 @@ static const struct sum_row rows[] = {
     {"hansa_globallb_in_flight", "Requests under way.", COUNT(in_flight), FED_METRIC_GAUGE},
     {"hansa_globallb_client_connections", "Connections of clients now.", COUNT(clients), FED_METRIC_GAUGE},
     {"hansa_globallb_backend_connections", "Connections to backends now.", COUNT(connections), FED_METRIC_GAUGE},
-    {"hansa_globallb_backend_idle_connections", "Connections to backends that wait for a request.", COUNT(idle_connections),
-     FED_METRIC_GAUGE},
+    {"hansa_globallb_backend_idle_connections", "Connections to backends that wait for a request.",
+     COUNT(idle_connections), FED_METRIC_GAUGE},
 };
 
 struct glb_metrics {
     struct fed_metrics *registry;
     struct fed_metric_family *requests, *latency, *cluster_in_flight;
     struct fed_metric *sums[FED_ARRAY_LEN(rows)];
-    struct fed_metric *snapshot_gen, *published, *objects, *build_ns, *saves, *save_failures, *connected, *synced, *stale;
+    struct fed_metric *snapshot_gen, *published, *objects, *build_ns, *saves, *save_failures, *connected, *synced,
+        *stale;
     struct fed_metric *targets, *targets_down, *clusters_down, *suspects, *probes[4], *reload_failures;
 };
 
@@ -53,12 +55,14 @@ static struct fed_metric *gauge(struct fed_metrics *r, const char *name, const c
 static void make_traffic(struct glb_metrics *m)
 {
     struct fed_metrics *r = m->registry;
-    m->snapshot_gen = gauge(r, "hansa_traffic_snapshot_generation", "Generation of the snapshot that is served; 0: none.");
+    m->snapshot_gen =
+        gauge(r, "hansa_traffic_snapshot_generation", "Generation of the snapshot that is served; 0: none.");
     m->published = fed_metrics_counter(r, "hansa_traffic_snapshots_total", "Snapshots published.");
     m->objects = gauge(r, "hansa_traffic_objects", "API objects kept.");
     m->build_ns = gauge(r, "hansa_traffic_snapshot_build_nanoseconds", "Time that the last snapshot took.");
     m->saves = fed_metrics_counter(r, "hansa_traffic_saves_total", "Snapshots saved to disk.");
-    m->save_failures = fed_metrics_counter(r, "hansa_traffic_save_failures_total", "Snapshots that could not be saved.");
+    m->save_failures =
+        fed_metrics_counter(r, "hansa_traffic_save_failures_total", "Snapshots that could not be saved.");
     m->connected = gauge(r, "hansa_traffic_connected", "1 while the watch of the federation is live.");
     m->synced = gauge(r, "hansa_traffic_synced", "1 after the federation has told everything once.");
     m->stale = gauge(r, "hansa_traffic_control_stale", "1 when the federation has been out of reach for long.");
@@ -79,8 +83,8 @@ void glb_metrics_init(struct glb_server *s)
     struct glb_metrics *m = s->metrics = FED_NEW(struct glb_metrics);
     struct fed_metrics *r = m->registry = fed_metrics_new();
     m->requests = fed_metrics_family(r, FED_METRIC_COUNTER, "hansa_globallb_requests_total",
-                                     "Requests by status and by the cluster that answered (empty: we did).", "code,cluster",
-                                     NULL, 0);
+                                     "Requests by status and by the cluster that answered (empty: we did).",
+                                     "code,cluster", NULL, 0);
     m->latency = fed_metrics_family(r, FED_METRIC_HISTOGRAM, "hansa_globallb_request_seconds",
                                     "Time from a request's head to the end of its answer.", "worker", buckets,
                                     FED_ARRAY_LEN(buckets));
@@ -90,7 +94,8 @@ void glb_metrics_init(struct glb_server *s)
         m->sums[i] = rows[i].type == FED_METRIC_GAUGE ? fed_metrics_gauge(r, rows[i].name, rows[i].help)
                                                       : fed_metrics_counter(r, rows[i].name, rows[i].help);
     make_traffic(m);
-    m->reload_failures = fed_metrics_counter(r, "hansa_globallb_reload_failures_total", "Settings refused at a reload.");
+    m->reload_failures =
+        fed_metrics_counter(r, "hansa_globallb_reload_failures_total", "Settings refused at a reload.");
 }
 
 struct fed_metric *glb_metrics_latency(struct glb_server *s, size_t worker)
@@ -112,8 +117,9 @@ static int64_t sum(const struct glb_server *s, size_t offset)
 {
     int64_t total = 0;
     for (size_t i = 0; i < s->shared.n_workers; i++)
-        total += atomic_load_explicit((const atomic_int_fast64_t *)((const char *)glb_worker_counters(s->shared.workers[i]) + offset),
-                                      memory_order_relaxed);
+        total += atomic_load_explicit(
+            (const atomic_int_fast64_t *)((const char *)glb_worker_counters(s->shared.workers[i]) + offset),
+            memory_order_relaxed);
     return total;
 }
 

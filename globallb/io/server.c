@@ -9,7 +9,7 @@
 #include "crypto/pki.h"
 #include "globallb/io/server_priv.h"
 
-#define SECOND_MS 1000
+#define SECOND_MS   1000
 #define YEARS_10_MS (3650ll * 86400 * 1000)
 
 static bool same(const char *a, const char *b)
@@ -31,8 +31,8 @@ static void swap_setup(struct glb_server *s, struct glb_setup *now)
 {
     struct glb_setup *old = s->setup;
     const struct glb_settings *a = &old->set, *b = &now->set;
-    bool engine = !same(a->cluster, b->cluster) || !same(a->kubeconfig, b->kubeconfig) || !same(a->objects, b->objects) ||
-                  !same_list(&a->classes, &b->classes) || a->probes != b->probes ||
+    bool engine = !same(a->cluster, b->cluster) || !same(a->kubeconfig, b->kubeconfig) ||
+                  !same(a->objects, b->objects) || !same_list(&a->classes, &b->classes) || a->probes != b->probes ||
                   a->probe_interval_ms != b->probe_interval_ms || a->probe_timeout_ms != b->probe_timeout_ms;
     if (memcmp(&old->limits, &now->limits, sizeof(now->limits)) != 0 || a->workers != b->workers ||
         !same(a->metrics, b->metrics) || !same(a->state, b->state) || !same_list(&a->listen, &b->listen) ||

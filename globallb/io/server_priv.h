@@ -24,7 +24,7 @@ struct glb_server {
     struct fed_loop *loop;
     struct fed_env *env;
     struct glb_shared shared;
-    struct glb_setup *setup; /* as started, but for what a reload may change */
+    struct glb_setup *setup;  /* as started, but for what a reload may change */
     struct fed_buf cert, key; /* the default certificate, when made by us */
     /* engine.c */
     struct fed_targets *targets;

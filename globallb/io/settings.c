@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 #define ROW(n, t, m) .name = n, .type = t, .offset = offsetof(struct glb_settings, m)
-#define HOUR 3600000
+#define HOUR         3600000
 
 static const struct fed_setting rows[] = {
     {ROW("listen", FED_SET_LIST, listen), .arg = "ADDR:PORT", .dir_key = "lbListen",
@@ -184,7 +184,8 @@ struct glb_setup *glb_setup_start(int argc, char **argv, int *exit_status)
     struct glb_setup *s = NULL;
     /* Help and version need no setup; --check prints only settings that make one. */
     int rc = fed_settings_load(&glb_settings_table, &in, &set, sizeof(set), &a, &res, &ignored);
-    bool plain = rc || res.action == FED_SETTINGS_HELP || res.action == FED_SETTINGS_MAN || res.action == FED_SETTINGS_VERSION;
+    bool plain =
+        rc || res.action == FED_SETTINGS_HELP || res.action == FED_SETTINGS_MAN || res.action == FED_SETTINGS_VERSION;
     if (!plain && !(s = glb_setup_load(argc, argv, &err))) {
         fprintf(stderr, "hansa-globallb: %s\n", err.text);
         *exit_status = 2;

@@ -72,8 +72,7 @@ void glb_conn_report(struct glb_conn *c, bool ok)
         glb_bump(&c->w->count->ejections);
     /* Whoever waits for it need not wait for his own delay. */
     uint64_t now = fed_mono_ms(c->w->env);
-    FED_LIST_EACH(it, &p->busy)
-    {
+    FED_LIST_EACH(it, &p->busy) {
         struct glb_conn *other = FED_LIST_ENTRY(it, struct glb_conn, link);
         if (other != c && other->x && (other->state == GLB_CONN_WAITING || other->state == GLB_CONN_CONNECTING)) {
             glb_tries_suspect(&other->x->tries, other->try_i, now);
@@ -209,7 +208,8 @@ static bool try_elsewhere(struct glb_conn *c, const struct fed_h1_head *h)
     struct glb_exchange *x = c->x;
     if (h->response_status != 502 && h->response_status != 503 && h->response_status != 504)
         return false;
-    bool unprocessed = x->at[c->try_i].hop && h->response_status == 503 && glb_find_field(h, FED_STR(GLB_UNPROCESSED)).p;
+    bool unprocessed =
+        x->at[c->try_i].hop && h->response_status == 503 && glb_find_field(h, FED_STR(GLB_UNPROCESSED)).p;
     enum glb_loss why = unprocessed ? GLB_LOST_UNPROCESSED : GLB_LOST_STATUS;
     struct glb_choice ignored;
     if (!glb_tries_may_again(&x->tries, why) || glb_choose(x, true, &ignored) != GLB_FOUND)

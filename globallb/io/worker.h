@@ -20,15 +20,15 @@ enum { GLB_MAX_WORKERS = 64, GLB_MAX_LISTEN = 8, GLB_CODES = 500 /* 100 … 599 
 struct glb_limits { /* settings of all workers, fixed while they run */
     struct glb_tries_conf tries;
     uint32_t connect_ms, hedge_min_ms, hedge_max_ms;
-    uint32_t idle_ms;      /* keep-alive of clients */
-    uint32_t head_ms;      /* for a request's head */
-    uint32_t stall_ms;     /* a body that does not move, either way */
+    uint32_t idle_ms;  /* keep-alive of clients */
+    uint32_t head_ms;  /* for a request's head */
+    uint32_t stall_ms; /* a body that does not move, either way */
     uint32_t upstream_idle_ms;
     uint32_t retry_percent, retry_per_second;
-    uint64_t max_body;     /* of a request; 0: none */
-    uint32_t max_clients;  /* connections of a worker */
+    uint64_t max_body;                             /* of a request; 0: none */
+    uint32_t max_clients;                          /* connections of a worker */
     uint32_t max_in_flight, max_in_flight_per_pod; /* of a cluster, over all workers; 0: none */
-    uint32_t grace_ms;     /* at stop */
+    uint32_t grace_ms;                             /* at stop */
     bool access_log;
 };
 
@@ -47,7 +47,7 @@ struct glb_worker;
 struct glb_shared { /* what the workers read */
     struct fed_routing routing;
     struct glb_limits limits;
-    struct fed_addr source; /* of connections to other balancers; AF_UNSPEC: any */
+    struct fed_addr source;                      /* of connections to other balancers; AF_UNSPEC: any */
     struct glb_worker *workers[GLB_MAX_WORKERS]; /* all, before any starts */
     size_t n_workers;
 };

@@ -23,15 +23,15 @@
 #define GLB_LOG "globallb"
 
 enum {
-    GLB_REPLAY_MAX = 64 * 1024,   /* of a body kept for another try */
-    GLB_BACKLOG = 256 * 1024,     /* unsent bytes at which the other side is paused */
-    GLB_AHEAD = 16 * 1024,        /* pipelined bytes read ahead while a request runs */
+    GLB_REPLAY_MAX = 64 * 1024, /* of a body kept for another try */
+    GLB_BACKLOG = 256 * 1024,   /* unsent bytes at which the other side is paused */
+    GLB_AHEAD = 16 * 1024,      /* pipelined bytes read ahead while a request runs */
 };
 
 struct glb_exchange;
 struct glb_conn;
 
-struct glb_peer { /* one target, as this worker knows it */
+struct glb_peer {              /* one target, as this worker knows it */
     struct fed_target *target; /* pinned */
     struct fed_list idle;      /* glb_conn.link, most recently used first */
     struct fed_list busy;
@@ -39,10 +39,17 @@ struct glb_peer { /* one target, as this worker knows it */
     struct glb_delay delay;
     uint64_t heard_ms; /* last bytes from it */
     uint64_t used_ms;
-    bool ejected;      /* we have seen it down and moved its requests */
+    bool ejected; /* we have seen it down and moved its requests */
 };
 
-enum glb_conn_state { GLB_CONN_CONNECTING, GLB_CONN_IDLE, GLB_CONN_WAITING, GLB_CONN_BODY, GLB_CONN_TUNNEL, GLB_CONN_CLOSED };
+enum glb_conn_state {
+    GLB_CONN_CONNECTING,
+    GLB_CONN_IDLE,
+    GLB_CONN_WAITING,
+    GLB_CONN_BODY,
+    GLB_CONN_TUNNEL,
+    GLB_CONN_CLOSED
+};
 struct glb_conn {
     struct glb_worker *w;
     struct fed_stream *s;
@@ -55,24 +62,24 @@ struct glb_conn {
     struct fed_h1_head *head; /* while an answer's head is incomplete */
     struct fed_buf in;        /* its bytes */
     struct fed_h1_body body;
-    bool keep;                /* may be used again after the answer */
-    bool raw;                 /* the body is passed on as framed */
+    bool keep; /* may be used again after the answer */
+    bool raw;  /* the body is passed on as framed */
     uint64_t sent_ns, idle_ms;
 };
 
 struct glb_client_ops {
     /* The answer's head. Returns true when the body is to be passed on with the backend's own framing (raw). */
     bool (*head)(struct glb_exchange *x, const struct fed_h1_head *h, enum fed_h1_framing framing);
-    size_t (*data)(struct glb_exchange *x, struct fed_str bytes); /* raw or plain, returns the backlog */
-    void (*end)(struct glb_exchange *x, bool complete);           /* complete false: the answer was cut */
-    void (*fail)(struct glb_exchange *x, int status, const char *text); /* our own answer */
-    void (*resume)(struct glb_exchange *x, bool on);              /* read the request's body, or stop */
-    void (*go_ahead)(struct glb_exchange *x);                     /* 100 Continue */
-    void (*tunnel)(struct glb_exchange *x, const struct fed_h1_head *h);  /* 101 from the backend; raw data follows */
+    size_t (*data)(struct glb_exchange *x, struct fed_str bytes);        /* raw or plain, returns the backlog */
+    void (*end)(struct glb_exchange *x, bool complete);                  /* complete false: the answer was cut */
+    void (*fail)(struct glb_exchange *x, int status, const char *text);  /* our own answer */
+    void (*resume)(struct glb_exchange *x, bool on);                     /* read the request's body, or stop */
+    void (*go_ahead)(struct glb_exchange *x);                            /* 100 Continue */
+    void (*tunnel)(struct glb_exchange *x, const struct fed_h1_head *h); /* 101 from the backend; raw data follows */
 };
 
 struct glb_attempt {
-    struct glb_conn *conn; /* NULL: ended */
+    struct glb_conn *conn;     /* NULL: ended */
     struct fed_target *target; /* for comparing only */
     uint16_t slot;
     bool hop, own;
@@ -85,19 +92,19 @@ struct glb_exchange {
     struct glb_tries tries;
     struct glb_attempt at[GLB_MAX_TRIES];
     int winner;
-    struct fed_buf req;  /* head without its end, then the part of the body kept */
+    struct fed_buf req; /* head without its end, then the part of the body kept */
     size_t head_n;
     uint32_t path_at, path_n, host_at, host_n; /* in req */
     enum fed_h1_method method;
-    bool hop_in;         /* came from another balancer: serve it locally */
+    bool hop_in; /* came from another balancer: serve it locally */
     bool upgrade;
-    bool expect;         /* the client waits for 100 */
-    bool body_done;      /* all of the request has been handed over */
+    bool expect;    /* the client waits for 100 */
+    bool body_done; /* all of the request has been handed over */
     bool client_paused;
     bool hedged;
     uint16_t code;
     uint64_t began_ns, sent_bytes;
-    uint64_t moved_ms;   /* last progress of a body */
+    uint64_t moved_ms; /* last progress of a body */
     struct fed_timer timer;
     uint64_t wake_ms, timer_ms;
 };
@@ -119,12 +126,12 @@ struct glb_worker {
     struct fed_list h2_clients;
     struct glb_budget budget;
     uint64_t rng;
-    struct fed_buf out;          /* scratch: one head */
+    struct fed_buf out; /* scratch: one head */
     struct fed_h1_head *spare_head;
     struct fed_h1_head scratch_head;
-    uint8_t *uses;               /* scratch: verdicts of a backend's places */
+    uint8_t *uses; /* scratch: verdicts of a backend's places */
     size_t cap_uses;
-    struct fed_tls *sni_hold;    /* the last certificate handed to OpenSSL */
+    struct fed_tls *sni_hold; /* the last certificate handed to OpenSSL */
     struct fed_tls *tls_conf;
     struct glb_counters *count;
     struct fed_metric *latency;
@@ -171,13 +178,13 @@ enum glb_found { GLB_FOUND, GLB_NO_SNAPSHOT, GLB_NO_RULE, GLB_NO_SERVICE, GLB_NO
 enum glb_found glb_choose(struct glb_exchange *x, bool hedge, struct glb_choice *out);
 struct glb_peer *glb_peer_get(struct glb_worker *w, struct fed_target *t);
 void glb_peers_sweep(struct glb_worker *w, uint64_t now_ms, bool all); /* frees unused ones, closes old idle conns */
-void glb_peers_free(struct glb_worker *w); /* after the loop */
-bool glb_cluster_lost(struct glb_worker *w, uint16_t slot); /* our probes of its edge say so */
+void glb_peers_free(struct glb_worker *w);                             /* after the loop */
+bool glb_cluster_lost(struct glb_worker *w, uint16_t slot);            /* our probes of its edge say so */
 bool glb_from_balancer(struct glb_worker *w, const struct fed_addr *addr);
 
 /* upstream.c */
 void glb_conn_start(struct glb_exchange *x, int try_i, struct glb_peer *peer, bool hop); /* pooled or new; sends */
-void glb_conn_drop(struct glb_conn *c);          /* closes; detached from its exchange */
+void glb_conn_drop(struct glb_conn *c);                       /* closes; detached from its exchange */
 void glb_conn_body(struct glb_conn *c, struct fed_str bytes); /* more of the request's body */
 void glb_conn_pause(struct glb_conn *c, bool paused);
 void glb_conn_report(struct glb_conn *c, bool ok);

@@ -13,17 +13,17 @@
 struct glb_from { /* where a request came from */
     struct fed_str ip;
     bool tls;
-    bool trusted;  /* another balancer of the federation: its X-Forwarded-Proto and -Host are kept */
-    bool upgrade;  /* pass an Upgrade on (HTTP/1.1 clients) */
+    bool trusted;           /* another balancer of the federation: its X-Forwarded-Proto and -Host are kept */
+    bool upgrade;           /* pass an Upgrade on (HTTP/1.1 clients) */
     const char *request_id; /* used when the request has none */
 };
 /* The head of the request to a backend without its final empty line. */
 void glb_rewrite_request(struct fed_buf *out, const struct fed_h1_head *h, const struct glb_from *from);
 
-struct glb_to { /* how an answer goes to an HTTP/1.x client */
-    bool close;      /* the connection ends after it */
+struct glb_to {         /* how an answer goes to an HTTP/1.x client */
+    bool close;         /* the connection ends after it */
     bool keep_alive_10; /* an HTTP/1.0 client that asked for keep-alive */
-    bool upgrade;    /* 101: Connection and Upgrade are passed on */
+    bool upgrade;       /* 101: Connection and Upgrade are passed on */
 };
 /* The head of an answer with its empty line. `framing`: as it will be sent. */
 void glb_rewrite_response(struct fed_buf *out, const struct fed_h1_head *h, enum fed_h1_framing framing,

@@ -97,7 +97,8 @@ struct glb_step glb_tries_lost(struct glb_tries *m, int i, enum glb_loss why, ui
         return (struct glb_step){.what = GLB_GIVE_UP, .status = 504};
     if (m->live > 0) {
         /* Another one is under way: if that is silent too, its own delay will tell. */
-        m->t[m->n - 1].hedge_ms = FED_MIN(m->t[m->n - 1].hedge_ms, (uint32_t)(now - m->t[m->n - 1].began) + m->conf->recheck_ms);
+        m->t[m->n - 1].hedge_ms =
+            FED_MIN(m->t[m->n - 1].hedge_ms, (uint32_t)(now - m->t[m->n - 1].began) + m->conf->recheck_ms);
         return wait_on(m);
     }
     if (glb_tries_may_again(m, why))

@@ -55,8 +55,8 @@ struct glb_tries {
 enum glb_do { GLB_WAIT, GLB_AGAIN, GLB_GIVE_UP };
 struct glb_step {
     enum glb_do what;
-    bool hedge;   /* AGAIN beside a silent try: ask the budget */
-    int status;   /* GIVE_UP */
+    bool hedge;       /* AGAIN beside a silent try: ask the budget */
+    int status;       /* GIVE_UP */
     uint64_t wake_ms; /* WAIT: call glb_tries_timer then */
 };
 

@@ -25,8 +25,8 @@ static struct fed_tls *context_of(struct glb_certs *c, struct fed_env *env, cons
     char *key = fed_asprintf("%.*s/%.*s", FED_STR_ARG(sec->ns), FED_STR_ARG(sec->name));
     struct fed_tls *tls = fed_map_find(&c->all, fed_str(key));
     if (!tls && !fed_map_has(&c->all, fed_str(key))) {
-        struct fed_tls_conf conf = {.server = true, .cert_pem = sec->cert_pem, .key_pem = sec->key_pem,
-                                    .alpn = "h2,http/1.1"};
+        struct fed_tls_conf conf = {
+            .server = true, .cert_pem = sec->cert_pem, .key_pem = sec->key_pem, .alpn = "h2,http/1.1"};
         if (fed_tls_new(env, &conf, &tls, NULL) != 0) {
             tls = NULL;
             c->failed++;
@@ -46,7 +46,8 @@ static void add_host(struct glb_certs *c, struct fed_str host, struct fed_tls *t
         fed_map_set(map, key, tls);
 }
 
-static void add_ingress(struct glb_certs *c, struct fed_env *env, const struct fed_snapshot *s, const struct fed_ingress *in)
+static void add_ingress(struct glb_certs *c, struct fed_env *env, const struct fed_snapshot *s,
+                        const struct fed_ingress *in)
 {
     for (size_t i = 0; i < in->n_tls; i++) {
         const struct fed_ingress_tls *t = &in->tls[i];

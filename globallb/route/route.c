@@ -5,11 +5,11 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-#define NONE UINT32_MAX
+#define NONE      UINT32_MAX
 #define FNV_START 0xcbf29ce484222325u
 #define FNV_PRIME 0x100000001b3u
 
-struct path { /* of one host; a path may be both a prefix and an exact path */
+struct path {            /* of one host; a path may be both a prefix and an exact path */
     struct fed_str text; /* without a trailing slash as prefix: "" is everything */
     uint64_t hash;
     uint32_t prefix, exact; /* backends or NONE; both NONE: a free slot */

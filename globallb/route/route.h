@@ -16,7 +16,7 @@
 #include "traffic/snapshot.h"
 
 struct glb_backend {
-    uint32_t index; /* 0 … glb_routes_count - 1 */
+    uint32_t index;             /* 0 … glb_routes_count - 1 */
     struct fed_str ns, service; /* service empty: the ingress names none (a resource backend) */
     struct fed_str port_name;
     uint16_t port; /* 0: by name */

@@ -16,8 +16,8 @@ static int group_port(const struct fed_group *g, struct fed_str name, uint16_t n
     return i >= 0 && g->ports[i].proto == FED_PROTO_TCP ? i : -1;
 }
 
-static size_t add_places(struct glb_place *out, const struct fed_shard *sh, const struct fed_group *groups, size_t n_groups,
-                         struct fed_str name, uint16_t number)
+static size_t add_places(struct glb_place *out, const struct fed_shard *sh, const struct fed_group *groups,
+                         size_t n_groups, struct fed_str name, uint16_t number)
 {
     size_t n = 0;
     for (size_t g = 0; g < n_groups; g++) {
@@ -34,8 +34,8 @@ static size_t add_places(struct glb_place *out, const struct fed_shard *sh, cons
     return n;
 }
 
-static bool take_places(struct fed_arena *a, struct glb_region *r, const struct fed_shard *sh, const struct fed_group *groups,
-                        size_t n_groups, struct fed_str name, uint16_t number)
+static bool take_places(struct fed_arena *a, struct glb_region *r, const struct fed_shard *sh,
+                        const struct fed_group *groups, size_t n_groups, struct fed_str name, uint16_t number)
 {
     size_t n = add_places(NULL, sh, groups, n_groups, name, number);
     if (n == 0)
@@ -53,8 +53,8 @@ struct wanted { /* the port, by all names that a group may know it by */
 };
 
 /* Local groups may know the port by its name only. */
-static bool take_either(struct fed_arena *a, struct glb_region *r, const struct fed_shard *sh, const struct fed_group *groups,
-                        size_t n_groups, const struct wanted *w)
+static bool take_either(struct fed_arena *a, struct glb_region *r, const struct fed_shard *sh,
+                        const struct fed_group *groups, size_t n_groups, const struct wanted *w)
 {
     return (w->number && take_places(a, r, sh, groups, n_groups, w->name, w->number)) ||
            take_places(a, r, sh, groups, n_groups, w->name, 0);
@@ -84,7 +84,8 @@ static bool fill_region(struct fed_arena *a, const struct fed_snapshot *s, struc
     return r->hop;
 }
 
-static void bind_backend(struct fed_arena *a, const struct fed_snapshot *s, const uint16_t *order, size_t n_order, struct glb_bound *b)
+static void bind_backend(struct fed_arena *a, const struct fed_snapshot *s, const uint16_t *order, size_t n_order,
+                         struct glb_bound *b)
 {
     struct wanted w = {fed_snapshot_service(s, b->backend->ns, b->backend->service), b->backend->port_name,
                        b->backend->port};

@@ -31,7 +31,7 @@ struct glb_region { /* one cluster, as this backend sees it */
 };
 struct glb_bound { /* a backend in this snapshot */
     const struct glb_backend *backend;
-    bool known; /* the service and its port exist */
+    bool known;                       /* the service and its port exist */
     const struct glb_region *regions; /* nearest first */
     size_t n_regions;
 };
@@ -59,7 +59,8 @@ struct glb_table *glb_table_new(const struct glb_table_conf *conf, const struct 
 void glb_table_free(struct glb_table *t); /* NULL ok */
 
 /* The backend of a request, or NULL: no rule (404). */
-static inline const struct glb_bound *glb_table_find(const struct glb_table *t, struct fed_str host, struct fed_str path)
+static inline const struct glb_bound *glb_table_find(const struct glb_table *t, struct fed_str host,
+                                                     struct fed_str path)
 {
     const struct glb_backend *b = glb_routes_find(t->routes, host, path);
     return b ? &t->bounds[b->index] : NULL;

@@ -124,7 +124,7 @@ static void consider(struct fed_gc *gc, const struct node *n)
 
 static void consider_dependents(struct fed_gc *gc, const struct node *n)
 {
-    FED_LIST_EACH (l, &n->dependents)
+    FED_LIST_EACH(l, &n->dependents)
         consider(gc, fed_container_of(l, struct edge, link)->dependent);
 }
 
@@ -220,7 +220,7 @@ static void give_up(struct fed_gc *gc, const struct node *dependent, const char 
 {
     struct fed_arena a = {0};
     struct fed_json *tree = fed_kobj_parse(dependent->obj, &a), *list = fed_json_array(&a);
-    FED_JSON_EACH (ref, fed_json_at(tree, "metadata", "ownerReferences", NULL)) {
+    FED_JSON_EACH(ref, fed_json_at(tree, "metadata", "ownerReferences", NULL)) {
         if (!fed_str_is(fed_json_find_text(ref, "uid"), owner_uid))
             fed_json_push(list, fed_json_copy(&a, ref));
     }
@@ -237,7 +237,7 @@ static bool all_synced(const struct fed_gc *gc)
 static void orphan(struct job *j, const struct node *n)
 {
     bool any = false;
-    FED_LIST_EACH (l, &n->dependents) {
+    FED_LIST_EACH(l, &n->dependents) {
         const struct node *d = fed_container_of(l, struct edge, link)->dependent;
         if (d->obj) {
             any = true;
@@ -253,7 +253,7 @@ static void orphan(struct job *j, const struct node *n)
 static void delete_dependents(struct job *j, const struct node *n)
 {
     bool blocked = false;
-    FED_LIST_EACH (l, &n->dependents) {
+    FED_LIST_EACH(l, &n->dependents) {
         const struct edge *e = fed_container_of(l, struct edge, link);
         const struct node *d = e->dependent;
         if (!d->obj)
@@ -375,7 +375,7 @@ static void begin_judging(struct fed_gc *gc)
         return;
     gc->judging = true;
     fed_timer_stop(gc->t->env, &gc->impatience);
-    FED_MAP_EACH (e, &gc->nodes)
+    FED_MAP_EACH(e, &gc->nodes)
         consider(gc, e->value);
 }
 
@@ -428,7 +428,7 @@ void fed_gc_free(struct fed_gc *gc)
     fed_timer_stop(gc->t->env, &gc->impatience);
     for (size_t i = 0; i < gc->n_resources; i++)
         fed_informer_free(gc->resources[i].informer);
-    FED_LIST_EACH_SAFE (l, &gc->jobs) {
+    FED_LIST_EACH_SAFE(l, &gc->jobs) {
         struct job *j = fed_container_of(l, struct job, link);
         fed_call_cancel(j->call);
         fed_kobj_unref(j->obj);
@@ -436,7 +436,7 @@ void fed_gc_free(struct fed_gc *gc)
         free(j);
     }
     fed_workqueue_free(gc->queue);
-    FED_MAP_EACH (e, &gc->nodes)
+    FED_MAP_EACH(e, &gc->nodes)
         node_free(e->value);
     fed_map_release(&gc->nodes);
     fed_map_release(&gc->absent);

@@ -20,7 +20,7 @@ struct group { /* the objects of one controller owner, or with one value of the 
 };
 struct item {
     struct fed_kobj *obj;
-    uint64_t sweep;        /* the last full look that saw it */
+    uint64_t sweep;          /* the last full look that saw it */
     struct fed_list owned;   /* in the group of its controller owner */
     struct fed_list labeled; /* in the group of its label */
 };
@@ -64,7 +64,7 @@ static void leave(struct fed_informer *inf)
 
 static void tell_changed(struct fed_informer *inf, struct fed_kobj *old, struct fed_kobj *now)
 {
-    FED_LIST_EACH_SAFE (l, &inf->handlers) {
+    FED_LIST_EACH_SAFE(l, &inf->handlers) {
         struct handler *h = fed_container_of(l, struct handler, link);
         if (!h->fresh && h->h.changed && !inf->freed)
             h->h.changed(h->h.ud, old, now);
@@ -76,7 +76,7 @@ static void set_live(struct fed_informer *inf, bool live)
     if (inf->live == live)
         return;
     inf->live = live;
-    FED_LIST_EACH_SAFE (l, &inf->handlers) {
+    FED_LIST_EACH_SAFE(l, &inf->handlers) {
         struct handler *h = fed_container_of(l, struct handler, link);
         if (!h->fresh && h->h.connected && !inf->freed)
             h->h.connected(h->h.ud, live);
@@ -85,7 +85,7 @@ static void set_live(struct fed_informer *inf, bool live)
 
 static void tell_synced(struct fed_informer *inf)
 {
-    FED_LIST_EACH_SAFE (l, &inf->handlers) {
+    FED_LIST_EACH_SAFE(l, &inf->handlers) {
         struct handler *h = fed_container_of(l, struct handler, link);
         if (!h->fresh && h->h.synced && !inf->freed)
             h->h.synced(h->h.ud);
@@ -191,7 +191,7 @@ static void delete_object(struct fed_informer *inf, const struct fed_kobj *obj)
 /* A full look ended: what it did not see is gone. */
 static void finish_sweep(struct fed_informer *inf)
 {
-    FED_MAP_EACH (e, &inf->items) {
+    FED_MAP_EACH(e, &inf->items) {
         struct item *it = e->value;
         if (it->sweep != inf->sweep)
             remove_item(inf, it);
@@ -428,12 +428,12 @@ static void welcome(struct fed_task *task)
 {
     struct fed_informer *inf = fed_container_of(task, struct fed_informer, welcome);
     inf->depth++;
-    FED_LIST_EACH_SAFE (l, &inf->handlers) {
+    FED_LIST_EACH_SAFE(l, &inf->handlers) {
         struct handler *h = fed_container_of(l, struct handler, link);
         if (!h->fresh || inf->freed)
             continue;
         h->fresh = false;
-        FED_MAP_EACH (e, &inf->items) {
+        FED_MAP_EACH(e, &inf->items) {
             if (h->h.changed && !inf->freed)
                 h->h.changed(h->h.ud, NULL, ((struct item *)e->value)->obj);
         }
@@ -464,19 +464,19 @@ void fed_informer_start(struct fed_informer *inf)
 
 static void destroy(struct fed_informer *inf)
 {
-    FED_MAP_EACH (e, &inf->items) {
+    FED_MAP_EACH(e, &inf->items) {
         struct item *it = e->value;
         fed_kobj_unref(it->obj);
         free(it);
     }
     fed_map_release(&inf->items);
-    FED_MAP_EACH (e, &inf->owners)
+    FED_MAP_EACH(e, &inf->owners)
         free(e->value);
     fed_map_release(&inf->owners);
-    FED_MAP_EACH (e, &inf->labels)
+    FED_MAP_EACH(e, &inf->labels)
         free(e->value);
     fed_map_release(&inf->labels);
-    FED_LIST_EACH_SAFE (l, &inf->handlers)
+    FED_LIST_EACH_SAFE(l, &inf->handlers)
         free(fed_container_of(l, struct handler, link));
     fed_buf_release(&inf->key);
     free(inf->cont);
@@ -543,7 +543,7 @@ size_t fed_informer_count(const struct fed_informer *inf)
 void fed_informer_each(const struct fed_informer *inf, struct fed_str ns, bool (*each)(void *ud, struct fed_kobj *obj),
                        void *ud)
 {
-    FED_MAP_EACH (e, &inf->items) {
+    FED_MAP_EACH(e, &inf->items) {
         struct item *it = e->value;
         if ((!ns.n || fed_str_eq(it->obj->ns, ns)) && !each(ud, it->obj))
             return;
@@ -556,7 +556,7 @@ void fed_informer_each_labeled(const struct fed_informer *inf, struct fed_str ns
     const struct group *g = find_by(&inf->labels, ns, value);
     if (!g)
         return;
-    FED_LIST_EACH (l, &g->items) {
+    FED_LIST_EACH(l, &g->items) {
         if (!each(ud, fed_container_of(l, struct item, labeled)->obj))
             return;
     }
@@ -568,7 +568,7 @@ void fed_informer_each_owned(const struct fed_informer *inf, struct fed_str owne
     const struct group *o = fed_map_find(&inf->owners, owner_uid);
     if (!o)
         return;
-    FED_LIST_EACH (l, &o->items) {
+    FED_LIST_EACH(l, &o->items) {
         if (!each(ud, fed_container_of(l, struct item, owned)->obj))
             return;
     }

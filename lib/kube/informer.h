@@ -27,7 +27,7 @@ struct fed_informer_conf {
     const struct fed_resource *resource;         /* static */
     const char *ns;                              /* NULL: all */
     const char *label_selector, *field_selector; /* copied, or NULL */
-    const char *index_label;         /* static: a label to find objects by (fed_informer_each_labeled), or NULL */
+    const char *index_label; /* static: a label to find objects by (fed_informer_each_labeled), or NULL */
 };
 struct fed_informer *fed_informer_new(const struct fed_informer_conf *conf);
 /* Any number of handler sets; one added later is told of all present objects (in a posted task). */

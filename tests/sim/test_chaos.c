@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random deeds of a user and random faults, one seed after the other; when the faults end, all must be as it should.
  *
- * HANSA_SIM_SEEDS=N runs N seeds (200), HANSA_SIM_SEED=N that one alone. */
+ * HANSA_SIM_SEEDS=N runs N seeds (200; 80 with sanitizers; 1,000 in tests/run --long), HANSA_SIM_SEED=N that one alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +12,12 @@
 #include "fedapi/controllers/slices.h"
 #include "support/sim.h"
 
+#ifdef __SANITIZE_ADDRESS__
+enum { SEEDS = 80, LONG_SEEDS = 250 }; /* some ten times slower */
+#else
+enum { SEEDS = 200, LONG_SEEDS = 1000 };
+#endif
+
 enum { CONFIGMAPS, DEPLOYMENTS, SERVICES, N_KINDS };
 enum { N_SPACES = 2, N_NAMES = 3, N_STEPS = 40 };
 static const char *const spaces[N_SPACES] = {"app", "web"};
@@ -21,7 +27,7 @@ static const struct {
 } kinds[N_KINDS] = {{"/api/v1", "configmaps"}, {"/apis/apps/v1", "deployments"}, {"/api/v1", "services"}};
 static const char *const selectors[] = {NULL, "web", "none"}; /* of tier */
 
-struct slot { /* what the user was told that there is */
+struct slot {            /* what the user was told that there is */
     bool exists, unsure; /* unsure: killed before the answer */
     int value, unsure_value;
     bool unsure_exists;
@@ -100,9 +106,10 @@ static int value_of(int kind, const struct fed_json *o)
         return fed_str_u64(v, &n) == 0 ? (int)n : -1;
     }
     if (kind == SERVICES)
-        return (int)fed_json_int(fed_json_find(fed_json_item(fed_json_at(o, "spec", "ports", NULL), 0), "port"), 0) - 1000;
-    struct fed_str image = fed_json_find_text(
-        fed_json_item(fed_json_at(o, "spec", "template", "spec", "containers", NULL), 0), "image");
+        return (int)fed_json_int(fed_json_find(fed_json_item(fed_json_at(o, "spec", "ports", NULL), 0), "port"), 0) -
+               1000;
+    struct fed_str image =
+        fed_json_find_text(fed_json_item(fed_json_at(o, "spec", "template", "spec", "containers", NULL), 0), "image");
     uint64_t n = 0;
     return image.n > 12 && fed_str_u64(fed_str_from(image, 12), &n) == 0 ? (int)n : -1;
 }
@@ -162,7 +169,8 @@ static void create_object(struct story *st, struct slot *slot, int kind, int spa
         return;
     }
     struct sim_answer a = sim_do(s, s->user, "POST", collection, "%s", body);
-    sim_trace(s, "user: create %s/%s value %d selector %d: %d", collection, object_names[name], value, selector, a.status);
+    sim_trace(s, "user: create %s/%s value %d selector %d: %d", collection, object_names[name], value, selector,
+              a.status);
     if (a.code && a.code != FED_E_ALREADY_EXISTS && a.code != FED_E_CONFLICT) /* the last of the name is still going */
         sim_fail(s, "create: %.*s", FED_STR_ARG(a.text));
     slot->exists = !a.code;
@@ -321,7 +329,8 @@ static const char *check_copy(struct story *st, int kind, const char *path, cons
     return NULL;
 }
 
-static const char *check_deployment(struct sim *s, const char *path, const struct fed_json *hub, const struct sums *sums)
+static const char *check_deployment(struct sim *s, const char *path, const struct fed_json *hub,
+                                    const struct sums *sums)
 {
     const struct fed_json *status = fed_json_find(hub, "status");
     int64_t want = fed_json_int(fed_json_at(hub, "spec", "replicas", NULL), -1);
@@ -354,12 +363,15 @@ static const char *check_service(struct story *st, const char *path, int space, 
     struct sim *s = &st->s;
     const struct fed_json *ingress = fed_json_at(hub, "status", "loadBalancer", "ingress", NULL);
     const struct fed_json *import =
-        sim_get(s, s->user, sim_path(s, "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/%s/serviceimports/%s",
-                                     spaces[space], object_names[name]));
-    const struct fed_json *slices = sim_get(
-        s, s->user, sim_path(s, "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?labelSelector=" FAPI_LABEL_SERVICE
-                                "%%3D%s,federation.hansa.io/scope%%3Dglobal",
-                             spaces[space], object_names[name]));
+        sim_get(s, s->user,
+                sim_path(s, "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/%s/serviceimports/%s", spaces[space],
+                         object_names[name]));
+    const struct fed_json *slices =
+        sim_get(s, s->user,
+                sim_path(s,
+                         "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?labelSelector=" FAPI_LABEL_SERVICE
+                         "%%3D%s,federation.hansa.io/scope%%3Dglobal",
+                         spaces[space], object_names[name]));
     const struct fed_json *clusters = fed_json_at(import, "status", "clusters", NULL);
     size_t n_slices = fed_json_find(slices, "items")->n;
     if (!hub)
@@ -442,8 +454,7 @@ static void begin(struct story *st, uint64_t seed)
     sim_own(s, 1, "/api/v1/namespaces", "web", "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'web'}}");
     sim_own(s, 1, "/api/v1/namespaces/web/configmaps", "a",
             "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'a'},'data':{'v':'own'}}");
-    sim_own(s, 1, "/apis/apps/v1/namespaces/web/deployments", "b", "%s",
-            body_of(s, DEPLOYMENTS, 1, 1, 5, 0, true));
+    sim_own(s, 1, "/apis/apps/v1/namespaces/web/deployments", "b", "%s", body_of(s, DEPLOYMENTS, 1, 1, 5, 0, true));
     sim_own(s, 2, "/api/v1/namespaces", "app", "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'app'}}");
     sim_own(s, 2, "/api/v1/namespaces/app/services", "c", "%s", body_of(s, SERVICES, 0, 2, 7, 0, true));
     sim_join(s, 0, "'tier':'web'");
@@ -489,7 +500,9 @@ static void tell(uint64_t seed)
 static void test_chaos(void **state FED_UNUSED)
 {
     const char *only = getenv("HANSA_SIM_SEED"), *many = getenv("HANSA_SIM_SEEDS");
-    uint64_t n = many ? strtoull(many, NULL, 10) : 200;
+    const char *thorough = getenv("HANSA_TEST_LONG"); /* of tests/run --long */
+    uint64_t n = thorough && strcmp(thorough, "yes") == 0 ? LONG_SEEDS : SEEDS;
+    n = many ? strtoull(many, NULL, 10) : n;
     if (only) {
         tell(strtoull(only, NULL, 10));
         return;

@@ -9,7 +9,7 @@
 
 #include "support/sim.h"
 
-#define WEB "/api/v1/namespaces/web"
+#define WEB         "/api/v1/namespaces/web"
 #define DEPLOYMENTS "/apis/apps/v1/namespaces/web/deployments"
 
 static uint64_t seed_of(int i)
@@ -62,8 +62,8 @@ static void make_deployment(struct sim *s, const char *name, int replicas, const
 static void make_map(struct sim *s, const char *name, const char *annotations, int value)
 {
     sim_must(s, s->user, "POST", WEB "/configmaps",
-             "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'%s','annotations':{%s}},'data':{'v':'%d'}}", name,
-             annotations, value);
+             "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'%s','annotations':{%s}},'data':{'v':'%d'}}",
+             name, annotations, value);
 }
 
 static void make_service(struct sim *s, const char *name)
@@ -331,8 +331,7 @@ static void test_delete(void **state FED_UNUSED)
         struct absence gone = {DEPLOYMENTS "/app", policy == 2};
         begin(&s, seed_of(i));
         fill(&s);
-        sim_must(&s, s.user, "DELETE",
-                 sim_path(&s, DEPLOYMENTS "/app?propagationPolicy=%s", policies[policy]), NULL);
+        sim_must(&s, s.user, "DELETE", sim_path(&s, DEPLOYMENTS "/app?propagationPolicy=%s", policies[policy]), NULL);
         if (seed_of(i) & 4) {
             sim_hub_stop(&s, true);
             sim_hub_start(&s);
@@ -370,8 +369,7 @@ static void test_shared_namespace(void **state FED_UNUSED)
     for (int i = 0; i < rounds(4); i++) {
         struct sim s;
         begin(&s, seed_of(i));
-        sim_own(&s, 1, "/api/v1/namespaces", "web",
-                "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'web'}}");
+        sim_own(&s, 1, "/api/v1/namespaces", "web", "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'web'}}");
         sim_own(&s, 1, WEB "/configmaps", "theirs",
                 "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'theirs'},'data':{'v':'own'}}");
         fill(&s);
@@ -449,7 +447,7 @@ static const char *says_no_match(struct sim *s, void *ud FED_UNUSED)
         strcmp(condition_text(s, DEPLOYMENTS "/app", "Propagated", "reason"), "NoClusterMatches") != 0)
         return "no condition Propagated=False NoClusterMatches";
     const struct fed_json *events = sim_get(s, s->user, WEB "/events");
-    FED_JSON_EACH (e, fed_json_find(events, "items"))
+    FED_JSON_EACH(e, fed_json_find(events, "items"))
         if (fed_str_is(fed_json_find_text(e, "reason"), "NoClusterMatches") &&
             fed_str_is(fed_json_find_text(e, "type"), "Warning"))
             return NULL;
@@ -500,12 +498,8 @@ static int release_kinds(void **state FED_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_propagates),
-        cmocka_unit_test(test_restart_writes_nothing),
-        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_delete),
-        cmocka_unit_test(test_shared_namespace),
-        cmocka_unit_test(test_adopt),
+        cmocka_unit_test(test_propagates), cmocka_unit_test(test_restart_writes_nothing), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_delete),     cmocka_unit_test(test_shared_namespace),       cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_selector),
     };
     return cmocka_run_group_tests(tests, NULL, release_kinds);

@@ -30,8 +30,8 @@ void sim_fail(struct sim *s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    fail_msg("seed %llu, after %.3f s: %s  (again: HANSA_SIM_SEED=%llu HANSA_SIM_TRACE=1)",
-             (unsigned long long)s->seed, seconds(s), text, (unsigned long long)s->seed);
+    fail_msg("seed %llu, after %.3f s: %s  (again: HANSA_SIM_SEED=%llu HANSA_SIM_TRACE=1)", (unsigned long long)s->seed,
+             seconds(s), text, (unsigned long long)s->seed);
     abort();
 }
 
@@ -87,7 +87,8 @@ static bool is_done(void *ud)
     return ((struct waiter *)ud)->done;
 }
 
-static struct sim_answer do_call(struct sim *s, struct fed_transport *t, const char *method, const char *path, char *body)
+static struct sim_answer do_call(struct sim *s, struct fed_transport *t, const char *method, const char *path,
+                                 char *body)
 {
     struct waiter w = {.s = s};
     for (char *p = body; p && *p; p++)
@@ -251,9 +252,15 @@ void sim_hub_start(struct sim *s)
     sim_trace(s, "the hub starts");
     s->ready = false;
     s->store = sim_store_new(&s->t.env, s->disk, &s->chance, s->store_latency_max);
-    struct fed_api_conf conf = {.env = &s->t.env, .store = s->store, .kinds = sim_hub_kinds(), .server_name = "hub",
-                                .git_version = "v1.29.0+sim", .static_namespaces = hub_namespaces,
-                                .authorize = fapi_authorize, .admit = fapi_admit, .ud = s,
+    struct fed_api_conf conf = {.env = &s->t.env,
+                                .store = s->store,
+                                .kinds = sim_hub_kinds(),
+                                .server_name = "hub",
+                                .git_version = "v1.29.0+sim",
+                                .static_namespaces = hub_namespaces,
+                                .authorize = fapi_authorize,
+                                .admit = fapi_admit,
+                                .ud = s,
                                 .allow_loopback_endpoints = true};
     s->api = fed_api_new(&conf);
     fed_api_start(s->api, on_ready, s);
@@ -271,9 +278,14 @@ void sim_hub_start(struct sim *s)
     s->hub_link = sim_line_open(&s->hub_line);
     s->metrics = fed_metrics_new();
     s->housekeeping = fapi_hub_start(s->hub_link, sim_hub_kinds());
-    struct fapi_federation_conf fed = {.env = &s->t.env, .hub = s->hub_link, .kinds = sim_hub_kinds(),
-                                       .metrics = s->metrics, .connector = {connect_member, s}, .timing = s->timing,
-                                       .name = "fed", .zone_name = "example.com."};
+    struct fapi_federation_conf fed = {.env = &s->t.env,
+                                       .hub = s->hub_link,
+                                       .kinds = sim_hub_kinds(),
+                                       .metrics = s->metrics,
+                                       .connector = {connect_member, s},
+                                       .timing = s->timing,
+                                       .name = "fed",
+                                       .zone_name = "example.com."};
     sim_dns_watch(&s->dns, s->user);
     s->fed = fapi_federation_new(&fed);
     fapi_federation_start(s->fed);

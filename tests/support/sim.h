@@ -15,12 +15,12 @@
 #include "support/sim_dns.h"
 
 #define SIM_CLUSTERS 3
-#define SIM_MAX_OWN 16
+#define SIM_MAX_OWN  16
 struct sim_own { /* an object that a cluster has of its own */
     unsigned cluster;
-    const char *path;       /* "/api/v1/namespaces/web/configmaps/a" */
-    struct fed_str before;  /* metadata.uid, labels, annotations, spec and data at its creation */
-    bool adopted;           /* the federation was told to take it */
+    const char *path;      /* "/api/v1/namespaces/web/configmaps/a" */
+    struct fed_str before; /* metadata.uid, labels, annotations, spec and data at its creation */
+    bool adopted;          /* the federation was told to take it */
 };
 struct sim {
     struct test_env t;
@@ -72,7 +72,7 @@ struct sim_answer sim_do(struct sim *s, struct fed_transport *t, const char *met
 struct sim_answer sim_must(struct sim *s, struct fed_transport *t, const char *method, const char *path,
                            const char *body, ...) FED_PRINTF(5, 6);
 const struct fed_json *sim_get(struct sim *s, struct fed_transport *t, const char *path); /* NULL: 404 */
-const char *sim_path(struct sim *s, const char *fmt, ...) FED_PRINTF(2, 3); /* until sim_forget */
+const char *sim_path(struct sim *s, const char *fmt, ...) FED_PRINTF(2, 3);               /* until sim_forget */
 void sim_forget(struct sim *s);
 
 /* Creates an object in a member that is the member's own, and watches over it. path: of the collection. */

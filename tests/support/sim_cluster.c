@@ -9,10 +9,19 @@
 #include "base/mem.h"
 #include "fedapi/schema/schema.h"
 
-static const char *const member_kinds[] = {
-    "/namespaces", "/configmaps", "/secrets", "/services", "/serviceaccounts", "/events", "/nodes",
-    "apps/deployments", "apps/replicasets", "apps/daemonsets", "networking.k8s.io/ingresses",
-    "discovery.k8s.io/endpointslices", NULL};
+static const char *const member_kinds[] = {"/namespaces",
+                                           "/configmaps",
+                                           "/secrets",
+                                           "/services",
+                                           "/serviceaccounts",
+                                           "/events",
+                                           "/nodes",
+                                           "apps/deployments",
+                                           "apps/replicasets",
+                                           "apps/daemonsets",
+                                           "networking.k8s.io/ingresses",
+                                           "discovery.k8s.io/endpointslices",
+                                           NULL};
 static const char *const member_namespaces[] = {"default", "kube-system", NULL};
 
 static struct fed_kinds *kinds_of_members, *kinds_of_hub; /* the program's */
@@ -63,12 +72,13 @@ static void add_node(struct sim_cluster *c, unsigned number)
 {
     struct fed_arena a = {0};
     struct fed_call_request req = {.method = "POST", .path = FED_STR("/api/v1/nodes")};
-    req.body = fed_arena_printf(&a,
-                                "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"node-%s\",\"labels\":{"
-                                "\"topology.kubernetes.io/region\":\"%s\",\"topology.kubernetes.io/zone\":\"%s-b\"}},"
-                                "\"status\":{\"addresses\":[{\"type\":\"ExternalIP\",\"address\":\"192.0.2.%u\"}],"
-                                "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
-                                c->name, c->region, c->region, number + 1);
+    req.body =
+        fed_arena_printf(&a,
+                         "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"node-%s\",\"labels\":{"
+                         "\"topology.kubernetes.io/region\":\"%s\",\"topology.kubernetes.io/zone\":\"%s-b\"}},"
+                         "\"status\":{\"addresses\":[{\"type\":\"ExternalIP\",\"address\":\"192.0.2.%u\"}],"
+                         "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
+                         c->name, c->region, c->region, number + 1);
     c->admin->ops->call(c->admin, &req, NULL, NULL);
     test_env_advance(c->t, 2);
     fed_arena_release(&a);
@@ -81,8 +91,12 @@ void sim_cluster_init(struct sim_cluster *c, struct test_env *t, struct sim_rand
     struct fed_identity who = {.user = FED_STR("admin"), .groups = &masters, .n_groups = 1};
     *c = (struct sim_cluster){.name = name, .region = region, .t = t};
     c->store = store_mem_new(&t->env, 0);
-    struct fed_api_conf conf = {.env = &t->env, .store = c->store, .kinds = sim_member_kinds(), .server_name = name,
-                                .git_version = "v1.29.0+sim", .static_namespaces = member_namespaces,
+    struct fed_api_conf conf = {.env = &t->env,
+                                .store = c->store,
+                                .kinds = sim_member_kinds(),
+                                .server_name = name,
+                                .git_version = "v1.29.0+sim",
+                                .static_namespaces = member_namespaces,
                                 .allow_loopback_endpoints = true};
     c->api = fed_api_new(&conf);
     fed_api_start(c->api, on_ready, c);

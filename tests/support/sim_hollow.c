@@ -43,7 +43,8 @@ static void free_job(struct job *j)
     free(j);
 }
 
-static void answered(void *ud, int code, const struct fed_call_response *res FED_UNUSED, const struct fed_err *err FED_UNUSED)
+static void answered(void *ud, int code, const struct fed_call_response *res FED_UNUSED,
+                     const struct fed_err *err FED_UNUSED)
 {
     struct job *j = ud;
     if (code == FED_E_NOT_FOUND || code == FED_E_ALREADY_EXISTS)
@@ -93,7 +94,8 @@ static struct fed_json *workload_status(struct sim_hollow *h, struct fed_arena *
     const struct fed_json *conditions = fed_json_find(was, "conditions");
     if (conditions)
         fed_json_set(s, "conditions", fed_json_copy(a, conditions));
-    fed_obj_set_condition(a, s, "Available", "True", "MinimumReplicasAvailable", FED_STR("hollow"), fed_wall_ms(h->t->env));
+    fed_obj_set_condition(a, s, "Available", "True", "MinimumReplicasAvailable", FED_STR("hollow"),
+                          fed_wall_ms(h->t->env));
     fed_obj_set_condition(a, s, "Progressing", "True", "NewReplicaSetAvailable", FED_STR("hollow"),
                           fed_wall_ms(h->t->env));
     return s;
@@ -125,7 +127,7 @@ static bool ensure_slice(struct sim_hollow *h, struct fed_arena *a, const char *
     fed_obj_set_controller(a, s, o);
     fed_json_set(s, "addressType", fed_json_new_strz(a, "IPv4"));
     struct fed_json *ports = fed_json_ensure_array(a, s, "ports");
-    FED_JSON_EACH (p, fed_json_at(tree, "spec", "ports", NULL)) {
+    FED_JSON_EACH(p, fed_json_at(tree, "spec", "ports", NULL)) {
         struct fed_json *port = fed_json_push(ports, fed_json_object(a));
         fed_json_set(port, "name", fed_json_new_str(a, fed_json_find_text(p, "name")));
         fed_json_set(port, "protocol", fed_json_new_strz(a, "TCP"));

@@ -16,7 +16,7 @@ struct message { /* of a watch, on its way to the client */
     int code;
     uint64_t due_ns;
 };
-struct link { /* a transport over the line */
+struct link {               /* a transport over the line */
     struct fed_transport t; /* first */
     struct fed_list link;   /* line->open */
     struct sim_line *line;
@@ -165,7 +165,8 @@ static struct sim_call *new_call(struct link *k)
     return c;
 }
 
-static struct fed_call *start_call(struct fed_transport *t, const struct fed_call_request *req, fed_call_cb cb, void *ud)
+static struct fed_call *start_call(struct fed_transport *t, const struct fed_call_request *req, fed_call_cb cb,
+                                   void *ud)
 {
     struct link *k = (struct link *)t;
     struct sim_line *l = k->line;
@@ -257,14 +258,15 @@ static void deliver(struct fed_timer *t)
     arm(c);
 }
 
-static void queue_message(struct sim_call *c, enum message_kind kind, enum fed_event type, struct fed_kobj *obj, int code)
+static void queue_message(struct sim_call *c, enum message_kind kind, enum fed_event type, struct fed_kobj *obj,
+                          int code)
 {
     struct sim_line *l = c->owner->line;
     struct message *m = FED_NEW(struct message);
     uint64_t due = fed_mono_ns(l->env) + travel_ms(l) * 1000000;
     c->last_due_ns = FED_MAX(c->last_due_ns, due);
-    *m = (struct message){.kind = kind, .type = type, .obj = obj ? fed_kobj_ref(obj) : NULL, .code = code,
-                          .due_ns = c->last_due_ns};
+    *m = (struct message){
+        .kind = kind, .type = type, .obj = obj ? fed_kobj_ref(obj) : NULL, .code = code, .due_ns = c->last_due_ns};
     fed_list_push_back(&c->messages, &m->link);
     if (!fed_timer_active(&c->travel) && !c->busy)
         arm(c);
@@ -370,9 +372,9 @@ struct fed_transport *sim_line_open(struct sim_line *l)
 
 void sim_line_cut_watches(struct sim_line *l, uint32_t permille)
 {
-    FED_LIST_EACH (node, &l->open) {
+    FED_LIST_EACH(node, &l->open) {
         struct link *k = FED_LIST_ENTRY(node, struct link, link);
-        FED_LIST_EACH (at, &k->calls) {
+        FED_LIST_EACH(at, &k->calls) {
             struct sim_call *c = FED_LIST_ENTRY(at, struct sim_call, link);
             if (!c->is_watch || !c->inner || !sim_random_chance(l->chance, permille))
                 continue;

@@ -113,7 +113,7 @@ size_t sim_store_queued(const struct store *base)
 {
     const struct sim_store *s = (const struct sim_store *)base;
     size_t n = 0;
-    FED_LIST_EACH (node, &s->queue)
+    FED_LIST_EACH(node, &s->queue)
         n++;
     return n;
 }
@@ -130,7 +130,7 @@ static void end(struct sim_store *s, size_t reaches_disk)
     struct store_handlers none = {.on_change = nothing};
     fed_timer_stop(s->base.env, &s->timer);
     store_set_handlers(s->disk, &none);
-    FED_LIST_EACH_SAFE (node, &s->writing) {
+    FED_LIST_EACH_SAFE(node, &s->writing) {
         struct waiting *w = FED_LIST_ENTRY(node, struct waiting, link);
         store_commit_cb cb = w->cb;
         w->cb = NULL;

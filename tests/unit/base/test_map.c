@@ -56,7 +56,7 @@ static void test_many(void **state)
         n += present[i];
     }
     assert_int_equal(fed_map_count(&m), n);
-    FED_MAP_EACH (e, &m) {
+    FED_MAP_EACH(e, &m) {
         n--;
         fed_map_remove(&m, e->key); /* the current entry may go */
     }
@@ -75,7 +75,7 @@ static void test_order(void **state)
         fed_map_set(&m, key_of(i, room), NULL);
     for (int i = 0; i < 100; i += 2)
         fed_map_remove(&m, key_of(i, room));
-    FED_MAP_EACH (e, &m) {
+    FED_MAP_EACH(e, &m) {
         CHECK_TEXT("order", e->key, key_of(next, room).p);
         next += 2;
     }

@@ -201,7 +201,7 @@ static void test_many_duplicates(void **state)
     assert_int_equal(v->n, N / 2);
     assert_int_equal(reports, 100); /* enough for any reader */
     int64_t want = N / 2;
-    FED_JSON_EACH (it, v)
+    FED_JSON_EACH(it, v)
         assert_int_equal(fed_json_int(it, -1), want++);
     fed_arena_release(&a);
     fed_buf_release(&text);

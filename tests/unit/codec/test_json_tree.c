@@ -155,7 +155,7 @@ static void test_make(void **state)
     fed_json_remove(two); /* idempotent */
     fed_json_replace(l->last, two);
     check_json("list", l, "[1,null,2]");
-    FED_JSON_EACH_SAFE (it, l)
+    FED_JSON_EACH_SAFE(it, l)
         fed_json_remove(it);
     check_json("list", l, "[]");
     assert_true(fed_json_remove_key(v, "i"));

@@ -18,12 +18,12 @@ static struct fed_json *yaml(struct fed_arena *a, const char *text)
     return v;
 }
 
-#define NODE                                                                                                      \
-    "{metadata: {name: n1, labels: {topology.kubernetes.io/zone: z1}}, status: {addresses: [{type: InternalIP, "  \
+#define NODE                                                                                                           \
+    "{metadata: {name: n1, labels: {topology.kubernetes.io/zone: z1}}, status: {addresses: [{type: InternalIP, "       \
     "address: 127.70.0.1}], conditions: [{type: Ready, status: 'True'}]}}"
-#define SLICE                                                                                                     \
-    "{metadata: {name: web-x}, addressType: IPv4, endpoints: [{addresses: [127.70.64.1], conditions: {ready: "    \
-    "true}}, {addresses: [127.70.64.2], conditions: {ready: false}}], ports: [{name: http, protocol: TCP, port: " \
+#define SLICE                                                                                                          \
+    "{metadata: {name: web-x}, addressType: IPv4, endpoints: [{addresses: [127.70.64.1], conditions: {ready: "         \
+    "true}}, {addresses: [127.70.64.2], conditions: {ready: false}}], ports: [{name: http, protocol: TCP, port: "      \
     "8080}]}"
 
 struct want {
@@ -47,11 +47,11 @@ static const struct want cases[] = {
     {"load balancer without an address yet",
      "{metadata: {name: web}, spec: {type: LoadBalancer, ports: [{name: http, port: 80}]}}",
      "{metadata: {name: web-x}, endpoints: [], ports: []}", ""},
-    {"node port",
-     "{metadata: {name: web}, spec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}}", SLICE,
-     "web-c1 IPv4 127.70.0.1 http=30080;web-c1-local-0 IPv4 127.70.64.1 http=8080;"},
-    {"cluster address only", "{metadata: {name: web}, spec: {clusterIP: 127.70.128.1, ports: [{name: http, port: 80}]}}",
-     SLICE, "web-c1-local-0 IPv4 127.70.64.1 http=8080;"},
+    {"node port", "{metadata: {name: web}, spec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}}",
+     SLICE, "web-c1 IPv4 127.70.0.1 http=30080;web-c1-local-0 IPv4 127.70.64.1 http=8080;"},
+    {"cluster address only",
+     "{metadata: {name: web}, spec: {clusterIP: 127.70.128.1, ports: [{name: http, port: 80}]}}", SLICE,
+     "web-c1-local-0 IPv4 127.70.64.1 http=8080;"},
     {"headless with pods on the host network",
      "{metadata: {name: web}, spec: {clusterIP: None, ports: [{name: http, port: 80}]}}",
      "{metadata: {name: web-x}, addressType: IPv4, endpoints: [{addresses: [127.70.0.1], conditions: {ready: true}}], "
@@ -85,7 +85,8 @@ static void test_each_type_of_service(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_buf got;
-        struct fed_json *service = yaml(&a, cases[i].service), *slice = yaml(&a, cases[i].slice), *node = yaml(&a, NODE);
+        struct fed_json *service = yaml(&a, cases[i].service), *slice = yaml(&a, cases[i].slice),
+                        *node = yaml(&a, NODE);
         const struct fed_json *slices[] = {slice}, *nodes[] = {node};
         struct fapi_slices_in in = {service, FED_STR("c1"), service, slices, 1, nodes, 1};
         struct fed_json *out = fed_json_array(&a);
@@ -104,8 +105,9 @@ static void test_ready_tells_whether_a_pod_stands_behind(void **state)
     struct fed_arena a = {0};
     struct fed_json *service =
         yaml(&a, "{metadata: {name: web}, spec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}}");
-    struct fed_json *slice = yaml(&a, "{metadata: {name: x}, endpoints: [{addresses: [127.70.64.1], conditions: {ready: "
-                                      "false}}], ports: []}");
+    struct fed_json *slice =
+        yaml(&a, "{metadata: {name: x}, endpoints: [{addresses: [127.70.64.1], conditions: {ready: "
+                 "false}}], ports: []}");
     const struct fed_json *slices[] = {slice}, *nodes[] = {yaml(&a, NODE)};
     struct fapi_slices_in in = {service, FED_STR("c1"), service, slices, 1, nodes, 1};
     struct fed_json *out = fed_json_array(&a);

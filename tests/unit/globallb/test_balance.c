@@ -183,9 +183,9 @@ static void test_delay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shares),  cmocka_unit_test(test_shares_add_up),
+        cmocka_unit_test(test_shares),   cmocka_unit_test(test_shares_add_up),
         cmocka_unit_test(test_capacity), cmocka_unit_test(test_excluded_only_when_nothing_else),
-        cmocka_unit_test(test_p2c),     cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_p2c),      cmocka_unit_test(test_budget),
         cmocka_unit_test(test_delay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,14 +4,32 @@
 
 #include "globallb/route/route.h"
 
-#define HOST(h, ...)                                                                              \
-    {                                                                                             \
-        .host = FED_STR_INIT(h), .paths = (struct fed_ingress_path[]){__VA_ARGS__},               \
-        .n_paths = sizeof((struct fed_ingress_path[]){__VA_ARGS__}) / sizeof(struct fed_ingress_path) \
+#define HOST(h, ...)                                                                                                   \
+    {                                                                                                                  \
+        .host = FED_STR_INIT(h), .paths = (struct fed_ingress_path[]){__VA_ARGS__},                                    \
+        .n_paths = sizeof((struct fed_ingress_path[]){__VA_ARGS__}) / sizeof(struct fed_ingress_path)                  \
     }
-#define EXACT(p, s) {FED_STR_INIT(p), FED_PATH_EXACT, {.service = FED_STR_INIT(s), .port = 80}}
-#define PREFIX(p, s) {FED_STR_INIT(p), FED_PATH_PREFIX, {.service = FED_STR_INIT(s), .port = 80}}
-#define ANYHOW(p, s) {FED_STR_INIT(p), FED_PATH_IMPLEMENTATION, {.service = FED_STR_INIT(s), .port = 80}}
+#define EXACT(p, s)                                                                                                    \
+    {                                                                                                                  \
+        FED_STR_INIT(p), FED_PATH_EXACT,                                                                               \
+        {                                                                                                              \
+            .service = FED_STR_INIT(s), .port = 80                                                                     \
+        }                                                                                                              \
+    }
+#define PREFIX(p, s)                                                                                                   \
+    {                                                                                                                  \
+        FED_STR_INIT(p), FED_PATH_PREFIX,                                                                              \
+        {                                                                                                              \
+            .service = FED_STR_INIT(s), .port = 80                                                                     \
+        }                                                                                                              \
+    }
+#define ANYHOW(p, s)                                                                                                   \
+    {                                                                                                                  \
+        FED_STR_INIT(p), FED_PATH_IMPLEMENTATION,                                                                      \
+        {                                                                                                              \
+            .service = FED_STR_INIT(s), .port = 80                                                                     \
+        }                                                                                                              \
+    }
 
 static const struct fed_ingress_rule host_rules[] = {
     HOST("foo.bar.com", PREFIX("/", "foo-bar-com")),
@@ -22,7 +40,8 @@ static const struct fed_ingress_rule path_rules[] = {
     HOST("prefix-path-rules", PREFIX("/foo", "foo-prefix"), PREFIX("/aaa/bbb", "aaa-slash-bbb-prefix"),
          PREFIX("/aaa", "aaa-prefix")),
     HOST("mixed-path-rules", PREFIX("/foo", "foo-prefix"), EXACT("/foo", "foo-exact")),
-    HOST("trailing-slash-path-rules", PREFIX("/aaa/bbb/", "aaa-slash-bbb-slash-prefix"), EXACT("/foo/", "foo-slash-exact")),
+    HOST("trailing-slash-path-rules", PREFIX("/aaa/bbb/", "aaa-slash-bbb-slash-prefix"),
+         EXACT("/foo/", "foo-slash-exact")),
     HOST("anyhow", ANYHOW("/static/*", "static"), ANYHOW("/", "rest")),
     HOST("only-root", EXACT("/", "root")),
 };
@@ -32,16 +51,28 @@ static const struct fed_ingress_rule our_class[] = {HOST("our-class", PREFIX("/"
 static const struct fed_ingress_rule younger[] = {
     HOST("foo.bar.com", PREFIX("/", "younger"), PREFIX("/more", "more"), EXACT("/", "root-exact"))};
 
-#define INGRESS(n, r) {.ns = FED_STR_INIT("ns"), .name = FED_STR_INIT(n), .rules = r, .n_rules = sizeof(r) / sizeof(*r)}
+#define INGRESS(n, r)                                                                                                  \
+    {                                                                                                                  \
+        .ns = FED_STR_INIT("ns"), .name = FED_STR_INIT(n), .rules = r, .n_rules = sizeof(r) / sizeof(*r)               \
+    }
 static const struct fed_ingress ingresses[] = {
     INGRESS("hosts", host_rules),
     INGRESS("paths", path_rules),
     INGRESS("younger", younger),
-    {.ns = FED_STR_INIT("ns"), .name = FED_STR_INIT("fallback"), .rules = fallback_rules, .n_rules = 1,
+    {.ns = FED_STR_INIT("ns"),
+     .name = FED_STR_INIT("fallback"),
+     .rules = fallback_rules,
+     .n_rules = 1,
      .fallback = {.service = FED_STR_INIT("default-svc"), .port = 80}},
-    {.ns = FED_STR_INIT("ns"), .name = FED_STR_INIT("other"), .rules = other_class, .n_rules = 1,
+    {.ns = FED_STR_INIT("ns"),
+     .name = FED_STR_INIT("other"),
+     .rules = other_class,
+     .n_rules = 1,
      .class_name = FED_STR_INIT("some-invalid-class-name")},
-    {.ns = FED_STR_INIT("ns"), .name = FED_STR_INIT("ours"), .rules = our_class, .n_rules = 1,
+    {.ns = FED_STR_INIT("ns"),
+     .name = FED_STR_INIT("ours"),
+     .rules = our_class,
+     .n_rules = 1,
      .class_name = FED_STR_INIT("hansa")},
 };
 
@@ -148,8 +179,8 @@ static void test_many_paths(void **state)
     static char texts[N][32];
     for (int i = 0; i < N; i++) {
         snprintf(texts[i], sizeof(texts[i]), "/a%d/b/c%d", i % 7, i);
-        paths[i] = (struct fed_ingress_path){fed_str(texts[i]), i % 2 ? FED_PATH_EXACT : FED_PATH_PREFIX,
-                                             {.service = fed_str(texts[i] + 1), .port = 1}};
+        paths[i] = (struct fed_ingress_path){
+            fed_str(texts[i]), i % 2 ? FED_PATH_EXACT : FED_PATH_PREFIX, {.service = fed_str(texts[i] + 1), .port = 1}};
     }
     struct fed_ingress_rule rule = {.host = FED_STR("h"), .paths = paths, .n_paths = N};
     struct fed_ingress in = {.ns = FED_STR("n"), .name = FED_STR("i"), .rules = &rule, .n_rules = 1};

@@ -218,6 +218,34 @@ static void late_handlers_and_owners(void **state)
     teardown(&w);
 }
 
+static void an_indexed_label(void **state)
+{
+    (void)state;
+    struct world w;
+    struct fed_buf names = {0};
+    setup(&w, true, NULL);
+    fed_informer_free(w.inf);
+    w.inf =
+        fed_informer_new(&(struct fed_informer_conf){.transport = w.t, .resource = &configmaps, .index_label = "svc"});
+    fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'a','namespace':'d','labels':{'svc':'x'}}}");
+    fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'b','namespace':'d','labels':{'svc':'x'}}}");
+    fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'c','namespace':'e','labels':{'svc':'x'}}}");
+    fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'z','namespace':'d'}}");
+    fed_informer_start(w.inf);
+    fed_fake_run(&w.env, 1000);
+    fed_informer_each_labeled(w.inf, FED_STR("d"), FED_STR("x"), note_name, &names);
+    assert_string_equal(fed_buf_z(&names), "a b ");
+    fed_fake_put(w.fake, &configmaps, "{'metadata':{'name':'a','namespace':'d','labels':{'svc':'y'}}}");
+    fed_fake_remove(w.fake, &configmaps, "d", "b");
+    fed_fake_run(&w.env, 1000);
+    fed_buf_reset(&names);
+    fed_informer_each_labeled(w.inf, FED_STR("d"), FED_STR("x"), note_name, &names);
+    fed_informer_each_labeled(w.inf, FED_STR("d"), FED_STR("y"), note_name, &names);
+    assert_string_equal(fed_buf_z(&names), "a ");
+    fed_buf_release(&names);
+    teardown(&w);
+}
+
 static void freed_inside_a_handler(void **state)
 {
     (void)state;
@@ -242,6 +270,7 @@ int main(void)
         cmocka_unit_test(failures_back_off),
         cmocka_unit_test(server_without_watch_list),
         cmocka_unit_test(late_handlers_and_owners),
+        cmocka_unit_test(an_indexed_label),
         cmocka_unit_test(freed_inside_a_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
