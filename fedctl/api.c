@@ -112,16 +112,16 @@ int fctl_get_text(struct fctl_api *api, const char *path, struct fed_str *out, s
 int fctl_get(struct fctl_api *api, const struct fed_resource *r, const char *ns, const char *name,
              struct fed_json **out, struct fed_err *err)
 {
-    struct fed_call_request req = {
-        .method = "GET", .path = fed_resource_path(&api->c->arena, r, fed_str(ns), fed_str(name), "", "")};
+    struct fed_call_request req = {.method = "GET",
+                                   .path = fed_resource_path(&api->c->arena, r, fed_str(ns), fed_str(name), "", "")};
     return fctl_call(api, &req, out, err);
 }
 
 int fctl_list(struct fctl_api *api, const struct fed_resource *r, const char *ns, const char *query,
               struct fed_json **out, struct fed_err *err)
 {
-    struct fed_call_request req = {
-        .method = "GET", .path = fed_resource_path(&api->c->arena, r, fed_str(ns), fed_str(""), "", query)};
+    struct fed_call_request req = {.method = "GET",
+                                   .path = fed_resource_path(&api->c->arena, r, fed_str(ns), fed_str(""), "", query)};
     return fctl_call(api, &req, out, err);
 }
 

@@ -83,19 +83,21 @@ static int open_by_host(struct fctl *c, struct fed_kubeconfig *k, const char *ho
         return code;
     collect(c, list, &found);
     if (found.n == 0)
-        code = fed_err_set(err, FED_E_NOT_FOUND,
-                           "no federation is found: neither is context \"%s\" a federation's nor does that cluster host "
-                           "one. Name it with --federation-context, or make one with `kubefed init`",
-                           host->name);
+        code =
+            fed_err_set(err, FED_E_NOT_FOUND,
+                        "no federation is found: neither is context \"%s\" a federation's nor does that cluster host "
+                        "one. Name it with --federation-context, or make one with `kubefed init`",
+                        host->name);
     else if (found.n > 1)
         code = fed_err_set(err, FED_E_CONFLICT,
-                           "the host cluster \"%s\" has %zu federations: %s. Name one with --federation-context", host->name,
-                           found.n, fed_buf_z(&found.text));
+                           "the host cluster \"%s\" has %zu federations: %s. Name one with --federation-context",
+                           host->name, found.n, fed_buf_z(&found.text));
     else if (!has_context(k, found.names[0]))
-        code = fed_err_set(err, FED_E_NOT_FOUND,
-                           "the host cluster \"%s\" has the federation \"%s\", but the kubeconfig has no context of that "
-                           "name. Name its context with --federation-context, or write it with `kubefed init %s ...`",
-                           host->name, found.names[0], found.names[0]);
+        code =
+            fed_err_set(err, FED_E_NOT_FOUND,
+                        "the host cluster \"%s\" has the federation \"%s\", but the kubeconfig has no context of that "
+                        "name. Name its context with --federation-context, or write it with `kubefed init %s ...`",
+                        host->name, found.names[0], found.names[0]);
     else
         code = fctl_open_context(c, k, found.names[0], "the federation", out, err);
     if (!code)

@@ -24,7 +24,11 @@ struct stop { /* one `hansa-member stop` under way */
 #define ROW(member) FCTL_ROW(down_conf, member)
 static const struct fed_setting rows[] = {
     {.name = "dir", .type = FED_SET_STR, .offset = ROW(dir), .arg = "DIR", .help = "As of `kubefed up`"},
-    {.name = "federation", .type = FED_SET_STR, .offset = ROW(federation), .dflt = "fed", .arg = "NAME",
+    {.name = "federation",
+     .type = FED_SET_STR,
+     .offset = ROW(federation),
+     .dflt = "fed",
+     .arg = "NAME",
      .help = "Name of the federation, for the default of --dir"},
     {.name = "cluster", .type = FED_SET_STR, .offset = ROW(cluster), .arg = "NAME", .help = "Stop only this cluster"},
     {.name = "purge", .type = FED_SET_BOOL, .offset = ROW(purge), .help = "Delete the folder too, with all data"},
@@ -65,7 +69,8 @@ static void stopped(void *ud, int status, int signo, struct fed_str out FED_UNUS
     fed_loop_stop(s->c->loop);
 }
 
-static int start_stop(struct fctl *c, const struct fctl_folder *d, const char *name, struct stop *s, struct fed_err *err)
+static int start_stop(struct fctl *c, const struct fctl_folder *d, const char *name, struct stop *s,
+                      struct fed_err *err)
 {
     const char *dir = fed_arena_printf(&c->arena, "%s/%s", d->path, name).p, *program = NULL;
     const char *const words[] = {"hansa-member", "stop", "--dir", dir, "--stop-pods", NULL};
@@ -76,8 +81,13 @@ static int start_stop(struct fctl *c, const struct fctl_folder *d, const char *n
     int code = fctl_program(c, words[0], &program, err);
     if (code || c->dry_run)
         return code;
-    const struct fed_spawn spec = {.file = program, .argv = words, .stdout_fd = -1, .stderr_fd = -1,
-                                   .timeout_ms = STOP_LIMIT_MS, .exited = stopped, .ud = s};
+    const struct fed_spawn spec = {.file = program,
+                                   .argv = words,
+                                   .stdout_fd = -1,
+                                   .stderr_fd = -1,
+                                   .timeout_ms = STOP_LIMIT_MS,
+                                   .exited = stopped,
+                                   .ud = s};
     code = fed_spawn(c->loop, &spec, &s->child, err);
     s->done = code != 0;
     return code;
@@ -128,10 +138,12 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     if (!code && f->purge && !c->dry_run)
         code = fctl_folder_remove(&d, err);
     if (!code && !c->dry_run)
-        fctl_say(c, f->purge     ? "Stopped, and %s deleted"
-                    : f->cluster ? "Stopped the cluster in %s"
-                                 : "Stopped the "
-                 "federation in %s; `kubefed up` goes on with all data", path);
+        fctl_say(c,
+                 f->purge     ? "Stopped, and %s deleted"
+                 : f->cluster ? "Stopped the cluster in %s"
+                              : "Stopped the "
+                                "federation in %s; `kubefed up` goes on with all data",
+                 path);
     fctl_folder_close(&d);
     return code;
 }

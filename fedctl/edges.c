@@ -27,8 +27,9 @@ struct fctl_edge fctl_find_edge(struct fed_arena *a, const struct fed_json *slic
             if (!ip.n || (edge.address && (edge.ready || !ready)))
                 continue;
             bool six = fed_str_chr(ip, ':', 0) >= 0;
-            edge.address = fed_arena_printf(a, "%s%.*s%s:%lld", six ? "[" : "", FED_STR_ARG(ip), six ? "]" : "",
-                                            (long long)number).p;
+            edge.address =
+                fed_arena_printf(a, "%s%.*s%s:%lld", six ? "[" : "", FED_STR_ARG(ip), six ? "]" : "", (long long)number)
+                    .p;
             edge.ready = ready;
         }
     }

@@ -41,8 +41,8 @@ struct fctl {
 };
 
 /* --- verbs --- */
-struct fctl_common { /* first member of every verb's settings */
-    const char *name;   /* the positional argument, or NULL */
+struct fctl_common {  /* first member of every verb's settings */
+    const char *name; /* the positional argument, or NULL */
     const char *kubeconfig, *host_context, *system_ns, *federation_context;
     int64_t timeout;
     bool dry_run;
@@ -51,7 +51,7 @@ struct fctl_verb {
     const char *name;
     const struct fed_settings *settings;
     size_t conf_size;
-    const char *about, *examples; /* paragraphs for --help and the man page */
+    const char *about, *examples;                                  /* paragraphs for --help and the man page */
     int (*check)(struct fctl *c, void *conf, struct fed_err *err); /* NULL: nothing to check */
     int (*run)(struct fctl *c, void *conf, struct fed_err *err);
     bool needs_name;
@@ -61,26 +61,38 @@ extern const struct fctl_verb fctl_verb_init, fctl_verb_join, fctl_verb_unjoin, 
 const struct fctl_verb *const *fctl_verbs(void); /* NULL-terminated */
 
 #define FCTL_ROW(of, member) offsetof(struct of, member)
-#define FCTL_KUBECONFIG_ROW(of)                                                                                  \
-    {.name = "kubeconfig", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.kubeconfig), .arg = "FILE",        \
-     .help = "Kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)"}
-#define FCTL_HOST_ROW(of)                                                                                        \
-    {.name = "host-cluster-context", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.host_context),           \
-     .arg = "CONTEXT", .help = "Context of the cluster that hosts the federation's control plane"}
-#define FCTL_NS_ROW(of)                                                                                          \
-    {.name = "federation-system-namespace", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.system_ns),       \
-     .dflt = FCTL_SYSTEM_NS, .arg = "NAMESPACE", .help = "Namespace of the federation's own objects in a cluster"}
-#define FCTL_FEDERATION_ROW(of)                                                                                  \
-    {.name = "federation-context", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.federation_context),       \
-     .arg = "CONTEXT",                                                                                             \
-     .help = "Context of the federation (default: the current one if it is a federation's, else the only one of "  \
-             "the host cluster)"}
-#define FCTL_TIMEOUT_ROW(of, text)                                                                               \
-    {.name = "timeout", .type = FED_SET_DURATION, .offset = FCTL_ROW(of, common.timeout), .dflt = text,          \
-     .arg = "TIME", .min = 1000, .max = 86400000, .help = "How long to wait for what must get ready"}
-#define FCTL_DRY_RUN_ROW(of)                                                                                     \
-    {.name = "dry-run", .type = FED_SET_BOOL, .offset = FCTL_ROW(of, common.dry_run),                            \
-     .help = "Say what would be done, and do nothing"}
+#define FCTL_KUBECONFIG_ROW(of)                                                                                        \
+    {                                                                                                                  \
+        .name = "kubeconfig", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.kubeconfig), .arg = "FILE",           \
+        .help = "Kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)"                                          \
+    }
+#define FCTL_HOST_ROW(of)                                                                                              \
+    {                                                                                                                  \
+        .name = "host-cluster-context", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.host_context),              \
+        .arg = "CONTEXT", .help = "Context of the cluster that hosts the federation's control plane"                   \
+    }
+#define FCTL_NS_ROW(of)                                                                                                \
+    {                                                                                                                  \
+        .name = "federation-system-namespace", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.system_ns),          \
+        .dflt = FCTL_SYSTEM_NS, .arg = "NAMESPACE", .help = "Namespace of the federation's own objects in a cluster"   \
+    }
+#define FCTL_FEDERATION_ROW(of)                                                                                        \
+    {                                                                                                                  \
+        .name = "federation-context", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.federation_context),          \
+        .arg = "CONTEXT",                                                                                              \
+        .help = "Context of the federation (default: the current one if it is a federation's, else the only one of "   \
+                "the host cluster)"                                                                                    \
+    }
+#define FCTL_TIMEOUT_ROW(of, text)                                                                                     \
+    {                                                                                                                  \
+        .name = "timeout", .type = FED_SET_DURATION, .offset = FCTL_ROW(of, common.timeout), .dflt = text,             \
+        .arg = "TIME", .min = 1000, .max = 86400000, .help = "How long to wait for what must get ready"                \
+    }
+#define FCTL_DRY_RUN_ROW(of)                                                                                           \
+    {                                                                                                                  \
+        .name = "dry-run", .type = FED_SET_BOOL, .offset = FCTL_ROW(of, common.dry_run),                               \
+        .help = "Say what would be done, and do nothing"                                                               \
+    }
 
 void fctl_init(struct fctl *c, struct fed_loop *loop);
 void fctl_release(struct fctl *c);
@@ -88,7 +100,7 @@ void fctl_release(struct fctl *c);
 int fctl_main(struct fctl *c, int argc, char **argv);
 void fctl_print_help(FILE *out);
 void fctl_print_verb_help(const struct fctl_verb *v, FILE *out);
-void fctl_print_man(FILE *out); /* docs/man/kubefed.1 */
+void fctl_print_man(FILE *out);                                       /* docs/man/kubefed.1 */
 void fctl_say(struct fctl *c, const char *fmt, ...) FED_PRINTF(2, 3); /* one line */
 
 /* --- APIs --- */
@@ -97,8 +109,8 @@ struct fctl_api {
     struct fctl_api *next;
     struct fed_transport *transport;
     struct fed_rest_conf rest;
-    const char *name;    /* the context */
-    const char *what;    /* "the host cluster", for errors */
+    const char *name; /* the context */
+    const char *what; /* "the host cluster", for errors */
 };
 /* Connects by these parts (copied); no byte is sent yet. */
 FED_MUST_USE int fctl_api_open(struct fctl *c, const char *what, const char *name, const struct fed_rest_conf *rest,

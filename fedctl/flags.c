@@ -11,12 +11,14 @@ int fctl_check_provider(const char *provider, struct fed_err *err)
         return 0;
     for (size_t i = 0; i < FED_ARRAY_LEN(originals); i++)
         if (strcmp(provider, originals[i]) == 0)
-            return fed_err_set(err, FED_E_INVALID,
-                               "--dns-provider: \"%s\" is not supported: every joined cluster answers DNS for the "
-                               "federation itself. Use --dns-provider=hansa (the default) and delegate the zone with NS "
-                               "records to the clusters' DNS servers (`kubefed status` shows them)",
-                               provider);
-    return fed_err_set(err, FED_E_INVALID, "--dns-provider: \"%s\" is unknown; the one there is is \"hansa\"", provider);
+            return fed_err_set(
+                err, FED_E_INVALID,
+                "--dns-provider: \"%s\" is not supported: every joined cluster answers DNS for the "
+                "federation itself. Use --dns-provider=hansa (the default) and delegate the zone with NS "
+                "records to the clusters' DNS servers (`kubefed status` shows them)",
+                provider);
+    return fed_err_set(err, FED_E_INVALID, "--dns-provider: \"%s\" is unknown; the one there is is \"hansa\"",
+                       provider);
 }
 
 int fctl_parse_zone(struct fed_arena *a, const char *text, const char **zone, struct fed_err *err)
@@ -25,7 +27,8 @@ int fctl_parse_zone(struct fed_arena *a, const char *text, const char **zone, st
     if (s.n && s.p[s.n - 1] == '.')
         s.n--;
     if (!s.n)
-        return fed_err_set(err, FED_E_INVALID, "--dns-zone-name: the name of a DNS zone is required, as in example.com");
+        return fed_err_set(err, FED_E_INVALID,
+                           "--dns-zone-name: the name of a DNS zone is required, as in example.com");
     const char *wrong = fed_name_check_subdomain(s);
     if (wrong)
         return fed_err_set(err, FED_E_INVALID, "--dns-zone-name: \"%s\" is no DNS name: %s", text, wrong);
@@ -123,7 +126,8 @@ static int parse_cluster(struct fed_arena *a, const char *text, struct fctl_plac
     fed_str_cut(&rest, '@', &place);
     fed_str_cut(&place, '/', &region);
     if (!region.n || !place.n || fed_name_check_label_value(region) || fed_name_check_label_value(place))
-        return fed_err_set(err, FED_E_INVALID, "--clusters: \"%s\" is not NAME[=REGION/ZONE[@LATITUDE,LONGITUDE]]", text);
+        return fed_err_set(err, FED_E_INVALID, "--clusters: \"%s\" is not NAME[=REGION/ZONE[@LATITUDE,LONGITUDE]]",
+                           text);
     out->region = fed_arena_dupz(a, region);
     out->zone = fed_arena_dupz(a, place);
     if (!rest.p)

@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#define MARKER ".hansa-federation"
-#define MAX_MARKER (1 << 20)
+#define MARKER           ".hansa-federation"
+#define MAX_MARKER       (1 << 20)
 #define MAX_OPEN_FOLDERS 32
 
 int fctl_folder_path(struct fctl *c, const char *flag, const char *federation, const char **path, struct fed_err *err)
@@ -152,9 +152,9 @@ static bool is_empty(const char *path)
 int fctl_folder_save(struct fctl *c, struct fctl_folder *f, struct fed_err *err)
 {
     if (!f->marked && !is_empty(f->path))
-        return fed_err_set(err, FED_E_ALREADY_EXISTS,
-                           "%s is not empty and not a federation's (no " MARKER "); name an empty or new folder with --dir",
-                           f->path);
+        return fed_err_set(
+            err, FED_E_ALREADY_EXISTS,
+            "%s is not empty and not a federation's (no " MARKER "); name an empty or new folder with --dir", f->path);
     int code = fed_file_mkdirs(f->path, 0700, err);
     if (!code && chmod(f->path, 0700) != 0)
         code = fed_err_set(err, fed_code_from_errno(errno), "%s: %s", f->path, strerror(errno));

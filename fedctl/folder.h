@@ -16,8 +16,8 @@ struct fctl_folder {
     struct fctl_place *clusters;
     size_t n;
     struct fed_strings overrides; /* of the control plane's arguments */
-    bool marked; /* the marker was there */
-    int lock_fd; /* -1: not locked */
+    bool marked;                  /* the marker was there */
+    int lock_fd;                  /* -1: not locked */
 };
 /* flag: --dir, or NULL for the default place of `federation`. Absolute. */
 FED_MUST_USE int fctl_folder_path(struct fctl *c, const char *flag, const char *federation, const char **path,

@@ -34,7 +34,7 @@ struct init {
     struct fctl_plane *plane;
     struct fed_kubeconfig *k;
     struct fctl_api *host, *hub;
-    struct fed_json *secret;  /* apiserver-credentials as it is, or NULL */
+    struct fed_json *secret; /* apiserver-credentials as it is, or NULL */
     struct fed_rest_conf admin;
 };
 
@@ -45,48 +45,121 @@ static const struct fed_setting rows[] = {
     FCTL_HOST_ROW(init_conf),
     FCTL_NS_ROW(init_conf),
     FCTL_KUBECONFIG_ROW(init_conf),
-    {.name = "dns-zone-name", .type = FED_SET_STR, .offset = ROW(zone_flag), .arg = "ZONE", .required = true,
+    {.name = "dns-zone-name",
+     .type = FED_SET_STR,
+     .offset = ROW(zone_flag),
+     .arg = "ZONE",
+     .required = true,
      .help = "DNS zone that the federation answers for"},
-    {.name = "dns-provider", .type = FED_SET_STR, .offset = ROW(provider), .dflt = "hansa", .arg = "NAME",
+    {.name = "dns-provider",
+     .type = FED_SET_STR,
+     .offset = ROW(provider),
+     .dflt = "hansa",
+     .arg = "NAME",
      .help = "Who answers DNS: hansa, the DNS servers that run in every joined cluster"},
-    {.name = "dns-provider-config", .type = FED_SET_STR, .offset = ROW(provider_config), .arg = "FILE", .hidden = true,
+    {.name = "dns-provider-config",
+     .type = FED_SET_STR,
+     .offset = ROW(provider_config),
+     .arg = "FILE",
+     .hidden = true,
      .help = "Of the original's DNS providers; ours needs none"},
-    {.name = "image", .type = FED_SET_STR, .offset = ROW(image), .dflt = "hansa/fedapi:v1", .arg = "IMAGE",
+    {.name = "image",
+     .type = FED_SET_STR,
+     .offset = ROW(image),
+     .dflt = "hansa/fedapi:v1",
+     .arg = "IMAGE",
      .help = "Image of the control plane"},
-    {.name = "dns-image", .type = FED_SET_STR, .offset = ROW(dns_image), .dflt = "hansa/dns:v1", .arg = "IMAGE",
+    {.name = "dns-image",
+     .type = FED_SET_STR,
+     .offset = ROW(dns_image),
+     .dflt = "hansa/dns:v1",
+     .arg = "IMAGE",
      .help = "Image of the DNS server that runs in every cluster"},
-    {.name = "globallb-image", .type = FED_SET_STR, .offset = ROW(globallb_image), .dflt = "hansa/globallb:v1",
-     .arg = "IMAGE", .help = "Image of the balancer that runs in every cluster"},
-    {.name = "image-pull-policy", .type = FED_SET_CHOICE, .offset = ROW(pull_policy), .dflt = "IfNotPresent",
-     .arg = "POLICY", .choices = "IfNotPresent|Always|Never", .help = "Pull policy of these images"},
-    {.name = "image-pull-secrets", .type = FED_SET_LIST, .offset = ROW(pull_secrets), .arg = "NAME,...",
+    {.name = "globallb-image",
+     .type = FED_SET_STR,
+     .offset = ROW(globallb_image),
+     .dflt = "hansa/globallb:v1",
+     .arg = "IMAGE",
+     .help = "Image of the balancer that runs in every cluster"},
+    {.name = "image-pull-policy",
+     .type = FED_SET_CHOICE,
+     .offset = ROW(pull_policy),
+     .dflt = "IfNotPresent",
+     .arg = "POLICY",
+     .choices = "IfNotPresent|Always|Never",
+     .help = "Pull policy of these images"},
+    {.name = "image-pull-secrets",
+     .type = FED_SET_LIST,
+     .offset = ROW(pull_secrets),
+     .arg = "NAME,...",
      .help = "Secrets of the host cluster with which the control plane's image is pulled"},
-    {.name = "api-server-service-type", .type = FED_SET_STR, .offset = ROW(service_type), .dflt = "LoadBalancer",
-     .arg = "TYPE", .help = "How the federation's API is reached: LoadBalancer or NodePort"},
-    {.name = "api-server-advertise-address", .type = FED_SET_STR, .offset = ROW(advertise), .arg = "IP",
+    {.name = "api-server-service-type",
+     .type = FED_SET_STR,
+     .offset = ROW(service_type),
+     .dflt = "LoadBalancer",
+     .arg = "TYPE",
+     .help = "How the federation's API is reached: LoadBalancer or NodePort"},
+    {.name = "api-server-advertise-address",
+     .type = FED_SET_STR,
+     .offset = ROW(advertise),
+     .arg = "IP",
      .help = "With NodePort: the address under which the nodes are reached (default: the first node's own)"},
-    {.name = "api-server-port", .type = FED_SET_INT, .offset = ROW(port), .arg = "PORT", .min = 0, .max = 65535,
+    {.name = "api-server-port",
+     .type = FED_SET_INT,
+     .offset = ROW(port),
+     .arg = "PORT",
+     .min = 0,
+     .max = 65535,
      .help = "With NodePort: the node port (default: one that is free)"},
-    {.name = "apiserver-arg-overrides", .type = FED_SET_LIST, .offset = ROW(api_overrides), .arg = "--ARG=VALUE,...",
+    {.name = "apiserver-arg-overrides",
+     .type = FED_SET_LIST,
+     .offset = ROW(api_overrides),
+     .arg = "--ARG=VALUE,...",
      .help = "Arguments of the control plane, over those that init gives"},
-    {.name = "controllermanager-arg-overrides", .type = FED_SET_LIST, .offset = ROW(controller_overrides),
-     .arg = "--ARG=VALUE,...", .help = "The same: API server and controllers are one process"},
-    {.name = "dns-arg-overrides", .type = FED_SET_LIST, .offset = ROW(dns_overrides), .arg = "--ARG=VALUE,...",
-     .hidden = true, .help = "Arguments of the DNS servers"},
-    {.name = "globallb-arg-overrides", .type = FED_SET_LIST, .offset = ROW(globallb_overrides),
-     .arg = "--ARG=VALUE,...", .hidden = true, .help = "Arguments of the balancers"},
-    {.name = "node-selector", .type = FED_SET_LIST, .offset = ROW(selector), .arg = "KEY=VALUE,...",
-     .help = "Node of the host cluster for the control plane, whose store is a file there (default: one that init chooses)"},
+    {.name = "controllermanager-arg-overrides",
+     .type = FED_SET_LIST,
+     .offset = ROW(controller_overrides),
+     .arg = "--ARG=VALUE,...",
+     .help = "The same: API server and controllers are one process"},
+    {.name = "dns-arg-overrides",
+     .type = FED_SET_LIST,
+     .offset = ROW(dns_overrides),
+     .arg = "--ARG=VALUE,...",
+     .help = "Arguments of the DNS servers"},
+    {.name = "globallb-arg-overrides",
+     .type = FED_SET_LIST,
+     .offset = ROW(globallb_overrides),
+     .arg = "--ARG=VALUE,...",
+     .help = "Arguments of the balancers"},
+    {.name = "node-selector",
+     .type = FED_SET_LIST,
+     .offset = ROW(selector),
+     .arg = "KEY=VALUE,...",
+     .help = "Node of the host cluster for the control plane, whose store is a file there (default: one that init "
+             "chooses)"},
     {.name = "etcd-servers", .type = FED_SET_STR, .offset = ROW(etcd_servers), .hidden = true, .help = "Refused"},
     {.name = "etcd-image", .type = FED_SET_STR, .offset = ROW(etcd_image), .hidden = true, .help = "Refused"},
     {.name = "etcd-pv-capacity", .type = FED_SET_STR, .offset = ROW(etcd_capacity), .hidden = true, .help = "Refused"},
-    {.name = "etcd-pv-storage-class", .type = FED_SET_STR, .offset = ROW(etcd_class), .hidden = true,
+    {.name = "etcd-pv-storage-class",
+     .type = FED_SET_STR,
+     .offset = ROW(etcd_class),
+     .hidden = true,
      .help = "Refused"},
-    {.name = "etcd-persistent-storage", .type = FED_SET_BOOL, .offset = ROW(etcd_persistent), .dflt = "true",
-     .hidden = true, .help = "Refused when false"},
-    {.name = "apiserver-enable-basic-auth", .type = FED_SET_BOOL, .offset = ROW(basic_auth), .hidden = true,
+    {.name = "etcd-persistent-storage",
+     .type = FED_SET_BOOL,
+     .offset = ROW(etcd_persistent),
+     .dflt = "true",
+     .hidden = true,
+     .help = "Refused when false"},
+    {.name = "apiserver-enable-basic-auth",
+     .type = FED_SET_BOOL,
+     .offset = ROW(basic_auth),
+     .hidden = true,
      .help = "Refused"},
-    {.name = "apiserver-enable-token-auth", .type = FED_SET_BOOL, .offset = ROW(token_auth), .hidden = true,
+    {.name = "apiserver-enable-token-auth",
+     .type = FED_SET_BOOL,
+     .offset = ROW(token_auth),
+     .hidden = true,
      .help = "Refused"},
     FCTL_TIMEOUT_ROW(init_conf, "5m"),
     FCTL_DRY_RUN_ROW(init_conf),
@@ -116,9 +189,10 @@ static int refuse_originals(const struct init_conf *f, struct fed_err *err)
             return fed_err_set(err, FED_E_INVALID, "--%s is not supported: %s. Leave the flag out", texts[i].flag,
                                texts[i].instead);
     if (!f->etcd_persistent)
-        return fed_err_set(err, FED_E_INVALID,
-                           "--etcd-persistent-storage=false is not supported: the store is always kept. For a federation "
-                           "that forgets, use --apiserver-arg-overrides=--store=mem");
+        return fed_err_set(
+            err, FED_E_INVALID,
+            "--etcd-persistent-storage=false is not supported: the store is always kept. For a federation "
+            "that forgets, use --apiserver-arg-overrides=--store=mem");
     if (f->basic_auth || f->token_auth)
         return fed_err_set(err, FED_E_INVALID,
                            "--apiserver-enable-%s-auth is not supported: the context that init writes has a client "
@@ -154,9 +228,13 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
     const char *wrong = fed_name_check_label(fed_str(f->common.name));
     if (wrong)
         return fed_err_set(err, FED_E_INVALID, "\"%s\" is no name for a federation: %s", f->common.name, wrong);
-    *p = (struct fctl_plane){.federation = f->common.name, .ns = f->common.system_ns, .image = f->image,
-                             .pull_policy = pull_policies[f->pull_policy], .service_type = f->service_type,
-                             .pull_secrets = f->pull_secrets, .node_port = f->port};
+    *p = (struct fctl_plane){.federation = f->common.name,
+                             .ns = f->common.system_ns,
+                             .image = f->image,
+                             .pull_policy = pull_policies[f->pull_policy],
+                             .service_type = f->service_type,
+                             .pull_secrets = f->pull_secrets,
+                             .node_port = f->port};
     int code = fctl_check_provider(f->provider, err);
     if (!code)
         code = refuse_originals(f, err);
@@ -188,15 +266,16 @@ static int check_context(struct init *i, struct fed_err *err)
     const char *name = i->plane->federation;
     const char *ca = i->secret ? fctl_secret_text(&i->c->arena, i->secret, "ca.crt") : NULL;
     int code = fed_kubeconfig_rest(i->k, name, &rest, NULL);
-    bool ours = code == 0 && ca && rest.ca_pem &&
-                fed_str_eq(fed_str_trim(fed_str(ca)), fed_str_trim(fed_str(rest.ca_pem)));
+    bool ours =
+        code == 0 && ca && rest.ca_pem && fed_str_eq(fed_str_trim(fed_str(ca)), fed_str_trim(fed_str(rest.ca_pem)));
     fed_rest_conf_release(&rest);
     if (code == FED_E_NOT_FOUND || ours)
         return 0;
-    return fed_err_set(err, FED_E_ALREADY_EXISTS,
-                       "the kubeconfig has a context \"%s\" already, and it is not this federation's. Choose another NAME, "
-                       "or remove it with `kubectl config delete-context %s`",
-                       name, name);
+    return fed_err_set(
+        err, FED_E_ALREADY_EXISTS,
+        "the kubeconfig has a context \"%s\" already, and it is not this federation's. Choose another NAME, "
+        "or remove it with `kubectl config delete-context %s`",
+        name, name);
 }
 
 static int look(struct init *i, struct fed_err *err)
@@ -208,12 +287,14 @@ static int look(struct init *i, struct fed_err *err)
         return code;
     struct fed_str other = fed_obj_annotation(ns, FCTL_ANN_FEDERATION);
     if (!code && other.n && !fed_str_is(other, p->federation)) {
-        struct fed_json *deployment = NULL; /* a member of that federation has the namespace too, but no control plane */
+        struct fed_json *deployment =
+            NULL; /* a member of that federation has the namespace too, but no control plane */
         if (fctl_get(i->host, &fctl_deployments, p->ns, "apiserver", &deployment, NULL) == 0)
-            return fed_err_set(err, FED_E_ALREADY_EXISTS,
-                               "namespace \"%s\" of context \"%s\" has the control plane of federation \"%.*s\". Choose "
-                               "another namespace with --federation-system-namespace",
-                               p->ns, i->host->name, FED_STR_ARG(other));
+            return fed_err_set(
+                err, FED_E_ALREADY_EXISTS,
+                "namespace \"%s\" of context \"%s\" has the control plane of federation \"%.*s\". Choose "
+                "another namespace with --federation-system-namespace",
+                p->ns, i->host->name, FED_STR_ARG(other));
     }
     code = code ? code : fctl_get(i->host, &fctl_secrets, p->ns, FCTL_CREDENTIALS, &i->secret, err);
     if (code && code != FED_E_NOT_FOUND)
@@ -302,8 +383,12 @@ static int make_admin(struct init *i, struct fed_err *err)
     struct fed_arena *a = &i->c->arena;
     const struct fed_str masters = FED_STR("system:masters");
     int64_t now = fed_wall_ms(i->c->env);
-    struct fed_cert_spec spec = {.cn = FED_STR("admin"), .orgs = &masters, .n_orgs = 1, .client = true,
-                                 .not_before_ms = now - HOUR_MS, .not_after_ms = now + YEAR_MS};
+    struct fed_cert_spec spec = {.cn = FED_STR("admin"),
+                                 .orgs = &masters,
+                                 .n_orgs = 1,
+                                 .client = true,
+                                 .not_before_ms = now - HOUR_MS,
+                                 .not_after_ms = now + YEAR_MS};
     struct fed_str ca = fed_str(fctl_secret_text(a, i->secret, "ca.crt"));
     struct fed_str ca_key = fed_str(fctl_secret_text(a, i->secret, "ca.key"));
     struct fed_buf key = {0}, cert = {0};
@@ -311,8 +396,10 @@ static int make_admin(struct init *i, struct fed_err *err)
     if (!code)
         code = fed_pki_sign(ca, ca_key, fed_buf_str(&key), &spec, &cert, err);
     if (!code) {
-        i->admin = (struct fed_rest_conf){.server = fed_strdup(i->plane->url), .ca_pem = fed_strdup_str(ca),
-                                          .cert_pem = fed_strdup(fed_buf_z(&cert)), .key_pem = fed_strdup(fed_buf_z(&key))};
+        i->admin = (struct fed_rest_conf){.server = fed_strdup(i->plane->url),
+                                          .ca_pem = fed_strdup_str(ca),
+                                          .cert_pem = fed_strdup(fed_buf_z(&cert)),
+                                          .key_pem = fed_strdup(fed_buf_z(&key))};
         code = fctl_api_open(i->c, "the federation's API", i->plane->federation, &i->admin, &i->hub, err);
     }
     fed_buf_release(&key);
@@ -362,8 +449,7 @@ static int choose_node(struct init *i, struct fed_err *err)
 
 static int start_plane(struct init *i, struct fed_err *err)
 {
-    const struct fctl_var vars[] = {
-        {"namespace", i->plane->ns}, {"federation", i->plane->federation}, {NULL, NULL}};
+    const struct fctl_var vars[] = {{"namespace", i->plane->ns}, {"federation", i->plane->federation}, {NULL, NULL}};
     struct fed_arena *a = &i->c->arena;
     int code = fctl_ensure(i->host, &fctl_namespaces, fctl_manifest(a, "Namespace", "${namespace}", vars), NULL, err);
     if (!code)
@@ -458,8 +544,10 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     if (!code && !c->dry_run)
         code = start_edge(&i, err);
     if (!code && c->dry_run)
-        fctl_say(c, "then, in the federation: namespace " FCTL_EDGE_NS " with daemonsets and services dns and globallb; "
-                    "context \"%s\" in %s (dry run)", f->common.name, fed_kubeconfig_write_path(i.k, f->common.name));
+        fctl_say(c,
+                 "then, in the federation: namespace " FCTL_EDGE_NS " with daemonsets and services dns and globallb; "
+                 "context \"%s\" in %s (dry run)",
+                 f->common.name, fed_kubeconfig_write_path(i.k, f->common.name));
     else if (!code)
         fctl_say(c, "Federation API server is running at: %s", i.plane->url);
     if (code == FED_E_TIMEOUT) { /* slow is not wrong: what there is may be looked at, or waited for */
@@ -475,9 +563,10 @@ const struct fctl_verb fctl_verb_init = {
     .name = "init",
     .settings = &settings,
     .conf_size = sizeof(struct init_conf),
-    .about = "The control plane runs as a Deployment in a namespace of the host cluster, with its keys in a Secret there.\n"
-             "A context NAME for the federation's API is added to the kubeconfig; the current context is left as it is.\n"
-             "Run again, it goes on where it was and changes only what the flags change.",
+    .about =
+        "The control plane runs as a Deployment in a namespace of the host cluster, with its keys in a Secret there.\n"
+        "A context NAME for the federation's API is added to the kubeconfig; the current context is left as it is.\n"
+        "Run again, it goes on where it was and changes only what the flags change.",
     .examples = "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com.\n"
                 "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. \\\n"
                 "      --api-server-service-type=NodePort --api-server-advertise-address=198.51.100.7\n"

@@ -9,9 +9,9 @@
 #include "fedctl/fedctl.h"
 #include "kube/names.h"
 
-#define TOKEN_SECONDS (10LL * 365 * 24 * 3600)
+#define TOKEN_SECONDS  (10LL * 365 * 24 * 3600)
 #define LONG_ENOUGH_MS (300LL * 24 * 3600 * 1000) /* a token with less than that needs somebody to renew it */
-#define TOKEN_WAIT_MS 10000
+#define TOKEN_WAIT_MS  10000
 
 struct join_conf {
     struct fctl_common common;
@@ -33,23 +33,44 @@ struct join {
 
 #define ROW(member) FCTL_ROW(join_conf, member)
 static const struct fed_setting rows[] = {
-    {.name = "cluster-context", .type = FED_SET_STR, .offset = ROW(cluster_context), .arg = "CONTEXT",
+    {.name = "cluster-context",
+     .type = FED_SET_STR,
+     .offset = ROW(cluster_context),
+     .arg = "CONTEXT",
      .help = "Context of the cluster that joins (default: NAME)"},
     FCTL_HOST_ROW(join_conf),
     FCTL_FEDERATION_ROW(join_conf),
     FCTL_NS_ROW(join_conf),
     FCTL_KUBECONFIG_ROW(join_conf),
-    {.name = "credentials-kubeconfig", .type = FED_SET_STR, .offset = ROW(credentials), .arg = "FILE",
+    {.name = "credentials-kubeconfig",
+     .type = FED_SET_STR,
+     .offset = ROW(credentials),
+     .arg = "FILE",
      .help = "Give the federation the credentials of this file's context, instead of an account of its own"},
-    {.name = "secret-name", .type = FED_SET_STR, .offset = ROW(secret_name), .arg = "NAME",
+    {.name = "secret-name",
+     .type = FED_SET_STR,
+     .offset = ROW(secret_name),
+     .arg = "NAME",
      .help = "Name of the secret in the federation that has the credentials (default: NAME-credentials)"},
-    {.name = "region", .type = FED_SET_STR, .offset = ROW(region), .arg = "REGION",
+    {.name = "region",
+     .type = FED_SET_STR,
+     .offset = ROW(region),
+     .arg = "REGION",
      .help = "Region of the cluster (default: as its nodes are labelled)"},
-    {.name = "zone", .type = FED_SET_STR, .offset = ROW(zone), .arg = "ZONE",
+    {.name = "zone",
+     .type = FED_SET_STR,
+     .offset = ROW(zone),
+     .arg = "ZONE",
      .help = "Zone of the cluster (default: as its nodes are labelled)"},
-    {.name = "coordinates", .type = FED_SET_STR, .offset = ROW(coordinates), .arg = "LATITUDE,LONGITUDE",
+    {.name = "coordinates",
+     .type = FED_SET_STR,
+     .offset = ROW(coordinates),
+     .arg = "LATITUDE,LONGITUDE",
      .help = "Where the cluster is, for the distance to clients"},
-    {.name = "labels", .type = FED_SET_LIST, .offset = ROW(labels_flag), .arg = "KEY=VALUE,...",
+    {.name = "labels",
+     .type = FED_SET_LIST,
+     .offset = ROW(labels_flag),
+     .arg = "KEY=VALUE,...",
      .help = "Labels of the cluster, for selectors"},
     FCTL_TIMEOUT_ROW(join_conf, "2m"),
     FCTL_DRY_RUN_ROW(join_conf),
@@ -97,13 +118,14 @@ static int check_name(struct join *j, struct fed_err *err)
     struct fed_json *addresses = fed_json_at(j->cluster, "spec", "serverAddressByClientCIDRs", NULL);
     struct fed_str server = fed_json_find_text(fed_json_item(addresses, 0), "serverAddress");
     if (fed_json_at(j->cluster, "metadata", "deletionTimestamp", NULL))
-        return fed_err_set(err, FED_E_CONFLICT, "cluster \"%s\" is just leaving the federation; try again when it has left",
-                           j->m.cluster);
+        return fed_err_set(err, FED_E_CONFLICT,
+                           "cluster \"%s\" is just leaving the federation; try again when it has left", j->m.cluster);
     if (!fed_str_is(server, j->m.server))
-        return fed_err_set(err, FED_E_ALREADY_EXISTS,
-                           "the name \"%s\" is taken: the federation has a cluster of that name at %.*s, and context \"%s\" "
-                           "is %s. Join under another NAME, or unjoin that one first",
-                           j->m.cluster, FED_STR_ARG(server), j->member->name, j->m.server);
+        return fed_err_set(
+            err, FED_E_ALREADY_EXISTS,
+            "the name \"%s\" is taken: the federation has a cluster of that name at %.*s, and context \"%s\" "
+            "is %s. Join under another NAME, or unjoin that one first",
+            j->m.cluster, FED_STR_ARG(server), j->member->name, j->m.server);
     return 0;
 }
 
@@ -157,10 +179,14 @@ static int try_token(struct join *j, const char *token, struct fed_err *err)
 {
     struct fctl_api *api = NULL;
     struct fed_json *any = NULL;
-    struct fed_rest_conf rest = {.server = j->member->rest.server, .ca_pem = j->member->rest.ca_pem,
-                                 .insecure = j->member->rest.insecure, .proxy_url = j->member->rest.proxy_url,
-                                 .tls_server_name = j->member->rest.tls_server_name, .token = (char *)token};
-    int code = fctl_api_open(j->c, "the joining cluster with the federation's token", j->member->name, &rest, &api, err);
+    struct fed_rest_conf rest = {.server = j->member->rest.server,
+                                 .ca_pem = j->member->rest.ca_pem,
+                                 .insecure = j->member->rest.insecure,
+                                 .proxy_url = j->member->rest.proxy_url,
+                                 .tls_server_name = j->member->rest.tls_server_name,
+                                 .token = (char *)token};
+    int code =
+        fctl_api_open(j->c, "the joining cluster with the federation's token", j->member->name, &rest, &api, err);
     return code ? code : fctl_list(api, &fctl_namespaces, "", "limit=1", &any, err);
 }
 
@@ -221,7 +247,8 @@ static void obtain_token(struct join *j)
     if (requested) {
         char text[21];
         fed_time_format(until, text);
-        fprintf(stderr, "kubefed join: warning: the cluster grants its token only until %s; join it again before\n", text);
+        fprintf(stderr, "kubefed join: warning: the cluster grants its token only until %s; join it again before\n",
+                text);
     }
 }
 
@@ -274,9 +301,11 @@ static int give_access(struct join *j, struct fed_err *err)
         if (j->token)
             return 0;
         obtain_token(j);
-        if (j->token && fctl_wait(j->c, "the federation's access to the cluster", TOKEN_WAIT_MS, token_works, j, &why) == 0)
+        if (j->token &&
+            fctl_wait(j->c, "the federation's access to the cluster", TOKEN_WAIT_MS, token_works, j, &why) == 0)
             return 0;
-        fprintf(stderr, "kubefed join: warning: %s\n", j->token ? why.text : "the cluster makes no token for the account");
+        fprintf(stderr, "kubefed join: warning: %s\n",
+                j->token ? why.text : "the cluster makes no token for the account");
         fctl_undo(j->c, before);
         j->token = NULL;
     }

@@ -44,7 +44,8 @@ static void fill(struct fed_arena *a, struct fed_json *v, const struct fctl_var 
 {
     if (v->type == FED_JSON_STRING && fed_str_find(v->s, FED_STR("${"), 0) >= 0)
         v->s = fill_text(a, v->s, vars);
-    FED_JSON_EACH(child, v) fill(a, child, vars);
+    FED_JSON_EACH(child, v)
+        fill(a, child, vars);
 }
 
 struct fed_json *fctl_manifest(struct fed_arena *a, const char *kind, const char *name, const struct fctl_var *vars)
@@ -236,8 +237,9 @@ int fctl_service_address(struct fed_arena *a, const struct fed_json *service, co
         port = balancer_port(a, service, port);
     }
     if (!sans->n || !sans->v[0][0] || !port)
-        return fed_err_set(err, FED_E_BUSY, "service \"apiserver\" has no %s yet%s", node_port ? "node port" : "address",
-                           node_port ? "" : "; a cluster without load balancers needs --api-server-service-type=NodePort");
+        return fed_err_set(
+            err, FED_E_BUSY, "service \"apiserver\" has no %s yet%s", node_port ? "node port" : "address",
+            node_port ? "" : "; a cluster without load balancers needs --api-server-service-type=NodePort");
     bool six = strchr(sans->v[0], ':') != NULL;
     struct fed_str host = fed_arena_printf(a, six ? "[%s]" : "%s", sans->v[0]);
     *url = port == 443 ? fed_arena_printf(a, "https://%s", host.p).p

@@ -14,17 +14,17 @@
 #include "codec/settings.h"
 #include "kube/kubeconfig.h"
 
-#define FCTL_EDGE_NS "federation-edge"
-#define FCTL_SYSTEM_NS "federation-system" /* in the federation; in clusters it is a flag */
-#define FCTL_ANN_FEDERATION "federation.alpha.kubernetes.io/federation-name"
+#define FCTL_EDGE_NS         "federation-edge"
+#define FCTL_SYSTEM_NS       "federation-system" /* in the federation; in clusters it is a flag */
+#define FCTL_ANN_FEDERATION  "federation.alpha.kubernetes.io/federation-name"
 #define FCTL_ANN_FEDERATIONS "federations"
-#define FCTL_ANN_ACCOUNT "federation.kubernetes.io/servive-account-name" /* sic: the original's typing error */
-#define FCTL_ANN_ROLE "federation.kubernetes.io/cluster-role-name"
+#define FCTL_ANN_ACCOUNT     "federation.kubernetes.io/servive-account-name" /* sic: the original's typing error */
+#define FCTL_ANN_ROLE        "federation.kubernetes.io/cluster-role-name"
 #define FCTL_ANN_COORDINATES "federation.hansa.io/coordinates"
-#define FCTL_ANN_REGION "federation.hansa.io/region"
-#define FCTL_ANN_ZONE "federation.hansa.io/zone"
-#define FCTL_ANN_CLEANUP "federation.hansa.io/cleanup"
-#define FCTL_CREDENTIALS "apiserver-credentials"
+#define FCTL_ANN_REGION      "federation.hansa.io/region"
+#define FCTL_ANN_ZONE        "federation.hansa.io/zone"
+#define FCTL_ANN_CLEANUP     "federation.hansa.io/cleanup"
+#define FCTL_CREDENTIALS     "apiserver-credentials"
 
 struct fctl_var {
     const char *name, *value;
@@ -49,7 +49,7 @@ void fctl_concat(struct fed_arena *a, struct fed_strings *list, const struct fed
 FED_MUST_USE int fctl_parse_labels(struct fed_arena *a, const char *flag, const struct fed_strings *in,
                                    struct fed_json **out, struct fed_err *err);
 
-struct fctl_place { /* one cluster of `up` */
+struct fctl_place {                                          /* one cluster of `up` */
     const char *name, *region, *zone, *coordinates, *labels; /* all but name: NULL when not given */
 };
 /* name[=region/zone[@latitude,longitude]], as the list splits it at commas. */
@@ -59,12 +59,12 @@ FED_MUST_USE int fctl_parse_clusters(struct fed_arena *a, const struct fed_strin
 /* --- init --- */
 struct fctl_plane {
     const char *federation, *zone, *ns, *image, *pull_policy, *service_type;
-    const char *url;                  /* public URL; in a dry run a placeholder */
-    struct fed_strings sans;          /* addresses and names of the certificate */
-    struct fed_strings args;          /* overrides of its arguments: "--name", "value", ... */
+    const char *url;         /* public URL; in a dry run a placeholder */
+    struct fed_strings sans; /* addresses and names of the certificate */
+    struct fed_strings args; /* overrides of its arguments: "--name", "value", ... */
     struct fed_strings pull_secrets;
-    struct fed_json *node_selector;   /* or NULL */
-    int64_t node_port;                /* 0: any */
+    struct fed_json *node_selector; /* or NULL */
+    int64_t node_port;              /* 0: any */
 };
 struct fed_json *fctl_plan_service(struct fed_arena *a, const struct fctl_plane *p);
 struct fed_json *fctl_plan_deployment(struct fed_arena *a, const struct fctl_plane *p);

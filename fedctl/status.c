@@ -30,7 +30,8 @@ static void show(struct fctl *c, const struct fed_json *cluster, const struct fe
     struct fed_arena *a = &c->arena;
     const char *name = fed_arena_dupz(a, fed_obj_name(cluster)), *why = NULL;
     const struct fed_json *status = fed_json_find(cluster, "status");
-    struct fed_str region = fed_obj_annotation(cluster, FCTL_ANN_REGION), zone = fed_obj_annotation(cluster, FCTL_ANN_ZONE);
+    struct fed_str region = fed_obj_annotation(cluster, FCTL_ANN_REGION),
+                   zone = fed_obj_annotation(cluster, FCTL_ANN_ZONE);
     struct fctl_edge dns = fctl_find_edge(a, slices, "dns", name, "dns");
     struct fctl_edge lb = fctl_find_edge(a, slices, "globallb", name, "http");
     if (!region.n)
@@ -59,7 +60,8 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     if (!code) {
         fctl_say(c, "Federation \"%s\" at %s", name, hub->rest.server);
         fctl_say(c, "%-20s %-8s %-16s %-18s %-24s %s", "CLUSTER", "READY", "REGION", "ZONE", "DNS", "BALANCER");
-        FED_JSON_EACH(cluster, fed_json_find(clusters, "items")) show(c, cluster, slices);
+        FED_JSON_EACH(cluster, fed_json_find(clusters, "items"))
+            show(c, cluster, slices);
     }
     fed_kubeconfig_free(k);
     return code;

@@ -20,11 +20,18 @@ struct unjoin {
 
 #define ROW(member) FCTL_ROW(unjoin_conf, member)
 static const struct fed_setting rows[] = {
-    {.name = "keep", .type = FED_SET_BOOL, .offset = ROW(keep),
+    {.name = "keep",
+     .type = FED_SET_BOOL,
+     .offset = ROW(keep),
      .help = "Leave in the cluster what the federation put there; this is what happens without a flag"},
-    {.name = "cleanup", .type = FED_SET_BOOL, .offset = ROW(cleanup),
+    {.name = "cleanup",
+     .type = FED_SET_BOOL,
+     .offset = ROW(cleanup),
      .help = "Delete from the cluster what the federation put there; the cluster must be reachable"},
-    {.name = "cluster-context", .type = FED_SET_STR, .offset = ROW(cluster_context), .arg = "CONTEXT",
+    {.name = "cluster-context",
+     .type = FED_SET_STR,
+     .offset = ROW(cluster_context),
+     .arg = "CONTEXT",
      .help = "Context of the cluster that leaves (default: NAME)"},
     FCTL_HOST_ROW(unjoin_conf),
     FCTL_FEDERATION_ROW(unjoin_conf),
@@ -115,8 +122,10 @@ static void clean_member(struct unjoin *u)
     if (!u->account[0])
         return;
     if (!u->member) {
-        warn("the cluster cannot be reached; when it is back, delete there the service account, cluster role and cluster "
-             "role binding of ", u->account, "");
+        warn("the cluster cannot be reached; when it is back, delete there the service account, cluster role and "
+             "cluster "
+             "role binding of ",
+             u->account, "");
         return;
     }
     remove_one(u, u->member, &fctl_bindings, "", u->role);
@@ -184,10 +193,11 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     } else if (!code) {
         open_member(&u);
         if (u.conf->cleanup && !u.member)
-            code = fed_err_set(err, FED_E_UNREACHABLE,
-                               "cluster \"%s\" cannot be reached, so nothing can be deleted there. Try again when it can, or "
-                               "unjoin it without --cleanup",
-                               u.name);
+            code = fed_err_set(
+                err, FED_E_UNREACHABLE,
+                "cluster \"%s\" cannot be reached, so nothing can be deleted there. Try again when it can, or "
+                "unjoin it without --cleanup",
+                u.name);
         if (!code && !c->dry_run)
             code = let_go(&u, err);
         if (!code) {
@@ -196,7 +206,8 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
             if (u.conf->cleanup)
                 remove_namespaces(&u);
             clean_member(&u);
-            fctl_say(c, "Successfully removed cluster \"%s\" from federation%s", u.name, c->dry_run ? " (dry run)" : "");
+            fctl_say(c, "Successfully removed cluster \"%s\" from federation%s", u.name,
+                     c->dry_run ? " (dry run)" : "");
         }
     }
     fed_kubeconfig_free(u.k);

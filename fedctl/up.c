@@ -14,8 +14,8 @@
 #include "net/spawn.h"
 
 #define MAX_WORDS 32
-#define MAX_LOG (8 << 20)
-#define LOG_TAIL 800
+#define MAX_LOG   (8 << 20)
+#define LOG_TAIL  800
 
 struct up_conf {
     struct fctl_common common;
@@ -28,7 +28,7 @@ struct up_conf {
 };
 
 static const char *const default_clusters[] = {
-    "us-east1=us-east1/us-east1-b@33.19", "-80.01", "europe-west1=europe-west1/europe-west1-b@50.45", "3.82",
+    "us-east1=us-east1/us-east1-b@33.19",       "-80.01", "europe-west1=europe-west1/europe-west1-b@50.45", "3.82",
     "asia-east1=asia-east1/asia-east1-a@24.05", "120.52"};
 /* Documentation networks (RFC 5737) that stand for clients of these regions. */
 static const struct {
@@ -55,15 +55,31 @@ struct up {
 
 #define ROW(member) FCTL_ROW(up_conf, member)
 static const struct fed_setting rows[] = {
-    {.name = "dir", .type = FED_SET_STR, .offset = ROW(dir), .arg = "DIR",
+    {.name = "dir",
+     .type = FED_SET_STR,
+     .offset = ROW(dir),
+     .arg = "DIR",
      .help = "Where everything is kept (default: $XDG_STATE_HOME/hansa/NAME or ~/.local/state/hansa/NAME)"},
-    {.name = "federation", .type = FED_SET_STR, .offset = ROW(federation), .dflt = "fed", .arg = "NAME",
+    {.name = "federation",
+     .type = FED_SET_STR,
+     .offset = ROW(federation),
+     .dflt = "fed",
+     .arg = "NAME",
      .help = "Name of the federation"},
-    {.name = "dns-zone-name", .type = FED_SET_STR, .offset = ROW(zone_flag), .arg = "ZONE",
+    {.name = "dns-zone-name",
+     .type = FED_SET_STR,
+     .offset = ROW(zone_flag),
+     .arg = "ZONE",
      .help = "DNS zone that the federation answers for (default: example.com.)"},
-    {.name = "clusters", .type = FED_SET_LIST, .offset = ROW(clusters_flag), .arg = "NAME[=REGION/ZONE[@LAT,LON]],...",
+    {.name = "clusters",
+     .type = FED_SET_LIST,
+     .offset = ROW(clusters_flag),
+     .arg = "NAME[=REGION/ZONE[@LAT,LON]],...",
      .help = "The clusters; the first one is the host (default: us-east1, europe-west1 and asia-east1)"},
-    {.name = "apiserver-arg-overrides", .type = FED_SET_LIST, .offset = ROW(api_overrides), .arg = "--ARG=VALUE,...",
+    {.name = "apiserver-arg-overrides",
+     .type = FED_SET_LIST,
+     .offset = ROW(api_overrides),
+     .arg = "--ARG=VALUE,...",
      .help = "As of `kubefed init`; remembered"},
     FCTL_TIMEOUT_ROW(up_conf, "2m"),
     FCTL_DRY_RUN_ROW(up_conf),
@@ -83,7 +99,8 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
         return fed_err_set(err, FED_E_INVALID, "--federation: \"%s\": %s", f->federation, wrong);
     int code = fctl_parse_zone(&c->arena, f->zone_flag ? f->zone_flag : "example.com.", &f->zone, err);
     if (!code)
-        code = fctl_parse_clusters(&c->arena, f->clusters_flag.n ? &f->clusters_flag : &defaults, &f->clusters, &f->n, err);
+        code = fctl_parse_clusters(&c->arena, f->clusters_flag.n ? &f->clusters_flag : &defaults, &f->clusters, &f->n,
+                                   err);
     for (size_t i = 0; !code && !f->clusters_flag.n && i < 2; i++)
         f->clusters[i].labels = "tier=web"; /* the first two of ours, so that selectors have something to select */
     for (size_t i = 0; !code && i < f->n; i++)
@@ -100,8 +117,8 @@ static int merge_marker(struct up *u, struct fed_err *err)
     struct up_conf *f = u->conf;
     struct fctl_folder *d = &u->folder;
     if (d->marked && strcmp(d->federation, f->federation) != 0)
-        return fed_err_set(err, FED_E_ALREADY_EXISTS, "%s has the federation \"%s\". Name another folder with --dir", d->path,
-                           d->federation);
+        return fed_err_set(err, FED_E_ALREADY_EXISTS, "%s has the federation \"%s\". Name another folder with --dir",
+                           d->path, d->federation);
     if (d->marked && f->zone_flag && strcmp(d->zone, f->zone) != 0)
         return fed_err_set(err, FED_E_ALREADY_EXISTS, "the federation in %s serves the zone %s", d->path, d->zone);
     d->federation = f->federation;
@@ -191,8 +208,14 @@ static int start_member(struct run *r, struct fed_err *err)
     int log = open(r->log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0)
         return fed_err_set(err, fed_code_from_errno(errno), "%s: %s", r->log, strerror(errno));
-    const struct fed_spawn spec = {.file = program, .argv = words, .cwd = "/", .detached = true, .stdout_fd = log,
-                                   .stderr_fd = log, .exited = member_exited, .ud = r};
+    const struct fed_spawn spec = {.file = program,
+                                   .argv = words,
+                                   .cwd = "/",
+                                   .detached = true,
+                                   .stdout_fd = log,
+                                   .stderr_fd = log,
+                                   .exited = member_exited,
+                                   .ud = r};
     code = fed_spawn(c->loop, &spec, &r->child, err);
     close(log);
     return code;
@@ -330,9 +353,10 @@ static int edges_known(void *ud, struct fed_err *why)
         r->dns = fctl_find_edge(&u->c->arena, slices, "dns", r->place->name, "dns");
         r->lb = fctl_find_edge(&u->c->arena, slices, "globallb", r->place->name, "http");
         if (!r->dns.ready || !r->lb.ready)
-            return fed_err_set(why, FED_E_BUSY,
-                               "%s of cluster \"%s\" is not ready; see `kubectl --context %s -n federation-edge get pods`",
-                               r->dns.ready ? "the balancer" : "the DNS server", r->place->name, r->place->name);
+            return fed_err_set(
+                why, FED_E_BUSY,
+                "%s of cluster \"%s\" is not ready; see `kubectl --context %s -n federation-edge get pods`",
+                r->dns.ready ? "the balancer" : "the DNS server", r->place->name, r->place->name);
     }
     return 0;
 }
@@ -457,9 +481,10 @@ const struct fctl_verb fctl_verb_up = {
     .name = "up",
     .settings = &settings,
     .conf_size = sizeof(struct up_conf),
-    .about = "Starts the clusters (hansa-member), the control plane in the first of them (kubefed init), and joins all\n"
-             "(kubefed join), showing each step. DIR/kubeconfig has a context for the federation, which is the current\n"
-             "one, and one for each cluster; DIR/env exports what commands need. Run again, it starts what has stopped.",
+    .about =
+        "Starts the clusters (hansa-member), the control plane in the first of them (kubefed init), and joins all\n"
+        "(kubefed join), showing each step. DIR/kubeconfig has a context for the federation, which is the current\n"
+        "one, and one for each cluster; DIR/env exports what commands need. Run again, it starts what has stopped.",
     .examples = "  kubefed up\n"
                 "  kubefed up --dir /srv/two --federation two \\\n"
                 "      --clusters=paris=europe-west9/europe-west9-a@48.86,2.35,tokyo=asia-northeast1/asia-northeast1-b",

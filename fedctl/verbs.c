@@ -5,9 +5,8 @@
 #include "base/mem.h"
 #include "fedctl/fedctl.h"
 
-static const struct fctl_verb *const verbs[] = {&fctl_verb_init,   &fctl_verb_join,    &fctl_verb_unjoin,
-                                                &fctl_verb_status, &fctl_verb_up,      &fctl_verb_down,
-                                                &fctl_verb_version, NULL};
+static const struct fctl_verb *const verbs[] = {&fctl_verb_init, &fctl_verb_join, &fctl_verb_unjoin,  &fctl_verb_status,
+                                                &fctl_verb_up,   &fctl_verb_down, &fctl_verb_version, NULL};
 
 const struct fctl_verb *const *fctl_verbs(void)
 {
@@ -78,8 +77,8 @@ static void print_options(FILE *out)
     struct common_only {
         struct fctl_common common;
     };
-    static const struct fed_setting rows[] = {FCTL_KUBECONFIG_ROW(common_only), FCTL_HOST_ROW(common_only),
-                                              FCTL_FEDERATION_ROW(common_only), FCTL_NS_ROW(common_only),
+    static const struct fed_setting rows[] = {FCTL_KUBECONFIG_ROW(common_only),    FCTL_HOST_ROW(common_only),
+                                              FCTL_FEDERATION_ROW(common_only),    FCTL_NS_ROW(common_only),
                                               FCTL_TIMEOUT_ROW(common_only, NULL), FCTL_DRY_RUN_ROW(common_only)};
     static const struct fed_settings t = {.program = "kubefed VERB",
                                           .summary = "flags that several verbs have (`kubefed VERB --help` says which)",
@@ -222,7 +221,8 @@ static int load_and_run(struct fctl *c, const struct fctl_verb *v, int argc, cha
     if (res.action != FED_SETTINGS_RUN)
         return print_action(v, conf, res.action);
     if (v->needs_name && res.args.n != 1) {
-        snprintf(text, sizeof(text), "exactly one NAME is required, got %zu (see kubefed %s --help)", res.args.n, v->name);
+        snprintf(text, sizeof(text), "exactly one NAME is required, got %zu (see kubefed %s --help)", res.args.n,
+                 v->name);
         return wrong_use(v, text);
     }
     struct fctl_common *common = conf;

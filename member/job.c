@@ -113,10 +113,10 @@ void mbr_patch_count(struct fed_arena *a, struct fed_json *status, const char *k
 
 bool mbr_patch_differs(const struct fed_json *now, const struct fed_json *status)
 {
-    FED_JSON_EACH(f, status)
-    {
+    FED_JSON_EACH(f, status) {
         const struct fed_json *have = fed_json_find_str(now, f->key);
-        bool none = !have || have->type == FED_JSON_NULL || (have->type == FED_JSON_NUMBER && fed_json_int(have, 1) == 0);
+        bool none =
+            !have || have->type == FED_JSON_NULL || (have->type == FED_JSON_NUMBER && fed_json_int(have, 1) == 0);
         if (f->type == FED_JSON_NULL ? !none : !have || !fed_json_equal(have, f))
             return true;
     }

@@ -22,10 +22,10 @@ struct reader {
     struct fed_buf pending; /* bytes after the last whole line */
     bool follow, timestamps, gone;
     int64_t since_ms;
-    uint64_t left;          /* limitBytes */
+    uint64_t left; /* limitBytes */
     char *uid, *container;
     unsigned attempt;
-    bool at_start;          /* of a line of the container (the line before was whole) */
+    bool at_start; /* of a line of the container (the line before was whole) */
 };
 
 static void reader_free(struct reader *r)
@@ -49,7 +49,8 @@ static void emit_line(struct reader *r, struct fed_str line, struct fed_buf *out
 {
     struct fed_str rest = line, time, stream, flag;
     int64_t at;
-    if (!fed_str_cut(&rest, ' ', &time) || !fed_str_cut(&rest, ' ', &stream) || !fed_str_cut(&rest, ' ', &flag) || !rest.p)
+    if (!fed_str_cut(&rest, ' ', &time) || !fed_str_cut(&rest, ' ', &stream) || !fed_str_cut(&rest, ' ', &flag) ||
+        !rest.p)
         return;
     if (r->since_ms && (fed_time_parse(time, &at) < 0 || at < r->since_ms))
         return;
@@ -239,7 +240,8 @@ void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_r
     if (truth(&q, "previous"))
         attempt--;
     if (attempt < 0 && truth(&q, "previous"))
-        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "previous terminated container \"%.*s\" in pod \"%.*s\" not found",
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST,
+                                   "previous terminated container \"%.*s\" in pod \"%.*s\" not found",
                                    FED_STR_ARG(container), FED_STR_ARG(pod->name));
     if (attempt < 0)
         return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "container \"%.*s\" in pod \"%.*s\" is %s",

@@ -53,8 +53,8 @@ struct mbr_proxy;
 
 struct mbr {
     const struct mbr_conf *conf;
-    char *dir;               /* absolute, resolved */
-    char *bin_dir;           /* where our own executable lies */
+    char *dir;     /* absolute, resolved */
+    char *bin_dir; /* where our own executable lies */
     int lock_fd;
     struct mbr_range range;
     struct fed_loop *loop;
@@ -67,11 +67,11 @@ struct mbr {
     struct fed_api *api;
     struct fed_tls *tls;
     struct fed_httpd *httpd;
-    struct fed_transport *client;  /* as system:masters */
-    struct fed_transport *binder;  /* may set a pod's node; virtuals.c */
+    struct fed_transport *client; /* as system:masters */
+    struct fed_transport *binder; /* may set a pod's node; virtuals.c */
     struct fed_informer *informers[MBR_N_KINDS];
-    struct fed_list jobs;          /* job.h */
-    struct mbr_pods *pods;         /* podinfo.h */
+    struct fed_list jobs;  /* job.h */
+    struct mbr_pods *pods; /* podinfo.h */
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;

@@ -52,8 +52,7 @@ static int64_t quantity(const struct fed_json *v, bool milli)
 
 static void read_ports(struct mbr_pod_info *i, const struct fed_json *container, const struct fed_json *real)
 {
-    FED_JSON_EACH(p, fed_json_find(container, "ports"))
-    {
+    FED_JSON_EACH(p, fed_json_find(container, "ports")) {
         if (i->n_ports == MBR_POD_PORTS)
             return;
         char key[8];
@@ -81,8 +80,7 @@ static void read_spec(struct mbr_pod_info *i, const struct fed_json *pod)
     i->node = fed_json_find_text(spec, "nodeName");
     i->scheduler = fed_json_find_text(spec, "schedulerName");
     i->host_network = fed_json_bool(fed_json_find(spec, "hostNetwork"), false);
-    FED_JSON_EACH(c, fed_json_find(spec, "containers"))
-    {
+    FED_JSON_EACH(c, fed_json_find(spec, "containers")) {
         const struct fed_json *req = fed_json_at(c, "resources", "requests", NULL);
         i->cpu_milli += quantity(fed_json_find(req, "cpu"), true);
         i->memory += quantity(fed_json_find(req, "memory"), false);
@@ -142,8 +140,7 @@ uint64_t mbr_tree_hash(const struct fed_json *v)
         return h + v->boolean;
     if (v->type == FED_JSON_STRING || v->type == FED_JSON_NUMBER)
         return fed_str_hash(v->s, h);
-    FED_JSON_EACH(c, v)
-    {
+    FED_JSON_EACH(c, v) {
         uint64_t k = mbr_tree_hash(c);
         h = v->type == FED_JSON_OBJECT ? h + fed_str_hash(c->key, k) : fed_str_hash((struct fed_str){(char *)&k, 8}, h);
     }

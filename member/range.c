@@ -95,7 +95,8 @@ int mbr_range_load(struct mbr_range *r, const char *dir, struct fed_err *err)
         r->api_port = (uint16_t)fed_json_int(fed_json_find(v, "apiPort"), 0);
         snprintf(r->api_ip, sizeof(r->api_ip), "127.%d.0.1", r->x);
         if (r->x < MBR_RANGE_MIN || r->x > MBR_RANGE_MAX)
-            rc = fed_err_set(err, FED_E_CORRUPT, "%s: range: not between %d and %d", path, MBR_RANGE_MIN, MBR_RANGE_MAX);
+            rc =
+                fed_err_set(err, FED_E_CORRUPT, "%s: range: not between %d and %d", path, MBR_RANGE_MIN, MBR_RANGE_MAX);
     }
     fed_buf_release(&text);
     fed_arena_release(&a);
@@ -121,7 +122,8 @@ int mbr_range_lease(struct mbr_range *r, const char *dir, const char *state_home
         if (r->fd < 0)
             return fed_err_set(err, FED_E_BUSY,
                                "the address range 127.%d.0.0/16 of %s is in use by another member; stop that one, or "
-                               "remove ports.json to take another range", r->x, dir);
+                               "remove ports.json to take another range",
+                               r->x, dir);
         remember(r->x, state_home, dir);
         return 0;
     }

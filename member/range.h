@@ -20,7 +20,7 @@ enum { MBR_RANGE_MIN = 64, MBR_RANGE_MAX = 254 };
 struct mbr_range {
     int x;
     int fd;
-    char api_ip[20];  /* 127.X.0.1 */
+    char api_ip[20];   /* 127.X.0.1 */
     uint16_t api_port; /* 0 until chosen */
 };
 /* Leases the range that dir/ports.json names, else a free one. state_home: the user's state folder or NULL.
@@ -46,8 +46,8 @@ struct mbr_pool {
 };
 void mbr_pool_init(struct mbr_pool *p, uint32_t count);
 void mbr_pool_release(struct mbr_pool *p);
-bool mbr_pool_take(struct mbr_pool *p, uint32_t i);   /* false: taken or out of range */
-int64_t mbr_pool_next(struct mbr_pool *p);            /* -1: full */
+bool mbr_pool_take(struct mbr_pool *p, uint32_t i); /* false: taken or out of range */
+int64_t mbr_pool_next(struct mbr_pool *p);          /* -1: full */
 void mbr_pool_put(struct mbr_pool *p, uint32_t i);
 bool mbr_pool_has(const struct mbr_pool *p, uint32_t i);
 

@@ -76,8 +76,7 @@ static void each_number(const struct mbr_services *s, const struct fed_json *svc
     uint32_t i;
     if (index_of(s, MBR_PART_SERVICES, fed_json_find_text(spec, "clusterIP"), &i))
         each(ud, CLUSTER_IP, i);
-    FED_JSON_EACH(p, fed_json_find(spec, "ports"))
-    {
+    FED_JSON_EACH(p, fed_json_find(spec, "ports")) {
         int64_t n = fed_json_int(fed_json_find(p, "nodePort"), 0);
         if (n >= MBR_NODE_PORT_MIN && n <= MBR_NODE_PORT_MAX)
             each(ud, node_pool(p), (uint32_t)(n - MBR_NODE_PORT_MIN));
@@ -152,8 +151,7 @@ static int prepare_cluster_ip(struct mbr_services *s, struct fed_arena *a, struc
 /* The node port that the same port had before. */
 static int64_t port_before(const struct fed_json *old, const struct fed_json *port)
 {
-    FED_JSON_EACH(p, fed_json_find(old, "ports"))
-    {
+    FED_JSON_EACH(p, fed_json_find(old, "ports")) {
         if (fed_json_int(fed_json_find(p, "port"), 0) == fed_json_int(fed_json_find(port, "port"), -1) &&
             node_pool(p) == node_pool(port))
             return fed_json_int(fed_json_find(p, "nodePort"), 0);
@@ -164,8 +162,7 @@ static int64_t port_before(const struct fed_json *old, const struct fed_json *po
 static int prepare_node_ports(struct mbr_services *s, struct fed_arena *a, struct fed_json *spec,
                               const struct fed_json *old, struct fed_str owner, struct fed_err *err)
 {
-    FED_JSON_EACH(p, fed_json_find(spec, "ports"))
-    {
+    FED_JSON_EACH(p, fed_json_find(spec, "ports")) {
         enum which w = node_pool(p);
         int64_t n = fed_json_int(fed_json_find(p, "nodePort"), 0);
         if (!n)
@@ -248,8 +245,9 @@ void mbr_services_validate(void *ud, const struct fed_write *w, const struct fed
         bool known = index_of(s, MBR_PART_SERVICES, ip, &at);
         struct fed_str value = fed_arena_printf(causes->arena, "[\"%.*s\"]", FED_STR_ARG(ip));
         if (!known || !owns(s, CLUSTER_IP, at, owner))
-            fed_causes_add(causes, FED_CAUSE_INVALID, FED_STR("spec.clusterIPs"), value, "failed to allocate IP %.*s: %s",
-                           FED_STR_ARG(ip), known ? "provided IP is already allocated" : "the provided IP is not in the valid range");
+            fed_causes_add(causes, FED_CAUSE_INVALID, FED_STR("spec.clusterIPs"), value,
+                           "failed to allocate IP %.*s: %s", FED_STR_ARG(ip),
+                           known ? "provided IP is already allocated" : "the provided IP is not in the valid range");
     }
     FED_JSON_EACH(p, fed_json_find(spec, "ports"))
         check_port(s, p, i++, owner, causes);
@@ -259,8 +257,7 @@ void mbr_services_settled(void *ud, const struct fed_write *w, const struct fed_
 {
     struct mbr_services *s = ud;
     if (!committed && obj && !w->subresource.n)
-        each_number(s, obj, walk_give_back,
-                    &(struct walk){.s = s, .owner = owner_of(w->arena, obj), .keep = w->old});
+        each_number(s, obj, walk_give_back, &(struct walk){.s = s, .owner = owner_of(w->arena, obj), .keep = w->old});
 }
 
 struct mbr_services *mbr_services_new(struct mbr *m)
@@ -309,7 +306,8 @@ static void changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 
 void mbr_services_follow(struct mbr_services *s)
 {
-    fed_informer_add_handlers(s->m->informers[MBR_SERVICES], &(struct fed_informer_handlers){.changed = changed, .ud = s});
+    fed_informer_add_handlers(s->m->informers[MBR_SERVICES],
+                              &(struct fed_informer_handlers){.changed = changed, .ud = s});
 }
 
 bool mbr_services_balancer(struct mbr_services *s, struct fed_str owner, struct fed_str wanted, char out[16])

@@ -17,7 +17,7 @@ enum { MBR_NODE_PORT_MIN = 30000, MBR_NODE_PORT_MAX = 32767 };
 
 struct mbr_services *mbr_services_new(struct mbr *m); /* sets the hooks on m->kinds */
 void mbr_services_free(struct mbr_services *s);
-void mbr_services_follow(struct mbr_services *s);     /* after the informers were made */
+void mbr_services_follow(struct mbr_services *s); /* after the informers were made */
 /* A load balancer address for the Service: `wanted` if free, its present one, else the next; false: full. */
 bool mbr_services_balancer(struct mbr_services *s, struct fed_str owner, struct fed_str wanted, char out[16]);
 void mbr_services_drop_balancer(struct mbr_services *s, struct fed_str owner, struct fed_str ip);

@@ -35,7 +35,8 @@ static int end_member(const char *dir, struct fed_err *err)
             ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
             long pid = n > 0 ? strtol(text, NULL, 10) : 0;
             if (pid <= 1 || kill((pid_t)pid, SIGTERM) < 0) {
-                rc = fed_err_set(err, FED_E_BUSY, "%s is held, but its process (%ld) cannot be stopped: %s", path, pid, strerror(errno));
+                rc = fed_err_set(err, FED_E_BUSY, "%s is held, but its process (%ld) cannot be stopped: %s", path, pid,
+                                 strerror(errno));
                 break;
             }
             /* A stopped (SIGSTOP) process takes the signal only when it goes on. */
@@ -65,7 +66,8 @@ static int end_pods(const char *dir, struct fed_err *err)
         struct sockaddr_un sa;
         unsigned sa_len = mbr_socket_name(&sa, range.x, e->d_name);
         int fd = e->d_name[0] == '.' ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sa_len) == 0 && send(fd, text, (size_t)len, MSG_NOSIGNAL) == len)
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sa_len) == 0 &&
+            send(fd, text, (size_t)len, MSG_NOSIGNAL) == len)
             fds[n++] = (struct pollfd){fd, POLLIN, 0};
         else if (fd >= 0)
             close(fd);
@@ -77,7 +79,8 @@ static int end_pods(const char *dir, struct fed_err *err)
         char drop[4096];
         (void)poll(fds, n, 20);
         for (nfds_t i = 0; i < n; i++)
-            if (fds[i].fd >= 0 && (fds[i].revents & (POLLIN | POLLHUP)) && recv(fds[i].fd, drop, sizeof(drop), MSG_DONTWAIT) == 0) {
+            if (fds[i].fd >= 0 && (fds[i].revents & (POLLIN | POLLHUP)) &&
+                recv(fds[i].fd, drop, sizeof(drop), MSG_DONTWAIT) == 0) {
                 close(fds[i].fd);
                 fds[i].fd = -1;
                 left--;

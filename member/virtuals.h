@@ -6,8 +6,8 @@
 
 #include "member/member.h"
 
-void mbr_virtuals_init(struct mbr *m);     /* fills m->virtuals; before fed_api_new */
-void mbr_virtuals_hooks(struct mbr *m);    /* lets the binder, and nobody else, set spec.nodeName of a pod */
+void mbr_virtuals_init(struct mbr *m);  /* fills m->virtuals; before fed_api_new */
+void mbr_virtuals_hooks(struct mbr *m); /* lets the binder, and nobody else, set spec.nodeName of a pod */
 /* Admission of pods: service account, default tolerations, the token's volume. */
 int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
               struct fed_json *obj, struct fed_err *err);

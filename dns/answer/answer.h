@@ -16,7 +16,7 @@
 
 #define GDNS_MAX_UDP 1232 /* what passes unfragmented nearly everywhere (DNS flag day 2020) */
 
-struct gdns_conf { /* immutable */
+struct gdns_conf {           /* immutable */
     struct gdns_zones zones; /* the first is the federation's */
     uint32_t ttl;            /* of addresses and negative answers */
     char own[64];            /* own cluster's name; "" for none */
@@ -24,7 +24,7 @@ struct gdns_conf { /* immutable */
     uint8_t cookie_secret[16];
     struct fed_addr own_addrs[8]; /* glue before a snapshot tells */
     size_t n_own_addrs;
-    const char *version;     /* version.bind; NULL: refused */
+    const char *version; /* version.bind; NULL: refused */
 };
 struct gdns_request {
     const uint8_t *msg;

@@ -15,8 +15,8 @@ struct gdns_reply {
     struct gdns_writer w;
     uint16_t count[3]; /* answer, authority, additional */
     int section;
-    uint16_t owner;    /* offset of the name that records belong to now */
-    uint16_t zone_at;  /* offset of the zone's name in the question */
+    uint16_t owner;   /* offset of the name that records belong to now */
+    uint16_t zone_at; /* offset of the zone's name in the question */
     bool aa;
 };
 enum { GDNS_ANSWER, GDNS_AUTHORITY, GDNS_ADDITIONAL };

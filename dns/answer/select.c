@@ -10,8 +10,8 @@ static bool at_level(const struct fed_cluster *c, enum gdns_level level, const s
 }
 
 /* The candidates' slots, nearest to the client first. */
-static void order(const struct fed_snapshot *s, struct gdns_client *client, const struct fed_shard *const *shards, size_t n,
-                  uint16_t *slots)
+static void order(const struct fed_snapshot *s, struct gdns_client *client, const struct fed_shard *const *shards,
+                  size_t n, uint16_t *slots)
 {
     if (!client->located) {
         fed_geo_locate(client->geo, &client->addr, &client->place);

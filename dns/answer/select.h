@@ -17,8 +17,8 @@ struct gdns_client { /* located on first need */
 };
 struct gdns_choice {
     const struct fed_shard *shards[GDNS_MAX_SHARDS];
-    size_t n;          /* 0: nobody can answer at this level */
-    enum fed_use use;  /* of the chosen: endpoints with this verdict are answered */
+    size_t n;         /* 0: nobody can answer at this level */
+    enum fed_use use; /* of the chosen: endpoints with this verdict are answered */
 };
 /* At region and zone level only YES counts: a wider level may have better than what is left. */
 void gdns_select(const struct fed_snapshot *s, const struct fed_service *svc, enum gdns_level level,

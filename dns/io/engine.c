@@ -186,8 +186,9 @@ void gdns_engine_connect(struct gdns_server *s)
     if (!rc)
         rc = fed_kubeconfig_rest(k, NULL, &rest, &err);
     if (!rc)
-        rc = fed_remote_new(s->loop, &(struct fed_remote_conf){.name = "federation", .rest = rest,
-                                                                .user_agent = "hansa-dns"}, &t, &err);
+        rc = fed_remote_new(s->loop,
+                            &(struct fed_remote_conf){.name = "federation", .rest = rest, .user_agent = "hansa-dns"},
+                            &t, &err);
     if (rc) {
         fed_log_error(GDNS_LOG, "credentials not usable file=%s error=\"%s\"", path, err.text);
     } else {

@@ -4,44 +4,51 @@
 #include "dns/io/server_priv.h"
 
 static const char *const rcode_names[GDNS_COUNT_RCODES] = {
-    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "6", "7", "8",
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "6",  "7",      "8",
     "NOTAUTH", "10",      "11",       "12",       "13",     "14",      "15", "BADVERS"};
 
 struct gdns_metrics {
     struct fed_metrics *registry;
     struct fed_metric *queries[2], *rcodes[GDNS_COUNT_RCODES], *truncated, *ecs, *dropped, *tcp_connections;
-    struct fed_metric *snapshot_gen, *published, *objects, *build_ns, *saves, *save_failures, *connected, *synced, *stale;
+    struct fed_metric *snapshot_gen, *published, *objects, *build_ns, *saves, *save_failures, *connected, *synced,
+        *stale;
     struct fed_metric *targets, *targets_down, *clusters_down, *suspects, *probes[4], *reload_failures;
 };
 
 static void make(struct gdns_metrics *m)
 {
     struct fed_metrics *r = m->registry = fed_metrics_new();
-    struct fed_metric_family *f = fed_metrics_family(r, FED_METRIC_COUNTER, "hansa_dns_queries_total",
-                                                     "Queries received.", "transport", NULL, 0);
+    struct fed_metric_family *f =
+        fed_metrics_family(r, FED_METRIC_COUNTER, "hansa_dns_queries_total", "Queries received.", "transport", NULL, 0);
     m->queries[0] = fed_metric_get(f, (struct fed_str[]){FED_STR("udp")}, 1);
     m->queries[1] = fed_metric_get(f, (struct fed_str[]){FED_STR("tcp")}, 1);
-    f = fed_metrics_family(r, FED_METRIC_COUNTER, "hansa_dns_answers_total", "Answers by response code.", "rcode", NULL, 0);
+    f = fed_metrics_family(r, FED_METRIC_COUNTER, "hansa_dns_answers_total", "Answers by response code.", "rcode", NULL,
+                           0);
     for (size_t i = 0; i < GDNS_COUNT_RCODES; i++)
         m->rcodes[i] = fed_metric_get(f, (struct fed_str[]){fed_str(rcode_names[i])}, 1);
-    m->truncated = fed_metrics_counter(r, "hansa_dns_truncated_total", "Answers that did not fit and went out empty with TC.");
+    m->truncated =
+        fed_metrics_counter(r, "hansa_dns_truncated_total", "Answers that did not fit and went out empty with TC.");
     m->ecs = fed_metrics_counter(r, "hansa_dns_client_subnet_total", "Queries with a client subnet.");
     m->dropped = fed_metrics_counter(r, "hansa_dns_dropped_total", "Messages that deserve no answer.");
     m->tcp_connections = fed_metrics_counter(r, "hansa_dns_tcp_connections_total", "TCP connections accepted.");
-    m->snapshot_gen = fed_metrics_gauge(r, "hansa_traffic_snapshot_generation", "Generation of the snapshot that is served; 0: none.");
+    m->snapshot_gen = fed_metrics_gauge(r, "hansa_traffic_snapshot_generation",
+                                        "Generation of the snapshot that is served; 0: none.");
     m->published = fed_metrics_counter(r, "hansa_traffic_snapshots_total", "Snapshots published.");
     m->objects = fed_metrics_gauge(r, "hansa_traffic_objects", "API objects kept.");
     m->build_ns = fed_metrics_gauge(r, "hansa_traffic_snapshot_build_nanoseconds", "Time that the last snapshot took.");
     m->saves = fed_metrics_counter(r, "hansa_traffic_saves_total", "Snapshots saved to disk.");
-    m->save_failures = fed_metrics_counter(r, "hansa_traffic_save_failures_total", "Snapshots that could not be saved.");
+    m->save_failures =
+        fed_metrics_counter(r, "hansa_traffic_save_failures_total", "Snapshots that could not be saved.");
     m->connected = fed_metrics_gauge(r, "hansa_traffic_connected", "1 while the watch of the federation is live.");
     m->synced = fed_metrics_gauge(r, "hansa_traffic_synced", "1 after the federation has told everything once.");
-    m->stale = fed_metrics_gauge(r, "hansa_traffic_control_stale", "1 when the federation has been out of reach for long.");
+    m->stale =
+        fed_metrics_gauge(r, "hansa_traffic_control_stale", "1 when the federation has been out of reach for long.");
     m->targets = fed_metrics_gauge(r, "hansa_traffic_targets", "Targets known.");
     m->targets_down = fed_metrics_gauge(r, "hansa_traffic_targets_down", "Targets found down.");
     m->clusters_down = fed_metrics_gauge(r, "hansa_traffic_clusters_down", "Clusters whose edge is lost.");
-    m->suspects = fed_metrics_gauge(r, "hansa_traffic_prober_suspects_itself",
-                                    "1 while everything outside this cluster is silent and the last good state is kept.");
+    m->suspects =
+        fed_metrics_gauge(r, "hansa_traffic_prober_suspects_itself",
+                          "1 while everything outside this cluster is silent and the last good state is kept.");
     f = fed_metrics_family(r, FED_METRIC_COUNTER, "hansa_traffic_probes_total", "Probes by result.", "result", NULL, 0);
     static const char *const results[] = {"sent", "answered", "refused", "silent"};
     for (size_t i = 0; i < 4; i++)
@@ -63,7 +70,8 @@ static uint64_t sum(const struct gdns_server *s, size_t offset)
     for (size_t i = 0; i < s->n_workers; i++) {
         const struct gdns_counters *c;
         for (size_t lane = 0; (c = gdns_worker_counters(s->workers[i], lane)); lane++)
-            total += atomic_load_explicit((const atomic_uint_fast64_t *)((const char *)c + offset), memory_order_relaxed);
+            total +=
+                atomic_load_explicit((const atomic_uint_fast64_t *)((const char *)c + offset), memory_order_relaxed);
     }
     return total;
 }

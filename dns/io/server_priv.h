@@ -11,7 +11,7 @@
 #include "traffic/builder.h"
 #include "traffic/probe.h"
 
-#define GDNS_LOG "dns"
+#define GDNS_LOG         "dns"
 #define GDNS_MAX_WORKERS 256
 
 struct gdns_stamp { /* of a watched file: differs when it was changed */

@@ -35,7 +35,8 @@ static const struct fed_setting rows[] = {
      .help = "the same, one a line"},
     {ROW("ttl", FED_SET_DURATION, ttl_ms), .dflt = "10s", .arg = "DURATION", .dir_key = "ttl", .min = 0,
      .max = 86400000, .help = "time to live of answers"},
-    {ROW("nsid", FED_SET_STR, nsid), .arg = "TEXT", .help = "server identifier (RFC 5001); default: the cluster's name"},
+    {ROW("nsid", FED_SET_STR, nsid), .arg = "TEXT",
+     .help = "server identifier (RFC 5001); default: the cluster's name"},
     {ROW("workers", FED_SET_INT, workers), .dflt = "0", .arg = "N", .min = 0, .max = 256,
      .help = "threads that answer; 0: one for each processor"},
     {ROW("metrics", FED_SET_STR, metrics), .arg = "ADDR:PORT", .dir_key = "dnsMetrics",
@@ -154,8 +155,8 @@ struct gdns_world *gdns_world_start(int argc, char **argv, int *exit_status)
     /* Help and version need no world; --check prints only settings that make one. */
     struct fed_err ignored;
     int rc = fed_settings_load(&gdns_settings_table, &in, &set, sizeof(set), &a, &res, &ignored);
-    bool plain = rc || res.action == FED_SETTINGS_HELP || res.action == FED_SETTINGS_MAN ||
-                 res.action == FED_SETTINGS_VERSION;
+    bool plain =
+        rc || res.action == FED_SETTINGS_HELP || res.action == FED_SETTINGS_MAN || res.action == FED_SETTINGS_VERSION;
     if (!plain && !(w = gdns_world_load(argc, argv, &err))) {
         fprintf(stderr, "hansa-dns: %s\n", err.text);
         *exit_status = 2;

@@ -8,13 +8,13 @@
 #include "net/stream.h"
 #include "net/udp.h"
 
-#define TCP_IDLE_MS 10000
+#define TCP_IDLE_MS     10000
 #define TCP_MAX_STREAMS 1000
 #define TCP_MAX_BACKLOG (256 * 1024)
-#define TCP_MAX_IN (65535 + 2)
-#define UDP_MAX_QUERY 2048
-#define CLOCK_MS 500
-#define DRAIN_MS 300
+#define TCP_MAX_IN      (65535 + 2)
+#define UDP_MAX_QUERY   2048
+#define CLOCK_MS        500
+#define DRAIN_MS        300
 
 struct tcp { /* one connection */
     struct gdns_worker *w;
@@ -105,8 +105,8 @@ static void serve(struct tcp *c)
         size_t len = (size_t)p[0] << 8 | p[1];
         if (c->in.n - at < 2 + len)
             break;
-        size_t n = answer(&w->lanes[0], fed_str_n((const char *)p + 2, len), fed_stream_peer(c->s), w->room,
-                          sizeof(w->room));
+        size_t n =
+            answer(&w->lanes[0], fed_str_n((const char *)p + 2, len), fed_stream_peer(c->s), w->room, sizeof(w->room));
         at += 2 + len;
         if (!n) { /* what gets no answer over UDP does not deserve a connection */
             fed_stream_close(c->s);
@@ -232,8 +232,11 @@ static int open_sockets(struct gdns_worker *w, const struct fed_addr *a, struct 
         lane->udp = NULL;
         return rc;
     }
-    struct fed_listener_conf l = {
-        .addr = *fed_udp_addr(lane->udp), .reuseport = true, .accept = on_accept, .ud = w, .max_streams = TCP_MAX_STREAMS};
+    struct fed_listener_conf l = {.addr = *fed_udp_addr(lane->udp),
+                                  .reuseport = true,
+                                  .accept = on_accept,
+                                  .ud = w,
+                                  .max_streams = TCP_MAX_STREAMS};
     rc = fed_listener_open(w->loop, &l, &w->tcp[w->n], err);
     if (rc)
         w->tcp[w->n] = NULL;

@@ -14,12 +14,12 @@
 
 #include "dns/io/settings.h"
 
-struct gdns_shared { /* what the workers read */
+struct gdns_shared {                    /* what the workers read */
     _Atomic(struct gdns_world *) world; /* under epochs, as the snapshot */
     struct fed_routing routing;
 };
 enum { GDNS_COUNT_RCODES = 17 };
-struct gdns_counters { /* written by one thread only */
+struct gdns_counters {               /* written by one thread only */
     atomic_uint_fast64_t queries[2]; /* UDP, TCP */
     atomic_uint_fast64_t rcodes[GDNS_COUNT_RCODES];
     atomic_uint_fast64_t truncated, ecs, dropped, tcp_connections;

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define GDNS_HEADER 12
-#define GDNS_NAME_MAX 255
+#define GDNS_HEADER     12
+#define GDNS_NAME_MAX   255
 #define GDNS_LABELS_MAX 127
 
 enum gdns_type {

@@ -140,8 +140,8 @@ static bool known_place(const struct fed_snapshot *s, struct fed_str region, str
     return false;
 }
 
-static void classify_regional(const struct gdns_zones *zones, const struct fed_snapshot *s, const struct gdns_name *name,
-                              unsigned below, struct gdns_node *out)
+static void classify_regional(const struct gdns_zones *zones, const struct fed_snapshot *s,
+                              const struct gdns_name *name, unsigned below, struct gdns_node *out)
 {
     out->region_at = below - 1;
     out->region = gdns_label(name, below - 1);

@@ -45,8 +45,8 @@ unsigned gdns_hosts_find(const struct gdns_hosts *h, const struct gdns_name *nam
 bool gdns_hosts_has_namespace(const struct gdns_hosts *h, struct fed_str ns);
 
 enum gdns_node_kind {
-    GDNS_NODE_NONE,    /* NXDOMAIN */
-    GDNS_NODE_EMPTY,   /* exists, without data */
+    GDNS_NODE_NONE,  /* NXDOMAIN */
+    GDNS_NODE_EMPTY, /* exists, without data */
     GDNS_NODE_APEX,
     GDNS_NODE_SERVICE, /* addresses */
     GDNS_NODE_SRV,
@@ -62,8 +62,8 @@ struct gdns_node {
     unsigned region_at, az_at; /* labels of the name */
     struct fed_str region, az;
     const struct fed_service *svc;
-    int port;                  /* SRV: index in svc->ports */
-    struct fed_addr addr;      /* ADDRESS */
+    int port;                          /* SRV: index in svc->ports */
+    struct fed_addr addr;              /* ADDRESS */
     const struct fed_cluster *cluster; /* NS */
 };
 /* What `name` is in `zone`. */

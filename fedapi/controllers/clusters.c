@@ -184,7 +184,8 @@ static void cluster_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now
         return;
     }
     apply_credentials(c, m);
-    if (!old || !fapi_place_same_labels(old, now))
+    if (!old || !fapi_place_same_labels(old, now) ||
+        !fed_str_eq(fed_kobj_annotation(old, FAPI_CORDONED), fed_kobj_annotation(now, FAPI_CORDONED)))
         fapi_scheduler_cluster_changed(c->fed->scheduler, m);
     fapi_clusters_report(c, m);
 }

@@ -51,7 +51,7 @@ static void free_series(struct fed_metric *s)
 
 static void free_family(struct fed_metric_family *f)
 {
-    FED_MAP_EACH (e, &f->series)
+    FED_MAP_EACH(e, &f->series)
         free_series(e->value);
     fed_map_release(&f->series);
     free_series(f->overflow);
@@ -66,7 +66,7 @@ void fed_metrics_free(struct fed_metrics *m)
 {
     if (!m)
         return;
-    FED_MAP_EACH (e, &m->families)
+    FED_MAP_EACH(e, &m->families)
         free_family(e->value);
     fed_map_release(&m->families);
     free(m);
@@ -263,12 +263,12 @@ static void render_series(const struct fed_metric *s, struct fed_buf *out)
 void fed_metrics_render(struct fed_metrics *m, struct fed_buf *out)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
-    FED_MAP_EACH (e, &m->families) {
+    FED_MAP_EACH(e, &m->families) {
         struct fed_metric_family *f = e->value;
         fed_buf_addf(out, "# HELP %s ", f->name);
         add_escaped(out, fed_str(f->help), false);
         fed_buf_addf(out, "\n# TYPE %s %s\n", f->name, types[f->type]);
-        FED_MAP_EACH (s, &f->series)
+        FED_MAP_EACH(s, &f->series)
             render_series(s->value, out);
         if (f->overflow)
             render_series(f->overflow, out);

@@ -14,7 +14,7 @@ struct fed_json *fed_json_find_str(const struct fed_json *obj, struct fed_str ke
 {
     if (!obj || obj->type != FED_JSON_OBJECT)
         return NULL;
-    FED_JSON_EACH (it, obj)
+    FED_JSON_EACH(it, obj)
         if (it->key.n == key.n && (key.n == 0 || memcmp(it->key.p, key.p, key.n) == 0))
             return it;
     return NULL;

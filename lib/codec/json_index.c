@@ -39,7 +39,7 @@ void fed_json_index_build(struct fed_json_index *ix, const struct fed_json *obj)
     if (!ix->hashed)
         return;
     make_slots(ix, obj->n);
-    FED_JSON_EACH (it, obj) {
+    FED_JSON_EACH(it, obj) {
         struct fed_json **slot = slot_of(ix, it->key);
         if (!*slot)
             *slot = it;
@@ -82,7 +82,7 @@ void fed_json_drop_duplicates(struct fed_json_index *scratch, struct fed_json *o
     uint64_t bits = 0;
     if (hashed)
         make_slots(scratch, obj->n);
-    FED_JSON_EACH_SAFE (it, obj) {
+    FED_JSON_EACH_SAFE(it, obj) {
         struct fed_json *earlier = NULL;
         if (hashed) {
             struct fed_json **slot = slot_of(scratch, it->key);

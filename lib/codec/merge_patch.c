@@ -15,7 +15,7 @@ struct fed_json *fed_json_merge_patch(struct fed_arena *a, struct fed_json *doc,
         doc = fed_json_object(a);
     if (patch->n > FEW)
         fed_json_index_build(&ix, doc);
-    FED_JSON_EACH (it, patch) {
+    FED_JSON_EACH(it, patch) {
         struct fed_json *old = fed_json_index_find(&ix, doc, it->key);
         if (it->type == FED_JSON_NULL) {
             if (old) /* its key stays readable: the index may still point there */
@@ -43,7 +43,7 @@ static void diff_members(struct fed_arena *a, struct fed_json *diff, const struc
 {
     struct fed_json_index ix = {0};
     fed_json_index_build(&ix, from);
-    FED_JSON_EACH (it, to) {
+    FED_JSON_EACH(it, to) {
         const struct fed_json *old = fed_json_index_find(&ix, from, it->key);
         struct fed_json *change = NULL;
         if (old && old->type == FED_JSON_OBJECT && it->type == FED_JSON_OBJECT) {
@@ -69,7 +69,7 @@ struct fed_json *fed_json_merge_diff(struct fed_arena *a, const struct fed_json 
     diff_members(a, diff, from, to);
     struct fed_json_index ix = {0};
     fed_json_index_build(&ix, to);
-    FED_JSON_EACH (it, from)
+    FED_JSON_EACH(it, from)
         if (!fed_json_index_find(&ix, to, it->key)) {
             struct fed_json *gone = fed_json_null(a);
             gone->key = fed_arena_dup(a, it->key);

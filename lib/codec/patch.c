@@ -302,7 +302,7 @@ int fed_json_patch(struct fed_arena *a, struct fed_json **doc, const struct fed_
         return fed_err_set(err, FED_E_LIMIT, "a JSON patch may have %d operations at most", MAX_OPS);
     struct patcher p = {.arena = a, .doc = *doc, .work_left = MAX_WORK, .nodes_left = MAX_NODES, .err = err};
     int rc = 0;
-    FED_JSON_EACH (op, patch) {
+    FED_JSON_EACH(op, patch) {
         rc = apply(&p, op);
         p.op++;
         if (rc)

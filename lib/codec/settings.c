@@ -235,7 +235,7 @@ static int put_json(struct loader *l, size_t row, const struct fed_json *v)
         return 0;
     if (v->type == FED_JSON_ARRAY && r->type == FED_SET_LIST) {
         int rc = 0;
-        FED_JSON_EACH (item, v) {
+        FED_JSON_EACH(item, v) {
             if (item->type != FED_JSON_STRING && item->type != FED_JSON_NUMBER)
                 return fed_err_set(l->err, FED_E_INVALID, "%s: must be a list of strings", r->name);
             if ((rc = offer(l, row, FROM_FILE, item->s)))
@@ -269,7 +269,7 @@ static int load_file(struct loader *l, const char *path)
         return rc;
     if (doc->type != FED_JSON_OBJECT || docs->n != 1)
         return fed_err_set(l->err, FED_E_INVALID, "%s: must be one mapping of setting: value", path);
-    FED_JSON_EACH (m, doc) {
+    FED_JSON_EACH(m, doc) {
         size_t row;
         if (!find_row(l->t, m->key, &row))
             return fed_err_set(l->err, FED_E_INVALID, "%s: unknown setting \"%.*s\"", path, FED_STR_ARG(m->key));

@@ -305,7 +305,7 @@ static void on_duplicate(void *ud, struct fed_json *earlier, struct fed_json *la
 static bool append_merged(struct reader *r, struct fed_json *obj, struct fed_json *source)
 {
     if (source->type == FED_JSON_ARRAY) {
-        FED_JSON_EACH (it, source)
+        FED_JSON_EACH(it, source)
             if (it->type != FED_JSON_OBJECT || !append_merged(r, obj, it))
                 return fail(r, FED_E_SYNTAX, "a merge (<<) needs mappings");
         return true;
@@ -313,7 +313,7 @@ static bool append_merged(struct reader *r, struct fed_json *obj, struct fed_jso
     if (source->type != FED_JSON_OBJECT)
         return fail(r, FED_E_SYNTAX, "a merge (<<) needs mappings");
     /* Copied, not moved: an anchor may point to the source, and an alias read it again. */
-    FED_JSON_EACH (it, source) {
+    FED_JSON_EACH(it, source) {
         struct fed_json *c = copy_one(r, it);
         if (!c)
             return false;
@@ -328,7 +328,7 @@ static bool append_merged(struct reader *r, struct fed_json *obj, struct fed_jso
 static bool close_object(struct reader *r, struct fed_json *obj)
 {
     struct fed_json *merges = NULL, **tail = &merges;
-    FED_JSON_EACH_SAFE (it, obj)
+    FED_JSON_EACH_SAFE(it, obj)
         if (it->key.p == merge_key) {
             fed_json_unlink(it);
             it->next = NULL;
@@ -353,7 +353,7 @@ static bool on_close(struct reader *r)
     struct fed_json *v = r->open;
     if (v->type == FED_JSON_OBJECT && !close_object(r, v))
         return false;
-    FED_JSON_EACH (it, v)
+    FED_JSON_EACH(it, v)
         it->off = it->end = 0;
     r->open = v->parent;
     r->depth--;
@@ -463,7 +463,7 @@ int fed_yaml_parse_all(struct fed_arena *a, struct fed_str text, const struct fe
     fed_json_index_release(&r.index);
     if (r.code)
         return r.code;
-    FED_JSON_EACH (it, docs)
+    FED_JSON_EACH(it, docs)
         it->off = it->end = 0;
     *out = docs;
     return 0;

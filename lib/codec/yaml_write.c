@@ -182,7 +182,7 @@ static void write_members(struct fed_buf *out, const struct fed_json *obj, size_
 /* The first line continues the one that is begun ("- "). */
 static void write_items(struct fed_buf *out, const struct fed_json *arr, size_t column, int depth)
 {
-    FED_JSON_EACH (it, arr) {
+    FED_JSON_EACH(it, arr) {
         if (it != arr->first)
             indent(out, column);
         fed_buf_addz(out, "- ");
@@ -211,7 +211,7 @@ static void write_key(struct fed_buf *out, struct fed_str key, size_t column)
 
 static void write_members(struct fed_buf *out, const struct fed_json *obj, size_t column, int depth)
 {
-    FED_JSON_EACH (it, obj) {
+    FED_JSON_EACH(it, obj) {
         if (it != obj->first)
             indent(out, column);
         write_key(out, it->key, column);

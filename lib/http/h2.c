@@ -352,7 +352,7 @@ void fed_h2_free(struct fed_h2 *h)
 {
     if (!h)
         return;
-    FED_LIST_EACH_SAFE (it, &h->streams) {
+    FED_LIST_EACH_SAFE(it, &h->streams) {
         struct fed_h2_stream *s = FED_LIST_ENTRY(it, struct fed_h2_stream, link);
         s->reset = true; /* actions from inside closed do nothing */
         if (!s->refused)

@@ -99,7 +99,7 @@ static void pool_free(struct httpc_pool *p)
     p->client->depth++; /* closing connections calls on_socket */
     curl_multi_cleanup(p->multi);
     p->client->depth--;
-    FED_LIST_EACH_SAFE (it, &p->sockets)
+    FED_LIST_EACH_SAFE(it, &p->sockets)
         socket_free(FED_LIST_ENTRY(it, struct httpc_socket, link));
     fed_timer_stop(p->client->env, &p->timer);
     fed_list_remove(&p->link);
@@ -288,7 +288,7 @@ static void add(struct fed_httpc_call *call)
 /* Completed calls of one pool; done may do anything, so it starts over after each. */
 static bool reap(struct fed_httpc *c)
 {
-    FED_LIST_EACH (it, &c->pools) {
+    FED_LIST_EACH(it, &c->pools) {
         struct httpc_pool *p = FED_LIST_ENTRY(it, struct httpc_pool, link);
         int left;
         CURLMsg *m;
@@ -314,7 +314,7 @@ static void settle(struct fed_httpc *c)
         return;
     c->settling = true;
     do {
-        FED_LIST_EACH_SAFE (it, &c->doomed) {
+        FED_LIST_EACH_SAFE(it, &c->doomed) {
             struct fed_httpc_call *call = FED_LIST_ENTRY(it, struct fed_httpc_call, link);
             detach(call);
             call_free(call);
@@ -506,7 +506,7 @@ void fed_httpc_set_tls(struct fed_httpc *c, const struct fed_httpc_tls *tls)
 
 static void free_calls(struct fed_list *list)
 {
-    FED_LIST_EACH_SAFE (it, list) {
+    FED_LIST_EACH_SAFE(it, list) {
         struct fed_httpc_call *call = FED_LIST_ENTRY(it, struct fed_httpc_call, link);
         call->canceled = true;
         detach(call);
@@ -519,7 +519,7 @@ static void really_free(struct fed_httpc *c)
     free_calls(&c->calls);
     free_calls(&c->starting);
     free_calls(&c->doomed);
-    FED_LIST_EACH_SAFE (it, &c->pools)
+    FED_LIST_EACH_SAFE(it, &c->pools)
         pool_free(FED_LIST_ENTRY(it, struct httpc_pool, link));
     while (c->n_spare)
         curl_easy_cleanup(c->spare[--c->n_spare]);
@@ -534,7 +534,7 @@ void fed_httpc_free(struct fed_httpc *c)
     if (!c || c->freed)
         return;
     c->freed = true;
-    FED_LIST_EACH (it, &c->calls)
+    FED_LIST_EACH(it, &c->calls)
         FED_LIST_ENTRY(it, struct fed_httpc_call, link)->canceled = true;
     if (c->depth == 0 && !c->settling)
         really_free(c);

@@ -258,7 +258,7 @@ static void on_finish(struct fed_task *task)
     if (h->n_exchanges > 0)
         return; /* a handler still holds one; the last frees the server */
     fed_timer_stop(h->env, &h->grace);
-    FED_LIST_EACH_SAFE (it, &h->pool) {
+    FED_LIST_EACH_SAFE(it, &h->pool) {
         struct fed_http_exchange *x = FED_LIST_ENTRY(it, struct fed_http_exchange, link);
         fed_arena_release(&x->arena);
         fed_buf_release(&x->body);
@@ -278,7 +278,7 @@ void httpd_maybe_finish(struct fed_httpd *h)
 static void on_grace(struct fed_timer *t)
 {
     struct fed_httpd *h = fed_container_of(t, struct fed_httpd, grace);
-    FED_LIST_EACH (it, &h->conns)
+    FED_LIST_EACH(it, &h->conns)
         httpd_kill(FED_LIST_ENTRY(it, struct httpd_conn, link));
 }
 
@@ -290,7 +290,7 @@ void fed_httpd_close(struct fed_httpd *h, uint32_t grace_ms, void (*done)(void *
     h->done = done;
     h->done_ud = ud;
     fed_listener_close(h->listener);
-    FED_LIST_EACH (it, &h->conns) {
+    FED_LIST_EACH(it, &h->conns) {
         struct httpd_conn *c = FED_LIST_ENTRY(it, struct httpd_conn, link);
         if (c->h2) {
             fed_h2_goaway(c->h2);

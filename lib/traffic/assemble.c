@@ -42,8 +42,8 @@ static enum fed_probe_kind probe_kind(const struct fed_service *s, const struct 
     return speaks_http(port) ? FED_PROBE_HTTP : FED_PROBE_TCP;
 }
 
-static void add_targets(struct fed_service_part *p, const struct fed_slice_part *sl, const struct fed_service_port *ports,
-                        struct fed_endpoint *ep)
+static void add_targets(struct fed_service_part *p, const struct fed_slice_part *sl,
+                        const struct fed_service_port *ports, struct fed_endpoint *ep)
 {
     struct fed_target **targets = FED_ARENA_ARRAY(&p->part.arena, struct fed_target *, sl->n_ports + 1);
     ep->targets = targets;
@@ -104,8 +104,7 @@ static struct fed_group *make_groups(struct fed_service_part *p, const struct fe
                                      bool local, size_t *n_out, fed_resolved_cb resolved, void *ud)
 {
     size_t n = 0;
-    FED_LIST_EACH(it, slices)
-    {
+    FED_LIST_EACH(it, slices) {
         const struct fed_slice_part *sl = FED_LIST_ENTRY(it, struct fed_slice_part, link);
         n += sl->cluster == cluster && sl->local == local;
     }
@@ -113,8 +112,7 @@ static struct fed_group *make_groups(struct fed_service_part *p, const struct fe
     const struct fed_slice_part *last = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct fed_slice_part *next = NULL;
-        FED_LIST_EACH(it, slices)
-        {
+        FED_LIST_EACH(it, slices) {
             const struct fed_slice_part *sl = FED_LIST_ENTRY(it, struct fed_slice_part, link);
             if (sl->cluster == cluster && sl->local == local && (!last || fed_str_cmp(sl->name, last->name) > 0) &&
                 (!next || fed_str_cmp(sl->name, next->name) < 0))
@@ -132,8 +130,7 @@ static struct fed_group *make_groups(struct fed_service_part *p, const struct fe
 static size_t collect_clusters(const struct fed_list *slices, uint16_t *slots)
 {
     size_t n = 0;
-    FED_LIST_EACH(it, slices)
-    {
+    FED_LIST_EACH(it, slices) {
         uint16_t slot = FED_LIST_ENTRY(it, struct fed_slice_part, link)->cluster;
         size_t at = 0;
         while (at < n && slots[at] < slot)
@@ -175,8 +172,7 @@ struct fed_service_part *fed_assemble_service(struct fed_targets *t, struct fed_
         struct fed_shard *sh = &shards[i];
         sh->cluster = slots[i];
         sh->ready_pods = -1;
-        FED_LIST_EACH(it, slices)
-        {
+        FED_LIST_EACH(it, slices) {
             const struct fed_slice_part *sl = FED_LIST_ENTRY(it, struct fed_slice_part, link);
             if (sl->cluster == slots[i] && !sl->local && sl->ready_pods > sh->ready_pods)
                 sh->ready_pods = sl->ready_pods;

@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "codec/yaml.h"
 
-#define FLUSH_MS 20
-#define SAVE_MS 200
+#define FLUSH_MS        20
+#define SAVE_MS         200
 #define HOUSEKEEPING_MS 1000
 
 static const struct fed_resource resources[FED_RK_COUNT] = {
@@ -56,11 +56,9 @@ void fed_service_entry_mark(struct fed_builder *b, struct fed_service_entry *e)
 
 void fed_builder_services_of_host(struct fed_builder *b, struct fed_str host)
 {
-    FED_MAP_EACH(entry, &b->services)
-    {
+    FED_MAP_EACH(entry, &b->services) {
         struct fed_service_entry *e = entry->value;
-        FED_LIST_EACH(it, &e->slices)
-        {
+        FED_LIST_EACH(it, &e->slices) {
             const struct fed_slice_part *sl = FED_LIST_ENTRY(it, struct fed_slice_part, link);
             for (size_t i = 0; i < sl->n_endpoints; i++)
                 if (fed_str_eq(sl->endpoints[i].hostname, host))
@@ -71,7 +69,8 @@ void fed_builder_services_of_host(struct fed_builder *b, struct fed_str host)
 
 /* --- objects --- */
 
-static struct fed_str object_key(struct fed_arena *a, enum fed_routing_kind kind, struct fed_str ns, struct fed_str name)
+static struct fed_str object_key(struct fed_arena *a, enum fed_routing_kind kind, struct fed_str ns,
+                                 struct fed_str name)
 {
     return fed_arena_printf(a, "%d %.*s/%.*s", (int)kind, FED_STR_ARG(ns), FED_STR_ARG(name));
 }
@@ -223,8 +222,7 @@ int fed_builder_put_yaml(struct fed_builder *b, struct fed_str text, struct fed_
 
 static void drop_other_sessions(struct fed_builder *b)
 {
-    FED_MAP_EACH(e, &b->objects)
-    {
+    FED_MAP_EACH(e, &b->objects) {
         const struct fed_routing_object *o = e->value;
         if (o->session != b->session)
             drop_object(b, e->key);
@@ -399,8 +397,7 @@ void fed_builder_free(struct fed_builder *b)
     fed_timer_stop(b->conf.env, &b->save_timer);
     fed_timer_stop(b->conf.env, &b->housekeeping);
     fed_builder_retire_last(b);
-    FED_MAP_EACH(e, &b->objects)
-    {
+    FED_MAP_EACH(e, &b->objects) {
         struct fed_routing_object *o = e->value;
         if (o->kind == FED_RK_SLICE && o->part)
             fed_list_remove(&((struct fed_slice_part *)o->part)->link);
@@ -408,8 +405,7 @@ void fed_builder_free(struct fed_builder *b)
         fed_kobj_unref(o->kobj);
         free(o);
     }
-    FED_MAP_EACH(e, &b->services)
-    {
+    FED_MAP_EACH(e, &b->services) {
         struct fed_service_entry *s = e->value;
         fed_part_unref(s->made);
         free(s->key);

@@ -23,13 +23,13 @@
 struct fed_builder;
 struct fed_builder_conf {
     struct fed_env *env;
-    struct fed_loop *loop;        /* for resolving host names; NULL: they are not resolved */
+    struct fed_loop *loop; /* for resolving host names; NULL: they are not resolved */
     struct fed_routing *routing;
     struct fed_targets *targets;
-    const char *own_cluster;      /* NULL: in none */
-    const char *state_file;       /* NULL: not saved */
-    bool local_endpoints;         /* keep scope local slices of our own cluster (balancers) */
-    bool secrets;                 /* watch TLS secrets of the ingresses (balancers) */
+    const char *own_cluster; /* NULL: in none */
+    const char *state_file;  /* NULL: not saved */
+    bool local_endpoints;    /* keep scope local slices of our own cluster (balancers) */
+    bool secrets;            /* watch TLS secrets of the ingresses (balancers) */
     /* Program's own tables for a new snapshot, made aside on the control thread (prev: the snapshot before, whose derived
      * it may share by counting), and their release after the last reader. NULL: none. */
     void *(*derive)(void *ud, const struct fed_snapshot *s, const struct fed_snapshot *prev);

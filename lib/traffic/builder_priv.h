@@ -11,27 +11,20 @@
 
 #define FED_BUILDER_MAX_FILE (256u << 20)
 
-enum fed_routing_kind {
-    FED_RK_CLUSTER,
-    FED_RK_IMPORT,
-    FED_RK_SLICE,
-    FED_RK_INGRESS,
-    FED_RK_SECRET,
-    FED_RK_COUNT
-};
+enum fed_routing_kind { FED_RK_CLUSTER, FED_RK_IMPORT, FED_RK_SLICE, FED_RK_INGRESS, FED_RK_SECRET, FED_RK_COUNT };
 
 struct fed_routing_object { /* one API object that we keep */
     enum fed_routing_kind kind;
     struct fed_kobj *kobj;
-    void *part;        /* fed_*_part of its kind; NULL: says nothing */
-    uint64_t session;  /* of the watch that brought it; 0: the file or put */
+    void *part;       /* fed_*_part of its kind; NULL: says nothing */
+    uint64_t session; /* of the watch that brought it; 0: the file or put */
 };
 struct fed_service_entry {
-    struct fed_str ns, name;       /* owned by the key below */
-    char *key;                     /* "ns/name" */
-    struct fed_list slices;        /* fed_slice_part.link */
+    struct fed_str ns, name;        /* owned by the key below */
+    char *key;                      /* "ns/name" */
+    struct fed_list slices;         /* fed_slice_part.link */
     struct fed_import_part *import; /* borrowed from its object, or NULL */
-    struct fed_service_part *made; /* or NULL */
+    struct fed_service_part *made;  /* or NULL */
     bool dirty, has_host;
     struct fed_list dirty_link;
 };
@@ -41,11 +34,11 @@ struct fed_saving; /* state_file.c */
 struct fed_builder {
     struct fed_builder_conf conf;
     char *own_cluster, *state_file;
-    struct fed_map objects;  /* "KIND ns/name" -> fed_routing_object */
-    struct fed_map services; /* "ns/name" -> fed_service_entry */
-    struct fed_list dirty;   /* services to make anew */
+    struct fed_map objects;        /* "KIND ns/name" -> fed_routing_object */
+    struct fed_map services;       /* "ns/name" -> fed_service_entry */
+    struct fed_list dirty;         /* services to make anew */
     bool dirty_kind[FED_RK_COUNT]; /* clusters, ingresses, secrets; services when any was remade */
-    bool complete;           /* what we hold may be published */
+    bool complete;                 /* what we hold may be published */
     bool changed_since_save;
     struct fed_saving *saving; /* under way, or NULL */
     struct fed_snapshot *last;
@@ -56,7 +49,7 @@ struct fed_builder {
     struct fed_informer *informers[FED_RK_COUNT];
     uint64_t session;
     bool synced, live;
-    uint64_t lost_at_ms; /* since when not connected */
+    uint64_t lost_at_ms;  /* since when not connected */
     struct fed_map hosts; /* host name -> fed_host */
     struct fed_builder_stats stats;
 };

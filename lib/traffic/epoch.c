@@ -76,8 +76,7 @@ size_t fed_epochs_poll(struct fed_epochs *e)
         if (seen && seen < oldest)
             oldest = seen;
     }
-    while (!fed_list_empty(&e->retired) &&
-           FED_LIST_ENTRY(e->retired.next, struct retired, link)->epoch < oldest)
+    while (!fed_list_empty(&e->retired) && FED_LIST_ENTRY(e->retired.next, struct retired, link)->epoch < oldest)
         release_first(e);
     return e->n_retired;
 }

@@ -21,7 +21,7 @@
 #include "base/def.h"
 
 struct fed_epochs;
-struct fed_epoch_reader { /* one cache line each: readers do not disturb one another */
+struct fed_epoch_reader {                   /* one cache line each: readers do not disturb one another */
     _Alignas(64) atomic_uint_fast64_t seen; /* epoch at enter, 0 outside */
     const atomic_uint_fast64_t *now;
 };

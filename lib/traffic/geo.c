@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#define EARTH_KM 6371.0088
+#define EARTH_KM          6371.0088
 #define MAX_NETWORKS_FILE (64u << 20)
 
 /* A binary trie over address bits; node 0 is the root for IPv4, node 1 for IPv6. */

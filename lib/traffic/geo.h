@@ -21,8 +21,8 @@ struct fed_geo;
 struct fed_geo_conf {
     const char *const *networks; /* "192.0.2.0/24=us-east1" or "192.0.2.0/24=us-east1@33.2,-80.0" each */
     size_t n_networks;
-    const char *networks_file;   /* the same, one a line, # comments; NULL */
-    const char *mmdb_file;       /* NULL */
+    const char *networks_file; /* the same, one a line, # comments; NULL */
+    const char *mmdb_file;     /* NULL */
 };
 FED_MUST_USE int fed_geo_new(const struct fed_geo_conf *conf, struct fed_geo **out, struct fed_err *err);
 void fed_geo_free(struct fed_geo *g);
@@ -31,8 +31,8 @@ struct fed_place {
     bool known;
     struct fed_str region; /* may be empty */
     bool has_xyz;
-    double xyz[3];         /* unit vector */
-    uint8_t bits;          /* prefix of the address that decided, in the address' own family */
+    double xyz[3]; /* unit vector */
+    uint8_t bits;  /* prefix of the address that decided, in the address' own family */
 };
 /* g NULL: unknown, 0 bits. */
 void fed_geo_locate(const struct fed_geo *g, const struct fed_addr *client, struct fed_place *out);

@@ -8,11 +8,11 @@
 #include "traffic/parts.h"
 
 #define MAX_ENDPOINTS 1000
-#define MAX_PORTS 100
-#define MAX_ZONES 64
-#define MAX_RULES 1000
-#define MAX_PATHS 1000
-#define MAX_HOSTS 1000
+#define MAX_PORTS     100
+#define MAX_ZONES     64
+#define MAX_RULES     1000
+#define MAX_PATHS     1000
+#define MAX_HOSTS     1000
 
 void *fed_part_new(size_t size, void (*drop)(struct fed_part *part))
 {
@@ -144,12 +144,12 @@ static enum fed_service_type parse_type(struct fed_str s)
     return FED_SERVICE_CLUSTER_IP;
 }
 
-static uint16_t *parse_import_clusters(struct fed_targets *t, struct fed_arena *a, const struct fed_json *list, size_t *n)
+static uint16_t *parse_import_clusters(struct fed_targets *t, struct fed_arena *a, const struct fed_json *list,
+                                       size_t *n)
 {
     uint16_t *slots = FED_ARENA_ARRAY(a, uint16_t, FED_MIN(list ? list->n : 0, (uint32_t)FED_MAX_CLUSTERS) + 1);
     *n = 0;
-    FED_JSON_EACH(c, list)
-    {
+    FED_JSON_EACH(c, list) {
         uint16_t slot = fed_targets_slot(t, fed_json_find_text(c, "cluster"));
         if (slot != FED_NO_CLUSTER && *n < FED_MAX_CLUSTERS)
             slots[(*n)++] = slot;

@@ -10,11 +10,11 @@
 #include "traffic/probe_rule.h"
 #include "traffic/target_priv.h"
 
-#define TICK_MS 25
-#define STALL_MS 100      /* a tick later than this: our own thread stood still */
+#define TICK_MS          25
+#define STALL_MS         100 /* a tick later than this: our own thread stood still */
 #define REFUSED_AGAIN_MS 50
-#define MAX_PER_SECOND 8000
-#define PASSIVE_ONLY_MS 5000 /* an unprobed target that workers found down is tried again after so long */
+#define MAX_PER_SECOND   8000
+#define PASSIVE_ONLY_MS  5000 /* an unprobed target that workers found down is tried again after so long */
 
 struct probed { /* one target */
     struct fed_target_entry *e;
@@ -202,8 +202,7 @@ static void ask(struct probed *t, uint64_t now)
 
 static void drop_old_questions(struct probed *t, uint64_t now)
 {
-    FED_LIST_EACH_SAFE(it, &t->questions)
-    {
+    FED_LIST_EACH_SAFE(it, &t->questions) {
         struct question *q = FED_LIST_ENTRY(it, struct question, link);
         if (now - q->sent_ms < t->p->conf.timeout_ms)
             break; /* oldest first */
@@ -282,8 +281,7 @@ static void judge_clusters(struct fed_prober *p)
     p->stats.targets = p->stats.targets_down = p->stats.clusters_down = 0;
     for (size_t i = 0; i < n; i++)
         p->places[i].up = false;
-    FED_LIST_EACH(it, &p->all)
-    {
+    FED_LIST_EACH(it, &p->all) {
         const struct probed *t = FED_LIST_ENTRY(it, struct probed, link);
         uint16_t c = t->e->t.cluster;
         p->stats.targets++;

@@ -24,10 +24,10 @@ struct fed_prober;
 struct fed_prober_conf {
     struct fed_loop *loop;
     struct fed_targets *targets;
-    const char *own_cluster;  /* NULL: none */
-    uint32_t interval_ms;     /* 0: 250 */
-    uint32_t timeout_ms;      /* 0: 400 */
-    void (*changed)(void *ud, const struct fed_target *t, enum fed_health was);             /* may be NULL */
+    const char *own_cluster;                                                                    /* NULL: none */
+    uint32_t interval_ms;                                                                       /* 0: 250 */
+    uint32_t timeout_ms;                                                                        /* 0: 400 */
+    void (*changed)(void *ud, const struct fed_target *t, enum fed_health was);                 /* may be NULL */
     void (*cluster_changed)(void *ud, uint16_t slot, enum fed_health was, enum fed_health now); /* may be NULL */
     void *ud;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "traffic/probe_rule.h"
 
-#define HOLD_MS 1000
-#define HOLD_MAX_MS 30000
+#define HOLD_MS           1000
+#define HOLD_MAX_MS       30000
 #define PASSIVE_FORGET_MS 60000
 
 void fed_probe_sent(struct fed_probe_seen *p, uint64_t now)

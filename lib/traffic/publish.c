@@ -39,8 +39,7 @@ static void box_hold(struct box *x, void *part)
 
 static void remake_services(struct fed_builder *b)
 {
-    FED_LIST_EACH_SAFE(it, &b->dirty)
-    {
+    FED_LIST_EACH_SAFE(it, &b->dirty) {
         struct fed_service_entry *e = FED_LIST_ENTRY(it, struct fed_service_entry, dirty_link);
         fed_list_remove(&e->dirty_link);
         struct fed_service_part *old = e->made;
@@ -61,8 +60,7 @@ static void add_clusters(struct fed_builder *b, struct box *x)
 {
     size_t n = fed_targets_slots(b->conf.targets);
     const struct fed_cluster **list = fed_calloc(n + 1, sizeof(*list));
-    FED_MAP_EACH(e, &b->objects)
-    {
+    FED_MAP_EACH(e, &b->objects) {
         const struct fed_routing_object *o = e->value;
         if (o->kind != FED_RK_CLUSTER || !o->part)
             continue;
@@ -81,8 +79,7 @@ static void add_services(struct fed_builder *b, struct box *x)
     while (size < n * 2)
         size *= 2;
     const struct fed_service **index = fed_calloc(size, sizeof(*index));
-    FED_MAP_EACH(e, &b->services)
-    {
+    FED_MAP_EACH(e, &b->services) {
         struct fed_service_part *p = ((struct fed_service_entry *)e->value)->made;
         if (!p)
             continue;
@@ -112,8 +109,7 @@ static int older_first(const void *a, const void *b)
 static void add_ingresses(struct fed_builder *b, struct box *x)
 {
     const struct fed_ingress **list = fed_calloc(fed_map_count(&b->objects) + 1, sizeof(*list));
-    FED_MAP_EACH(e, &b->objects)
-    {
+    FED_MAP_EACH(e, &b->objects) {
         const struct fed_routing_object *o = e->value;
         if (o->kind != FED_RK_INGRESS || !o->part)
             continue;
@@ -141,8 +137,7 @@ static bool named_by_ingress(const struct fed_snapshot *s, const struct fed_tls_
 static void add_secrets(struct fed_builder *b, struct box *x)
 {
     const struct fed_tls_secret **list = fed_calloc(fed_map_count(&b->objects) + 1, sizeof(*list));
-    FED_MAP_EACH(e, &b->objects)
-    {
+    FED_MAP_EACH(e, &b->objects) {
         const struct fed_routing_object *o = e->value;
         if (o->kind != FED_RK_SECRET || !o->part)
             continue;

@@ -7,9 +7,9 @@
 #include "traffic/builder_priv.h"
 
 #define RESOLVE_MS 30000
-#define RETRY_MS 5000
-#define FORGET_MS 120000
-#define MAX_ADDRS 16
+#define RETRY_MS   5000
+#define FORGET_MS  120000
+#define MAX_ADDRS  16
 
 struct fed_host {
     struct fed_builder *b; /* NULL: the builder is gone, the work ends alone */
@@ -83,8 +83,7 @@ bool fed_builder_resolved(void *ud, struct fed_str host, const struct fed_addr *
 
 static bool in_use(struct fed_builder *b, const struct fed_host *h)
 {
-    FED_MAP_EACH(e, &b->objects)
-    {
+    FED_MAP_EACH(e, &b->objects) {
         const struct fed_routing_object *o = e->value;
         const struct fed_slice_part *sl = o->kind == FED_RK_SLICE ? o->part : NULL;
         for (size_t i = 0; sl && i < sl->n_endpoints; i++)
@@ -97,8 +96,7 @@ static bool in_use(struct fed_builder *b, const struct fed_host *h)
 void fed_builder_resolve_due(struct fed_builder *b)
 {
     uint64_t now = fed_mono_ms(b->conf.env);
-    FED_MAP_EACH(e, &b->hosts)
-    {
+    FED_MAP_EACH(e, &b->hosts) {
         struct fed_host *h = e->value;
         if (h->busy || now < h->next_ms)
             continue;
@@ -115,8 +113,7 @@ void fed_builder_resolve_due(struct fed_builder *b)
 
 void fed_builder_resolve_release(struct fed_builder *b)
 {
-    FED_MAP_EACH(e, &b->hosts)
-    {
+    FED_MAP_EACH(e, &b->hosts) {
         struct fed_host *h = e->value;
         h->b = NULL;
         if (!h->busy) {

@@ -20,20 +20,20 @@
 #include "traffic/target.h"
 #include "traffic/verdict.h"
 
-#define FED_EDGE_NS "federation-edge"
+#define FED_EDGE_NS       "federation-edge"
 #define FED_EDGE_BALANCER "globallb"
-#define FED_EDGE_DNS "dns"
+#define FED_EDGE_DNS      "dns"
 
 struct fed_cluster {
     struct fed_str name, region; /* region may be empty: unknown */
     const struct fed_str *zones;
     size_t n_zones;
     bool has_place;
-    double latitude, longitude;  /* degrees, when has_place */
-    double xyz[3];               /* the same as a unit vector: nearer = larger dot product */
+    double latitude, longitude;    /* degrees, when has_place */
+    double xyz[3];                 /* the same as a unit vector: nearer = larger dot product */
     bool ready, offline, cordoned; /* offline: condition Offline True, or Ready False */
     uint16_t slot;
-    const atomic_uint *health;   /* enum fed_health: our probes of its edge */
+    const atomic_uint *health; /* enum fed_health: our probes of its edge */
 };
 
 enum fed_service_type {
@@ -48,13 +48,13 @@ enum fed_transport_proto { FED_PROTO_TCP, FED_PROTO_UDP, FED_PROTO_SCTP };
 struct fed_service_port {
     struct fed_str name; /* "" when the only one has none */
     enum fed_transport_proto proto;
-    uint16_t port;       /* of the Service */
-    uint16_t real;       /* where the endpoints of the group listen (group ports only) */
+    uint16_t port; /* of the Service */
+    uint16_t real; /* where the endpoints of the group listen (group ports only) */
     struct fed_str app_protocol;
 };
 struct fed_endpoint {
-    struct fed_addr addr;        /* port 0; family AF_UNSPEC when only a host name is known yet */
-    struct fed_str hostname;     /* of an FQDN slice; its addresses stand as endpoints of their own beside it */
+    struct fed_addr addr;    /* port 0; family AF_UNSPEC when only a host name is known yet */
+    struct fed_str hostname; /* of an FQDN slice; its addresses stand as endpoints of their own beside it */
     struct fed_str zone;
     bool ready;
     struct fed_target *const *targets; /* one for each port of the group; NULL entries: no address */
@@ -65,12 +65,12 @@ struct fed_group { /* the endpoints of one EndpointSlice: they share ports */
     const struct fed_endpoint *endpoints;
     size_t n_endpoints;
 };
-struct fed_shard { /* one service in one cluster */
-    uint16_t cluster; /* slot */
-    int32_t ready_pods; /* behind it; -1: not told */
+struct fed_shard {                  /* one service in one cluster */
+    uint16_t cluster;               /* slot */
+    int32_t ready_pods;             /* behind it; -1: not told */
     const struct fed_group *groups; /* scope global: where traffic from anywhere enters the cluster */
     size_t n_groups;
-    const struct fed_group *local;  /* scope local: the pods themselves; only those of our own cluster are kept */
+    const struct fed_group *local; /* scope local: the pods themselves; only those of our own cluster are kept */
     size_t n_local;
 };
 struct fed_service {
@@ -80,14 +80,15 @@ struct fed_service {
     size_t n_ports;
     const struct fed_shard *shards;
     size_t n_shards;
-    const uint16_t *clusters; /* slots of the clusters that have the Service, entrance or not (ServiceImport's status) */
+    const uint16_t
+        *clusters; /* slots of the clusters that have the Service, entrance or not (ServiceImport's status) */
     size_t n_clusters;
     uint64_t hash;
 };
 
 enum fed_path_type { FED_PATH_PREFIX, FED_PATH_EXACT, FED_PATH_IMPLEMENTATION };
 struct fed_ingress_backend {
-    struct fed_str service; /* empty: none */
+    struct fed_str service;   /* empty: none */
     struct fed_str port_name; /* or */
     uint16_t port;
 };
@@ -123,10 +124,10 @@ struct fed_tls_secret { /* kubernetes.io/tls, only those that an Ingress names *
 };
 
 struct fed_snapshot {
-    uint64_t gen; /* 1, 2, … each publish */
+    uint64_t gen;                                               /* 1, 2, … each publish */
     uint64_t cluster_gen, service_gen, ingress_gen, secret_gen; /* the gen at which that part last changed */
-    const struct fed_cluster *const *clusters; /* by slot; NULL: not joined */
-    size_t n_clusters;                         /* slots */
+    const struct fed_cluster *const *clusters;                  /* by slot; NULL: not joined */
+    size_t n_clusters;                                          /* slots */
     const struct fed_service *const *services;
     size_t n_services;
     const struct fed_ingress *const *ingresses; /* oldest first, then by namespace and name */
@@ -137,7 +138,7 @@ struct fed_snapshot {
     const struct fed_service *dns;       /* federation-edge/dns, or NULL */
     uint16_t own;                        /* slot of our own cluster; FED_NO_CLUSTER: none */
     const atomic_bool *control_stale;
-    void *derived;                       /* what the program's derive hook made of it (builder.h) */
+    void *derived; /* what the program's derive hook made of it (builder.h) */
     /* private to the builder */
     const struct fed_service *const *index; /* open addressing by hash */
     size_t index_size;                      /* power of two, or 0 */

@@ -8,7 +8,7 @@
 
 #define VERSION 1
 
-struct fed_saving { /* a write on the work threads; one at a time */
+struct fed_saving {        /* a write on the work threads; one at a time */
     struct fed_builder *b; /* NULL: the builder is gone */
     char *path;
     struct fed_buf text;
@@ -51,8 +51,7 @@ void fed_builder_saving_forget(struct fed_builder *b)
 static void format(const struct fed_builder *b, struct fed_buf *out)
 {
     struct fed_buf body = {0};
-    FED_MAP_EACH(e, &b->objects)
-    {
+    FED_MAP_EACH(e, &b->objects) {
         const struct fed_routing_object *o = e->value;
         fed_buf_add(&body, o->kobj->json);
         fed_buf_addc(&body, '\n');

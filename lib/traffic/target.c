@@ -17,8 +17,7 @@ struct fed_targets *fed_targets_new(void)
 /* Entries without reference whose last pin is gone. Pins are only taken while there is a reference. */
 static void sweep(struct fed_targets *t, bool all)
 {
-    FED_LIST_EACH_SAFE(it, &t->dead)
-    {
+    FED_LIST_EACH_SAFE(it, &t->dead) {
         struct fed_target_entry *e = FED_LIST_ENTRY(it, struct fed_target_entry, link);
         if (all || atomic_load(&e->t.pins) == 0) {
             fed_list_remove(&e->link);
@@ -31,8 +30,7 @@ void fed_targets_free(struct fed_targets *t)
 {
     if (!t)
         return;
-    FED_LIST_EACH_SAFE(it, &t->all)
-    {
+    FED_LIST_EACH_SAFE(it, &t->all) {
         struct fed_target_entry *e = FED_LIST_ENTRY(it, struct fed_target_entry, link);
         fed_list_remove(&e->link);
         free(e);

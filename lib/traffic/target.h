@@ -19,7 +19,7 @@
 #include "net/addr.h"
 
 #define FED_MAX_CLUSTERS 1024 /* cluster slots of a process; slots are never reused for another name */
-#define FED_NO_CLUSTER UINT16_MAX
+#define FED_NO_CLUSTER   UINT16_MAX
 
 enum fed_health { FED_HEALTH_UNKNOWN, FED_HEALTH_UP, FED_HEALTH_DOWN };
 enum fed_probe_kind {
@@ -34,12 +34,12 @@ struct fed_targets; /* the table */
 
 /* Read-only for all but the table and the prober, except through the functions below. */
 struct fed_target {
-    atomic_uint word;         /* enum fed_health */
+    atomic_uint word;          /* enum fed_health */
     atomic_uint passive_fails; /* consecutive failures reported since the last success */
     atomic_uint pins;
-    struct fed_addr addr;     /* with port */
+    struct fed_addr addr; /* with port */
     enum fed_probe_kind kind;
-    uint16_t cluster;         /* slot, FED_NO_CLUSTER when of none */
+    uint16_t cluster; /* slot, FED_NO_CLUSTER when of none */
 };
 
 struct fed_targets *fed_targets_new(void);

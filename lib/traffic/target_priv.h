@@ -15,8 +15,8 @@ struct fed_target_entry {
 };
 struct fed_targets {
     struct fed_map by_key;
-    struct fed_list all;  /* live entries */
-    struct fed_list dead; /* without reference, still pinned by a worker */
+    struct fed_list all;         /* live entries */
+    struct fed_list dead;        /* without reference, still pinned by a worker */
     struct fed_map slot_by_name; /* value: slot + 1 */
     char *slot_names[FED_MAX_CLUSTERS];
     atomic_uint words[FED_MAX_CLUSTERS];

@@ -27,10 +27,10 @@
 enum fed_use { FED_USE_YES, FED_USE_DRAIN, FED_USE_DOUBT, FED_USE_NO, FED_USE_NEVER };
 
 struct fed_verdict_in {
-    bool joined;             /* the Cluster object exists */
-    bool offline;            /* control plane: Offline, or Ready is False */
+    bool joined;  /* the Cluster object exists */
+    bool offline; /* control plane: Offline, or Ready is False */
     bool cordoned;
-    bool endpoint_ready;     /* control plane: a ready pod behind it */
+    bool endpoint_ready; /* control plane: a ready pod behind it */
     bool control_stale;
     enum fed_health cluster; /* our probes of the cluster's edge */
     enum fed_health target;  /* our probes of the target */

@@ -37,8 +37,7 @@ static void data_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     const struct fed_kobj *o = now ? now : old;
     if (!g->rt->real)
         return;
-    FED_MAP_EACH(e, &g->pods)
-    {
+    FED_MAP_EACH(e, &g->pods) {
         struct mbr_pod *p = e->value;
         if (fed_str_eq(p->obj->ns, o->ns) && mbr_pod_uses(p, o->name))
             mbr_pod_data_changed(p);
@@ -121,7 +120,8 @@ void mbr_agents_start(struct mbr_agents *g)
     fed_informer_add_handlers(inf[MBR_PODS], &(struct fed_informer_handlers){.changed = pod_changed, .ud = g});
     fed_informer_add_handlers(inf[MBR_CONFIGMAPS], &(struct fed_informer_handlers){.changed = data_changed, .ud = g});
     fed_informer_add_handlers(inf[MBR_SECRETS], &(struct fed_informer_handlers){.changed = data_changed, .ud = g});
-    fed_informer_add_handlers(inf[MBR_SERVICEACCOUNTS], &(struct fed_informer_handlers){.changed = data_changed, .ud = g});
+    fed_informer_add_handlers(inf[MBR_SERVICEACCOUNTS],
+                              &(struct fed_informer_handlers){.changed = data_changed, .ud = g});
     for (size_t i = 0; i < g->n_nodes; i++)
         mbr_node_start(g, &g->nodes[i]);
 }

@@ -102,8 +102,7 @@ static bool subscript(struct fed_str path, const char *prefix, struct fed_str *k
 static struct fed_str map_lines(struct fed_arena *a, const struct fed_json *map)
 {
     struct fed_buf b = {0};
-    FED_JSON_EACH(m, map)
-    {
+    FED_JSON_EACH(m, map) {
         if (b.n)
             fed_buf_addc(&b, '\n');
         fed_buf_addf(&b, "%.*s=", FED_STR_ARG(m->key));
@@ -155,7 +154,8 @@ int mbr_resource_text(const struct mbr_env_sources *s, const struct fed_json *co
     if (!fed_str_cut(&what, '.', &kind))
         return fed_err_set(err, FED_E_UNSUPPORTED, "resource: empty");
     bool cpu = fed_str_is(what, "cpu");
-    const struct fed_json *have = fed_json_find_str(fed_json_find_str(fed_json_find(container, "resources"), kind), what);
+    const struct fed_json *have =
+        fed_json_find_str(fed_json_find_str(fed_json_find(container, "resources"), kind), what);
     struct fed_str text = have && have->type == FED_JSON_NUMBER ? have->s : fed_json_str(have);
     if (!text.n || fed_quantity_milli(text, &v) < 0)
         v = fed_str_is(kind, "limits") ? (cpu ? s->node_cpu_milli : s->node_memory * 1000) : 0;
@@ -191,10 +191,10 @@ static int env_from(const struct mbr_env_sources *s, const struct fed_json *from
     struct fed_str name = fed_json_find_text(ref, "name");
     const struct fed_json *obj = secret ? s->secret(s->ud, name) : s->config_map(s->ud, name);
     if (!obj)
-        return fed_json_bool(fed_json_find(ref, "optional"), false) ? 0
-                                                                   : missing(err, secret ? "secret" : "configmap", name);
-    FED_JSON_EACH(d, fed_json_find(obj, "data"))
-    {
+        return fed_json_bool(fed_json_find(ref, "optional"), false)
+                   ? 0
+                   : missing(err, secret ? "secret" : "configmap", name);
+    FED_JSON_EACH(d, fed_json_find(obj, "data")) {
         value = fed_json_str(d);
         if (secret && secret_value(s->a, d, &value) < 0)
             continue;
@@ -207,13 +207,11 @@ int mbr_env_build(const struct mbr_env_sources *s, const struct fed_json *contai
                   struct fed_err *err)
 {
     int rc = 0;
-    FED_JSON_EACH(from, fed_json_find(container, "envFrom"))
-    {
+    FED_JSON_EACH(from, fed_json_find(container, "envFrom")) {
         if ((rc = env_from(s, from, vars, err)) < 0)
             return rc;
     }
-    FED_JSON_EACH(e, fed_json_find(container, "env"))
-    {
+    FED_JSON_EACH(e, fed_json_find(container, "env")) {
         const struct fed_json *from = fed_json_find(e, "valueFrom");
         struct fed_str value = mbr_env_expand(s->a, fed_json_find_text(e, "value"), vars);
         if (from && (rc = value_from(s, container, from, &value, err)) < 0)
@@ -243,8 +241,7 @@ void mbr_env_service(struct fed_arena *a, struct mbr_vars *vars, struct fed_str 
     long long port = (long long)fed_json_int(fed_json_find(first, "port"), 0);
     mbr_vars_set(a, vars, fed_arena_printf(a, "%.*s_SERVICE_HOST", FED_STR_ARG(n)), ip);
     mbr_vars_set(a, vars, fed_arena_printf(a, "%.*s_SERVICE_PORT", FED_STR_ARG(n)), fed_arena_printf(a, "%lld", port));
-    FED_JSON_EACH(p, ports)
-    {
+    FED_JSON_EACH(p, ports) {
         struct fed_str pn = fed_json_find_text(p, "name"), proto = fed_json_find_text(p, "protocol");
         if (!proto.n)
             proto = FED_STR("TCP");
@@ -254,7 +251,9 @@ void mbr_env_service(struct fed_arena *a, struct mbr_vars *vars, struct fed_str 
         for (size_t i = 0; i < proto.n; i++)
             lower[i] = (char)(lower[i] | 32);
         if (pn.n)
-            mbr_vars_set(a, vars, fed_arena_printf(a, "%.*s_SERVICE_PORT_%.*s", FED_STR_ARG(n), FED_STR_ARG(shout(a, pn))), text);
+            mbr_vars_set(a, vars,
+                         fed_arena_printf(a, "%.*s_SERVICE_PORT_%.*s", FED_STR_ARG(n), FED_STR_ARG(shout(a, pn))),
+                         text);
         base = fed_arena_printf(a, "%.*s_PORT_%lld_%.*s", FED_STR_ARG(n), v, FED_STR_ARG(proto));
         url = fed_arena_printf(a, "%s://%.*s:%lld", lower, FED_STR_ARG(ip), v);
         if (p == first)

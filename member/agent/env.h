@@ -11,7 +11,7 @@ struct mbr_vars { /* arena-owned; names are unique, in order of first appearance
 };
 struct mbr_env_sources {
     struct fed_arena *a;
-    const struct fed_json *pod;        /* whole object */
+    const struct fed_json *pod; /* whole object */
     struct fed_str pod_ip, host_ip;
     int64_t node_cpu_milli, node_memory; /* stand in for absent limits */
     /* Trees of the pod's namespace, NULL: absent. */

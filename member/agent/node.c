@@ -78,9 +78,12 @@ static struct fed_json *status_of(struct fed_arena *a, const struct mbr_agents *
     fed_json_set(s, "nodeInfo", info);
     if (conditions)
         fed_json_set(s, "conditions", fed_json_copy(a, conditions));
-    fed_obj_set_condition(a, s, "MemoryPressure", "False", "KubeletHasSufficientMemory", FED_STR("the node has sufficient memory"), ms);
-    fed_obj_set_condition(a, s, "DiskPressure", "False", "KubeletHasNoDiskPressure", FED_STR("the node has no disk pressure"), ms);
-    fed_obj_set_condition(a, s, "PIDPressure", "False", "KubeletHasSufficientPID", FED_STR("the node has sufficient PIDs"), ms);
+    fed_obj_set_condition(a, s, "MemoryPressure", "False", "KubeletHasSufficientMemory",
+                          FED_STR("the node has sufficient memory"), ms);
+    fed_obj_set_condition(a, s, "DiskPressure", "False", "KubeletHasNoDiskPressure",
+                          FED_STR("the node has no disk pressure"), ms);
+    fed_obj_set_condition(a, s, "PIDPressure", "False", "KubeletHasSufficientPID",
+                          FED_STR("the node has sufficient PIDs"), ms);
     fed_obj_set_condition(a, s, "Ready", "True", "KubeletReady", FED_STR("the agent is posting ready status"), ms);
     return s;
 }
@@ -104,7 +107,8 @@ static void renew_lease(struct mbr_agents *g, struct mbr_node *n, struct fed_are
 {
     char stamp[28];
     struct fed_str ns = FED_STR("kube-node-lease");
-    struct fed_json *lease = fed_obj_new(a, "coordination.k8s.io/v1", "Lease", ns, fed_str(n->name)), *spec = fed_json_object(a);
+    struct fed_json *lease = fed_obj_new(a, "coordination.k8s.io/v1", "Lease", ns, fed_str(n->name)),
+                    *spec = fed_json_object(a);
     fed_time_format_micro(fed_wall_ms(g->m->env), stamp);
     set(a, spec, "holderIdentity", n->name);
     fed_json_set(spec, "leaseDurationSeconds", fed_json_new_int(a, LEASE_S));
@@ -137,10 +141,12 @@ static void tick(struct fed_timer *t)
         struct fed_json *status = status_of(&a, g, n, now);
         if (mbr_patch_differs(fed_json_at(tree, "metadata", "labels", NULL), labels)) {
             fed_json_set(fed_obj_metadata(&a, patch), "labels", labels);
-            n->call = fed_client_patch(g->m->client, mbr_resource(MBR_NODES), FED_STR(""), fed_str(n->name), "", "merge", patch, "", stepped, n);
+            n->call = fed_client_patch(g->m->client, mbr_resource(MBR_NODES), FED_STR(""), fed_str(n->name), "",
+                                       "merge", patch, "", stepped, n);
         } else if (mbr_patch_differs(now, status)) {
             fed_json_set(patch, "status", status);
-            n->call = fed_client_patch(g->m->client, mbr_resource(MBR_NODES), FED_STR(""), fed_str(n->name), "status", "merge", patch, "", stepped, n);
+            n->call = fed_client_patch(g->m->client, mbr_resource(MBR_NODES), FED_STR(""), fed_str(n->name), "status",
+                                       "merge", patch, "", stepped, n);
         } else {
             n->made = true;
             renew_lease(g, n, &a);

@@ -9,7 +9,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { RETRY_FIRST_MS = 500, RETRY_MAX_MS = 60000, IMAGE_FIRST_MS = 10000, IMAGE_MAX_MS = 300000, TOKEN_LOOK_MS = 300000, DRAIN_MS = 200 };
+enum {
+    RETRY_FIRST_MS = 500,
+    RETRY_MAX_MS = 60000,
+    IMAGE_FIRST_MS = 10000,
+    IMAGE_MAX_MS = 300000,
+    TOKEN_LOOK_MS = 300000,
+    DRAIN_MS = 200
+};
 
 static struct fed_env *env_of(const struct mbr_pod *p)
 {
@@ -80,7 +87,8 @@ static void set_ended(struct mbr_container *c, unsigned attempt, int code, int s
 {
     if (c->last.any && c->last.attempt != attempt)
         c->before = c->last;
-    c->last = (struct mbr_ended){.any = true, .code = code, .signo = signo, .attempt = attempt, .started_ms = from, .ended_ms = to};
+    c->last = (struct mbr_ended){
+        .any = true, .code = code, .signo = signo, .attempt = attempt, .started_ms = from, .ended_ms = to};
     cut(c->last.reason, sizeof(c->last.reason), reason);
     cut(c->last.message, sizeof(c->last.message), message);
     c->state = MBR_C_ENDED;
@@ -221,7 +229,8 @@ static void image_missing(struct mbr_container *c, struct fed_err *err)
     }
 }
 
-static void start_container(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree, struct fed_arena *a)
+static void start_container(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree,
+                            struct fed_arena *a)
 {
     struct fed_err err = {0};
     if (c->ever && c->state == MBR_C_ENDED)
@@ -234,7 +243,8 @@ static void start_container(struct mbr_pod *p, struct mbr_container *c, const st
         c->image_backoff_ms = 0;
         c->reason[0] = c->message[0] = 0;
         if (!c->pulled)
-            fed_event_normal(p->agents->events, p->obj, "Pulled", "Container image \"%s\" already present on machine", c->image);
+            fed_event_normal(p->agents->events, p->obj, "Pulled", "Container image \"%s\" already present on machine",
+                             c->image);
         c->pulled = true;
         fed_event_normal(p->agents->events, p->obj, "Created", "Created container %s", c->name);
     } else if (rc == FED_E_UNSUPPORTED && p->agents->rt->real && !c->pulled) {
@@ -254,8 +264,11 @@ static bool drive(struct mbr_pod *p, struct mbr_container *c, const struct fed_j
     if (c->state == MBR_C_RUNNING || c->state == MBR_C_STARTING) {
         if (c->unhealthy && c->state == MBR_C_RUNNING && !c->backing_off) {
             c->backing_off = true; /* asked once */
-            c->retry_at_ms = now + (uint64_t)fed_json_int(fed_json_at(tree, "spec", "terminationGracePeriodSeconds", NULL), 30) * 1000;
-            fed_event_normal(p->agents->events, p->obj, "Killing", "Container %s failed liveness probe, will be restarted", c->name);
+            c->retry_at_ms =
+                now +
+                (uint64_t)fed_json_int(fed_json_at(tree, "spec", "terminationGracePeriodSeconds", NULL), 30) * 1000;
+            fed_event_normal(p->agents->events, p->obj, "Killing",
+                             "Container %s failed liveness probe, will be restarted", c->name);
             p->agents->rt->ops->kill(p->run, c->name, SIGTERM);
         } else if (c->unhealthy && c->backing_off && now >= c->retry_at_ms) {
             p->agents->rt->ops->kill(p->run, c->name, SIGKILL);
@@ -265,7 +278,8 @@ static bool drive(struct mbr_pod *p, struct mbr_container *c, const struct fed_j
     if (c->state == MBR_C_ENDED) {
         if (c->init && !failed)
             return true;
-        bool again = c->init ? p->restart_always || p->restart_on_failure : p->restart_always || (failed && p->restart_on_failure);
+        bool again = c->init ? p->restart_always || p->restart_on_failure
+                             : p->restart_always || (failed && p->restart_on_failure);
         if (!again)
             return !c->init;
         if (now < c->retry_at_ms) {
@@ -276,8 +290,9 @@ static bool drive(struct mbr_pod *p, struct mbr_container *c, const struct fed_j
                 snprintf(message, sizeof(message), "back-off %us restarting failed container=%s pod=%.*s",
                          (unsigned)((c->retry_at_ms - now + 999) / 1000), c->name, FED_STR_ARG(p->obj->name));
                 wait_because(c, "CrashLoopBackOff", message);
-                fed_event_warning(p->agents->events, p->obj, "BackOff", "Back-off restarting failed container %s in pod %.*s",
-                                  c->name, FED_STR_ARG(p->obj->name));
+                fed_event_warning(p->agents->events, p->obj, "BackOff",
+                                  "Back-off restarting failed container %s in pod %.*s", c->name,
+                                  FED_STR_ARG(p->obj->name));
             }
             return !c->init;
         }
@@ -344,8 +359,8 @@ static void begin_end(struct mbr_pod *p, const struct fed_json *tree)
     p->ending = true;
     p->kill_at_ms = at;
     /* Endpoints learn of the deletion as we do: a moment's patience, and no proxy sends anybody to a closing door. */
-    bool serves = !p->vanished && p->agents->rt->real && grace_of(tree) >= 2 &&
-                  mbr_pod_info_get(p->agents->m, p->obj)->ready;
+    bool serves =
+        !p->vanished && p->agents->rt->real && grace_of(tree) >= 2 && mbr_pod_info_get(p->agents->m, p->obj)->ready;
     p->term_at_ms = fed_mono_ms(env_of(p)) + (serves ? DRAIN_MS : 0);
 }
 
@@ -367,7 +382,8 @@ static void deleted(void *ud, int code, const struct fed_call_response *res, con
     (void)res;
     p->delete_call = NULL;
     if (code < 0 && code != FED_E_NOT_FOUND && code != FED_E_CONFLICT) {
-        fed_log_warn("agent", "delete of %.*s/%.*s: %s", FED_STR_ARG(p->obj->ns), FED_STR_ARG(p->obj->name), err ? err->text : "");
+        fed_log_warn("agent", "delete of %.*s/%.*s: %s", FED_STR_ARG(p->obj->ns), FED_STR_ARG(p->obj->name),
+                     err ? err->text : "");
         fed_timer_start(env_of(p), &p->timer, 1000, p->timer.cb);
         return;
     }
@@ -379,11 +395,15 @@ static void delete_object(struct mbr_pod *p)
     struct fed_arena a = {0};
     if (p->delete_call || p->vanished)
         return;
-    struct fed_str body = fed_arena_printf(&a, "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0,"
-                                               "\"preconditions\":{\"uid\":\"%s\"}}", p->uid);
+    struct fed_str body = fed_arena_printf(&a,
+                                           "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0,"
+                                           "\"preconditions\":{\"uid\":\"%s\"}}",
+                                           p->uid);
     struct fed_transport *t = p->agents->m->client;
-    struct fed_call_request req = {.method = "DELETE", .body = body,
-                                   .path = fed_resource_path(&a, mbr_resource(MBR_PODS), p->obj->ns, p->obj->name, "", "")};
+    struct fed_call_request req = {.method = "DELETE",
+                                   .body = body,
+                                   .path =
+                                       fed_resource_path(&a, mbr_resource(MBR_PODS), p->obj->ns, p->obj->name, "", "")};
     p->delete_call = t->ops->call(t, &req, deleted, p);
     fed_arena_release(&a);
 }
@@ -503,7 +523,8 @@ static void restore_end(struct mbr_container *c, unsigned attempt, const struct 
         from = 0;
     if (fed_time_parse(fed_json_find_text(t, "finishedAt"), &to) < 0)
         to = from;
-    snprintf(reason, sizeof(reason), "%.*s", FED_STR_ARG(t ? fed_json_find_text(t, "reason") : FED_STR("ContainerStatusUnknown")));
+    snprintf(reason, sizeof(reason), "%.*s",
+             FED_STR_ARG(t ? fed_json_find_text(t, "reason") : FED_STR("ContainerStatusUnknown")));
     set_ended(c, attempt, signo ? 0 : (int)code, (int)signo, from, to, reason, "");
 }
 
@@ -530,16 +551,14 @@ static void make_containers(struct mbr_pod *p, const struct fed_json *tree)
         n += fed_json_find(spec, lists[k]) ? fed_json_find(spec, lists[k])->n : 0;
     p->containers = fed_calloc(n + 1, sizeof(*p->containers));
     for (int k = 0; k < 2; k++)
-        FED_JSON_EACH(s, fed_json_find(spec, lists[k]))
-        {
+        FED_JSON_EACH(s, fed_json_find(spec, lists[k])) {
             struct mbr_container *c = &p->containers[p->n++];
             c->pod = p;
             c->init = k == 0;
             c->name = fed_strdup_str(fed_json_find_text(s, "name"));
             c->image = fed_strdup_str(fed_json_find_text(s, "image"));
             wait_because(c, k == 1 && fed_json_find(spec, lists[0]) ? "PodInitializing" : "ContainerCreating", "");
-            FED_JSON_EACH(st, fed_json_at(tree, "status", statuses[k], NULL))
-            {
+            FED_JSON_EACH(st, fed_json_at(tree, "status", statuses[k], NULL)) {
                 if (!fed_str_is(fed_json_find_text(st, "name"), c->name))
                     continue;
                 restore(c, st);
@@ -601,7 +620,8 @@ void mbr_pod_data_changed(struct mbr_pod *p)
     p->volumes_made = false;
     p->volumes_at_ms = 0;
     for (size_t i = 0; i < p->n; i++)
-        if (p->containers[i].state == MBR_C_WAITING && strcmp(p->containers[i].reason, "CreateContainerConfigError") == 0)
+        if (p->containers[i].state == MBR_C_WAITING &&
+            strcmp(p->containers[i].reason, "CreateContainerConfigError") == 0)
             p->containers[i].retry_at_ms = 0;
     mbr_pod_post(p);
 }

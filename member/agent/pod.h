@@ -38,7 +38,7 @@ struct mbr_container {
     int64_t started_ms;
     struct mbr_ended last, before; /* last: ended now or before the present run; before: what `last` was then */
     uint32_t backoff_ms, image_backoff_ms;
-    uint64_t retry_at_ms;          /* monotonic; 0: at once */
+    uint64_t retry_at_ms;                /* monotonic; 0: at once */
     bool backing_off, pulled, unhealthy; /* unhealthy: being killed by a probe */
     bool started, ready;
     struct mbr_prober *probers[MBR_N_PROBES];
@@ -53,20 +53,21 @@ struct mbr_pod {
     int64_t ip_index; /* in the pool; -1: the node's address */
     bool restart_always, restart_on_failure, host_network;
     struct mbr_run_pod *run;
-    bool open;               /* the runtime told all */
-    bool ending, terminated, killed, gone, vanished, done; /* vanished: the object is gone; done: phase Succeeded or Failed */
+    bool open; /* the runtime told all */
+    bool ending, terminated, killed, gone, vanished,
+        done; /* vanished: the object is gone; done: phase Succeeded or Failed */
     uint64_t term_at_ms, kill_at_ms;
     uint32_t open_backoff_ms, volume_backoff_ms;
     bool volumes_made;
-    uint64_t volumes_at_ms;  /* earliest next attempt */
-    char *ports_json;        /* replaced ports, or NULL */
+    uint64_t volumes_at_ms; /* earliest next attempt */
+    char *ports_json;       /* replaced ports, or NULL */
     int64_t started_ms;
     struct mbr_container *containers; /* init ones first */
     size_t n;
     struct fed_task task;
     struct fed_timer timer, token_timer;
     struct fed_call *status_call, *delete_call;
-    uint64_t status_hash;    /* of what was written last */
+    uint64_t status_hash; /* of what was written last */
     bool status_again;
 };
 struct mbr_node {
@@ -101,8 +102,8 @@ void mbr_pod_data_changed(struct mbr_pod *p); /* a ConfigMap or Secret of its na
 bool mbr_pod_uses(struct mbr_pod *p, struct fed_str name);
 
 /* pod_start.c: the run of one container. FED_E_NOT_FOUND: configuration is missing. */
-int mbr_pod_start_container(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree, struct fed_arena *a,
-                            struct fed_err *err);
+int mbr_pod_start_container(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree,
+                            struct fed_arena *a, struct fed_err *err);
 /* Path of an included image's program, or NULL. */
 char *mbr_image_file(const struct mbr *m, struct fed_str image);
 void mbr_pod_sources(struct mbr_pod *p, struct fed_arena *a, const struct fed_json *tree, struct mbr_env_sources *out);
@@ -112,7 +113,8 @@ void mbr_pod_plan_ports(struct mbr_pod *p, const struct fed_json *tree);
 /* volumes.c */
 int mbr_volumes_make(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a, struct fed_err *err);
 /* Folder (or file) of a volume; p == NULL: unknown. */
-struct fed_str mbr_volume_path(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a, struct fed_str name);
+struct fed_str mbr_volume_path(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a,
+                               struct fed_str name);
 void mbr_remove_tree(const char *path);
 
 /* pod_probe.c: probes run while their container does. */

@@ -19,7 +19,7 @@ struct mbr_prober {
     struct fed_addr addr;
     bool https;
     struct fed_tls *tls;
-    char *request;           /* bytes of the HTTP request */
+    char *request; /* bytes of the HTTP request */
     char **argv;
     size_t argc;
 };
@@ -174,10 +174,12 @@ static void check(struct fed_timer *t)
     at->prober = x;
     fed_timer_start(env_of(x), &x->limit, x->state.timeout_ms + (x->check == CHECK_EXEC ? 500 : 0), timed_out);
     if (x->check == CHECK_EXEC) {
-        p->agents->rt->ops->exec(p->run, c->name, (const char *const *)x->argv, x->argc, x->state.timeout_ms, exec_done, at);
+        p->agents->rt->ops->exec(p->run, c->name, (const char *const *)x->argv, x->argc, x->state.timeout_ms, exec_done,
+                                 at);
         return;
     }
-    struct fed_stream_conf conf = {.handlers = &handlers, .ud = at, .tls = x->tls, .connect_timeout_ms = x->state.timeout_ms};
+    struct fed_stream_conf conf = {
+        .handlers = &handlers, .ud = at, .tls = x->tls, .connect_timeout_ms = x->state.timeout_ms};
     x->stream = fed_stream_connect(p->agents->m->loop, &x->addr, &conf);
 }
 
@@ -204,8 +206,7 @@ static void set_http(struct mbr_prober *x, const struct fed_json *container, con
         fed_addr_parse(fed_str(p->ip), port, &x->addr) < 0)
         x->check = CHECK_NONE;
     fed_buf_addf(&b, "GET %s%.*s HTTP/1.1\r\n", path.n && path.p[0] == '/' ? "" : "/", FED_STR_ARG(path));
-    FED_JSON_EACH(h, fed_json_find(http, "httpHeaders"))
-    {
+    FED_JSON_EACH(h, fed_json_find(http, "httpHeaders")) {
         struct fed_str name = fed_json_find_text(h, "name");
         host_header = host_header || fed_str_ieq(name, FED_STR("Host"));
         fed_buf_addf(&b, "%.*s: %.*s\r\n", FED_STR_ARG(name), FED_STR_ARG(fed_json_find_text(h, "value")));
@@ -240,8 +241,10 @@ static void start(struct mbr_container *c, enum mbr_probe_kind kind, const struc
         set_http(x, container, what);
     } else if ((what = fed_json_find(spec, "tcpSocket"))) {
         struct fed_str host = fed_json_find_text(what, "host");
-        x->check = fed_addr_parse(host.n ? host : fed_str(c->pod->ip), port_of(c->pod, container, fed_json_find(what, "port")),
-                                  &x->addr) < 0 ? CHECK_NONE : CHECK_TCP;
+        x->check = fed_addr_parse(host.n ? host : fed_str(c->pod->ip),
+                                  port_of(c->pod, container, fed_json_find(what, "port")), &x->addr) < 0
+                       ? CHECK_NONE
+                       : CHECK_TCP;
     } else if ((what = fed_json_at(spec, "exec", "command", NULL))) {
         set_exec(x, what);
     }

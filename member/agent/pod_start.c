@@ -73,8 +73,7 @@ void mbr_pod_plan_ports(struct mbr_pod *p, const struct fed_json *tree)
 {
     struct fed_buf b = {0};
     FED_JSON_EACH(c, fed_json_at(tree, "spec", "containers", NULL))
-        FED_JSON_EACH(port, fed_json_find(c, "ports"))
-        {
+        FED_JSON_EACH(port, fed_json_find(c, "ports")) {
             int64_t n = fed_json_int(fed_json_find(port, "containerPort"), 0);
             if (n > 0 && n < 1024 && !mbr_may_bind(p->ip, (uint16_t)n))
                 fed_buf_addf(&b, "%s\"%lld\":%lld", b.n ? "," : "{", (long long)n, (long long)n + REPLACED_BASE);
@@ -122,11 +121,13 @@ static int build_env(struct mbr_pod *p, const struct mbr_container *c, const str
 {
     struct mbr *m = p->agents->m;
     struct mbr_env_sources src;
-    struct service_vars sv = {r->a, &r->vars, fed_json_bool(fed_json_at(tree, "spec", "enableServiceLinks", NULL), true)};
+    struct service_vars sv = {r->a, &r->vars,
+                              fed_json_bool(fed_json_at(tree, "spec", "enableServiceLinks", NULL), true)};
     struct fed_json *ports = NULL;
     (void)c;
     mbr_pod_sources(p, r->a, tree, &src);
-    set(r, "PATH", fed_arena_printf(r->a, "%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", m->bin_dir).p);
+    set(r, "PATH",
+        fed_arena_printf(r->a, "%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", m->bin_dir).p);
     set(r, "HOSTNAME", p->host_network ? p->node->name : fed_arena_dupz(r->a, p->obj->name));
     set(r, "HOME", p->dir);
     struct fed_kobj *api = mbr_find(m, MBR_SERVICES, FED_STR("default"), FED_STR("kubernetes"));
@@ -145,7 +146,8 @@ static int build_env(struct mbr_pod *p, const struct mbr_container *c, const str
     set(r, "HANSA_POD_NAMESPACE", fed_arena_dupz(r->a, p->obj->ns));
     if (p->ports_json && fed_json_parse(r->a, fed_str(p->ports_json), NULL, &ports, NULL) == 0)
         FED_JSON_EACH(e, ports)
-            mbr_vars_set(r->a, &r->vars, fed_arena_printf(r->a, "HANSA_PORT_%.*s", FED_STR_ARG(e->key)), fed_arena_dup(r->a, e->s));
+            mbr_vars_set(r->a, &r->vars, fed_arena_printf(r->a, "HANSA_PORT_%.*s", FED_STR_ARG(e->key)),
+                         fed_arena_dup(r->a, e->s));
     return rc;
 }
 
@@ -162,8 +164,7 @@ static int build_mounts(struct mbr_pod *p, const struct fed_json *tree, const st
     const struct fed_json *list = fed_json_find(spec, "volumeMounts");
     struct mbr_run_mount *mounts = FED_ARENA_ARRAY(r->a, struct mbr_run_mount, (list ? list->n : 0) + 1);
     size_t n = 0;
-    FED_JSON_EACH(vm, list)
-    {
+    FED_JSON_EACH(vm, list) {
         struct fed_str name = fed_json_find_text(vm, "name"), sub = fed_json_find_text(vm, "subPath");
         struct fed_str path = mbr_volume_path(p, tree, r->a, name), target = fed_json_find_text(vm, "mountPath");
         bool read_only = fed_json_bool(fed_json_find(vm, "readOnly"), false);
@@ -192,14 +193,16 @@ static int build_mounts(struct mbr_pod *p, const struct fed_json *tree, const st
 static void rewrite(struct ready_spec *r, struct fed_str *text)
 {
     for (size_t i = r->spec.n_mounts; i-- > 0;) { /* longest target first */
-        struct fed_str now = mbr_rewrite_path(r->a, *text, fed_str(r->spec.mounts[i].target), fed_str(r->spec.mounts[i].source));
+        struct fed_str now =
+            mbr_rewrite_path(r->a, *text, fed_str(r->spec.mounts[i].target), fed_str(r->spec.mounts[i].source));
         if (now.p != text->p) {
             *text = now;
             return;
         }
         ptrdiff_t eq = fed_str_chr(*text, '=', 0); /* --flag=/path */
         struct fed_str value = eq > 0 ? fed_str_from(*text, (size_t)eq + 1) : FED_STR("");
-        struct fed_str moved = mbr_rewrite_path(r->a, value, fed_str(r->spec.mounts[i].target), fed_str(r->spec.mounts[i].source));
+        struct fed_str moved =
+            mbr_rewrite_path(r->a, value, fed_str(r->spec.mounts[i].target), fed_str(r->spec.mounts[i].source));
         if (value.n && moved.p != value.p) {
             *text = fed_arena_printf(r->a, "%.*s%.*s", (int)eq + 1, text->p, FED_STR_ARG(moved));
             return;
@@ -217,8 +220,7 @@ static void build_argv(struct mbr_pod *p, const struct mbr_container *c, const s
     if (!command || !command->n)
         argv[n++] = fed_arena_dupz(r->a, fed_str(image_file));
     for (int k = 0; k < 2; k++)
-        FED_JSON_EACH(it, k ? args : command)
-        {
+        FED_JSON_EACH(it, k ? args : command) {
             struct fed_str text = mbr_env_expand(r->a, fed_json_str(it), &r->vars);
             if (moved)
                 rewrite(r, &text);
@@ -253,8 +255,8 @@ static void finish_env(struct mbr_pod *p, struct ready_spec *r)
         r->spec.n_mounts = 0;
 }
 
-int mbr_pod_start_container(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree, struct fed_arena *a,
-                            struct fed_err *err)
+int mbr_pod_start_container(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree,
+                            struct fed_arena *a, struct fed_err *err)
 {
     struct ready_spec r = {.a = a};
     const struct fed_json *spec = mbr_container_spec(tree, c);

@@ -69,8 +69,9 @@ static struct fed_json *container_json(struct fed_arena *a, const struct mbr_con
     fed_json_set(o, "name", fed_json_new_strz(a, c->name));
     fed_json_set(o, "state", state_json(a, c));
     fed_json_set(o, "lastState", last->any ? ended_json(a, c, last) : fed_json_object(a));
-    fed_json_set(o, "ready", fed_json_new_bool(a, c->init ? c->state == MBR_C_ENDED && c->last.code == 0 && !c->last.signo
-                                                          : c->state == MBR_C_RUNNING && c->ready));
+    fed_json_set(o, "ready",
+                 fed_json_new_bool(a, c->init ? c->state == MBR_C_ENDED && c->last.code == 0 && !c->last.signo
+                                              : c->state == MBR_C_RUNNING && c->ready));
     fed_json_set(o, "restartCount", fed_json_new_int(a, restarts));
     fed_json_set(o, "image", fed_json_new_strz(a, c->image));
     fed_json_set(o, "imageID", fed_json_new_strf(a, c->pulled ? "hansa://%s" : "", c->image));
@@ -120,23 +121,24 @@ static const char *phase_of(const struct summary *s)
     return s->any_running ? "Running" : "Pending";
 }
 
-static void set_conditions(struct mbr_pod *p, struct fed_arena *a, struct fed_json *status, struct summary *s, bool ended)
+static void set_conditions(struct mbr_pod *p, struct fed_arena *a, struct fed_json *status, struct summary *s,
+                           bool ended)
 {
     int64_t now = fed_wall_ms(p->agents->m->env);
     bool ready = s->ready && !ended;
     const char *reason = ready ? "" : ended ? "PodCompleted" : "ContainersNotReady";
-    struct fed_str message = ready || ended ? FED_STR("")
-        : fed_arena_printf(a, "containers with unready status: [%s]", fed_buf_z(&s->unready));
+    struct fed_str message = ready || ended
+                                 ? FED_STR("")
+                                 : fed_arena_printf(a, "containers with unready status: [%s]", fed_buf_z(&s->unready));
     fed_obj_set_condition(a, status, "PodScheduled", "True", "", FED_STR(""), now);
-    fed_obj_set_condition(a, status, "Initialized", s->initialized ? "True" : "False",
-                          s->initialized ? "" : "ContainersNotInitialized",
-                          s->initialized ? FED_STR("")
-                                         : fed_arena_printf(a, "containers with incomplete status: [%s]",
-                                                            fed_buf_z(&s->uninitialized)), now);
+    fed_obj_set_condition(
+        a, status, "Initialized", s->initialized ? "True" : "False", s->initialized ? "" : "ContainersNotInitialized",
+        s->initialized ? FED_STR("")
+                       : fed_arena_printf(a, "containers with incomplete status: [%s]", fed_buf_z(&s->uninitialized)),
+        now);
     fed_obj_set_condition(a, status, "ContainersReady", ready ? "True" : "False", reason, message, now);
     fed_obj_set_condition(a, status, "Ready", ready ? "True" : "False", reason, message, now);
-    FED_JSON_EACH(c, fed_json_find(status, "conditions"))
-    {
+    FED_JSON_EACH(c, fed_json_find(status, "conditions")) {
         static const char *const texts[] = {"reason", "message"};
         for (size_t i = 0; i < FED_ARRAY_LEN(texts); i++)
             if (fed_json_find(c, texts[i]) && !fed_json_find_text(c, texts[i]).n)
@@ -200,7 +202,8 @@ static void write_ports(struct mbr_pod *p, struct fed_arena *a)
         return;
     struct fed_json *patch = fed_json_object(a);
     fed_obj_set_annotation(a, patch, "member.hansa.io/ports", fed_str(p->ports_json));
-    fed_client_patch(p->agents->m->client, mbr_resource(MBR_PODS), p->obj->ns, p->obj->name, "", "merge", patch, "", NULL, NULL);
+    fed_client_patch(p->agents->m->client, mbr_resource(MBR_PODS), p->obj->ns, p->obj->name, "", "merge", patch, "",
+                     NULL, NULL);
 }
 
 void mbr_pod_write_status(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a)

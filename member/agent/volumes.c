@@ -17,7 +17,10 @@
 enum { MAX_FILES = 1024, TOKEN_S = 3600 };
 
 struct payload {
-    struct { struct fed_str path, bytes; unsigned mode; } f[MAX_FILES];
+    struct {
+        struct fed_str path, bytes;
+        unsigned mode;
+    } f[MAX_FILES];
     size_t n;
 };
 struct maker {
@@ -52,7 +55,8 @@ static bool safe_path(struct fed_str path)
     return true;
 }
 
-static int add_file(struct maker *m, struct fed_str path, struct fed_str bytes, const struct fed_json *mode, int64_t dflt)
+static int add_file(struct maker *m, struct fed_str path, struct fed_str bytes, const struct fed_json *mode,
+                    int64_t dflt)
 {
     if (m->files->n == MAX_FILES || !safe_path(path))
         return fed_err_set(m->err, FED_E_INVALID, "path \"%.*s\" is not usable in a volume", FED_STR_ARG(path));
@@ -78,16 +82,16 @@ static int add_object(struct maker *m, const struct fed_json *from, bool secret,
     const struct fed_json *obj = secret ? m->src.secret(m->src.ud, name) : m->src.config_map(m->src.ud, name);
     struct fed_str bytes;
     if (!obj)
-        return optional ? 0 : fed_err_set(m->err, FED_E_NOT_FOUND, "%s \"%.*s\" not found", secret ? "secret" : "configmap",
-                                          FED_STR_ARG(name));
+        return optional ? 0
+                        : fed_err_set(m->err, FED_E_NOT_FOUND, "%s \"%.*s\" not found", secret ? "secret" : "configmap",
+                                      FED_STR_ARG(name));
     static const char *const maps[] = {"data", "binaryData"};
     int rc = 0;
     for (int k = 0; k < 2 && !items; k++)
         FED_JSON_EACH(d, fed_json_find(obj, maps[k]))
             if ((rc = bytes_of(m, secret, d, k == 1, &bytes)) < 0 || (rc = add_file(m, d->key, bytes, NULL, mode)) < 0)
                 return rc;
-    FED_JSON_EACH(it, items)
-    {
+    FED_JSON_EACH(it, items) {
         struct fed_str key = fed_json_find_text(it, "key");
         const struct fed_json *d = fed_json_find_str(fed_json_find(obj, "data"), key);
         bool binary = !d;
@@ -96,7 +100,8 @@ static int add_object(struct maker *m, const struct fed_json *from, bool secret,
         if (!d && optional)
             continue;
         if (!d)
-            return fed_err_set(m->err, FED_E_NOT_FOUND, "%.*s has no key \"%.*s\"", FED_STR_ARG(name), FED_STR_ARG(key));
+            return fed_err_set(m->err, FED_E_NOT_FOUND, "%.*s has no key \"%.*s\"", FED_STR_ARG(name),
+                               FED_STR_ARG(key));
         if ((rc = bytes_of(m, secret, d, binary, &bytes)) < 0 ||
             (rc = add_file(m, fed_json_find_text(it, "path"), bytes, fed_json_find(it, "mode"), mode)) < 0)
             return rc;
@@ -106,8 +111,7 @@ static int add_object(struct maker *m, const struct fed_json *from, bool secret,
 
 static int add_downward(struct maker *m, const struct fed_json *from, int64_t mode)
 {
-    FED_JSON_EACH(it, fed_json_find(from, "items"))
-    {
+    FED_JSON_EACH(it, fed_json_find(from, "items")) {
         struct fed_str text = FED_STR("");
         const struct fed_json *field = fed_json_find(it, "fieldRef"), *res = fed_json_find(it, "resourceFieldRef");
         const struct fed_json *container = NULL;
@@ -127,7 +131,8 @@ static int add_token(struct maker *m, const struct fed_json *from, int64_t mode)
 {
     struct mbr *mb = m->p->agents->m;
     struct fed_str sa = fed_json_at(m->tree, "spec", "serviceAccountName", NULL)
-                            ? fed_json_str(fed_json_at(m->tree, "spec", "serviceAccountName", NULL)) : FED_STR("default");
+                            ? fed_json_str(fed_json_at(m->tree, "spec", "serviceAccountName", NULL))
+                            : FED_STR("default");
     struct fed_kobj *account = mbr_find(mb, MBR_SERVICEACCOUNTS, m->p->obj->ns, sa);
     int64_t life = fed_json_int(fed_json_find(from, "expirationSeconds"), TOKEN_S);
     const char *folder = fed_arena_printf(m->a, "%s/tokens", m->p->dir).p;
@@ -155,8 +160,7 @@ static int add_projected(struct maker *m, const struct fed_json *v)
 {
     int64_t mode = fed_json_int(fed_json_find(v, "defaultMode"), 0644);
     int rc = 0;
-    FED_JSON_EACH(s, fed_json_find(v, "sources"))
-    {
+    FED_JSON_EACH(s, fed_json_find(v, "sources")) {
         const struct fed_json *from;
         if ((from = fed_json_find(s, "configMap")))
             rc = add_object(m, from, false, mode);
@@ -257,7 +261,8 @@ static int make_host_path(struct maker *m, const struct fed_json *v)
         return 0;
     bool ours = path.p != asked.p;
     if (!ours && type.n && !fed_str_ends(type, FED_STR("OrCreate")))
-        return fed_err_set(m->err, FED_E_NOT_FOUND, "hostPath type check failed: %s is not a %.*s", z, FED_STR_ARG(type));
+        return fed_err_set(m->err, FED_E_NOT_FOUND, "hostPath type check failed: %s is not a %.*s", z,
+                           FED_STR_ARG(type));
     if (!ours && !type.n)
         return fed_file_mkdirs(z, 0755, m->err);
     if (!file)
@@ -272,8 +277,8 @@ static int make_host_path(struct maker *m, const struct fed_json *v)
 static int make_volume(struct maker *m, const struct fed_json *v)
 {
     const struct fed_json *from;
-    char *folder = fed_arena_dupz(m->a, fed_arena_printf(m->a, "%s/volumes/%.*s", m->p->dir,
-                                                         FED_STR_ARG(fed_json_find_text(v, "name"))));
+    char *folder = fed_arena_dupz(
+        m->a, fed_arena_printf(m->a, "%s/volumes/%.*s", m->p->dir, FED_STR_ARG(fed_json_find_text(v, "name"))));
     if ((from = fed_json_find(v, "hostPath")))
         return make_host_path(m, from);
     int rc = fed_file_mkdirs(folder, 0755, m->err);
@@ -301,12 +306,12 @@ int mbr_volumes_make(struct mbr_pod *p, const struct fed_json *tree, struct fed_
     struct maker m = {.p = p, .a = a, .tree = tree, .err = err, .files = fed_calloc(1, sizeof(struct payload))};
     mbr_pod_sources(p, a, tree, &m.src);
     int rc = 0;
-    FED_JSON_EACH(v, fed_json_at(tree, "spec", "volumes", NULL))
-    {
+    FED_JSON_EACH(v, fed_json_at(tree, "spec", "volumes", NULL)) {
         m.files->n = 0;
         rc = make_volume(&m, v);
         if (rc < 0) {
-            (void)fed_err_wrap(err, rc, "MountVolume.SetUp failed for volume \"%.*s\"", FED_STR_ARG(fed_json_find_text(v, "name")));
+            (void)fed_err_wrap(err, rc, "MountVolume.SetUp failed for volume \"%.*s\"",
+                               FED_STR_ARG(fed_json_find_text(v, "name")));
             break;
         }
     }
@@ -316,8 +321,7 @@ int mbr_volumes_make(struct mbr_pod *p, const struct fed_json *tree, struct fed_
 
 struct fed_str mbr_volume_path(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a, struct fed_str name)
 {
-    FED_JSON_EACH(v, fed_json_at(tree, "spec", "volumes", NULL))
-    {
+    FED_JSON_EACH(v, fed_json_at(tree, "spec", "volumes", NULL)) {
         const struct fed_json *host = fed_json_find(v, "hostPath");
         if (!fed_str_eq(fed_json_find_text(v, "name"), name))
             continue;

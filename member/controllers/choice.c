@@ -31,8 +31,7 @@ static struct fed_str label(const struct fed_kv *labels, size_t n, struct fed_st
 
 bool mbr_node_selected(const struct fed_json *sel, const struct fed_kv *labels, size_t n)
 {
-    FED_JSON_EACH(s, sel)
-    {
+    FED_JSON_EACH(s, sel) {
         struct fed_str v = label(labels, n, s->key);
         if (!v.p || !fed_str_eq(v, fed_json_str(s)))
             return false;
@@ -42,8 +41,7 @@ bool mbr_node_selected(const struct fed_json *sel, const struct fed_kv *labels, 
 
 static bool tolerates_one(const struct fed_json *tolerations, const struct fed_json *taint)
 {
-    FED_JSON_EACH(t, tolerations)
-    {
+    FED_JSON_EACH(t, tolerations) {
         struct fed_str key = fed_json_find_text(t, "key"), effect = fed_json_find_text(t, "effect");
         bool exists = fed_str_is(fed_json_find_text(t, "operator"), "Exists");
         if (effect.n && !fed_str_eq(effect, fed_json_find_text(taint, "effect")))
@@ -58,8 +56,7 @@ static bool tolerates_one(const struct fed_json *tolerations, const struct fed_j
 
 bool mbr_tolerates(const struct fed_json *tolerations, const struct fed_json *taints)
 {
-    FED_JSON_EACH(t, taints)
-    {
+    FED_JSON_EACH(t, taints) {
         if (!fed_str_is(fed_json_find_text(t, "effect"), "PreferNoSchedule") && !tolerates_one(tolerations, t))
             return false;
     }
@@ -84,12 +81,11 @@ static bool expression_holds(const struct fed_json *e, const struct mbr_node_sta
 
 static bool affinity_holds(const struct fed_json *affinity, const struct mbr_node_state *n)
 {
-    const struct fed_json *terms = fed_json_at(affinity, "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution",
-                                               "nodeSelectorTerms", NULL);
+    const struct fed_json *terms = fed_json_at(
+        affinity, "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms", NULL);
     if (!terms)
         return true;
-    FED_JSON_EACH(t, terms)
-    {
+    FED_JSON_EACH(t, terms) {
         bool all = fed_json_find(t, "matchExpressions") != NULL;
         FED_JSON_EACH(e, fed_json_find(t, "matchExpressions"))
             all = all && expression_holds(e, n);

@@ -6,7 +6,7 @@
 #include "codec/json.h"
 #include "kube/obj.h"
 
-struct mbr_victim { /* one pod of a ReplicaSet */
+struct mbr_victim {                /* one pod of a ReplicaSet */
     bool assigned, running, ready; /* on a node; phase Running; Ready */
     int64_t cost;                  /* controller.kubernetes.io/pod-deletion-cost */
     int64_t siblings;              /* pods of the set on the same node */
@@ -20,12 +20,12 @@ int mbr_victim_cmp(const void *a, const void *b);
 struct mbr_node_state {
     struct fed_str name;
     bool ready, cordoned;
-    int64_t cpu_milli, memory, pods;             /* allocatable */
+    int64_t cpu_milli, memory, pods; /* allocatable */
     int64_t used_cpu, used_memory, used_pods;
     const struct fed_kv *labels;
     size_t n_labels;
-    const struct fed_json *taints;               /* spec.taints or NULL */
-    const uint32_t *host_ports;                  /* in use: port, + 65536 for UDP */
+    const struct fed_json *taints; /* spec.taints or NULL */
+    const uint32_t *host_ports;    /* in use: port, + 65536 for UDP */
     size_t n_host_ports;
 };
 struct mbr_pod_need {

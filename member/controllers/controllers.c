@@ -5,7 +5,7 @@
 #include "kube/names.h"
 
 static void (*const inits[])(struct mbr_ctl *) = {
-    mbr_namespace_init, mbr_service_init, mbr_deployment_init, mbr_replicaset_init,
+    mbr_namespace_init, mbr_service_init,   mbr_deployment_init, mbr_replicaset_init,
     mbr_daemonset_init, mbr_scheduler_init, mbr_endpoints_init,
 };
 

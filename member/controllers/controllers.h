@@ -16,7 +16,7 @@ struct mbr_ctl { /* one controller */
     struct fed_workqueue *queue;
     struct fed_recorder *events;
     struct mbr_expect expect;
-    void *own;                 /* freed with free() after `release` */
+    void *own; /* freed with free() after `release` */
     void (*release)(struct mbr_ctl *c);
 };
 typedef void (*mbr_reconcile)(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name);

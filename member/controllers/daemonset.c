@@ -35,8 +35,12 @@ static bool add_node(void *ud, struct fed_kobj *node)
     struct place *p = &w->places[w->n++];
     p->node = node;
     /* Not ready, full and cordoned nodes keep theirs: a daemon belongs to the node. */
-    struct mbr_node_state state = {.ready = true, .pods = 1, .labels = node->labels, .n_labels = node->n_labels,
-                                   .cpu_milli = INT64_MAX, .memory = INT64_MAX};
+    struct mbr_node_state state = {.ready = true,
+                                   .pods = 1,
+                                   .labels = node->labels,
+                                   .n_labels = node->n_labels,
+                                   .cpu_milli = INT64_MAX,
+                                   .memory = INT64_MAX};
     struct mbr_pod_need need = {.node_selector = fed_json_find(pod_spec, "nodeSelector"),
                                 .affinity = fed_json_find(pod_spec, "affinity"),
                                 .tolerations = fed_json_find(pod_spec, "tolerations")};
@@ -87,8 +91,8 @@ static bool current(const struct work *w, const struct fed_kobj *pod)
 static void create_pod(struct work *w, const struct place *p)
 {
     struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, w->template), *spec = fed_json_find(pod, "spec");
-    static const char *const keys[] = {"not-ready", "unreachable", "disk-pressure", "memory-pressure", "pid-pressure",
-                                       "unschedulable"};
+    static const char *const keys[] = {"not-ready",       "unreachable",  "disk-pressure",
+                                       "memory-pressure", "pid-pressure", "unschedulable"};
     fed_obj_set_label(w->a, pod, HASH_LABEL, fed_str(w->hash));
     fed_json_set(spec, "nodeName", fed_json_new_str(w->a, p->node->name));
     struct fed_json *tolerations = fed_json_ensure_array(w->a, spec, "tolerations");

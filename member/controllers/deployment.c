@@ -6,10 +6,10 @@
 #include "member/controllers/controllers.h"
 #include "member/controllers/rollout.h"
 
-#define REVISION "deployment.kubernetes.io/revision"
-#define DESIRED "deployment.kubernetes.io/desired-replicas"
+#define REVISION     "deployment.kubernetes.io/revision"
+#define DESIRED      "deployment.kubernetes.io/desired-replicas"
 #define MAX_REPLICAS "deployment.kubernetes.io/max-replicas"
-#define HASH_LABEL "pod-template-hash"
+#define HASH_LABEL   "pod-template-hash"
 
 struct set {
     struct mbr_rollout_set size; /* first */
@@ -27,8 +27,8 @@ struct work {
     size_t n_sets;
     struct set *fresh;
     struct mbr_rollout plan;
-    int64_t revision;      /* of the fresh set */
-    bool made;             /* a set is being made: its status comes later */
+    int64_t revision; /* of the fresh set */
+    bool made;        /* a set is being made: its status comes later */
 };
 
 static int64_t count(const struct fed_json *tree, const char *key)
@@ -122,8 +122,9 @@ static struct fed_json *set_annotations(struct work *w, int64_t revision)
 static void create_set(struct work *w)
 {
     char hash[11];
-    struct fed_str text = fed_arena_printf(w->a, "%llx%lld", (unsigned long long)mbr_tree_hash(w->template),
-                                           /* a deleted set's name may still be on its way out */ (long long)w->revision);
+    struct fed_str text =
+        fed_arena_printf(w->a, "%llx%lld", (unsigned long long)mbr_tree_hash(w->template),
+                         /* a deleted set's name may still be on its way out */ (long long)w->revision);
     fed_name_hash(text, hash);
     struct fed_json *rs = fed_obj_new(w->a, "apps/v1", "ReplicaSet", w->obj->ns,
                                       fed_arena_printf(w->a, "%.*s-%s", FED_STR_ARG(w->obj->name), hash));
@@ -132,7 +133,8 @@ static void create_set(struct work *w)
     struct fed_json *selector = fed_json_copy(w->a, fed_json_find(w->spec, "selector"));
     labels = fed_json_ensure_object(w->a, fed_json_ensure_object(w->a, template, "metadata"), "labels");
     fed_json_set(labels, HASH_LABEL, fed_json_new_strf(w->a, "%s", hash));
-    fed_json_set(fed_json_ensure_object(w->a, selector, "matchLabels"), HASH_LABEL, fed_json_new_strf(w->a, "%s", hash));
+    fed_json_set(fed_json_ensure_object(w->a, selector, "matchLabels"), HASH_LABEL,
+                 fed_json_new_strf(w->a, "%s", hash));
     fed_json_set(meta, "labels", fed_json_copy(w->a, labels));
     fed_json_set(meta, "annotations", set_annotations(w, w->revision));
     fed_obj_set_controller(w->a, rs, w->obj);
@@ -212,20 +214,25 @@ static void set_progressing(struct work *w, struct fed_json *status, const struc
     if (c && fed_time_parse(fed_json_find_text(c, "lastUpdateTime"), &since) < 0)
         since = now;
     if (w->plan.paused) {
-        fed_obj_set_condition(a, status, "Progressing", "Unknown", "DeploymentPaused", FED_STR("Deployment is paused"), now);
+        fed_obj_set_condition(a, status, "Progressing", "Unknown", "DeploymentPaused", FED_STR("Deployment is paused"),
+                              now);
     } else if (complete) {
-        fed_obj_set_condition(a, status, "Progressing", "True", "NewReplicaSetAvailable",
-                              fed_arena_printf(a, "ReplicaSet \"%.*s\" has successfully progressed.", FED_STR_ARG(name)), now);
-    } else if (!c || moved || !w->fresh || fed_str_is(reason, "NewReplicaSetAvailable") || fed_str_is(reason, "DeploymentPaused")) {
+        fed_obj_set_condition(
+            a, status, "Progressing", "True", "NewReplicaSetAvailable",
+            fed_arena_printf(a, "ReplicaSet \"%.*s\" has successfully progressed.", FED_STR_ARG(name)), now);
+    } else if (!c || moved || !w->fresh || fed_str_is(reason, "NewReplicaSetAvailable") ||
+               fed_str_is(reason, "DeploymentPaused")) {
         fed_obj_set_condition(a, status, "Progressing", "True", w->fresh ? "ReplicaSetUpdated" : "NewReplicaSetCreated",
                               fed_arena_printf(a, "ReplicaSet \"%.*s\" is progressing.", FED_STR_ARG(name)), now);
         since = now;
     } else if (now - since >= deadline) {
         fed_obj_set_condition(a, status, "Progressing", "False", "ProgressDeadlineExceeded",
-                              fed_arena_printf(a, "ReplicaSet \"%.*s\" has timed out progressing.", FED_STR_ARG(name)), now);
+                              fed_arena_printf(a, "ReplicaSet \"%.*s\" has timed out progressing.", FED_STR_ARG(name)),
+                              now);
     }
     if (!complete && !w->plan.paused && now - since < deadline)
-        fed_workqueue_add_after(w->c->queue, mbr_key(a, w->obj->ns, w->obj->name), (uint64_t)(deadline - (now - since) + 1000));
+        fed_workqueue_add_after(w->c->queue, mbr_key(a, w->obj->ns, w->obj->name),
+                                (uint64_t)(deadline - (now - since) + 1000));
     c = fed_obj_condition(status, "Progressing");
     if (c && (moved || !fed_json_find(c, "lastUpdateTime")))
         mbr_set_time(a, c, "lastUpdateTime", now);

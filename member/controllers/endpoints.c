@@ -7,7 +7,7 @@
 #include "member/controllers/controllers.h"
 
 #define MANAGED_BY "endpointslice.kubernetes.io/managed-by"
-#define MANAGER "endpointslice-controller.hansa.io"
+#define MANAGER    "endpointslice-controller.hansa.io"
 
 struct backend {
     struct fed_kobj *pod;
@@ -95,8 +95,7 @@ static struct fed_json *ports_of(struct work *w, const struct group *g, bool sli
 {
     struct fed_json *ports = fed_json_array(w->a);
     size_t k = 0;
-    FED_JSON_EACH(port, fed_json_find(w->spec, "ports"))
-    {
+    FED_JSON_EACH(port, fed_json_find(w->spec, "ports")) {
         uint16_t real = k < MBR_POD_PORTS ? g->ports[k++] : 0;
         if (!real)
             continue;
@@ -154,7 +153,8 @@ static void put(struct work *w, enum mbr_kind kind, struct fed_json *want, const
         return;
     }
     struct fed_json *tree = fed_kobj_parse(have, w->a);
-    struct fed_json *labels = fed_json_at(tree, "metadata", "labels", NULL), *mine = fed_json_at(want, "metadata", "labels", NULL);
+    struct fed_json *labels = fed_json_at(tree, "metadata", "labels", NULL),
+                    *mine = fed_json_at(want, "metadata", "labels", NULL);
     bool same = fed_json_equal(labels ? labels : fed_json_object(w->a), mine);
     for (size_t i = 0; keys[i]; i++) {
         const struct fed_json *x = fed_json_find(tree, keys[i]), *y = fed_json_find(want, keys[i]);
@@ -176,7 +176,8 @@ static void put(struct work *w, enum mbr_kind kind, struct fed_json *want, const
 static void put_endpoints(struct work *w)
 {
     static const char *const keys[] = {"subsets", NULL};
-    struct fed_json *o = fed_obj_new(w->a, "v1", "Endpoints", w->obj->ns, w->obj->name), *subsets = fed_json_array(w->a);
+    struct fed_json *o = fed_obj_new(w->a, "v1", "Endpoints", w->obj->ns, w->obj->name),
+                    *subsets = fed_json_array(w->a);
     fed_json_set(fed_obj_metadata(w->a, o), "labels", labels_of(w));
     for (size_t i = 0; i < w->n_groups; i++) {
         struct fed_json *s = subset(w, &w->groups[i]);

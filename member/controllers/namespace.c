@@ -5,7 +5,7 @@
 #include "codec/base64.h"
 #include "member/controllers/controllers.h"
 
-#define ACCOUNT "kubernetes.io/service-account.name"
+#define ACCOUNT     "kubernetes.io/service-account.name"
 #define ACCOUNT_UID "kubernetes.io/service-account.uid"
 enum { TEN_YEARS_S = 315360000 };
 
@@ -18,8 +18,8 @@ static void keep_defaults(struct mbr_ctl *c, struct mbr_job *job, struct fed_str
     if (!mbr_find(c->m, MBR_SERVICEACCOUNTS, ns, FED_STR("default")))
         mbr_job_create(job, MBR_SERVICEACCOUNTS, ns, fed_obj_new(a, "v1", "ServiceAccount", ns, FED_STR("default")));
     struct fed_kobj *have = mbr_find(c->m, MBR_CONFIGMAPS, ns, FED_STR("kube-root-ca.crt"));
-    struct fed_json *cm = have ? fed_kobj_parse(have, a)
-                               : fed_obj_new(a, "v1", "ConfigMap", ns, FED_STR("kube-root-ca.crt"));
+    struct fed_json *cm =
+        have ? fed_kobj_parse(have, a) : fed_obj_new(a, "v1", "ConfigMap", ns, FED_STR("kube-root-ca.crt"));
     struct fed_json *data = fed_json_ensure_object(a, cm, "data");
     if (fed_str_eq(fed_json_find_text(data, "ca.crt"), fed_pki_dir_ca(c->m->pki)))
         return;

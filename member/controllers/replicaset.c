@@ -24,8 +24,8 @@ struct work {
 
 static void orphan_set(struct own *own, const struct fed_kobj *pod, struct fed_kobj *keep)
 {
-    struct fed_kobj *old = keep ? fed_map_set(&own->orphans, pod->uid, fed_kobj_ref(keep))
-                                : fed_map_remove(&own->orphans, pod->uid);
+    struct fed_kobj *old =
+        keep ? fed_map_set(&own->orphans, pod->uid, fed_kobj_ref(keep)) : fed_map_remove(&own->orphans, pod->uid);
     fed_kobj_unref(old);
 }
 
@@ -78,8 +78,7 @@ static void adopt(struct work *w)
     if (!fed_map_count(&own->orphans) ||
         fed_selector_from_json(w->a, fed_json_find(w->spec, "selector"), &sel, NULL) < 0)
         return;
-    FED_MAP_EACH(e, &own->orphans)
-    {
+    FED_MAP_EACH(e, &own->orphans) {
         struct fed_kobj *pod = e->value;
         if (!fed_str_eq(pod->ns, w->obj->ns) || !fed_selector_matches(&sel, pod->labels, pod->n_labels))
             continue;
@@ -100,8 +99,12 @@ static void read_pods(struct work *w)
         if (p->deleting || p->ended)
             continue;
         struct mbr_victim *v = &w->pods[w->n++];
-        *v = (struct mbr_victim){.assigned = p->node.n, .running = fed_str_is(p->phase, "Running"), .ready = p->ready,
-                                 .ready_ms = p->ready_ms, .restarts = p->restarts, .created_ms = p->created_ms,
+        *v = (struct mbr_victim){.assigned = p->node.n,
+                                 .running = fed_str_is(p->phase, "Running"),
+                                 .ready = p->ready,
+                                 .ready_ms = p->ready_ms,
+                                 .restarts = p->restarts,
+                                 .created_ms = p->created_ms,
                                  .pod = list[i]};
         if (fed_str_i64(fed_kobj_annotation(list[i], "controller.kubernetes.io/pod-deletion-cost"), &v->cost) < 0)
             v->cost = 0;
@@ -138,7 +141,8 @@ static void scale(struct work *w, int64_t want)
         for (int64_t i = 0; i < n; i++) {
             struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, template);
             mbr_job_create_told(w->job, MBR_PODS, w->obj->ns, pod, create_failed, w->c);
-            fed_event_normal(w->c->events, w->obj, "SuccessfulCreate", "Created pod: %.*s", FED_STR_ARG(fed_obj_name(pod)));
+            fed_event_normal(w->c->events, w->obj, "SuccessfulCreate", "Created pod: %.*s",
+                             FED_STR_ARG(fed_obj_name(pod)));
         }
     } else if (have > want) {
         int64_t n = FED_MIN(have - want, BURST);

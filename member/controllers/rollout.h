@@ -13,7 +13,7 @@
 struct mbr_rollout_set {
     int64_t spec, actual, ready, available; /* spec.replicas and status */
     int64_t created_ms;
-    int64_t want;                           /* the answer */
+    int64_t want; /* the answer */
 };
 struct mbr_rollout {
     int64_t replicas, surge, unavailable; /* resolved */

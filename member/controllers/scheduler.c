@@ -150,7 +150,8 @@ static bool add_node(void *ud, struct fed_kobj *obj)
     struct total *t = fed_map_find(&g->own->totals, obj->name);
     g->nodes[g->n++] = (struct mbr_node_state){
         .name = obj->name,
-        .ready = fed_str_is(fed_json_find_text(fed_obj_condition(fed_json_find(node, "status"), "Ready"), "status"), "True"),
+        .ready =
+            fed_str_is(fed_json_find_text(fed_obj_condition(fed_json_find(node, "status"), "Ready"), "status"), "True"),
         .cordoned = obj->deleting || fed_json_bool(fed_json_at(node, "spec", "unschedulable", NULL), false),
         .cpu_milli = allocatable(node, "cpu", true),
         .memory = allocatable(node, "memory", false),
@@ -197,7 +198,8 @@ static void bind_pod(struct mbr_ctl *c, struct mbr_job *job, struct fed_kobj *po
     fed_json_set(o, "target", target);
     fed_json_write(&body, o);
     struct fed_call_request req = {.method = "POST",
-                                   .path = fed_resource_path(a, mbr_resource(MBR_PODS), pod->ns, pod->name, "binding", ""),
+                                   .path =
+                                       fed_resource_path(a, mbr_resource(MBR_PODS), pod->ns, pod->name, "binding", ""),
                                    .body = fed_buf_str(&body)};
     job->holds++;
     c->m->client->ops->call(c->m->client, &req, bound, b);
@@ -233,7 +235,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
         return mbr_job_end(job, 0);
     const struct mbr_pod_info *p = mbr_pod_info_get(c->m, pod);
     const struct fed_json *tree = fed_kobj_parse(pod, a), *spec = fed_json_find(tree, "spec");
-    struct mbr_pod_need need = {.cpu_milli = p->cpu_milli, .memory = p->memory,
+    struct mbr_pod_need need = {.cpu_milli = p->cpu_milli,
+                                .memory = p->memory,
                                 .node_selector = fed_json_find(spec, "nodeSelector"),
                                 .tolerations = fed_json_find(spec, "tolerations"),
                                 .affinity = fed_json_find(spec, "affinity")};
@@ -258,8 +261,7 @@ static void release(struct mbr_ctl *c)
     struct own *own = c->own;
     FED_MAP_EACH(e, &own->loads)
         load_free(e->value);
-    FED_MAP_EACH(e, &own->totals)
-    {
+    FED_MAP_EACH(e, &own->totals) {
         free(((struct total *)e->value)->ports);
         free(e->value);
     }

@@ -6,12 +6,12 @@
 
 #define PORTS "member.hansa.io/load-balancer-ports"
 
-static struct fed_json *ingress_of(struct fed_arena *a, const char *ip, const struct fed_json *spec, struct fed_buf *moved)
+static struct fed_json *ingress_of(struct fed_arena *a, const char *ip, const struct fed_json *spec,
+                                   struct fed_buf *moved)
 {
     struct fed_json *in = fed_json_object(a), *ports = fed_json_array(a);
     fed_json_set(in, "ip", fed_json_new_strf(a, "%s", ip));
-    FED_JSON_EACH(p, fed_json_find(spec, "ports"))
-    {
+    FED_JSON_EACH(p, fed_json_find(spec, "ports")) {
         uint16_t port = (uint16_t)fed_json_int(fed_json_find(p, "port"), 0);
         uint16_t real = mbr_services_real_port(ip, port, (uint16_t)fed_json_int(fed_json_find(p, "nodePort"), 0));
         struct fed_str proto = fed_json_find_text(p, "protocol");
@@ -51,7 +51,8 @@ static void balance(struct mbr_ctl *c, struct mbr_job *job, struct fed_kobj *svc
     const struct fed_json *spec = fed_json_find(tree, "spec");
     const struct fed_json *now = fed_json_at(tree, "status", "loadBalancer", "ingress", NULL);
     struct fed_json *patch = fed_json_object(a), *status = fed_json_object(a), *lb = fed_json_object(a);
-    struct fed_str had = fed_json_find_text(fed_json_item(now, 0), "ip"), want = fed_json_find_text(spec, "loadBalancerIP");
+    struct fed_str had = fed_json_find_text(fed_json_item(now, 0), "ip"),
+                   want = fed_json_find_text(spec, "loadBalancerIP");
     struct fed_buf moved = {0};
     char ip[16];
     if (fed_str_is(fed_json_find_text(spec, "type"), "LoadBalancer")) {
@@ -101,8 +102,8 @@ static void keep_kubernetes_endpoints(struct mbr_ctl *c, struct mbr_job *job)
 {
     struct fed_arena *a = &job->arena;
     struct fed_kobj *have = mbr_find(c->m, MBR_ENDPOINTS, FED_STR("default"), FED_STR("kubernetes"));
-    struct fed_json *ep = have ? fed_kobj_parse(have, a)
-                               : fed_obj_new(a, "v1", "Endpoints", FED_STR("default"), FED_STR("kubernetes"));
+    struct fed_json *ep =
+        have ? fed_kobj_parse(have, a) : fed_obj_new(a, "v1", "Endpoints", FED_STR("default"), FED_STR("kubernetes"));
     struct fed_json *subsets = fed_json_array(a), *s = fed_json_object(a), *address = fed_json_object(a),
                     *port = fed_json_object(a);
     fed_json_set(address, "ip", fed_json_new_strz(a, c->m->range.api_ip));

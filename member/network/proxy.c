@@ -98,14 +98,12 @@ static void read_backends(struct port *p, const struct fed_json *endpoints)
 {
     size_t cap = 0;
     FED_JSON_EACH(sub, fed_json_find(endpoints, "subsets"))
-        FED_JSON_EACH(ep, fed_json_find(sub, "ports"))
-        {
+        FED_JSON_EACH(ep, fed_json_find(sub, "ports")) {
             struct fed_str name = fed_json_find_text(ep, "name");
             bool udp = fed_str_is(fed_json_find_text(ep, "protocol"), "UDP");
             if (!fed_str_is(name, p->name) || udp != p->udp)
                 continue;
-            FED_JSON_EACH(ad, fed_json_find(sub, "addresses"))
-            {
+            FED_JSON_EACH(ad, fed_json_find(sub, "addresses")) {
                 if (p->n == cap)
                     p->backends = fed_realloc(p->backends, (cap = cap ? cap * 2 : 4) * sizeof(*p->backends));
                 if (fed_addr_parse(fed_json_find_text(ad, "ip"), (uint16_t)fed_json_int(fed_json_find(ep, "port"), 0),
@@ -122,8 +120,7 @@ static void read_ports(struct service *s, const struct fed_json *spec, const str
     size_t n_old = s->n_ports;
     s->ports = fed_calloc((list ? list->n : 0) + 1, sizeof(*s->ports));
     s->n_ports = 0;
-    FED_JSON_EACH(it, list)
-    {
+    FED_JSON_EACH(it, list) {
         struct port *p = &s->ports[s->n_ports++];
         p->svc = s;
         p->name = fed_strdup_str(fed_json_find_text(it, "name"));
@@ -158,8 +155,7 @@ static void want(struct service *s, size_t port, const char *ip, int64_t number,
     struct fed_addr addr;
     if (number <= 0 || fed_addr_parse(fed_str(ip), (uint16_t)number, &addr) < 0)
         return;
-    FED_LIST_EACH(it, &s->fronts)
-    {
+    FED_LIST_EACH(it, &s->fronts) {
         struct front *f = fed_container_of(it, struct front, link);
         if (f->udp == udp && fed_addr_equal(&f->addr, &addr)) {
             f->wanted = true;
@@ -186,11 +182,11 @@ static void want_all(struct service *s, const struct fed_json *svc)
     const struct fed_json *in = fed_json_item(fed_json_at(svc, "status", "loadBalancer", "ingress", NULL), 0);
     if (in)
         snprintf(lb_ip, sizeof(lb_ip), "%.*s", FED_STR_ARG(fed_json_find_text(in, "ip")));
-    FED_JSON_EACH(p, fed_json_find(spec, "ports"))
-    {
+    FED_JSON_EACH(p, fed_json_find(spec, "ports")) {
         bool udp = fed_str_is(fed_json_find_text(p, "protocol"), "UDP");
         int64_t port = fed_json_int(fed_json_find(p, "port"), 0), np = fed_json_int(fed_json_find(p, "nodePort"), 0);
-        if (cluster_ip[0] && strcmp(cluster_ip, "None") != 0 && (port >= 1024 || mbr_may_bind(cluster_ip, (uint16_t)port)))
+        if (cluster_ip[0] && strcmp(cluster_ip, "None") != 0 &&
+            (port >= 1024 || mbr_may_bind(cluster_ip, (uint16_t)port)))
             want(s, i, cluster_ip, port, udp);
         for (int64_t k = 0; np && k < m->conf->nodes; k++) {
             mbr_ip_format(mbr_part_first(m->range.x, MBR_PART_NODES) + (uint32_t)k, node_ip);
@@ -259,8 +255,10 @@ struct mbr_proxy *mbr_proxy_new(struct mbr *m)
     px->m = m;
     px->events = fed_recorder_new(m->client, "kube-proxy", m->conf->name);
     px->queue = fed_workqueue_new(&(struct fed_workqueue_conf){.env = m->env, .name = "proxy", .work = work, .ud = px});
-    fed_informer_add_handlers(m->informers[MBR_SERVICES], &(struct fed_informer_handlers){.changed = changed, .ud = px});
-    fed_informer_add_handlers(m->informers[MBR_ENDPOINTS], &(struct fed_informer_handlers){.changed = changed, .ud = px});
+    fed_informer_add_handlers(m->informers[MBR_SERVICES],
+                              &(struct fed_informer_handlers){.changed = changed, .ud = px});
+    fed_informer_add_handlers(m->informers[MBR_ENDPOINTS],
+                              &(struct fed_informer_handlers){.changed = changed, .ud = px});
     return px;
 }
 

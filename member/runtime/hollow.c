@@ -108,7 +108,8 @@ static void kill_container(struct mbr_run_pod *b, const char *name, int signo)
 static void exec(struct mbr_run_pod *b, const char *name, const char *const *argv, size_t argc, uint32_t timeout_ms,
                  void (*done)(void *ud, int code), void *ud)
 {
-    (void)b, (void)name, (void)argv, (void)argc, (void)timeout_ms, (void)done, (void)ud; /* hollow pods are not probed */
+    (void)b, (void)name, (void)argv, (void)argc, (void)timeout_ms, (void)done,
+        (void)ud; /* hollow pods are not probed */
 }
 
 static void stop(struct mbr_run_pod *b, unsigned grace_s)

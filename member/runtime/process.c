@@ -140,8 +140,13 @@ static int start_shim(struct mbr_runtime *rt, const char *uid, const char *dir, 
     } else {
         const char *argv[] = {"hansa-shim", dir, NULL};
         const char *envp[] = {NULL};
-        struct fed_spawn spec = {.file = file, .argv = argv, .envp = envp, .detached = true, .stdout_fd = fd,
-                                 .stderr_fd = log, .exited = shim_exited};
+        struct fed_spawn spec = {.file = file,
+                                 .argv = argv,
+                                 .envp = envp,
+                                 .detached = true,
+                                 .stdout_fd = fd,
+                                 .stderr_fd = log,
+                                 .exited = shim_exited};
         rc = fed_spawn(m->loop, &spec, &child, err);
     }
     if (fd >= 0)

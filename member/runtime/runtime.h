@@ -28,7 +28,8 @@ struct mbr_run_spec { /* NUL-terminated texts, borrowed for the call */
 struct mbr_run_events {
     void (*ready)(void *ud);
     void (*running)(void *ud, const char *name, unsigned attempt, int pid, int64_t started_ms);
-    void (*exited)(void *ud, const char *name, unsigned attempt, int code, int signo, int64_t started_ms, int64_t ended_ms);
+    void (*exited)(void *ud, const char *name, unsigned attempt, int code, int signo, int64_t started_ms,
+                   int64_t ended_ms);
     void (*failed)(void *ud, const char *name, unsigned attempt, const char *text);
     void (*gone)(void *ud); /* the pod's processes have all ended; last event */
 };
@@ -52,8 +53,8 @@ struct mbr_runtime_ops {
 struct mbr_runtime {
     const struct mbr_runtime_ops *ops;
     struct mbr *m;
-    bool real;         /* processes: volumes and environments matter */
-    bool name_spaces;  /* mounts work; else paths are rewritten */
+    bool real;        /* processes: volumes and environments matter */
+    bool name_spaces; /* mounts work; else paths are rewritten */
 };
 struct mbr_run_pod { /* first member of a runtime's own */
     struct mbr_runtime *rt;

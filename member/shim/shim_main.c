@@ -98,7 +98,8 @@ static void drain(struct container *c)
 {
     for (int i = 0; i < 2; i++)
         if (c->streams[i].fd >= 0) { /* what a grandchild that outlived the session kept open is not waited for */
-            for (int k = 0; k < 64 && (errno = 0, mbr_shim_stream_pump(&c->streams[i], &c->log)) && errno != EAGAIN; k++)
+            for (int k = 0; k < 64 && (errno = 0, mbr_shim_stream_pump(&c->streams[i], &c->log)) && errno != EAGAIN;
+                 k++)
                 ;
             if (c->streams[i].fd >= 0) {
                 close(c->streams[i].fd);
@@ -326,7 +327,10 @@ static bool all_ended(const struct shim *s)
 static void turn(struct shim *s)
 {
     struct pollfd fds[2 + AGENTS + 2 * MBR_SHIM_CONTAINERS];
-    struct { struct container *c; int stream; } of[2 * MBR_SHIM_CONTAINERS];
+    struct {
+        struct container *c;
+        int stream;
+    } of[2 * MBR_SHIM_CONTAINERS];
     nfds_t n = 0, m = 0;
     int timeout = run_deadlines(s);
     fds[n++] = (struct pollfd){s->signals, POLLIN, 0};
@@ -385,7 +389,8 @@ int main(int argc, char **argv)
         return mbr_shim_probe_mounts(argv[2]);
     if (argc != 2 || argv[1][0] == '-') {
         fputs("usage: hansa-shim PODDIR (a listening socket as standard output)\n"
-              "Owns the processes of one pod. Started by hansa-member.\n", stderr);
+              "Owns the processes of one pod. Started by hansa-member.\n",
+              stderr);
         return argc == 2 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
     }
     if (prepare(&shim, argv[1]) < 0) {

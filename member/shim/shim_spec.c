@@ -62,12 +62,23 @@ struct mbr_shim_spec *mbr_shim_spec_read(const char *path)
     for (char *p = text, *next; p < text + n; p = next) {
         next = p + strlen(p) + 1;
         switch (*p) {
-        case 'X': s->file = p + 1; break;
-        case 'C': s->cwd = p + 1; break;
-        case 'A': s->argv[s->n_argv++] = p + 1; break;
-        case 'E': s->envp[s->n_envp++] = p + 1; break;
-        case 'M': add_mount(s, p + 1); break;
-        default: break;
+        case 'X':
+            s->file = p + 1;
+            break;
+        case 'C':
+            s->cwd = p + 1;
+            break;
+        case 'A':
+            s->argv[s->n_argv++] = p + 1;
+            break;
+        case 'E':
+            s->envp[s->n_envp++] = p + 1;
+            break;
+        case 'M':
+            add_mount(s, p + 1);
+            break;
+        default:
+            break;
         }
     }
     if (s->file && s->n_argv)

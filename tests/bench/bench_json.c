@@ -78,7 +78,7 @@ static void measure_objects(const struct fed_json *items, struct fed_str text)
     size_t bytes = 0;
     double begin = now(), spent;
     do {
-        FED_JSON_EACH (it, items) {
+        FED_JSON_EACH(it, items) {
             struct fed_arena a = {0};
             struct fed_json *v;
             struct fed_str one = fed_str_n(text.p + it->off, it->end - it->off);

@@ -228,6 +228,8 @@ def assert_always_answered(seen):
 def assert_not_given(seen, address, after):
     """No question asked later than `after` was answered with the address."""
     late = [e for e in seen if e[1] > after and address in e[4]]
+    last = max((e[1] for e in seen if address in e[4]), default=after)
+    print(f"last given {after - last:.3f} s before it had to be gone")
     assert not late, f"{len(late)} answers with {address}, the last {late[-1][1] - after:.3f} s too late: {late[-1]}"
 
 

@@ -114,7 +114,6 @@ def test_every_setting_of_time_in_operators_pages_exists():
         page = (ROOT / PAGES[name][0]).read_text().replace("\\-", "-")
         known |= set(re.findall(r"--[a-z0-9][a-z0-9-]*", page))
     known |= {"--help", "--check", "--config", "--version", "--build-only", "--tests", "--long"}
-    known |= {"--dns-arg-overrides", "--globallb-arg-overrides"}  # of init; not in its help
     wrong = []
     for p in [ROOT / "README.md", *sorted((ROOT / "docs/operators").glob("*.md"))]:
         for line in p.read_text().split("\n"):

@@ -234,8 +234,8 @@ static void report(void)
     size_t p99 = 0;
     while (p99 < BUCKETS - 1 && (sum += g.buckets[p99]) < total - total / 100)
         p99++;
-    printf("{\"sent\":%lu,\"ok\":%lu,\"failed\":%lu,\"max_ms\":%.1f,\"p99_ms\":%zu,\"over_1500\":%lu,\"notes\":[", g.sent, g.ok,
-           g.failed, g.max_ms, p99, g.slow);
+    printf("{\"sent\":%lu,\"ok\":%lu,\"failed\":%lu,\"max_ms\":%.1f,\"p99_ms\":%zu,\"over_1500\":%lu,\"notes\":[",
+           g.sent, g.ok, g.failed, g.max_ms, p99, g.slow);
     for (size_t i = 0; i < g.n_notes; i++) {
         for (char *p = g.notes[i].text; *p; p++)
             *p = *p < ' ' || *p == '"' || *p == '\\' ? ' ' : *p;
@@ -278,7 +278,8 @@ int main(int argc, char **argv)
     g.to.sin_port = htons((uint16_t)(int)strtol(argv[2], NULL, 10));
     if (inet_pton(AF_INET, argv[1], &g.to.sin_addr) != 1)
         return 2;
-    g.request_n = (size_t)snprintf(g.request, sizeof(g.request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", argv[4], argv[3]);
+    g.request_n =
+        (size_t)snprintf(g.request, sizeof(g.request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", argv[4], argv[3]);
     g.conns = calloc(MAX_CONNS, sizeof(*g.conns));
     g.epoll = epoll_create1(EPOLL_CLOEXEC);
     run(atof(argv[5]), atof(argv[6]));

@@ -25,7 +25,7 @@ static void check_paths(const struct fed_json *v, struct fed_str source, int dep
     FED_REQUIRE(v->off <= v->end && v->end <= source.n);
     if (depth < 5) {
         fed_json_path(v, &path);
-        FED_JSON_EACH (it, v)
+        FED_JSON_EACH(it, v)
             check_paths(it, source, depth + 1);
     }
     int64_t n;

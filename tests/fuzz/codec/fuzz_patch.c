@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A merge patch cannot say null. */
 static bool has_null(const struct fed_json *v)
 {
-    FED_JSON_EACH (it, v)
+    FED_JSON_EACH(it, v)
         if ((v->type == FED_JSON_OBJECT && it->type == FED_JSON_NULL) || has_null(it))
             return true;
     return false;
@@ -20,7 +20,7 @@ static void check_tree(const struct fed_json *v)
 {
     uint32_t n = 0;
     const struct fed_json *prev = NULL;
-    FED_JSON_EACH (it, v) {
+    FED_JSON_EACH(it, v) {
         FED_REQUIRE(it->parent == v && it->prev == prev);
         FED_REQUIRE((v->type == FED_JSON_OBJECT) == (it->key.p != NULL));
         check_tree(it);

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int rc = fed_yaml_parse_all(&a, fed_str_n((const char *)data, size), &limits, &docs, &err);
     FED_REQUIRE(rc == 0 || (docs == NULL && err.code == rc && err.text[0]));
     if (rc == 0) {
-        FED_JSON_EACH (it, docs) {
+        FED_JSON_EACH(it, docs) {
             struct fed_buf text = {0};
             struct fed_json *back;
             fed_yaml_write(&text, it);

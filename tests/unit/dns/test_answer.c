@@ -86,8 +86,8 @@ static unsigned type_number(const char *t)
     static const struct {
         const char *name;
         unsigned n;
-    } types[] = {{"A", 1}, {"NS", 2}, {"CNAME", 5}, {"SOA", 6}, {"TXT", 16}, {"AAAA", 28}, {"SRV", 33}, {"DNSKEY", 48},
-                 {"AXFR", 252}, {"ANY", 255}, {"TYPE666", 666}};
+    } types[] = {{"A", 1},    {"NS", 2},      {"CNAME", 5},  {"SOA", 6},   {"TXT", 16},     {"AAAA", 28},
+                 {"SRV", 33}, {"DNSKEY", 48}, {"AXFR", 252}, {"ANY", 255}, {"TYPE666", 666}};
     for (size_t i = 0; i < FED_ARRAY_LEN(types); i++)
         if (strcmp(types[i].name, t) == 0)
             return types[i].n;
@@ -180,7 +180,8 @@ static void name_text(const uint8_t *msg, size_t n, struct gdns_reader *r, struc
         r->at = here.at;
 }
 
-static void rdata_text(const uint8_t *msg, size_t n, unsigned type, struct gdns_reader *r, size_t len, struct fed_buf *out)
+static void rdata_text(const uint8_t *msg, size_t n, unsigned type, struct gdns_reader *r, size_t len,
+                       struct fed_buf *out)
 {
     char text[64];
     switch (type) {
@@ -213,15 +214,24 @@ static void rdata_text(const uint8_t *msg, size_t n, unsigned type, struct gdns_
 static const char *type_text(unsigned type)
 {
     switch (type) {
-    case GDNS_A: return "A";
-    case GDNS_AAAA: return "AAAA";
-    case GDNS_NS: return "NS";
-    case GDNS_CNAME: return "CNAME";
-    case GDNS_SOA: return "SOA";
-    case GDNS_SRV: return "SRV";
-    case GDNS_TXT: return "TXT";
-    case GDNS_HINFO: return "HINFO";
-    default: return "?";
+    case GDNS_A:
+        return "A";
+    case GDNS_AAAA:
+        return "AAAA";
+    case GDNS_NS:
+        return "NS";
+    case GDNS_CNAME:
+        return "CNAME";
+    case GDNS_SOA:
+        return "SOA";
+    case GDNS_SRV:
+        return "SRV";
+    case GDNS_TXT:
+        return "TXT";
+    case GDNS_HINFO:
+        return "HINFO";
+    default:
+        return "?";
     }
 }
 
@@ -268,7 +278,10 @@ static void describe(const uint8_t *msg, size_t n, struct fed_buf *out)
         }
     }
     assert_int_equal(r.at, n);
-    fed_buf_addf(out, "%s%s%s", rcode == 16 ? "BADVERS" : rcode == 9 ? "NOTAUTH" : rcodes[rcode],
+    fed_buf_addf(out, "%s%s%s",
+                 rcode == 16  ? "BADVERS"
+                 : rcode == 9 ? "NOTAUTH"
+                              : rcodes[rcode],
                  flags & GDNS_AA ? " aa" : "", flags & GDNS_TC ? " tc" : "");
     if (body.n)
         fed_buf_addf(out, ":%.*s", (int)body.n, body.p);
@@ -300,9 +313,9 @@ static void ask(struct world *w, const char *query, const char *want)
 struct row {
     const char *query, *want;
 };
-#define ASK(w, rows)                                     \
-    for (size_t i_ = 0; i_ < FED_ARRAY_LEN(rows); i_++)  \
-        ask(w, (rows)[i_].query, (rows)[i_].want)
+#define ASK(w, rows)                                                                                                   \
+    for (size_t i_ = 0; i_ < FED_ARRAY_LEN(rows); i_++)                                                                \
+    ask(w, (rows)[i_].query, (rows)[i_].want)
 
 #define API "api-status.production.fed.svc."
 #define APP "appmiral.default.fed.svc."
@@ -437,7 +450,8 @@ static void losing(void **state)
     /* one is left: the answer is the same for all */
     ask(w, FROM_EUROPE, "NOERROR aa: A 127.3.1.1, A 127.3.1.2 scope=0");
     cluster_health(w, "asia-east1", FED_HEALTH_DOWN);
-    ask(w, FROM_EUROPE, "NOERROR aa: A 127.1.1.1, A 127.1.1.2, A 127.2.1.1, A 127.2.1.2, A 127.3.1.1, A 127.3.1.2 scope=0");
+    ask(w, FROM_EUROPE,
+        "NOERROR aa: A 127.1.1.1, A 127.1.1.2, A 127.2.1.1, A 127.2.1.2, A 127.3.1.1, A 127.3.1.2 scope=0");
     cluster_health(w, "europe-west1", FED_HEALTH_UP);
     ask(w, FROM_EUROPE, "NOERROR aa: A 127.2.1.2 scope=24");
     /* ready nowhere: all are answered */
@@ -457,8 +471,10 @@ static void control_plane_says(void **state)
         "{federation.hansa.io/cordoned: \"true\", federation.hansa.io/coordinates: \"50.45,3.82\"}}, "
         "status: {region: europe-west1}}";
     static const char not_ready[] =
-        "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-us-east1, namespace: production,"
-        " labels: {multicluster.kubernetes.io/service-name: api-status, multicluster.kubernetes.io/source-cluster: us-east1,"
+        "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-us-east1, namespace: "
+        "production,"
+        " labels: {multicluster.kubernetes.io/service-name: api-status, multicluster.kubernetes.io/source-cluster: "
+        "us-east1,"
         " federation.hansa.io/scope: global}}, addressType: IPv4, ports: [{name: http, port: 80}],"
         " endpoints: [{addresses: [127.1.1.1], conditions: {ready: false}}]}";
     assert_int_equal(fed_builder_put_yaml(w->builder, fed_str(offline), &err), 0);
@@ -505,10 +521,11 @@ static void truncation(void **state)
     struct world *w = *state;
     struct fed_buf y = {0};
     struct fed_err err;
-    fed_buf_addz(&y, "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-us-east1, namespace: "
-                     "production, labels: {multicluster.kubernetes.io/service-name: api-status, "
-                     "multicluster.kubernetes.io/source-cluster: us-east1, federation.hansa.io/scope: global}}, addressType: "
-                     "IPv4, ports: [{name: http, port: 80}], endpoints: [");
+    fed_buf_addz(
+        &y, "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: api-status-us-east1, namespace: "
+            "production, labels: {multicluster.kubernetes.io/service-name: api-status, "
+            "multicluster.kubernetes.io/source-cluster: us-east1, federation.hansa.io/scope: global}}, addressType: "
+            "IPv4, ports: [{name: http, port: 80}], endpoints: [");
     for (int i = 1; i <= 60; i++)
         fed_buf_addf(&y, "%s{addresses: [127.1.1.%d]}", i > 1 ? ", " : "", i);
     fed_buf_addz(&y, "]}");
@@ -536,7 +553,7 @@ static void malformed(void **state)
         const char *want;
     } rows[] = {
 #define M(what, lit, want) {what, lit, sizeof(lit) - 1, want}
-#define Q "\7example\3com\0\0\6\0\1"
+#define Q                  "\7example\3com\0\0\6\0\1"
         M("short", "\0\1\0\0\0\1\0\0\0\0", "dropped"),
         M("an answer", "\0\1\x80\0\0\1\0\0\0\0\0\0" Q, "dropped"),
         M("opcode 15, header only", "\0\1\x78\0\0\0\0\0\0\0\0\0", "NOTIMP"),
@@ -545,21 +562,34 @@ static void malformed(void **state)
         M("two questions", "\0\1\0\0\0\2\0\0\0\0\0\0" Q Q, "FORMERR"),
         M("an answer section", "\0\1\0\0\0\1\0\1\0\0\0\0" Q "\0\0\1\0\1\0\0\0\0\0\0", "FORMERR"),
         M("pointer in the question", "\0\1\0\0\0\1\0\0\0\0\0\0\xc0\x0c\0\6\0\1", "FORMERR"),
-        M("label type 01", "\0\1\0\0\0\1\0\0\0\0\0\0\x41" "a\0\0\6\0\1", "FORMERR"),
+        M("label type 01",
+          "\0\1\0\0\0\1\0\0\0\0\0\0\x41"
+          "a\0\0\6\0\1",
+          "FORMERR"),
         M("cut name", "\0\1\0\0\0\1\0\0\0\0\0\0\7exam", "FORMERR"),
         M("no type", "\0\1\0\0\0\1\0\0\0\0\0\0\1a\0\0", "FORMERR"),
         M("two OPT", "\0\1\0\0\0\1\0\0\0\0\0\2" Q "\0\0\x29\4\xd0\0\0\0\0\0\0\0\0\x29\4\xd0\0\0\0\0\0\0", "FORMERR"),
         M("OPT owner", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\1a\0\0\x29\4\xd0\0\0\0\0\0\0", "FORMERR"),
         M("OPT longer than the message", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\5\0", "FORMERR"),
         M("option longer than OPT", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\4\0\3\0\1", "FORMERR"),
-        M("cookie of 9", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\15\0\12\0\011" "123456789", "FORMERR"),
-        M("cookie of 8", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\14\0\12\0\010" "12345678",
+        M("cookie of 9",
+          "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\15\0\12\0\011"
+          "123456789",
+          "FORMERR"),
+        M("cookie of 8",
+          "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\14\0\12\0\010"
+          "12345678",
           "NOERROR aa: SOA "),
-        M("ECS host bits", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\13\0\010\0\7\0\1\x14\0\x0a\1\x1f", "FORMERR"),
-        M("ECS too long", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\15\0\010\0\011\0\1\x21\0\x0a\1\1\1\1", "FORMERR"),
-        M("ECS bytes missing", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\12\0\010\0\6\0\1\x18\0\x0a\1", "FORMERR"),
-        M("ECS scope in a query", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\12\0\010\0\6\0\1\x10\x10\x0a\1", "FORMERR"),
-        M("ECS family 0", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\10\0\010\0\4\0\0\0\0", "NOERROR aa: SOA  scope=0"),
+        M("ECS host bits", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\13\0\010\0\7\0\1\x14\0\x0a\1\x1f",
+          "FORMERR"),
+        M("ECS too long", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\15\0\010\0\011\0\1\x21\0\x0a\1\1\1\1",
+          "FORMERR"),
+        M("ECS bytes missing", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\12\0\010\0\6\0\1\x18\0\x0a\1",
+          "FORMERR"),
+        M("ECS scope in a query",
+          "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\12\0\010\0\6\0\1\x10\x10\x0a\1", "FORMERR"),
+        M("ECS family 0", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\10\0\010\0\4\0\0\0\0",
+          "NOERROR aa: SOA  scope=0"),
         M("unknown option", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\x29\4\xd0\0\0\0\0\0\4\0\x64\0\0", "NOERROR aa: SOA "),
         M("all flags", "\0\1\7\xf0\0\1\0\0\0\0\0\0" Q, "NOERROR aa: SOA "),
         M("TSIG", "\0\1\0\0\0\1\0\0\0\0\0\1" Q "\0\0\xfa\0\xff\0\0\0\0\0\0", "NOTAUTH"),
@@ -586,7 +616,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(services), T(names), T(losing), T(control_plane_says), T(before_anything_is_known), T(truncation), T(malformed),
+        T(services),   T(names),     T(losing), T(control_plane_says), T(before_anything_is_known),
+        T(truncation), T(malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

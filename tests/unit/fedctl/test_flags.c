@@ -38,8 +38,14 @@ static void test_zone(void **state)
     (void)state;
     static const struct {
         const char *in, *want; /* NULL: refused */
-    } cases[] = {{"example.com", "example.com."}, {"example.com.", "example.com."}, {"a", "a."}, {"", NULL}, {".", NULL},
-                 {"Example.com", NULL},           {"a..b", NULL},                   {"under_score.com", NULL}};
+    } cases[] = {{"example.com", "example.com."},
+                 {"example.com.", "example.com."},
+                 {"a", "a."},
+                 {"", NULL},
+                 {".", NULL},
+                 {"Example.com", NULL},
+                 {"a..b", NULL},
+                 {"under_score.com", NULL}};
     struct fed_arena a = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         const char *zone = NULL;
@@ -57,9 +63,9 @@ static void test_coordinates(void **state)
     static const struct {
         const char *in;
         bool good;
-    } cases[] = {{"50.45,3.82", true}, {"-33,151.2", true}, {"90,180", true},  {"-90,-180", true},   {"50.45, 3.82", true},
-                 {"91,0", false},      {"0,181", false},    {"50.45", false},  {"50.45,", false},    {",3", false},
-                 {"a,b", false},       {"1,2,3", false},    {"1e1,2", false},  {"nan,nan", false},   {"0x1,2", false},
+    } cases[] = {{"50.45,3.82", true}, {"-33,151.2", true}, {"90,180", true}, {"-90,-180", true}, {"50.45, 3.82", true},
+                 {"91,0", false},      {"0,181", false},    {"50.45", false}, {"50.45,", false},  {",3", false},
+                 {"a,b", false},       {"1,2,3", false},    {"1e1,2", false}, {"nan,nan", false}, {"0x1,2", false},
                  {"1-,2", false},      {"", false}};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
         CHECK(cases[i].in, (fctl_check_coordinates(cases[i].in, NULL) == 0) == cases[i].good);
@@ -73,7 +79,8 @@ static void test_overrides(void **state)
     } cases[] = {
         {"one", {"--v=4"}, {"--v", "4"}},
         {"two", {"--v=4", "--store=mem"}, {"--v", "4", "--store", "mem"}},
-        {"value with commas", {"--networks=192.0.2.0/24=a", "198.51.100.0/24=b", "--v=1"},
+        {"value with commas",
+         {"--networks=192.0.2.0/24=a", "198.51.100.0/24=b", "--v=1"},
          {"--networks", "192.0.2.0/24=a,198.51.100.0/24=b", "--v", "1"}},
         {"empty value", {"--v="}, {"--v", ""}},
         {"no value", {"--v"}, {NULL}},
@@ -99,8 +106,11 @@ static void test_labels(void **state)
     (void)state;
     static const struct {
         const char *in, *key, *value; /* key NULL: refused */
-    } cases[] = {{"tier=web", "tier", "web"}, {"a.b/c=", "a.b/c", ""}, {"tier", NULL, NULL},
-                 {"=web", NULL, NULL},        {"tier=a b", NULL, NULL}};
+    } cases[] = {{"tier=web", "tier", "web"},
+                 {"a.b/c=", "a.b/c", ""},
+                 {"tier", NULL, NULL},
+                 {"=web", NULL, NULL},
+                 {"tier=a b", NULL, NULL}};
     struct fed_arena a = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_strings in = {(const char **)&cases[i].in, 1};

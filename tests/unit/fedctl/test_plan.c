@@ -18,9 +18,13 @@ static struct fed_json *json(struct fed_arena *a, const char *text)
     return v;
 }
 
-static const struct fctl_plane plane = {.federation = "fed", .zone = "example.com.", .ns = "federation-system",
-                                        .image = "hansa/fedapi:v1", .pull_policy = "IfNotPresent",
-                                        .service_type = "LoadBalancer", .url = "https://127.70.192.1"};
+static const struct fctl_plane plane = {.federation = "fed",
+                                        .zone = "example.com.",
+                                        .ns = "federation-system",
+                                        .image = "hansa/fedapi:v1",
+                                        .pull_policy = "IfNotPresent",
+                                        .service_type = "LoadBalancer",
+                                        .url = "https://127.70.192.1"};
 
 /* Value behind a flag in the arguments of the first container; empty when absent. */
 static struct fed_str argument(const struct fed_json *workload, const char *flag)
@@ -37,7 +41,8 @@ static void test_deployment(void **state)
     (void)state;
     struct fed_arena a = {0};
     struct fctl_plane p = plane;
-    const char *sans[] = {"127.70.192.1", "fed.example.com"}, *args[] = {"--cluster-failure-grace", "5s", "--zone", "x."};
+    const char *sans[] = {"127.70.192.1", "fed.example.com"},
+               *args[] = {"--cluster-failure-grace", "5s", "--zone", "x."};
     p.sans = (struct fed_strings){sans, 2};
     p.args = (struct fed_strings){args, 4};
     p.node_selector = json(&a, "{\"disk\":\"ssd\"}");
@@ -86,38 +91,44 @@ static void test_credentials(void **state)
 static void test_service_address(void **state)
 {
     (void)state;
-    static const char nodes[] = "{\"items\":[{\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\"},"
-                                "{\"type\":\"ExternalIP\",\"address\":\"192.0.2.9\"}]}}]}";
+    static const char nodes[] =
+        "{\"items\":[{\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\"},"
+        "{\"type\":\"ExternalIP\",\"address\":\"192.0.2.9\"}]}}]}";
     static const struct {
         const char *name, *service, *advertise, *url; /* url NULL: not yet */
         size_t sans;
     } cases[] = {
-        {"balancer", "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
-                     "\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.0.2.1\"},{\"hostname\":\"b.example.com\"}]}}}",
+        {"balancer",
+         "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
+         "\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.0.2.1\"},{\"hostname\":\"b.example.com\"}]}}}",
          NULL, "https://192.0.2.1", 2},
-        {"hostname", "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
-                     "\"status\":{\"loadBalancer\":{\"ingress\":[{\"hostname\":\"b.example.com\"}]}}}",
+        {"hostname",
+         "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
+         "\"status\":{\"loadBalancer\":{\"ingress\":[{\"hostname\":\"b.example.com\"}]}}}",
          NULL, "https://b.example.com", 1},
-        {"another port serves", "{\"metadata\":{\"annotations\":{\"member.hansa.io/load-balancer-ports\":"
-                                "\"{\\\"443\\\":31234}\"}},\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
-                                "\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"127.70.192.1\"}]}}}",
+        {"another port serves",
+         "{\"metadata\":{\"annotations\":{\"member.hansa.io/load-balancer-ports\":"
+         "\"{\\\"443\\\":31234}\"}},\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
+         "\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"127.70.192.1\"}]}}}",
          NULL, "https://127.70.192.1:31234", 1},
-        {"IPv6", "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
-                 "\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"2001:db8::1\"}]}}}",
+        {"IPv6",
+         "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},"
+         "\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"2001:db8::1\"}]}}}",
          NULL, "https://[2001:db8::1]", 1},
-        {"no address yet", "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},\"status\":{}}", NULL, NULL, 0},
+        {"no address yet", "{\"spec\":{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":443}]},\"status\":{}}", NULL,
+         NULL, 0},
         {"node port", "{\"spec\":{\"type\":\"NodePort\",\"ports\":[{\"port\":443,\"nodePort\":30443}]}}", NULL,
          "https://192.0.2.9:30443", 2},
-        {"advertised", "{\"spec\":{\"type\":\"NodePort\",\"ports\":[{\"port\":443,\"nodePort\":30443}]}}", "198.51.100.7",
-         "https://198.51.100.7:30443", 3},
+        {"advertised", "{\"spec\":{\"type\":\"NodePort\",\"ports\":[{\"port\":443,\"nodePort\":30443}]}}",
+         "198.51.100.7", "https://198.51.100.7:30443", 3},
         {"no node port yet", "{\"spec\":{\"type\":\"NodePort\",\"ports\":[{\"port\":443}]}}", NULL, NULL, 0},
     };
     struct fed_arena a = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         const char *url = NULL;
         struct fed_strings sans;
-        int code = fctl_service_address(&a, json(&a, cases[i].service), json(&a, nodes), cases[i].advertise, &url, &sans,
-                                        NULL);
+        int code = fctl_service_address(&a, json(&a, cases[i].service), json(&a, nodes), cases[i].advertise, &url,
+                                        &sans, NULL);
         CHECK(cases[i].name, code == (cases[i].url ? 0 : FED_E_BUSY));
         if (code)
             continue;
@@ -155,8 +166,8 @@ static void test_account_name(void **state)
     struct fed_arena a = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
         CHECK_TEXT(cases[i].host, fed_str(fctl_account_name(&a, cases[i].cluster, cases[i].host)), cases[i].want);
-    CHECK("cut", strlen(fctl_account_name(&a, "c", "a-very-long-context-name-that-goes-on-and-on-and-on-and-on-and-on"))
-                     <= 63);
+    CHECK("cut", strlen(fctl_account_name(&a, "c",
+                                          "a-very-long-context-name-that-goes-on-and-on-and-on-and-on-and-on")) <= 63);
     fed_arena_release(&a);
 }
 
@@ -164,9 +175,15 @@ static void test_cluster(void **state)
 {
     (void)state;
     struct fed_arena a = {0};
-    struct fctl_member m = {.cluster = "c1", .federation = "fed", .ns = "federation-system", .account = "c1-host",
-                            .role = "federation-controller-manager:fed-c1-host", .secret = "c1-credentials",
-                            .server = "https://192.0.2.1:6443", .region = "eu", .coordinates = "1,2",
+    struct fctl_member m = {.cluster = "c1",
+                            .federation = "fed",
+                            .ns = "federation-system",
+                            .account = "c1-host",
+                            .role = "federation-controller-manager:fed-c1-host",
+                            .secret = "c1-credentials",
+                            .server = "https://192.0.2.1:6443",
+                            .region = "eu",
+                            .coordinates = "1,2",
                             .labels = json(&a, "{\"tier\":\"web\"}")};
     struct fed_json *c = fctl_plan_cluster(&a, &m);
     CHECK_TEXT("the original's annotation", fed_obj_annotation(c, FCTL_ANN_ACCOUNT), "c1-host");
@@ -176,7 +193,8 @@ static void test_cluster(void **state)
     CHECK_TEXT("label", fed_obj_label(c, "tier"), "web");
     CHECK_TEXT("secret", fed_json_find_text(fed_json_at(c, "spec", "secretRef", NULL), "name"), "c1-credentials");
     m.account = m.role = "";
-    CHECK("own credentials: nothing to remove later", fed_obj_annotation(fctl_plan_cluster(&a, &m), FCTL_ANN_ROLE).p == NULL);
+    CHECK("own credentials: nothing to remove later",
+          fed_obj_annotation(fctl_plan_cluster(&a, &m), FCTL_ANN_ROLE).p == NULL);
 
     struct fed_rest_conf rest = {.server = (char *)m.server, .ca_pem = (char *)"CA", .token = (char *)"t0"};
     struct fed_json *secret = fctl_plan_cluster_secret(&a, &m, "t1", &rest);
@@ -215,14 +233,14 @@ static void test_edges(void **state)
 {
     (void)state;
     struct fed_arena a = {0};
-#define SLICE(svc, cluster, scope, port, ready)                                                                    \
-    "{\"metadata\":{\"name\":\"x\",\"labels\":{\"multicluster.kubernetes.io/service-name\":\"" svc "\","           \
-    "\"multicluster.kubernetes.io/source-cluster\":\"" cluster "\",\"federation.hansa.io/scope\":\"" scope "\"}}," \
-    "\"ports\":[{\"name\":\"dns-tcp\",\"port\":1},{\"name\":\"dns\",\"port\":" port "}],"                          \
+#define SLICE(svc, cluster, scope, port, ready)                                                                        \
+    "{\"metadata\":{\"name\":\"x\",\"labels\":{\"multicluster.kubernetes.io/service-name\":\"" svc "\","               \
+    "\"multicluster.kubernetes.io/source-cluster\":\"" cluster "\",\"federation.hansa.io/scope\":\"" scope "\"}},"     \
+    "\"ports\":[{\"name\":\"dns-tcp\",\"port\":1},{\"name\":\"dns\",\"port\":" port "}],"                              \
     "\"endpoints\":[{\"addresses\":[\"127.70.0.1\"],\"conditions\":{\"ready\":" ready "}}]}"
-    struct fed_json *slices = json(&a, "{\"items\":[" SLICE("dns", "c1", "local", "9", "true") "," SLICE(
-                                           "dns", "c1", "global", "20053", "true") "," SLICE("dns", "c2", "global", "53",
-                                                                                             "false") "]}");
+    struct fed_json *slices =
+        json(&a, "{\"items\":[" SLICE("dns", "c1", "local", "9", "true") "," SLICE(
+                     "dns", "c1", "global", "20053", "true") "," SLICE("dns", "c2", "global", "53", "false") "]}");
     struct fctl_edge e = fctl_find_edge(&a, slices, "dns", "c1", "dns");
     CHECK_TEXT("c1", fed_str(e.address), "127.70.0.1:20053");
     CHECK("ready", e.ready);
@@ -235,8 +253,8 @@ static void test_edges(void **state)
 static void test_node(void **state)
 {
     (void)state;
-#define NODE(name, ready, more)                                                                          \
-    "{\"metadata\":{\"name\":\"" name "\",\"labels\":{\"kubernetes.io/hostname\":\"" name "\"}},\"spec\":{" more \
+#define NODE(name, ready, more)                                                                                        \
+    "{\"metadata\":{\"name\":\"" name "\",\"labels\":{\"kubernetes.io/hostname\":\"" name "\"}},\"spec\":{" more       \
     "},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" ready "\"}]}}"
     static const struct {
         const char *name, *nodes, *deployment, *want; /* want NULL: any node */
@@ -244,10 +262,12 @@ static void test_node(void **state)
         {"one node", "{\"items\":[" NODE("a", "True", "") "]}", NULL, NULL},
         {"first by name", "{\"items\":[" NODE("b", "True", "") "," NODE("a", "True", "") "]}", NULL, "a"},
         {"ready", "{\"items\":[" NODE("a", "False", "") "," NODE("b", "True", "") "]}", NULL, "b"},
-        {"not cordoned", "{\"items\":[" NODE("a", "True", "\"unschedulable\":true") "," NODE("b", "True", "") "]}", NULL,
-         "b"},
-        {"not tainted", "{\"items\":[" NODE("a", "True", "\"taints\":[{\"key\":\"k\",\"effect\":\"NoSchedule\"}]") ","
-                            NODE("b", "True", "") "]}", NULL, "b"},
+        {"not cordoned", "{\"items\":[" NODE("a", "True", "\"unschedulable\":true") "," NODE("b", "True", "") "]}",
+         NULL, "b"},
+        {"not tainted",
+         "{\"items\":[" NODE("a", "True",
+                             "\"taints\":[{\"key\":\"k\",\"effect\":\"NoSchedule\"}]") "," NODE("b", "True", "") "]}",
+         NULL, "b"},
         {"where it is", "{\"items\":[" NODE("a", "True", "") "," NODE("b", "True", "") "]}",
          "{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/hostname\":\"b\"}}}}}", "b"},
         {"as it was made", "{\"items\":[" NODE("a", "True", "") "," NODE("b", "True", "") "]}", "{\"spec\":{}}", NULL},
@@ -265,15 +285,11 @@ static void test_node(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_deployment),
-                                       cmocka_unit_test(test_values_never_become_structure),
-                                       cmocka_unit_test(test_credentials),
-                                       cmocka_unit_test(test_service_address),
-                                       cmocka_unit_test(test_node),
-                                       cmocka_unit_test(test_edge),
-                                       cmocka_unit_test(test_account_name),
-                                       cmocka_unit_test(test_cluster),
-                                       cmocka_unit_test(test_covers),
-                                       cmocka_unit_test(test_edges)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_deployment),   cmocka_unit_test(test_values_never_become_structure),
+        cmocka_unit_test(test_credentials),  cmocka_unit_test(test_service_address),
+        cmocka_unit_test(test_node),         cmocka_unit_test(test_edge),
+        cmocka_unit_test(test_account_name), cmocka_unit_test(test_cluster),
+        cmocka_unit_test(test_covers),       cmocka_unit_test(test_edges)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    static const char *const files[] = {"ca.crt", "ca.key", "server.crt", "server.key", "admin.crt", "admin.key", "sa.key"};
+    static const char *const files[] = {"ca.crt",    "ca.key",    "server.crt", "server.key",
+                                        "admin.crt", "admin.key", "sa.key"};
     struct world *w = *state;
     char path[128];
     fed_pki_dir_free(w->pki);
@@ -97,7 +98,8 @@ static void test_at_two_thirds(void **state)
 static void test_listener_takes_the_new_one(void **state)
 {
     struct world *w = *state;
-    struct fed_tls_conf conf = {.server = true, .cert_file = fed_pki_dir_server_cert_file(w->pki),
+    struct fed_tls_conf conf = {.server = true,
+                                .cert_file = fed_pki_dir_server_cert_file(w->pki),
                                 .key_file = fed_pki_dir_server_key_file(w->pki)};
     struct fed_tls *tls;
     assert_int_equal(fed_tls_new(&w->env.env, &conf, &tls, NULL), 0);

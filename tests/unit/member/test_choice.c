@@ -37,8 +37,13 @@ static const uint32_t port_80[] = {80};
 
 static struct mbr_node_state node(const char *name)
 {
-    return (struct mbr_node_state){.name = fed_str(name), .ready = true, .cpu_milli = 1000, .memory = 1000, .pods = 3,
-                                   .labels = zone_a, .n_labels = 1};
+    return (struct mbr_node_state){.name = fed_str(name),
+                                   .ready = true,
+                                   .cpu_milli = 1000,
+                                   .memory = 1000,
+                                   .pods = 3,
+                                   .labels = zone_a,
+                                   .n_labels = 1};
 }
 
 static const struct fed_json *parse(struct fed_arena *a, const char *text)
@@ -82,8 +87,9 @@ static void test_refusals(void **state)
     assert_null(mbr_node_refuses(&n, &need));
     need.tolerations = parse(&a, "[{\"operator\":\"Exists\"}]");
     assert_null(mbr_node_refuses(&n, &need));
-    need.affinity = parse(&a, "{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{\"nodeSelectorTerms\":"
-                              "[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}]}}}");
+    need.affinity =
+        parse(&a, "{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{\"nodeSelectorTerms\":"
+                  "[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}]}}}");
     assert_non_null(mbr_node_refuses(&n, &need));
     n = node("n");
     n.cordoned = true;

@@ -29,9 +29,11 @@ static int release(void **state)
 
 static void test_expand(void **state)
 {
-    static const struct { const char *in, *want; } t[] = {
-        {"plain", "plain"}, {"$(A)", "1"}, {"x$(A)y$(B)z", "x1y2z"}, {"$(NONE)", "$(NONE)"}, {"$$(A)", "$(A)"},
-        {"$$$(A)", "$1"}, {"$(A", "$(A"}, {"$A", "$A"}, {"$", "$"}, {"a$$", "a$"}, {"$()", "$()"}, {"$(A)$(A)", "11"}};
+    static const struct {
+        const char *in, *want;
+    } t[] = {{"plain", "plain"}, {"$(A)", "1"},    {"x$(A)y$(B)z", "x1y2z"}, {"$(NONE)", "$(NONE)"},
+             {"$$(A)", "$(A)"},  {"$$$(A)", "$1"}, {"$(A", "$(A"},           {"$A", "$A"},
+             {"$", "$"},         {"a$$", "a$"},    {"$()", "$()"},           {"$(A)$(A)", "11"}};
     struct mbr_vars vars = {0};
     (void)state;
     mbr_vars_set(&arena, &vars, FED_STR("A"), FED_STR("1"));
@@ -60,8 +62,12 @@ static struct mbr_env_sources sources(void)
         .a = &arena,
         .pod = parse("{\"metadata\":{\"name\":\"p-1\",\"namespace\":\"ns\",\"uid\":\"u\",\"labels\":{\"app\":\"a.b\"},"
                      "\"annotations\":{\"x/y\":\"z\"}},\"spec\":{\"nodeName\":\"n\",\"serviceAccountName\":\"sa\"}}"),
-        .pod_ip = FED_STR("127.64.64.1"), .host_ip = FED_STR("127.64.0.1"), .node_cpu_milli = 2000, .node_memory = 4096,
-        .config_map = config_map, .secret = secret};
+        .pod_ip = FED_STR("127.64.64.1"),
+        .host_ip = FED_STR("127.64.0.1"),
+        .node_cpu_milli = 2000,
+        .node_memory = 4096,
+        .config_map = config_map,
+        .secret = secret};
 }
 
 static void test_build(void **state)
@@ -69,9 +75,11 @@ static void test_build(void **state)
     struct mbr_env_sources src = sources();
     struct mbr_vars vars = {0};
     struct fed_err err = {0};
-    static const struct { const char *name, *want; } t[] = {
-        {"A", "1"}, {"B", "1-x"}, {"K", "v"}, {"P", "pass"}, {"NAME", "p-1"}, {"APP", "a.b"}, {"ANN", "z"}, {"IP", "127.64.64.1"},
-        {"CM_k", "v"}, {"CM_l", "w"}, {"p", "pass"}, {"CPU", "2"}, {"CPUM", "500"}, {"MEM", "4096"}, {"EMPTY", ""}};
+    static const struct {
+        const char *name, *want;
+    } t[] = {{"A", "1"},      {"B", "1-x"},          {"K", "v"},    {"P", "pass"}, {"NAME", "p-1"}, {"APP", "a.b"},
+             {"ANN", "z"},    {"IP", "127.64.64.1"}, {"CM_k", "v"}, {"CM_l", "w"}, {"p", "pass"},   {"CPU", "2"},
+             {"CPUM", "500"}, {"MEM", "4096"},       {"EMPTY", ""}};
     (void)state;
     const struct fed_json *c = parse(
         "{\"resources\":{\"limits\":{\"cpu\":\"1500m\"},\"requests\":{\"cpu\":\"500m\"}},"
@@ -116,10 +124,16 @@ static void test_missing(void **state)
 
 static void test_services(void **state)
 {
-    static const struct { const char *name, *want; } t[] = {
-        {"MY_DB_SERVICE_HOST", "127.64.128.9"}, {"MY_DB_SERVICE_PORT", "5432"}, {"MY_DB_SERVICE_PORT_SQL", "5432"},
-        {"MY_DB_PORT", "tcp://127.64.128.9:5432"}, {"MY_DB_PORT_5432_TCP", "tcp://127.64.128.9:5432"},
-        {"MY_DB_PORT_5432_TCP_PROTO", "tcp"}, {"MY_DB_PORT_53_UDP_ADDR", "127.64.128.9"}, {"MY_DB_PORT_53_UDP_PORT", "53"}};
+    static const struct {
+        const char *name, *want;
+    } t[] = {{"MY_DB_SERVICE_HOST", "127.64.128.9"},
+             {"MY_DB_SERVICE_PORT", "5432"},
+             {"MY_DB_SERVICE_PORT_SQL", "5432"},
+             {"MY_DB_PORT", "tcp://127.64.128.9:5432"},
+             {"MY_DB_PORT_5432_TCP", "tcp://127.64.128.9:5432"},
+             {"MY_DB_PORT_5432_TCP_PROTO", "tcp"},
+             {"MY_DB_PORT_53_UDP_ADDR", "127.64.128.9"},
+             {"MY_DB_PORT_53_UDP_PORT", "53"}};
     struct mbr_vars vars = {0};
     (void)state;
     mbr_env_service(&arena, &vars, FED_STR("my-db"), FED_STR("127.64.128.9"),
@@ -130,11 +144,17 @@ static void test_services(void **state)
 
 static void test_rewrite(void **state)
 {
-    static const struct { const char *in, *want; } t[] = {
-        {"/etc/hansa", "/v"}, {"/etc/hansa/a", "/v/a"}, {"/etc/hansat", "/etc/hansat"}, {"etc/hansa", "etc/hansa"}, {"", ""}};
+    static const struct {
+        const char *in, *want;
+    } t[] = {{"/etc/hansa", "/v"},
+             {"/etc/hansa/a", "/v/a"},
+             {"/etc/hansat", "/etc/hansat"},
+             {"etc/hansa", "etc/hansa"},
+             {"", ""}};
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(t); i++)
-        assert_true(fed_str_is(mbr_rewrite_path(&arena, fed_str(t[i].in), FED_STR("/etc/hansa"), FED_STR("/v")), t[i].want));
+        assert_true(
+            fed_str_is(mbr_rewrite_path(&arena, fed_str(t[i].in), FED_STR("/etc/hansa"), FED_STR("/v")), t[i].want));
 }
 
 int main(void)

@@ -19,8 +19,10 @@ struct row {
 };
 static const struct row rows[] = {
     {"ready at once", MBR_PROBE_READINESS, "{\"periodSeconds\":1}", "+", 1000, "P"},
-    {"eager failures do not count", MBR_PROBE_READINESS, "{\"periodSeconds\":1,\"failureThreshold\":2}", "---+", 20, "???P"},
-    {"but one of each period does", MBR_PROBE_READINESS, "{\"periodSeconds\":1,\"failureThreshold\":3}", "---", 1000, "??F"},
+    {"eager failures do not count", MBR_PROBE_READINESS, "{\"periodSeconds\":1,\"failureThreshold\":2}", "---+", 20,
+     "???P"},
+    {"but one of each period does", MBR_PROBE_READINESS, "{\"periodSeconds\":1,\"failureThreshold\":3}", "---", 1000,
+     "??F"},
     {"a blip is forgiven", MBR_PROBE_READINESS, "{\"periodSeconds\":1}", "+--+---", 1000, "PPPPPPF"},
     {"success threshold", MBR_PROBE_READINESS, "{\"periodSeconds\":1,\"successThreshold\":2}", "+-++", 1000, "???P"},
     {"liveness fails", MBR_PROBE_LIVENESS, "{\"periodSeconds\":5}", "+---", 5000, "PPPF"},
@@ -50,9 +52,14 @@ static void test_rows(void **state)
 
 static void test_first(void **state)
 {
-    static const struct { enum mbr_probe_kind kind; uint32_t delay_s, want_ms; } t[] = {
-        {MBR_PROBE_READINESS, 0, 0}, {MBR_PROBE_READINESS, 2, 2000}, {MBR_PROBE_STARTUP, 0, 0}, {MBR_PROBE_LIVENESS, 0, 10000},
-        {MBR_PROBE_LIVENESS, 3, 3000}};
+    static const struct {
+        enum mbr_probe_kind kind;
+        uint32_t delay_s, want_ms;
+    } t[] = {{MBR_PROBE_READINESS, 0, 0},
+             {MBR_PROBE_READINESS, 2, 2000},
+             {MBR_PROBE_STARTUP, 0, 0},
+             {MBR_PROBE_LIVENESS, 0, 10000},
+             {MBR_PROBE_LIVENESS, 3, 3000}};
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(t); i++) {
         struct mbr_probe p;

@@ -35,8 +35,8 @@ static const struct plan_case cases[] = {
     {"recreate: gone", 2, 0, 2, .recreate = true, .old = {{0, 0, 0, 0}}, .n_old = 1, .want_old = {0}, .may_make = true},
     {"paused: as it is", 3, 1, 0, .paused = true, .old = {{3, 3, 3, 3}}, .n_old = 1, .want_old = {3}},
     {"paused and scaled", 5, 1, 0, .paused = true, .scaling = true, .old = {{3, 3, 3, 3}}, .n_old = 1, .want_old = {5}},
-    {"scaled in proportion", 20, 0, 2, .scaling = true, .has_fresh = true, .fresh = {5, 5, 5, 5},
-     .old = {{5, 5, 5, 5}}, .n_old = 1, .want_fresh = 10, .want_old = {10}},
+    {"scaled in proportion", 20, 0, 2, .scaling = true, .has_fresh = true, .fresh = {5, 5, 5, 5}, .old = {{5, 5, 5, 5}},
+     .n_old = 1, .want_fresh = 10, .want_old = {10}},
     {"scaled to nothing", 0, 1, 0, .scaling = true, .has_fresh = true, .fresh = {3, 3, 3, 3}, .old = {{2, 2, 2, 2}},
      .n_old = 1, .want_fresh = 0, .want_old = {0}},
 };
@@ -47,9 +47,15 @@ static void test_cases(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         const struct plan_case *c = &cases[i];
         struct mbr_rollout_set fresh = c->fresh, old[2] = {c->old[0], c->old[1]}, *list[2] = {&old[0], &old[1]};
-        struct mbr_rollout r = {.replicas = c->replicas, .surge = c->surge, .unavailable = c->unavailable,
-                                .recreate = c->recreate, .paused = c->paused, .scaling = c->scaling,
-                                .fresh = c->has_fresh ? &fresh : NULL, .old = list, .n_old = c->n_old};
+        struct mbr_rollout r = {.replicas = c->replicas,
+                                .surge = c->surge,
+                                .unavailable = c->unavailable,
+                                .recreate = c->recreate,
+                                .paused = c->paused,
+                                .scaling = c->scaling,
+                                .fresh = c->has_fresh ? &fresh : NULL,
+                                .old = list,
+                                .n_old = c->n_old};
         bool may = mbr_rollout_plan(&r);
         print_message("%s\n", c->name);
         assert_int_equal(may, c->may_make);
@@ -65,8 +71,8 @@ static void play(int64_t replicas, int64_t surge, int64_t unavailable)
 {
     struct mbr_rollout_set fresh = {0}, old = {replicas, replicas, replicas, replicas, 0, 0}, *list[1] = {&old};
     for (int step = 0; step < 1000; step++) {
-        struct mbr_rollout r = {.replicas = replicas, .surge = surge, .unavailable = unavailable, .fresh = &fresh,
-                                .old = list, .n_old = 1};
+        struct mbr_rollout r = {
+            .replicas = replicas, .surge = surge, .unavailable = unavailable, .fresh = &fresh, .old = list, .n_old = 1};
         mbr_rollout_plan(&r);
         assert_true(fresh.want + old.want <= replicas + surge || fresh.want + old.want <= fresh.spec + old.spec);
         fresh.spec = fresh.actual = fresh.want;
@@ -79,7 +85,8 @@ static void play(int64_t replicas, int64_t surge, int64_t unavailable)
         if (old.spec == 0 && fresh.available == replicas)
             return;
     }
-    fail_msg("%lld replicas, surge %lld, unavailable %lld: never ends", (long long)replicas, (long long)surge, (long long)unavailable);
+    fail_msg("%lld replicas, surge %lld, unavailable %lld: never ends", (long long)replicas, (long long)surge,
+             (long long)unavailable);
 }
 
 static void test_bounds(void **state)
@@ -93,9 +100,14 @@ static void test_bounds(void **state)
 
 static void test_int_or_percent(void **state)
 {
-    static const struct { const char *json; int64_t total; bool up; int64_t want; } t[] = {
-        {"\"25%\"", 10, true, 3}, {"\"25%\"", 10, false, 2}, {"\"25%\"", 1, false, 0}, {"3", 10, true, 3}, {"-1", 10, true, 0},
-        {"\"100%\"", 7, false, 7}, {"\"x%\"", 8, true, 2}, {"null", 8, true, 2}, {"\"0%\"", 8, true, 0}};
+    static const struct {
+        const char *json;
+        int64_t total;
+        bool up;
+        int64_t want;
+    } t[] = {{"\"25%\"", 10, true, 3}, {"\"25%\"", 10, false, 2}, {"\"25%\"", 1, false, 0},
+             {"3", 10, true, 3},       {"-1", 10, true, 0},       {"\"100%\"", 7, false, 7},
+             {"\"x%\"", 8, true, 2},   {"null", 8, true, 2},      {"\"0%\"", 8, true, 0}};
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(t); i++) {
         struct fed_arena a = {0};

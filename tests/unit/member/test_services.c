@@ -85,7 +85,8 @@ static void test_addresses(void **state)
 static void test_refused_writes_give_back(void **state)
 {
     struct fixture *f = *state;
-    const char *spec = "{\"type\":\"NodePort\",\"clusterIP\":\"127.77.128.7\",\"ports\":[{\"port\":80,\"nodePort\":30080}]}";
+    const char *spec =
+        "{\"type\":\"NodePort\",\"clusterIP\":\"127.77.128.7\",\"ports\":[{\"port\":80,\"nodePort\":30080}]}";
     for (int i = 0; i < 3; i++)
         assert_int_equal(put(f, svc(f, "a", spec), NULL, false), 0);
     assert_int_equal(put(f, svc(f, "b", spec), NULL, true), 0);
@@ -99,10 +100,13 @@ static void test_node_ports(void **state)
     struct fed_json *a = svc(f, "a", "{\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"protocol\":\"TCP\"}]}");
     assert_int_equal(put(f, a, NULL, true), 0);
     assert_int_equal(node_port(a), 30000);
-    struct fed_json *udp = svc(f, "u", "{\"type\":\"NodePort\",\"ports\":[{\"port\":53,\"protocol\":\"UDP\",\"nodePort\":30000}]}");
+    struct fed_json *udp =
+        svc(f, "u", "{\"type\":\"NodePort\",\"ports\":[{\"port\":53,\"protocol\":\"UDP\",\"nodePort\":30000}]}");
     assert_int_equal(put(f, udp, NULL, true), 0); /* another protocol */
-    assert_int_equal(put(f, svc(f, "b", "{\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":30000}]}"), NULL, true), 1);
-    assert_int_equal(put(f, svc(f, "b", "{\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":80}]}"), NULL, true), 1);
+    assert_int_equal(
+        put(f, svc(f, "b", "{\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":30000}]}"), NULL, true), 1);
+    assert_int_equal(
+        put(f, svc(f, "b", "{\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":80}]}"), NULL, true), 1);
     struct fed_json *kept = svc(f, "a", "{\"type\":\"LoadBalancer\",\"ports\":[{\"port\":80,\"protocol\":\"TCP\"}]}");
     assert_int_equal(put(f, kept, a, true), 0);
     assert_int_equal(node_port(kept), 30000);
