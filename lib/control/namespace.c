@@ -82,7 +82,7 @@ static void finalize(struct job *j)
         return;
     }
     struct fed_json *tree = fed_kobj_parse(obj, &a);
-    FED_JSON_EACH_SAFE (f, fed_json_at(tree, "spec", "finalizers", NULL)) {
+    FED_JSON_EACH_SAFE(f, fed_json_at(tree, "spec", "finalizers", NULL)) {
         if (fed_str_is(fed_json_str(f), "kubernetes"))
             fed_json_remove(f);
     }
@@ -109,7 +109,7 @@ static bool is_ending(const struct fed_kobj *obj)
     bool held = false;
     if (!obj->deleting)
         return false;
-    FED_JSON_EACH (f, fed_json_at(fed_kobj_parse(obj, &a), "spec", "finalizers", NULL))
+    FED_JSON_EACH(f, fed_json_at(fed_kobj_parse(obj, &a), "spec", "finalizers", NULL))
         held = held || fed_str_is(fed_json_str(f), "kubernetes");
     fed_arena_release(&a);
     return held;
@@ -164,7 +164,7 @@ void fed_nsctl_free(struct fed_nsctl *c)
     if (!c)
         return;
     fed_informer_free(c->informer);
-    FED_LIST_EACH_SAFE (l, &c->jobs) {
+    FED_LIST_EACH_SAFE(l, &c->jobs) {
         struct job *j = fed_container_of(l, struct job, link);
         fed_call_cancel(j->call);
         free(j->ns);

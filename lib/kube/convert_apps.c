@@ -55,8 +55,7 @@ static void new_to_old(struct fed_arena *a, struct fed_json *obj, struct fed_jso
         fed_json_set(spec, "rollbackTo", rollback);
         remove_annotation(obj, rollback_annotation);
     }
-    if (fed_str_i64(fed_obj_annotation(obj, template_annotation), &n) == 0 &&
-        fed_str_is(to->kind->kind, "DaemonSet")) {
+    if (fed_str_i64(fed_obj_annotation(obj, template_annotation), &n) == 0 && fed_str_is(to->kind->kind, "DaemonSet")) {
         fed_json_set(spec, "templateGeneration", fed_json_new_int(a, n));
         remove_annotation(obj, template_annotation);
     }

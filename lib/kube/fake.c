@@ -165,7 +165,7 @@ size_t fed_fake_count(const struct fed_fake *f, const struct fed_resource *r)
     struct fed_arena a = {0};
     struct fed_str prefix = fed_arena_printf(&a, "%s/%s|", r->group, r->plural);
     size_t n = 0;
-    FED_MAP_EACH (e, &f->objects)
+    FED_MAP_EACH(e, &f->objects)
         n += fed_str_starts(e->key, prefix);
     fed_arena_release(&a);
     return n;
@@ -202,10 +202,10 @@ void fed_fake_free(struct fed_fake *f)
     FED_REQUIRE(fed_list_empty(&f->calls)); /* the transports were freed before */
     forget_changes(f);
     free(f->changes);
-    FED_MAP_EACH (e, &f->objects)
+    FED_MAP_EACH(e, &f->objects)
         fed_kobj_unref(e->value);
     fed_map_release(&f->objects);
-    FED_LIST_EACH_SAFE (l, &f->faults)
+    FED_LIST_EACH_SAFE(l, &f->faults)
         free(fed_container_of(l, struct fake_fault, link));
     fed_buf_release(&f->log);
     fed_buf_release(&f->shown);
@@ -234,7 +234,7 @@ void fed_fake_fail(struct fed_fake *f, const char *method, const char *path_part
 
 int fed_fake_fault(struct fed_fake *f, const char *method, struct fed_str path)
 {
-    FED_LIST_EACH_SAFE (l, &f->faults) {
+    FED_LIST_EACH_SAFE(l, &f->faults) {
         struct fake_fault *fault = fed_container_of(l, struct fake_fault, link);
         if (fault->method && strcmp(fault->method, method) != 0)
             continue;

@@ -139,7 +139,7 @@ static void do_list(struct fed_fake *f, const struct request *r, struct answer *
         from = 0;
     fed_buf_addf(&ans->body, "{\"kind\":\"List\",\"apiVersion\":\"%.*s\",\"items\":[", FED_STR_ARG(r->api_version));
     uint64_t next = 0;
-    FED_MAP_EACH (e, &f->objects) {
+    FED_MAP_EACH(e, &f->objects) {
         at++;
         if (at <= from || !in_resource(r, e->key) || !matches(r, e->value))
             continue;
@@ -395,7 +395,7 @@ static void open_watch(struct fake_call *c)
         while (code == 0 && c->at < f->n_changes && f->changes[c->at].rev <= (has_rev && !c->initial ? from : f->rev))
             c->at++;
         if (code == 0 && (c->initial || !has_rev)) {
-            FED_MAP_EACH (e, &f->objects) {
+            FED_MAP_EACH(e, &f->objects) {
                 if (!c->dead && in_resource(c->req, e->key) && matches(c->req, e->value))
                     c->h.event(c->ud, FED_EVENT_ADDED, e->value);
             }
@@ -468,7 +468,7 @@ static void schedule(struct fake_call *c)
 
 void fed_fake_wake_watches(struct fed_fake *f)
 {
-    FED_LIST_EACH (l, &f->calls) {
+    FED_LIST_EACH(l, &f->calls) {
         struct fake_call *c = fed_container_of(l, struct fake_call, link);
         if (c->watch && c->open)
             schedule(c);
@@ -477,7 +477,7 @@ void fed_fake_wake_watches(struct fed_fake *f)
 
 void fed_fake_flush_watches(struct fed_fake *f)
 {
-    FED_LIST_EACH (l, &f->calls) {
+    FED_LIST_EACH(l, &f->calls) {
         struct fake_call *c = fed_container_of(l, struct fake_call, link);
         if (c->watch && c->open && c->end_code == 1)
             send_changes(c);
@@ -487,7 +487,7 @@ void fed_fake_flush_watches(struct fed_fake *f)
 
 void fed_fake_drop_watches(struct fed_fake *f, int code)
 {
-    FED_LIST_EACH (l, &f->calls) {
+    FED_LIST_EACH(l, &f->calls) {
         struct fake_call *c = fed_container_of(l, struct fake_call, link);
         if (c->watch) {
             c->end_code = code;
@@ -542,7 +542,7 @@ static void fake_cancel(struct fed_call *call)
 static void fake_free(struct fed_transport *t)
 {
     struct fake_transport *ft = fed_container_of(t, struct fake_transport, t);
-    FED_LIST_EACH_SAFE (l, &ft->fake->calls) {
+    FED_LIST_EACH_SAFE(l, &ft->fake->calls) {
         struct fake_call *c = fed_container_of(l, struct fake_call, link);
         if (c->base.transport == t)
             call_free(c);

@@ -96,8 +96,8 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     if (w->subresource.n)
         return;
     if (!template) {
-        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), (struct fed_str){NULL, 0},
-                       "%s", "");
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), (struct fed_str){NULL, 0}, "%s",
+                       "");
         return;
     }
     for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)
@@ -166,8 +166,11 @@ static const char *job_status(const struct fed_json *obj)
 {
     static const struct {
         const char *type, *word;
-    } words[] = {{"Complete", "Complete"}, {"Failed", "Failed"}, {"Suspended", "Suspended"},
-                 {"FailureTarget", "FailureTarget"}, {"SuccessCriteriaMet", "SuccessCriteriaMet"}};
+    } words[] = {{"Complete", "Complete"},
+                 {"Failed", "Failed"},
+                 {"Suspended", "Suspended"},
+                 {"FailureTarget", "FailureTarget"},
+                 {"SuccessCriteriaMet", "SuccessCriteriaMet"}};
     const struct fed_json *status = fed_json_find(obj, "status");
 
     for (size_t i = 0; i < FED_ARRAY_LEN(words); i++)

@@ -31,8 +31,8 @@ static int prepare_namespace(void *ud, const struct fed_write *w, struct fed_jso
     return 0;
 }
 
-static void namespace_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v,
-                            const struct fed_json *obj, int64_t now_ms, struct fed_json *cells)
+static void namespace_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                            int64_t now_ms, struct fed_json *cells)
 {
     (void)ud;
     (void)v;
@@ -127,8 +127,8 @@ static void validate_configmap(void *ud, const struct fed_write *w, const struct
     check_frozen(w, obj, members, c);
 }
 
-static void configmap_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v,
-                            const struct fed_json *obj, int64_t now_ms, struct fed_json *cells)
+static void configmap_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                            int64_t now_ms, struct fed_json *cells)
 {
     (void)ud;
     (void)v;
@@ -188,8 +188,8 @@ static void check_secret_type(const struct fed_json *obj, struct fed_causes *c)
         }
     } else if (fed_str_is(type, "kubernetes.io/service-account-token")) {
         if (!fed_obj_annotation(obj, "kubernetes.io/service-account.name").n)
-            fed_causes_add(c, FED_CAUSE_REQUIRED,
-                           FED_STR("metadata.annotations[kubernetes.io/service-account.name]"), none, "%s", "");
+            fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("metadata.annotations[kubernetes.io/service-account.name]"),
+                           none, "%s", "");
     }
 }
 

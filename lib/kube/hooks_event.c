@@ -88,8 +88,7 @@ static void event_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
     fed_cell_str(a, cells, source_text(a, shown));
     fed_cell_str(a, cells, fed_str_trim(fed_json_find_text(shown, "message")));
     fed_cell_str(a, cells, fed_cell_since(a, first, now_ms));
-    fed_cell_str(a, cells,
-                 fed_arena_printf(a, "%lld", (long long)fed_json_int(fed_json_find(shown, "count"), 1)));
+    fed_cell_str(a, cells, fed_arena_printf(a, "%lld", (long long)fed_json_int(fed_json_find(shown, "count"), 1)));
     fed_cell_str(a, cells, fed_obj_name(shown));
 }
 

@@ -52,12 +52,12 @@ static void check_path(const struct fed_json *p, const char *at, struct fed_caus
                        fed_shown(c->arena, fed_json_find(p, "pathType")),
                        "supported values: \"Exact\", \"ImplementationSpecific\", \"Prefix\"");
     if ((path.n || !loose) && (!path.n || path.p[0] != '/'))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(here),
-                       fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(path)), "must be an absolute path");
-    if (!loose && path.n && (fed_str_find(path, FED_STR("//"), 0) >= 0 || fed_str_find(path, FED_STR("/./"), 0) >= 0 ||
-                             fed_str_find(path, FED_STR("/../"), 0) >= 0))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(here),
-                       fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(path)),
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(here), fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(path)),
+                       "must be an absolute path");
+    if (!loose && path.n &&
+        (fed_str_find(path, FED_STR("//"), 0) >= 0 || fed_str_find(path, FED_STR("/./"), 0) >= 0 ||
+         fed_str_find(path, FED_STR("/../"), 0) >= 0))
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(here), fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(path)),
                        "must not contain '//', '/./' or '/../'");
     check_backend(fed_json_find(p, "backend"), fed_arena_printf(c->arena, "%s.backend", at).p, c);
 }
@@ -96,10 +96,10 @@ static void validate_ingress(void *ud, const struct fed_write *w, const struct f
     }
     if (!w->old && fed_json_find_text(spec, "ingressClassName").n &&
         fed_obj_annotation(obj, "kubernetes.io/ingress.class").n)
-        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("annotations.kubernetes.io/ingress.class"),
-                       fed_arena_printf(c->arena, "\"%.*s\"",
-                                        FED_STR_ARG(fed_obj_annotation(obj, "kubernetes.io/ingress.class"))),
-                       "can not be set when the class field is also set");
+        fed_causes_add(
+            c, FED_CAUSE_INVALID, FED_STR("annotations.kubernetes.io/ingress.class"),
+            fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(fed_obj_annotation(obj, "kubernetes.io/ingress.class"))),
+            "can not be set when the class field is also set");
 }
 
 static void ingress_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
@@ -147,10 +147,11 @@ static void class_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
     (void)ud;
     (void)v;
     fed_cell_str(a, cells, fed_json_find_text(fed_json_find(obj, "spec"), "controller"));
-    fed_cell_str(a, cells, p ? fed_arena_printf(a, "%.*s%s%.*s/%.*s", FED_STR_ARG(fed_json_find_text(p, "kind")),
-                                                group.n ? "." : "", FED_STR_ARG(group),
-                                                FED_STR_ARG(fed_json_find_text(p, "name")))
-                             : FED_STR("<none>"));
+    fed_cell_str(a, cells,
+                 p ? fed_arena_printf(a, "%.*s%s%.*s/%.*s", FED_STR_ARG(fed_json_find_text(p, "kind")),
+                                      group.n ? "." : "", FED_STR_ARG(group),
+                                      FED_STR_ARG(fed_json_find_text(p, "name")))
+                   : FED_STR("<none>"));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
 }
 

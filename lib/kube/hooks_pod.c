@@ -52,8 +52,9 @@ static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj
 static struct fed_json *frozen_part(struct fed_arena *a, const struct fed_json *spec)
 {
     static const char *const lists[] = {"containers", "initContainers"};
-    static const char *const free_fields[] = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds",
-                                              "ephemeralContainers", "schedulingGates", "nodeSelector"};
+    static const char *const free_fields[] = {
+        "activeDeadlineSeconds", "tolerations",     "terminationGracePeriodSeconds",
+        "ephemeralContainers",   "schedulingGates", "nodeSelector"};
     struct fed_json *copy = fed_json_copy(a, spec);
 
     for (size_t i = 0; i < FED_ARRAY_LEN(free_fields); i++)
@@ -107,8 +108,7 @@ static void validate_pod(void *ud, const struct fed_write *w, const struct fed_j
         validate_pod_update(old, spec, c);
 }
 
-static void validate_pod_template(void *ud, const struct fed_write *w, const struct fed_json *obj,
-                                  struct fed_causes *c)
+static void validate_pod_template(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     (void)ud;
     (void)w;
@@ -201,8 +201,8 @@ static struct counts pod_counts(struct fed_arena *a, const struct fed_json *obj)
             count_container(a, c, &n, &running);
         /* A container that ended well beside one that runs does not make the pod completed. */
         if (fed_str_is(n.reason, "Completed") && running)
-            n.reason = fed_str_is(fed_json_find_text(ready, "status"), "True") ? FED_STR("Running")
-                                                                               : FED_STR("NotReady");
+            n.reason =
+                fed_str_is(fed_json_find_text(ready, "status"), "True") ? FED_STR("Running") : FED_STR("NotReady");
     }
     if (fed_json_at(obj, "metadata", "deletionTimestamp", NULL) &&
         !fed_str_is(fed_json_find_text(status, "phase"), "Failed") &&
@@ -241,8 +241,9 @@ static void pod_cells(void *ud, struct fed_arena *a, const struct fed_kind_versi
     fed_cell_str(a, cells, fed_arena_printf(a, "%lld/%lld", (long long)n.ready, (long long)n.total));
     fed_cell_or(a, cells, n.reason, "Pending");
     if (n.restarts && n.last_restart.n)
-        fed_cell_str(a, cells, fed_arena_printf(a, "%lld (%.*s ago)", (long long)n.restarts,
-                                                FED_STR_ARG(fed_cell_since(a, n.last_restart, now_ms))));
+        fed_cell_str(a, cells,
+                     fed_arena_printf(a, "%lld (%.*s ago)", (long long)n.restarts,
+                                      FED_STR_ARG(fed_cell_since(a, n.last_restart, now_ms))));
     else
         fed_cell_str(a, cells, fed_arena_printf(a, "%lld", (long long)n.restarts));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));

@@ -84,8 +84,9 @@ static void hpa_cells(void *ud, struct fed_arena *a, const struct fed_kind_versi
         fed_buf_add(&b, metric_text(a, obj, m, i++));
     }
     min = fed_json_at(obj, "spec", "minReplicas", NULL);
-    fed_cell_str(a, cells, fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(ref, "kind")),
-                                            FED_STR_ARG(fed_json_find_text(ref, "name"))));
+    fed_cell_str(a, cells,
+                 fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(ref, "kind")),
+                                  FED_STR_ARG(fed_json_find_text(ref, "name"))));
     fed_cell_or(a, cells, fed_arena_dup(a, fed_buf_str(&b)), "<none>");
     fed_cell_str(a, cells, min ? fed_shown(a, min) : FED_STR("<unset>"));
     fed_cell_int(a, cells, fed_json_int(fed_json_at(obj, "spec", "maxReplicas", NULL), 0));

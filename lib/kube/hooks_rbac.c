@@ -26,8 +26,7 @@ static void validate_role(void *ud, const struct fed_write *w, const struct fed_
         if (!empty_list(urls)) {
             if (w->kind->namespaced)
                 fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.nonResourceURLs", at),
-                               fed_shown(c->arena, urls),
-                               "namespaced rules cannot apply to non-resource URLs");
+                               fed_shown(c->arena, urls), "namespaced rules cannot apply to non-resource URLs");
             continue;
         }
         if (empty_list(fed_json_find(r, "apiGroups")))
@@ -105,8 +104,9 @@ static void binding_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
 
     (void)ud;
     (void)v;
-    fed_cell_str(a, cells, fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(ref, "kind")),
-                                            FED_STR_ARG(fed_json_find_text(ref, "name"))));
+    fed_cell_str(a, cells,
+                 fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(ref, "kind")),
+                                  FED_STR_ARG(fed_json_find_text(ref, "name"))));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
     fed_cell_str(a, cells, subjects_of(a, obj, "User"));
     fed_cell_str(a, cells, subjects_of(a, obj, "Group"));
@@ -139,9 +139,9 @@ static void request_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
     fed_cell_str(a, cells, seconds ? fed_duration_human(a, fed_json_int(seconds, 0) * 1000) : FED_STR("<none>"));
     if (!types.n)
         types = FED_STR("Pending");
-    fed_cell_str(a, cells, fed_json_find_text(status, "certificate").n
-                               ? fed_arena_printf(a, "%.*s,Issued", FED_STR_ARG(types))
-                               : types);
+    fed_cell_str(a, cells,
+                 fed_json_find_text(status, "certificate").n ? fed_arena_printf(a, "%.*s,Issued", FED_STR_ARG(types))
+                                                             : types);
 }
 
 const struct fed_core_hooks fed_hooks_rbac[] = {

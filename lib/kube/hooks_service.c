@@ -157,9 +157,8 @@ static void check_service_type(const struct fed_json *spec, struct fed_causes *c
     struct fed_str ip = fed_json_find_text(spec, "clusterIP"), name = fed_json_find_text(spec, "externalName");
 
     if (is_type(spec, "ExternalName")) {
-        const char *why = name.n ? fed_name_check_subdomain(name.p[name.n - 1] == '.' ? fed_str_head(name, name.n - 1)
-                                                                                     : name)
-                                 : NULL;
+        const char *why =
+            name.n ? fed_name_check_subdomain(name.p[name.n - 1] == '.' ? fed_str_head(name, name.n - 1) : name) : NULL;
 
         if (!name.n)
             fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.externalName"), none, "%s", "");
@@ -294,8 +293,7 @@ static void show(struct shown_list *l, struct fed_str s, int64_t port)
     if (l->shown++)
         fed_buf_addc(&l->b, ',');
     if (port >= 0)
-        fed_buf_addf(&l->b, fed_str_chr(s, ':', 0) >= 0 ? "[%.*s]:%lld" : "%.*s:%lld", FED_STR_ARG(s),
-                     (long long)port);
+        fed_buf_addf(&l->b, fed_str_chr(s, ':', 0) >= 0 ? "[%.*s]:%lld" : "%.*s:%lld", FED_STR_ARG(s), (long long)port);
     else
         fed_buf_add(&l->b, s);
 }
@@ -312,8 +310,8 @@ static struct fed_str shown_text(struct fed_arena *a, struct shown_list *l)
     return out;
 }
 
-static void endpoints_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v,
-                            const struct fed_json *obj, int64_t now_ms, struct fed_json *cells)
+static void endpoints_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                            int64_t now_ms, struct fed_json *cells)
 {
     struct shown_list l = {0};
 

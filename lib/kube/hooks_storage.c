@@ -8,8 +8,8 @@ static struct fed_str access_modes(struct fed_arena *a, const struct fed_json *l
 {
     static const struct {
         const char *mode, *shown;
-    } modes[] = {{"ReadWriteOnce", "RWO"}, {"ReadOnlyMany", "ROX"}, {"ReadWriteMany", "RWX"},
-                 {"ReadWriteOncePod", "RWOP"}};
+    } modes[] = {
+        {"ReadWriteOnce", "RWO"}, {"ReadOnlyMany", "ROX"}, {"ReadWriteMany", "RWX"}, {"ReadWriteOncePod", "RWOP"}};
     struct fed_buf b = {0};
     struct fed_str out;
 
@@ -82,12 +82,13 @@ static void volume_cells(void *ud, struct fed_arena *a, const struct fed_kind_ve
     fed_cell_str(a, cells, quantity(fed_json_at(spec, "capacity", "storage", NULL)));
     fed_cell_str(a, cells, access_modes(a, fed_json_find(spec, "accessModes")));
     fed_cell_str(a, cells, fed_json_find_text(spec, "persistentVolumeReclaimPolicy"));
-    fed_cell_str(a, cells, fed_json_at(obj, "metadata", "deletionTimestamp", NULL)
-                               ? FED_STR("Terminating")
-                               : fed_json_find_text(status, "phase"));
-    fed_cell_str(a, cells, claim ? fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(claim, "namespace")),
-                                                    FED_STR_ARG(fed_json_find_text(claim, "name")))
-                                 : FED_STR(""));
+    fed_cell_str(a, cells,
+                 fed_json_at(obj, "metadata", "deletionTimestamp", NULL) ? FED_STR("Terminating")
+                                                                         : fed_json_find_text(status, "phase"));
+    fed_cell_str(a, cells,
+                 claim ? fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(claim, "namespace")),
+                                          FED_STR_ARG(fed_json_find_text(claim, "name")))
+                       : FED_STR(""));
     fed_cell_str(a, cells, fed_json_find_text(spec, "storageClassName"));
     fed_cell_or(a, cells, fed_json_find_text(spec, "volumeAttributesClassName"), "<unset>");
     fed_cell_str(a, cells, fed_json_find_text(status, "reason"));
@@ -103,9 +104,9 @@ static void claim_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 
     (void)ud;
     (void)v;
-    fed_cell_str(a, cells, fed_json_at(obj, "metadata", "deletionTimestamp", NULL)
-                               ? FED_STR("Terminating")
-                               : fed_json_find_text(status, "phase"));
+    fed_cell_str(a, cells,
+                 fed_json_at(obj, "metadata", "deletionTimestamp", NULL) ? FED_STR("Terminating")
+                                                                         : fed_json_find_text(status, "phase"));
     fed_cell_str(a, cells, fed_json_find_text(spec, "volumeName"));
     fed_cell_str(a, cells, bound ? quantity(fed_json_at(status, "capacity", "storage", NULL)) : FED_STR(""));
     fed_cell_str(a, cells, bound ? access_modes(a, fed_json_find(status, "accessModes")) : FED_STR(""));

@@ -191,8 +191,8 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
     check_empty_selector(spec, "daemonset", c);
     fed_template_validate(spec, false, c);
     check_selector_fixed(w, spec, c);
-    down = int_or_percent(fed_json_find(rolling, "maxUnavailable"), "spec.updateStrategy.rollingUpdate.maxUnavailable",
-                          c);
+    down =
+        int_or_percent(fed_json_find(rolling, "maxUnavailable"), "spec.updateStrategy.rollingUpdate.maxUnavailable", c);
     up = int_or_percent(fed_json_find(rolling, "maxSurge"), "spec.updateStrategy.rollingUpdate.maxSurge", c);
     if (down == 0 && up <= 0)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.updateStrategy.rollingUpdate.maxUnavailable"),
@@ -202,8 +202,12 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
 /* What a StatefulSet may change after it was made. */
 static struct fed_json *statefulset_frozen(struct fed_arena *a, const struct fed_json *spec)
 {
-    static const char *const free_fields[] = {"replicas",        "ordinals",        "template",
-                                              "updateStrategy",  "minReadySeconds", "persistentVolumeClaimRetentionPolicy",
+    static const char *const free_fields[] = {"replicas",
+                                              "ordinals",
+                                              "template",
+                                              "updateStrategy",
+                                              "minReadySeconds",
+                                              "persistentVolumeClaimRetentionPolicy",
                                               "revisionHistoryLimit"};
     struct fed_json *copy = fed_json_copy(a, spec);
 
@@ -282,8 +286,8 @@ static void replicaset_cells(void *ud, struct fed_arena *a, const struct fed_kin
     fed_cell_str(a, cells, v->group.n ? fed_cell_selector(a, sel) : fed_cell_map(a, sel));
 }
 
-static void daemonset_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v,
-                            const struct fed_json *obj, int64_t now_ms, struct fed_json *cells)
+static void daemonset_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                            int64_t now_ms, struct fed_json *cells)
 {
     static const char *const counts[] = {"desiredNumberScheduled", "currentNumberScheduled", "numberReady",
                                          "updatedNumberScheduled", "numberAvailable"};
@@ -351,7 +355,8 @@ const struct fed_core_hooks fed_hooks_workload[] = {
       .validate = validate_statefulset,
       .convert = fed_convert_workload,
       .cells = statefulset_cells}},
-    {"", "replicationcontrollers", {.prepare = prepare_workload, .validate = validate_controller,
-                                    .cells = replicaset_cells}},
+    {"",
+     "replicationcontrollers",
+     {.prepare = prepare_workload, .validate = validate_controller, .cells = replicaset_cells}},
     {"apps", "controllerrevisions", {.validate = validate_revision, .cells = revision_cells}},
     {NULL, NULL, {0}}};

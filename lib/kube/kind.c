@@ -191,8 +191,7 @@ static void read_columns(struct reader *r, const struct fed_json *list, struct f
     }
 }
 
-static int read_version(struct reader *r, const struct fed_json *doc, struct fed_kind *kind,
-                        struct fed_kind_version *v)
+static int read_version(struct reader *r, const struct fed_json *doc, struct fed_kind *kind, struct fed_kind_version *v)
 {
     struct fed_str name = fed_json_find_text(doc, "name");
     ptrdiff_t slash = fed_str_chr(name, '/', 0);
@@ -205,9 +204,9 @@ static int read_version(struct reader *r, const struct fed_json *doc, struct fed
     v->kind = kind;
     v->group = slash >= 0 ? fed_arena_dup(&r->set->arena, fed_str_head(name, (size_t)slash)) : kind->group;
     v->version = fed_arena_dup(&r->set->arena, slash >= 0 ? fed_str_from(name, (size_t)slash + 1) : name);
-    v->api_version = v->group.n ? fed_arena_printf(&r->set->arena, "%.*s/%.*s", FED_STR_ARG(v->group),
-                                                   FED_STR_ARG(v->version))
-                                : v->version;
+    v->api_version = v->group.n
+                         ? fed_arena_printf(&r->set->arena, "%.*s/%.*s", FED_STR_ARG(v->group), FED_STR_ARG(v->version))
+                         : v->version;
     v->served = fed_json_bool(fed_json_find(doc, "served"), true);
     v->warning = dup_text(r, doc, "deprecated", "");
     if (!schema)
@@ -277,9 +276,9 @@ static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_ki
     kind->n_selectable = dup_list(r, fed_json_find(doc, "selectableFields"), &kind->selectable);
     kind->namespaced = fed_json_bool(fed_json_find(doc, "namespaced"), true);
     kind->has_generation = fed_json_bool(fed_json_find(doc, "generation"), false);
-    kind->store_prefix = kind->group.n ? fed_arena_printf(a, "/registry/%.*s/%.*s/", FED_STR_ARG(kind->group),
-                                                          FED_STR_ARG(kind->plural))
-                                       : fed_arena_printf(a, "/registry/%.*s/", FED_STR_ARG(kind->plural));
+    kind->store_prefix =
+        kind->group.n ? fed_arena_printf(a, "/registry/%.*s/%.*s/", FED_STR_ARG(kind->group), FED_STR_ARG(kind->plural))
+                      : fed_arena_printf(a, "/registry/%.*s/", FED_STR_ARG(kind->plural));
     read_subresources(r, doc, kind);
     if ((rc = read_name_rule(r, doc, kind)) || (rc = read_residence(r, doc, kind)))
         return rc;

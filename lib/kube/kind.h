@@ -56,12 +56,12 @@ struct fed_column {
 struct fed_kind;
 struct fed_kind_version {
     const struct fed_kind *kind;
-    struct fed_str group, version;  /* of this version (extensions/v1beta1 of an apps kind) */
-    struct fed_str api_version;     /* "apps/v1", "v1" */
+    struct fed_str group, version; /* of this version (extensions/v1beta1 of an apps kind) */
+    struct fed_str api_version;    /* "apps/v1", "v1" */
     bool served;
-    struct fed_str warning;         /* deprecation, empty if none */
+    struct fed_str warning; /* deprecation, empty if none */
     const struct fed_schema *schema;
-    struct fed_column *columns;     /* after Name, before Age, which the server adds unless the hooks print all */
+    struct fed_column *columns; /* after Name, before Age, which the server adds unless the hooks print all */
     size_t n_columns;
 };
 /* Context of a write, for hooks. */
@@ -70,8 +70,8 @@ struct fed_write {
     struct fed_arena *arena;
     const struct fed_kind *kind;
     const struct fed_kind_version *version; /* of the request */
-    const struct fed_json *old;  /* storage version; NULL on create */
-    struct fed_str subresource;  /* "", "status", "scale" */
+    const struct fed_json *old;             /* storage version; NULL on create */
+    struct fed_str subresource;             /* "", "status", "scale" */
     struct fed_str user;
     bool dry_run;
 };
@@ -98,7 +98,7 @@ struct fed_kind {
     struct fed_str scale_spec_path, scale_status_path, scale_selector_path; /* ".spec.replicas" */
     enum fed_residence residence;
     const char *(*check_name)(struct fed_str name); /* kube/names.h */
-    struct fed_str *selectable; /* field selector paths */
+    struct fed_str *selectable;                     /* field selector paths */
     size_t n_selectable;
     struct fed_kind_version *versions; /* storage version first, then by preference */
     size_t n_versions;

@@ -116,7 +116,7 @@ static void note_names(struct fed_kubeconfig *k)
     }
     k->contexts = FED_ARENA_ARRAY(&k->arena, const char *, room + 1);
     for (size_t f = 0; f < k->n_files; f++) {
-        FED_JSON_EACH (c, fed_json_find(k->files[f].root, "contexts")) {
+        FED_JSON_EACH(c, fed_json_find(k->files[f].root, "contexts")) {
             const char *name = fed_arena_dupz(&k->arena, fed_json_find_text(c, "name"));
             bool known = !*name;
             for (size_t i = 0; i < k->n_contexts && !known; i++)
@@ -214,7 +214,7 @@ static struct entry find_entry(const struct fed_kubeconfig *k, const char *list,
                                struct fed_str name)
 {
     for (size_t f = 0; f < k->n_files; f++) {
-        FED_JSON_EACH (e, fed_json_find(k->files[f].root, list)) {
+        FED_JSON_EACH(e, fed_json_find(k->files[f].root, list)) {
             if (fed_str_eq(fed_json_find_text(e, "name"), name))
                 return (struct entry){fed_json_find(e, member), k->files[f].path};
         }
@@ -375,7 +375,7 @@ int fed_kubeconfig_in_cluster(const char *dir, const char *host, const char *por
 const char *fed_kubeconfig_write_path(const struct fed_kubeconfig *k, const char *name)
 {
     for (size_t f = 0; f < k->n_files; f++) {
-        FED_JSON_EACH (e, fed_json_find(k->files[f].root, "contexts")) {
+        FED_JSON_EACH(e, fed_json_find(k->files[f].root, "contexts")) {
             if (fed_str_is(fed_json_find_text(e, "name"), name) && k->files[f].path)
                 return k->files[f].path;
         }

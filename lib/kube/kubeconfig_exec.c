@@ -35,7 +35,7 @@ static char *exec_info(const struct fed_json *exec, const struct fed_json *clust
             if (v)
                 fed_json_set(c, keys[i], fed_json_copy(&a, v));
         }
-        FED_JSON_EACH (e, fed_json_find(cluster, "extensions")) {
+        FED_JSON_EACH(e, fed_json_find(cluster, "extensions")) {
             const struct fed_json *v = fed_json_find(e, "extension");
             if (v && fed_str_is(fed_json_find_text(e, "name"), "client.authentication.k8s.io/exec"))
                 fed_json_set(c, "config", fed_json_copy(&a, v));
@@ -62,7 +62,7 @@ static char **build_env(struct fed_arena *a, const struct fed_json *exec, const 
     while (environ && environ[n_ours])
         n_ours++;
     char **own = FED_ARENA_ARRAY(a, char *, (extra ? extra->n : 0) + 1);
-    FED_JSON_EACH (e, extra) {
+    FED_JSON_EACH(e, extra) {
         struct fed_str name = fed_json_find_text(e, "name"), value = fed_json_find_text(e, "value");
         own[n_extra++] = (char *)fed_arena_printf(a, "%.*s=%.*s", FED_STR_ARG(name), FED_STR_ARG(value)).p;
     }
@@ -86,7 +86,7 @@ static char **build_argv(struct fed_arena *a, const struct fed_json *exec, char 
     char **argv = FED_ARENA_ARRAY(a, char *, (args ? args->n : 0) + 2);
     size_t n = 0;
     argv[n++] = command;
-    FED_JSON_EACH (e, args)
+    FED_JSON_EACH(e, args)
         argv[n++] = fed_arena_dupz(a, fed_json_str(e));
     return argv;
 }

@@ -38,7 +38,7 @@ static void put_entry(struct fed_arena *a, struct fed_json *root, const char *li
     struct fed_json *list = fed_json_ensure_array(a, root, list_name);
     if (!list)
         list = fed_json_set(root, list_name, fed_json_array(a));
-    FED_JSON_EACH (e, list) {
+    FED_JSON_EACH(e, list) {
         if (fed_str_is(fed_json_find_text(e, "name"), name)) {
             fed_json_set(e, member, body);
             return;
@@ -158,7 +158,7 @@ struct change { /* one of the two */
 
 static bool remove_entry(struct fed_json *root, const char *list, const char *name)
 {
-    FED_JSON_EACH_SAFE (e, fed_json_find(root, list)) {
+    FED_JSON_EACH_SAFE(e, fed_json_find(root, list)) {
         if (fed_str_is(fed_json_find_text(e, "name"), name)) {
             fed_json_remove(e);
             return true;

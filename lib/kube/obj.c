@@ -370,7 +370,7 @@ void fed_obj_set_controller(struct fed_arena *a, struct fed_json *obj, const str
     struct fed_json *refs = fed_json_ensure_array(a, meta, "ownerReferences");
     if (!refs)
         refs = fed_json_set(meta, "ownerReferences", fed_json_array(a));
-    FED_JSON_EACH_SAFE (ref, refs) {
+    FED_JSON_EACH_SAFE(ref, refs) {
         if (fed_str_eq(fed_json_find_text(ref, "uid"), owner->uid))
             fed_json_remove(ref);
     }
@@ -385,7 +385,7 @@ void fed_obj_set_controller(struct fed_arena *a, struct fed_json *obj, const str
 
 struct fed_json *fed_obj_condition(const struct fed_json *status, const char *type)
 {
-    FED_JSON_EACH (c, fed_json_find(status, "conditions")) {
+    FED_JSON_EACH(c, fed_json_find(status, "conditions")) {
         if (fed_str_is(fed_json_find_text(c, "type"), type))
             return c;
     }

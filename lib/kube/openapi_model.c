@@ -77,8 +77,7 @@ static void put_rules(struct fed_models *m, struct fed_json *o, const struct fed
 
 static const char *type_name(const struct fed_shape *s)
 {
-    static const char *const names[] = {"",       "object",  "array",  "string",
-                                        "integer", "number", "boolean", "string"};
+    static const char *const names[] = {"", "object", "array", "string", "integer", "number", "boolean", "string"};
 
     return names[s->type];
 }
@@ -293,9 +292,9 @@ void fed_openapi_paths(struct fed_arena *a, const struct fed_kind_version *v, bo
 {
     const struct fed_kind *kind = v->kind;
     struct fed_json *list = fed_json_object(a), *one = fed_json_object(a), *params = fed_json_array(a);
-    struct fed_str base = fed_arena_printf(a, "%s%.*s/%.*s/%s%.*s", v->group.n ? "/apis/" : "/api",
-                                           FED_STR_ARG(v->group), FED_STR_ARG(v->version),
-                                           kind->namespaced ? "namespaces/{namespace}/" : "", FED_STR_ARG(kind->plural));
+    struct fed_str base = fed_arena_printf(
+        a, "%s%.*s/%.*s/%s%.*s", v->group.n ? "/apis/" : "/api", FED_STR_ARG(v->group), FED_STR_ARG(v->version),
+        kind->namespaced ? "namespaces/{namespace}/" : "", FED_STR_ARG(kind->plural));
 
     put_operation(a, list, v, "get", "list", v3);
     put_operation(a, list, v, "post", "post", v3);

@@ -7,9 +7,9 @@
 
 struct fed_models {
     struct fed_arena *arena;
-    const char *ref_prefix;    /* "#/definitions/" or "#/components/schemas/" */
-    bool v3;                   /* $ref with siblings goes through allOf */
-    struct fed_json *out;      /* name -> schema */
+    const char *ref_prefix; /* "#/definitions/" or "#/components/schemas/" */
+    bool v3;                /* $ref with siblings goes through allOf */
+    struct fed_json *out;   /* name -> schema */
 };
 /* Adds the model of a version (with x-kubernetes-group-version-kind) and all that it refers to. Returns its name. */
 struct fed_str fed_models_add_version(struct fed_models *m, const struct fed_kind_version *v);

@@ -47,10 +47,10 @@ void fed_recorder_free(struct fed_recorder *r)
 {
     if (!r)
         return;
-    FED_MAP_EACH (e, &r->seen)
+    FED_MAP_EACH(e, &r->seen)
         seen_free(e->value);
     fed_map_release(&r->seen);
-    FED_MAP_EACH (e, &r->buckets)
+    FED_MAP_EACH(e, &r->buckets)
         free(e->value);
     fed_map_release(&r->buckets);
     free(r->component);
@@ -64,14 +64,14 @@ static void sweep(struct fed_recorder *r, uint64_t now)
     if (fed_map_count(&r->seen) + fed_map_count(&r->buckets) < SWEEP_AT)
         return;
     bool all = fed_map_count(&r->seen) >= 4 * SWEEP_AT; /* a storm: counts start again */
-    FED_MAP_EACH (e, &r->seen) {
+    FED_MAP_EACH(e, &r->seen) {
         struct seen *s = e->value;
         if (all || now - s->last_ms > SAME_MS) {
             fed_map_remove(&r->seen, e->key);
             seen_free(s);
         }
     }
-    FED_MAP_EACH (e, &r->buckets) {
+    FED_MAP_EACH(e, &r->buckets) {
         struct bucket *b = e->value;
         if (now - b->refilled_ms > (uint64_t)BURST * REFILL_MS) {
             fed_map_remove(&r->buckets, e->key);

@@ -341,7 +341,7 @@ static void remote_cancel(struct fed_call *call)
 static void remote_free(struct fed_transport *t)
 {
     struct remote *r = remote_of(t);
-    FED_LIST_EACH_SAFE (l, &r->calls) {
+    FED_LIST_EACH_SAFE(l, &r->calls) {
         struct remote_call *c = fed_container_of(l, struct remote_call, link);
         if (c->http)
             fed_httpc_cancel(c->http);

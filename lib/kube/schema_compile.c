@@ -20,9 +20,9 @@ static const struct {
     const char *name;
     enum fed_shape_format format;
 } formats[] = {
-    {"int32", FED_FORMAT_INT32},       {"int64", FED_FORMAT_INT64},  {"double", FED_FORMAT_DOUBLE},
-    {"float", FED_FORMAT_DOUBLE},      {"byte", FED_FORMAT_BYTE},    {"date-time", FED_FORMAT_TIME},
-    {"quantity", FED_FORMAT_QUANTITY}, {"ipv4", FED_FORMAT_IPV4},    {"ipv6", FED_FORMAT_IPV6},
+    {"int32", FED_FORMAT_INT32},       {"int64", FED_FORMAT_INT64}, {"double", FED_FORMAT_DOUBLE},
+    {"float", FED_FORMAT_DOUBLE},      {"byte", FED_FORMAT_BYTE},   {"date-time", FED_FORMAT_TIME},
+    {"quantity", FED_FORMAT_QUANTITY}, {"ipv4", FED_FORMAT_IPV4},   {"ipv6", FED_FORMAT_IPV6},
     {"date", FED_FORMAT_DATE},
 };
 
@@ -154,10 +154,9 @@ static int compile_rules(struct fed_compiler *c, const struct fed_json *doc, str
 
 static bool has_rules(const struct fed_json *doc)
 {
-    static const char *const keys[] = {"minimum",   "maximum",       "multipleOf",    "minLength", "maxLength",
-                                       "minItems",  "maxItems",      "minProperties", "enum",      "maxProperties",
-                                       "pattern",   "uniqueItems",   "allOf",         "anyOf",     "oneOf",
-                                       "not"};
+    static const char *const keys[] = {
+        "minimum", "maximum",       "multipleOf", "minLength",   "maxLength", "minItems", "maxItems", "minProperties",
+        "enum",    "maxProperties", "pattern",    "uniqueItems", "allOf",     "anyOf",    "oneOf",    "not"};
 
     for (size_t i = 0; i < FED_ARRAY_LEN(keys); i++)
         if (fed_json_find(doc, keys[i]))
@@ -233,8 +232,7 @@ static int compile_shape(struct fed_compiler *c, const struct fed_json *doc, str
     shape->format_name = format.n ? fed_arena_dup(c->arena, format) : format;
     if (fed_json_bool(fed_json_find(doc, "x-micro"), false))
         shape->format = FED_FORMAT_MICRO_TIME;
-    if (fed_json_bool(fed_json_find(doc, "x-kubernetes-int-or-string"), false) &&
-        shape->format != FED_FORMAT_QUANTITY)
+    if (fed_json_bool(fed_json_find(doc, "x-kubernetes-int-or-string"), false) && shape->format != FED_FORMAT_QUANTITY)
         shape->type = FED_SHAPE_INT_OR_STRING;
     shape->preserve = fed_json_bool(fed_json_find(doc, "x-kubernetes-preserve-unknown-fields"), false) ||
                       shape->type == FED_SHAPE_ANY;
@@ -285,9 +283,9 @@ static struct fed_shape *interned(struct fed_compiler *c, const struct fed_json 
     char key[64];
     struct fed_shape *shape;
 
-    if (!(fed_str_is(type, "string") || fed_str_is(type, "integer") || fed_str_is(type, "boolean")) ||
-        format.n > 16 || has_rules(doc) || fed_json_find(doc, "x-kubernetes-int-or-string") ||
-        fed_json_find(doc, "x-micro") || fed_json_find(doc, "x-kubernetes-preserve-unknown-fields"))
+    if (!(fed_str_is(type, "string") || fed_str_is(type, "integer") || fed_str_is(type, "boolean")) || format.n > 16 ||
+        has_rules(doc) || fed_json_find(doc, "x-kubernetes-int-or-string") || fed_json_find(doc, "x-micro") ||
+        fed_json_find(doc, "x-kubernetes-preserve-unknown-fields"))
         return NULL;
     snprintf(key, sizeof(key), " %.*s/%.*s", FED_STR_ARG(type), FED_STR_ARG(format));
     shape = fed_map_find(c->types, fed_str(key));

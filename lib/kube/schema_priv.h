@@ -42,7 +42,7 @@ enum fed_shape_format {
 struct fed_rules {
     bool has_min, has_max, exclusive_min, exclusive_max;
     bool has_pattern, unique_items;
-    double min, max, multiple_of; /* multiple_of 0: none */
+    double min, max, multiple_of;                                               /* multiple_of 0: none */
     int64_t min_length, max_length, min_items, max_items, min_props, max_props; /* max -1: none */
     regex_t regex;
     struct fed_str pattern;
@@ -57,18 +57,18 @@ struct fed_shape {
     struct fed_str description;
     enum fed_shape_type type;
     enum fed_shape_format format;
-    struct fed_str format_name;   /* as written, for OpenAPI */
-    bool preserve, embedded;      /* x-kubernetes-preserve-unknown-fields, -embedded-resource */
-    bool atomic;                  /* x-kubernetes-map-type: atomic (on the type) */
-    bool pb_raw, pb_wrap;         /* protobuf: {1: raw JSON}; {repeated items = 1} */
+    struct fed_str format_name; /* as written, for OpenAPI */
+    bool preserve, embedded;    /* x-kubernetes-preserve-unknown-fields, -embedded-resource */
+    bool atomic;                /* x-kubernetes-map-type: atomic (on the type) */
+    bool pb_raw, pb_wrap;       /* protobuf: {1: raw JSON}; {repeated items = 1} */
     bool compiled;
-    uint8_t has_defaults;         /* 0 unknown, 1 no, 2 yes, 3 being computed */
-    bool has_ifs;                 /* some property has default_if or default_from */
+    uint8_t has_defaults; /* 0 unknown, 1 no, 2 yes, 3 being computed */
+    bool has_ifs;         /* some property has default_if or default_from */
     struct fed_prop *props;
     uint32_t n_props;
     struct fed_schema *items, *additional;
     struct fed_rules *rules;
-    struct fed_json *gvks;        /* x-kubernetes-group-version-kind of types that are no stored kind */
+    struct fed_json *gvks; /* x-kubernetes-group-version-kind of types that are no stored kind */
 };
 enum fed_list_type { FED_LIST_ATOMIC, FED_LIST_SET, FED_LIST_MAP };
 struct fed_schema {
@@ -79,11 +79,11 @@ struct fed_schema {
     struct fed_str *map_keys;
     struct fed_str patch_key;
     uint16_t n_map_keys;
-    uint16_t pb, pb_outer;             /* protobuf field; inside message field pb_outer when that is not 0 */
-    uint8_t list_type;                 /* enum fed_list_type */
-    bool patch_merge, patch_retain;    /* x-kubernetes-patch-strategy */
+    uint16_t pb, pb_outer;          /* protobuf field; inside message field pb_outer when that is not 0 */
+    uint8_t list_type;              /* enum fed_list_type */
+    bool patch_merge, patch_retain; /* x-kubernetes-patch-strategy */
     bool atomic, required, nullable;
-    bool pb_ptr;                       /* zero and empty are values on the wire (a pointer in Go) */
+    bool pb_ptr; /* zero and empty are values on the wire (a pointer in Go) */
 };
 struct fed_prop {
     struct fed_str name;
@@ -98,7 +98,7 @@ struct fed_compiler {
     struct fed_rules **rules;    /* list of all rules with a regex */
     struct fed_err *err;
     int depth;
-    bool core;                   /* type definitions go to the set's arena */
+    bool core; /* type definitions go to the set's arena */
 };
 FED_MUST_USE int fed_schema_compile(struct fed_compiler *c, const struct fed_json *doc, struct fed_schema *out);
 /* The named type, compiled when needed; NULL and err set when unknown. */

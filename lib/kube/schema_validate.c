@@ -140,9 +140,9 @@ static void type_mismatch(struct check *c, const struct fed_schema *s, const str
     go = go_type(c, s);
     path = go_path(c, v);
     model = short_model(c->model);
-    *c->type_error = fed_arena_printf(c->causes->arena,
-                                      "json: cannot unmarshal %s into Go struct field %.*s.%.*s of type %.*s",
-                                      json_type_name(v), FED_STR_ARG(model), FED_STR_ARG(path), FED_STR_ARG(go));
+    *c->type_error =
+        fed_arena_printf(c->causes->arena, "json: cannot unmarshal %s into Go struct field %.*s.%.*s of type %.*s",
+                         json_type_name(v), FED_STR_ARG(model), FED_STR_ARG(path), FED_STR_ARG(go));
 }
 
 static void decode_error(struct check *c, const struct fed_json *v, const char *text)
@@ -195,7 +195,7 @@ static bool format_number_ok(const struct fed_schema *s, const struct fed_json *
 /* True when the JSON type fits the schema. */
 static bool check_type(struct check *c, const struct fed_schema *s, const struct fed_json *v)
 {
-    static const char *const names[] = {"any",    "object", "array",   "string",
+    static const char *const names[] = {"any",     "object", "array",   "string",
                                         "integer", "number", "boolean", "integer or string"};
     bool ok = true;
 
@@ -322,7 +322,7 @@ static void check_branches(struct check *c, const struct fed_rules *r, const str
         one += branch_holds(c, r->one_of[i], v);
     if ((r->n_any_of && !any) || (r->n_one_of && one != 1) || (r->not_of && branch_holds(c, r->not_of, v)))
         fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
-                       r->n_any_of && !any     ? "must validate at least one schema (anyOf)"
+                       r->n_any_of && !any       ? "must validate at least one schema (anyOf)"
                        : r->n_one_of && one != 1 ? "must validate one and only one schema (oneOf)"
                                                  : "must not validate the schema (not)");
 }
@@ -401,8 +401,8 @@ static bool missing(const struct check *c, const struct fed_prop *p, const struc
         return !v || (v->type == FED_JSON_NULL && !p->schema.nullable);
     if (p->schema.shape->type == FED_SHAPE_INTEGER && !p->schema.pb)
         return !v;
-    return !v || v->type == FED_JSON_NULL || (v->type == FED_JSON_STRING && !v->s.n && p->schema.shape->type ==
-                                              FED_SHAPE_STRING);
+    return !v || v->type == FED_JSON_NULL ||
+           (v->type == FED_JSON_STRING && !v->s.n && p->schema.shape->type == FED_SHAPE_STRING);
 }
 
 static void check_object(struct check *c, const struct fed_schema *s, const struct fed_json *v)

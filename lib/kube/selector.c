@@ -238,7 +238,7 @@ static int requirement_from_json(struct fed_arena *a, const struct fed_json *e,
     *r = (struct fed_requirement){.key = fed_arena_dup(a, fed_json_find_text(e, "key"))};
     if (read_op(op, &r->op) != 0)
         return fed_err_set(err, FED_E_INVALID, "\"%.*s\" is not a valid label selector operator", FED_STR_ARG(op));
-    FED_JSON_EACH (v, fed_json_find(e, "values")) {
+    FED_JSON_EACH(v, fed_json_find(e, "values")) {
         if (v->type != FED_JSON_STRING)
             return fed_err_set(err, FED_E_INVALID, "values of \"%.*s\" must be strings", FED_STR_ARG(r->key));
         add_value(a, r, fed_arena_dup(a, v->s));
@@ -269,7 +269,7 @@ int fed_selector_from_json(struct fed_arena *a, const struct fed_json *sel, stru
     }
     if (sel->type != FED_JSON_OBJECT)
         return fed_err_set(err, FED_E_INVALID, "a label selector must be an object");
-    FED_JSON_EACH (label, fed_json_find(sel, "matchLabels")) {
+    FED_JSON_EACH(label, fed_json_find(sel, "matchLabels")) {
         r = (struct fed_requirement){.key = fed_arena_dup(a, label->key), .op = FED_SEL_IN};
         add_value(a, &r, fed_arena_dup(a, fed_json_str(label)));
         int code = check_requirement(&r, FED_E_INVALID, err);
@@ -277,7 +277,7 @@ int fed_selector_from_json(struct fed_arena *a, const struct fed_json *sel, stru
             return code;
         add_requirement(a, out, &r);
     }
-    FED_JSON_EACH (e, fed_json_find(sel, "matchExpressions")) {
+    FED_JSON_EACH(e, fed_json_find(sel, "matchExpressions")) {
         int code = requirement_from_json(a, e, read_standard_op, &r, err);
         if (code != 0)
             return code;
@@ -291,7 +291,7 @@ void fed_selector_from_map(struct fed_arena *a, const struct fed_json *map, stru
     *out = (struct fed_selector){0};
     if (!map || map->type != FED_JSON_OBJECT)
         return;
-    FED_JSON_EACH (label, map) {
+    FED_JSON_EACH(label, map) {
         struct fed_requirement r = {.key = fed_arena_dup(a, label->key), .op = FED_SEL_IN};
         add_value(a, &r, fed_arena_dup(a, fed_json_str(label)));
         add_requirement(a, out, &r);
@@ -333,7 +333,7 @@ int fed_selector_from_annotation(struct fed_arena *a, struct fed_str text, struc
         return 0;
     if (list->type != FED_JSON_ARRAY)
         return fed_err_set(err, FED_E_INVALID, "cluster selector: must be an array of {key, operator, values}");
-    FED_JSON_EACH (e, list) {
+    FED_JSON_EACH(e, list) {
         struct fed_requirement r;
         if (e->type != FED_JSON_OBJECT)
             return fed_err_set(err, FED_E_INVALID, "cluster selector: must be an array of {key, operator, values}");

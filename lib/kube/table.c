@@ -96,8 +96,8 @@ struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version
             const struct fed_column *col = &v->columns[i];
             bool age = !col->json_path.n && (fed_str_is(col->name, "Age") || fed_str_is(col->name, "Created At"));
 
-            fed_json_push(row, age ? fed_json_new_str(a, fed_cell_age(a, obj, now_ms))
-                                   : path_cell(a, col, obj, now_ms));
+            fed_json_push(row,
+                          age ? fed_json_new_str(a, fed_cell_age(a, obj, now_ms)) : path_cell(a, col, obj, now_ms));
         }
     }
     while (row->n < want)

@@ -51,7 +51,7 @@ void fed_workqueue_free(struct fed_workqueue *q)
     if (!q)
         return;
     fed_task_cancel(&q->pump);
-    FED_MAP_EACH (e, &q->items)
+    FED_MAP_EACH(e, &q->items)
         item_free(e->value);
     fed_map_release(&q->items);
     free(q);
