@@ -102,7 +102,7 @@ def deployment(name, replicas=1, env=(), **container):
                                   "spec": {"containers": [spec], "terminationGracePeriodSeconds": 5, **pod}}}}
 
 
-def service(name, kind="ClusterIP", port=80, **spec):
+def service(name, kind="ClusterIP", port=8080, **spec):
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
             "spec": {"type": kind, "selector": {"app": name},
                      "ports": [{"name": "http", "port": port, "targetPort": "http"}], **spec}}

@@ -43,7 +43,7 @@ def test_killed_agent_kills_no_pod(member):
     assert all(p["status"]["containerStatuses"][0]["restartCount"] == 0 for p in again)
     assert sorted(p["status"]["podIP"] for p in again) == sorted(ips)
     lb = member.json("svc", "stay")["status"]["loadBalancer"]["ingress"][0]["ip"]
-    wait_for(lambda: json.loads(curl(f"http://{lb}/")), what="the service")
+    wait_for(lambda: json.loads(curl(f"http://{lb}:8080/")), what="the service")
     member.kubectl("scale", "deploy/stay", "--replicas=3")
     three = member.ready("app=stay", 3)
     assert len({p["status"]["podIP"] for p in three}) == 3

@@ -130,7 +130,7 @@ def test_rolling_update_keeps_serving(member):
     member.apply(deployment("roll", 4, env=[{"name": "V", "value": "1"}]), service("roll"))
     member.ready("app=roll", 4)
     ip = member.json("svc", "roll")["spec"]["clusterIP"]
-    wait_for(lambda: curl(f"http://{ip}/"), what="the service")
+    wait_for(lambda: curl(f"http://{ip}:8080/"), what="the service")
     member.kubectl("set", "env", "deploy/roll", "V=2")
     asked = failed = 0
     def updated():
@@ -138,7 +138,7 @@ def test_rolling_update_keeps_serving(member):
         for _ in range(20):
             asked += 1
             try:
-                curl(f"http://{ip}/")
+                curl(f"http://{ip}:8080/")
             except OSError:
                 failed += 1
         d = member.json("deploy", "roll")
