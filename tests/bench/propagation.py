@@ -4,7 +4,7 @@
 
 usage: tests/bench/propagation.py [--build DIR] [--latency N] [--burst N] [--keep]
 
-Starts three API servers (hansa-apid: the resource engine with a sqlite store, no controllers, no pods) as members and one
+Starts three members (hansa-member with the hollow runtime: sqlite store, controllers, pods that only claim to run) and one
 hansa-fedapi in a temporary folder, registers the members with Secrets and Clusters, and runs build/bench/bench_propagation:
 one ConfigMap at a time, then a burst of ConfigMaps, then a burst of Deployments. Prints a line of JSON for each.
 """
@@ -66,10 +66,12 @@ class World:
 
     def start_members(self):
         for m in MEMBERS:
-            (self.dir / m).mkdir()
-            self.spawn(m, self.build / "tests/hansa-apid", self.dir / m, "--store", "sqlite")
+            self.spawn(m, self.build / "bin/hansa-member", "--name", m, "--dir", self.dir / m, "--region", m,
+                       "--runtime", "hollow", "--max-pods", "10000", "--stop-pods")
         for m in MEMBERS:
-            wait_for((self.dir / m / "ready").exists, m)
+            config = self.dir / m / "kubeconfig"
+            wait_for(lambda: config.exists() and subprocess.run(
+                ["kubectl", "--kubeconfig", str(config), "get", "--raw", "/readyz"], capture_output=True).returncode == 0, m)
 
     def start_federation(self):
         self.spawn("fedapi", self.build / "bin/hansa-fedapi", "--name", "fed", "--dir", self.dir / "fed", "--listen",
@@ -109,11 +111,6 @@ class World:
         if p.returncode:
             sys.exit(f"propagation: {kind} {mode}: {p.stderr}{p.stdout}")
         print(p.stdout.strip(), flush=True)
-        # The next run's names are the same, so these have to be gone from every member.
-        self.kubectl("delete", kind, "--all", "-n", "default", "--wait=false")
-        for m in ["fed"] + MEMBERS:
-            wait_for(lambda: "bench-" not in self.kubectl("--context", m, "get", kind, "-n", "default", "-o", "name"),
-                     f"the objects in {m} to go", 120)
 
 
 def main():
