@@ -70,11 +70,16 @@ class Member:
     def pods(self, label):
         return [p for p in self.json("pods", "-l", label)["items"] if "deletionTimestamp" not in p["metadata"]]
 
-    def ready(self, label, n, timeout=15):
+    def ready(self, label, n, timeout=60):
         def check():
             pods = self.pods(label)
             return len(pods) == n and all(is_ready(p) for p in pods) and pods
-        return wait_for(check, timeout, f"{n} ready pods {label}")
+        try:
+            return wait_for(check, timeout, f"{n} ready pods {label}")
+        except AssertionError as e:
+            seen = [(p["metadata"]["name"], p["metadata"].get("deletionTimestamp"), p["status"]) for p in self.pods(label)]
+            log = (self.dir.parent / f"{self.name}.log").read_text()[-4000:]
+            raise AssertionError(f"{e}\nseen: {json.dumps(seen)}\n{log}") from e
 
     def events(self, **want):
         return [e for e in self.json("events")["items"] if all(e.get(k) == v for k, v in want.items())]
