@@ -72,7 +72,7 @@ struct mbr {
     struct fed_informer *informers[MBR_N_KINDS];
     struct fed_list jobs;    /* job.h */
     struct fed_list streams; /* streams/streams.h */
-    struct mbr_pods *pods; /* podinfo.h */
+    struct mbr_pods *pods;   /* podinfo.h */
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;

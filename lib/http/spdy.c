@@ -191,7 +191,8 @@ static size_t room(const struct fed_spdy *s, const struct stream *st)
 static size_t send_some(struct fed_spdy *s, struct stream *st, struct fed_str bytes)
 {
     size_t all = 0;
-    for (size_t n; all < bytes.n && (n = FED_MIN(FED_MIN(room(s, st), (size_t)DATA_MAX), bytes.n - all)) > 0; all += n) {
+    for (size_t n; all < bytes.n && (n = FED_MIN(FED_MIN(room(s, st), (size_t)DATA_MAX), bytes.n - all)) > 0;
+         all += n) {
         put_data(s, st->id, fed_str_head(fed_str_from(bytes, all), n), false);
         st->window -= (int64_t)n;
         s->window -= (int64_t)n;

@@ -28,14 +28,14 @@
 struct fed_spdy;
 
 enum fed_spdy_status { /* of RST_STREAM */
-    FED_SPDY_PROTOCOL_ERROR = 1,
-    FED_SPDY_INVALID_STREAM = 2,
-    FED_SPDY_REFUSED_STREAM = 3,
-    FED_SPDY_CANCEL = 5,
-    FED_SPDY_INTERNAL_ERROR = 6,
-    FED_SPDY_FLOW_CONTROL_ERROR = 7,
-    FED_SPDY_STREAM_IN_USE = 8,
-    FED_SPDY_STREAM_ALREADY_CLOSED = 9,
+                       FED_SPDY_PROTOCOL_ERROR = 1,
+                       FED_SPDY_INVALID_STREAM = 2,
+                       FED_SPDY_REFUSED_STREAM = 3,
+                       FED_SPDY_CANCEL = 5,
+                       FED_SPDY_INTERNAL_ERROR = 6,
+                       FED_SPDY_FLOW_CONTROL_ERROR = 7,
+                       FED_SPDY_STREAM_IN_USE = 8,
+                       FED_SPDY_STREAM_ALREADY_CLOSED = 9,
 };
 struct fed_spdy_handlers {
     /* Names are lower case; borrowed for the call. False refuses the stream: no more events of it. */

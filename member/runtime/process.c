@@ -462,7 +462,7 @@ static bool probe_name_spaces(struct mbr *m)
 struct mbr_runtime *mbr_runtime_process(struct mbr *m)
 {
     static const struct mbr_runtime_ops ops = {open_pod, start,       kill_container, exec,      session,
-                                                hangup,   close_stdin, stop,           close_pod, rt_free};
+                                               hangup,   close_stdin, stop,           close_pod, rt_free};
     struct mbr_runtime *rt = FED_NEW(struct mbr_runtime);
     rt->ops = &ops;
     rt->m = m;

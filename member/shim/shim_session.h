@@ -39,8 +39,7 @@ void mbr_shim_sessions_hangup(struct mbr_shim_sessions *s, int agent, unsigned i
 void mbr_shim_sessions_agent_left(struct mbr_shim_sessions *s, int agent, int64_t now_ms);
 void mbr_shim_sessions_reaped(struct mbr_shim_sessions *s, pid_t pid, int code); /* of any child */
 void mbr_shim_sessions_container_ended(struct mbr_shim_sessions *s, const void *container);
-void mbr_shim_sessions_output(struct mbr_shim_sessions *s, const void *container, bool is_err, const char *p,
-                              size_t n);
+void mbr_shim_sessions_output(struct mbr_shim_sessions *s, const void *container, bool is_err, const char *p, size_t n);
 /* Kills what is due; the time of the next, or INT64_MAX. */
 int64_t mbr_shim_sessions_deadline(struct mbr_shim_sessions *s, int64_t now_ms);
 void mbr_shim_sessions_refuse(struct mbr_shim_sessions *s, int agent, unsigned id, const char *text);

@@ -41,7 +41,7 @@ struct exec {
     size_t argc;
     struct end in, out, err;
     struct fed_buf pending; /* for `in` */
-    char size[128]; /* a resize message that came in pieces */
+    char size[128];         /* a resize message that came in pieces */
     size_t n_size;
     int code;
     char *failure;
@@ -290,8 +290,7 @@ static bool make_files(struct exec *x, int theirs[3], size_t *n)
         return make_terminal(x, theirs);
     if (x->attach)
         return make_pipe(x, &x->out, true, &theirs[0]) && make_pipe(x, &x->err, true, &theirs[1]);
-    return make_pipe(x, &x->in, x->wanted[STDIN], &theirs[0]) &&
-           make_pipe(x, &x->out, x->wanted[STDOUT], &theirs[1]) &&
+    return make_pipe(x, &x->in, x->wanted[STDIN], &theirs[0]) && make_pipe(x, &x->out, x->wanted[STDOUT], &theirs[1]) &&
            make_pipe(x, &x->err, x->wanted[STDERR], &theirs[2]);
 }
 

@@ -144,8 +144,7 @@ static void dial(struct pair *p)
         say(p, "the pod is not running");
         return end_channels(p);
     }
-    p->target =
-        fed_stream_connect(m->loop, &addr, &(struct fed_stream_conf){.handlers = &handlers, .ud = p});
+    p->target = fed_stream_connect(m->loop, &addr, &(struct fed_stream_conf){.handlers = &handlers, .ud = p});
 }
 
 /* --- the client's side --- */

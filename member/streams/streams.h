@@ -32,8 +32,8 @@ struct mbr_target { /* a pod that can be talked to; borrowed, valid until the ne
 };
 /* Finds the pod and, when asked, its running container (?container=, the default-container annotation, the first).
  * False: answered with what is wrong. */
-bool mbr_target_find(struct mbr *m, const struct fed_api_request *req, struct fed_api_reply *reply,
-                     bool with_container, struct mbr_target *out);
+bool mbr_target_find(struct mbr *m, const struct fed_api_request *req, struct fed_api_reply *reply, bool with_container,
+                     struct mbr_target *out);
 bool mbr_query_true(const struct fed_query *q, const char *name);
 
 /* Handlers of virtual resources; ud: struct mbr. */

@@ -63,8 +63,8 @@ static bool find_container(const struct fed_api_request *req, struct fed_api_rep
     return t->container != NULL;
 }
 
-bool mbr_target_find(struct mbr *m, const struct fed_api_request *req, struct fed_api_reply *reply,
-                     bool with_container, struct mbr_target *t)
+bool mbr_target_find(struct mbr *m, const struct fed_api_request *req, struct fed_api_reply *reply, bool with_container,
+                     struct mbr_target *t)
 {
     struct fed_err err = {0};
     *t = (struct mbr_target){.obj = mbr_find(m, MBR_PODS, req->ns, req->name)};
@@ -78,8 +78,7 @@ bool mbr_target_find(struct mbr *m, const struct fed_api_request *req, struct fe
     }
     t->tree = fed_kobj_parse(t->obj, req->arena);
     if (!fed_json_str(fed_json_at(t->tree, "spec", "nodeName", NULL)).n) {
-        fed_api_reply_error(reply, FED_E_BAD_REQUEST, "pod %.*s does not have a host assigned",
-                            FED_STR_ARG(req->name));
+        fed_api_reply_error(reply, FED_E_BAD_REQUEST, "pod %.*s does not have a host assigned", FED_STR_ARG(req->name));
         return false;
     }
     t->pod = m->agents ? fed_map_find(&m->agents->pods, t->obj->uid) : NULL;
@@ -89,8 +88,8 @@ bool mbr_target_find(struct mbr *m, const struct fed_api_request *req, struct fe
     }
     if (!t->pod || !t->pod->run) {
         struct fed_str phase = fed_json_str(fed_json_at(t->tree, "status", "phase", NULL));
-        fed_api_reply_error(reply, FED_E_INTERNAL, "pod %.*s is not running, its phase is %.*s",
-                            FED_STR_ARG(req->name), FED_STR_ARG(phase));
+        fed_api_reply_error(reply, FED_E_INTERNAL, "pod %.*s is not running, its phase is %.*s", FED_STR_ARG(req->name),
+                            FED_STR_ARG(phase));
         return false;
     }
     return !with_container || find_container(req, reply, t);
