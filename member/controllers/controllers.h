@@ -16,14 +16,21 @@ struct mbr_ctl { /* one controller */
     struct fed_workqueue *queue;
     struct fed_recorder *events;
     struct mbr_expect expect;
-    void *own; /* freed with free() after `release` */
+    enum mbr_kind kind;     /* owner.h: of the objects that own pods */
+    bool adopts;            /* owner.h */
+    struct fed_map orphans; /* owner.h: uid -> kobj (referenced): pods without a controller, few */
+    void *own;              /* freed with free() after `release` */
     void (*release)(struct mbr_ctl *c);
 };
 typedef void (*mbr_reconcile)(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name);
 /* Each makes one; NULL-terminated table in controllers.c. */
 void mbr_deployment_init(struct mbr_ctl *c);
 void mbr_replicaset_init(struct mbr_ctl *c);
+void mbr_replication_init(struct mbr_ctl *c); /* ReplicationControllers: the same as ReplicaSets */
 void mbr_daemonset_init(struct mbr_ctl *c);
+void mbr_statefulset_init(struct mbr_ctl *c);
+void mbr_jobs_init(struct mbr_ctl *c);
+void mbr_cronjob_init(struct mbr_ctl *c);
 void mbr_scheduler_init(struct mbr_ctl *c);
 void mbr_endpoints_init(struct mbr_ctl *c);
 void mbr_namespace_init(struct mbr_ctl *c); /* default ServiceAccount, kube-root-ca.crt, token Secrets */

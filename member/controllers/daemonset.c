@@ -3,7 +3,7 @@
  * place. An update replaces pods node by node, the old one first: they may hold host ports. */
 #include "kube/names.h"
 #include "member/controllers/choice.h"
-#include "member/controllers/controllers.h"
+#include "member/controllers/owner.h"
 #include "member/controllers/rollout.h"
 
 #define HASH_LABEL "controller-revision-hash"
@@ -23,7 +23,6 @@ struct work {
     size_t n;
     char hash[11];
     struct fed_str key;
-    int creates, deletes;
     bool look_only; /* what was asked for is not seen yet */
 };
 
@@ -57,9 +56,7 @@ static void delete_pod(struct work *w, struct fed_kobj *pod)
 {
     if (pod->deleting || w->look_only)
         return;
-    w->deletes++;
-    mbr_job_delete(w->job, MBR_PODS, pod);
-    fed_event_normal(w->c->events, w->obj, "SuccessfulDelete", "Deleted pod: %.*s", FED_STR_ARG(pod->name));
+    mbr_owner_delete(w->c, w->job, w->obj, pod);
 }
 
 static void sort_pods(struct work *w)
@@ -102,9 +99,7 @@ static void create_pod(struct work *w, const struct place *p)
         fed_json_set(t, "operator", fed_json_new_strz(w->a, "Exists"));
         fed_json_set(t, "effect", fed_json_new_strz(w->a, i < 2 ? "NoExecute" : "NoSchedule"));
     }
-    w->creates++;
-    mbr_job_create(w->job, MBR_PODS, w->obj->ns, pod);
-    fed_event_normal(w->c->events, w->obj, "SuccessfulCreate", "Created pod: %.*s", FED_STR_ARG(fed_obj_name(pod)));
+    mbr_owner_create(w->c, w->job, w->obj, pod);
 }
 
 static bool ready(const struct work *w, const struct place *p)
@@ -135,8 +130,6 @@ static void manage(struct work *w)
                 delete_pod(w, p->pod);
         }
     }
-    if (w->creates || w->deletes)
-        mbr_expect_add(&w->c->expect, w->c->m->env, w->key, w->creates, w->deletes);
 }
 
 static void write_status(struct work *w)
@@ -181,31 +174,13 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     fed_name_hash(fed_arena_printf(w.a, "%llx", (unsigned long long)mbr_tree_hash(w.template)), w.hash);
     w.places = FED_ARENA_ARRAY(w.a, struct place, fed_informer_count(c->m->informers[MBR_NODES]) + 1);
     fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
-    w.look_only = !mbr_expect_met(&c->expect, c->m->env, w.key);
+    mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
+    w.look_only = !mbr_owner_ready(c, w.key);
     sort_pods(&w);
-    if (w.look_only)
-        fed_workqueue_add_after(c->queue, w.key, 31000);
-    else
+    if (!w.look_only)
         manage(&w);
     write_status(&w);
     mbr_job_end(job, 0);
-}
-
-static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    struct mbr_ctl *c = ctl;
-    const struct fed_kobj *pod = now ? now : old;
-    const struct fed_owner *o = fed_kobj_controller(pod);
-    if (!o || !fed_str_is(o->kind, "DaemonSet"))
-        return;
-    struct fed_arena a = {0};
-    struct fed_str key = mbr_key(&a, pod->ns, o->name);
-    if (!old)
-        mbr_expect_created(&c->expect, key);
-    if ((!now && !old->deleting) || (now && now->deleting && old && !old->deleting))
-        mbr_expect_deleted(&c->expect, key);
-    fed_workqueue_add(c->queue, key);
-    fed_arena_release(&a);
 }
 
 static bool enqueue_set(void *ud, struct fed_kobj *set)
@@ -224,8 +199,6 @@ static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 
 void mbr_daemonset_init(struct mbr_ctl *c)
 {
-    mbr_ctl_queue(c, "daemonset-controller", reconcile);
-    mbr_ctl_watch(c, MBR_DAEMONSETS, mbr_ctl_enqueue_self);
-    mbr_ctl_watch(c, MBR_PODS, pod_changed);
+    mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, true, reconcile);
     mbr_ctl_watch(c, MBR_NODES, node_changed);
 }
