@@ -44,6 +44,7 @@ static const struct fed_resource resources[MBR_N_KINDS] = {
     [MBR_AUTOSCALERS] = {"autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true},
     [MBR_CLAIMS] = {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true},
     [MBR_VOLUMES] = {"", "v1", "persistentvolumes", "PersistentVolume", false},
+    [MBR_CLASSES] = {"storage.k8s.io", "v1", "storageclasses", "StorageClass", false},
 };
 /* What the collector and the namespace controller look after: all of the above that may be owned, and more. */
 static const struct fed_resource owned[] = {

@@ -50,6 +50,7 @@ enum mbr_kind {
     MBR_AUTOSCALERS,
     MBR_CLAIMS,
     MBR_VOLUMES,
+    MBR_CLASSES,
     MBR_N_KINDS
 };
 const struct fed_resource *mbr_resource(enum mbr_kind kind);

@@ -2,6 +2,7 @@
 #include "member/virtuals.h"
 
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 
 #define BINDER     "system:hansa:binder"
 #define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -194,6 +195,8 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
     struct fed_arena *a = req->arena;
     struct fed_json *spec = fed_json_find(obj, "spec");
     (void)err;
+    if (!old && spec && !req->subresource.n && !kind->group.n && fed_str_is(kind->plural, "persistentvolumeclaims"))
+        mbr_claims_default(m, a, spec);
     if (old || !spec || req->subresource.n || kind->group.n || !fed_str_is(kind->plural, "pods"))
         return 0;
     if (!fed_json_find_text(spec, "serviceAccountName").n)

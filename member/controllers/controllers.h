@@ -31,6 +31,12 @@ void mbr_daemonset_init(struct mbr_ctl *c);
 void mbr_statefulset_init(struct mbr_ctl *c);
 void mbr_jobs_init(struct mbr_ctl *c);
 void mbr_cronjob_init(struct mbr_ctl *c);
+void mbr_claims_init(struct mbr_ctl *c); /* PersistentVolumeClaims and volumes */
+void mbr_budget_init(struct mbr_ctl *c); /* PodDisruptionBudgets */
+void mbr_taints_init(struct mbr_ctl *c); /* NoExecute */
+void mbr_autoscaler_init(struct mbr_ctl *c);
+/* Admission of a claim without a class: the default one. */
+void mbr_claims_default(struct mbr *m, struct fed_arena *a, struct fed_json *spec);
 void mbr_scheduler_init(struct mbr_ctl *c);
 void mbr_endpoints_init(struct mbr_ctl *c);
 void mbr_namespace_init(struct mbr_ctl *c); /* default ServiceAccount, kube-root-ca.crt, token Secrets */
