@@ -283,3 +283,52 @@ def test_a_replication_controller(member):
     wait_for(lambda: member.json("rc", "old")["status"]["replicas"] == 1, what="the status")
     member.kubectl("delete", "rc", "old", "--timeout=20s")
     wait_for(lambda: not member.pods("app=old"), what="no pod")
+
+
+# --- budgets, drain, taints ---
+
+def test_a_budget_holds_up_evictions(member):
+    member.apply(statefulset("guarded", 2, claims=False, podManagementPolicy="Parallel"))
+    member.ready("app=guarded", 2)
+    member.kubectl("create", "pdb", "guarded", "--selector=app=guarded", "--min-available=2")
+    wait_for(lambda: member.json("pdb", "guarded")["status"].get("currentHealthy") == 2, what="the budget to count")
+    eviction = json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "guarded-0", "namespace": "default"}})
+    r = member.kubectl("create", "--raw", "/api/v1/namespaces/default/pods/guarded-0/eviction", "-f", "-", stdin=eviction,
+                       check=False)
+    assert r.returncode and "Cannot evict pod as it would violate the pod's disruption budget." in r.stderr, r.stderr
+    member.kubectl("patch", "pdb", "guarded", "--type=merge", "-p", '{"spec":{"minAvailable":1}}')
+    wait_for(lambda: member.json("pdb", "guarded")["status"]["disruptionsAllowed"] == 1, what="one allowed")
+    uid = member.json("pod", "guarded-0")["metadata"]["uid"]
+    member.kubectl("create", "--raw", "/api/v1/namespaces/default/pods/guarded-0/eviction", "-f", "-", stdin=eviction)
+    wait_for(lambda: [p for p in member.ready("app=guarded", 2) if p["metadata"]["name"] == "guarded-0"][0]["metadata"]["uid"] != uid,
+             what="a new pod")
+    assert "N/A" in member.kubectl("get", "pdb", "guarded")
+
+
+def test_drain_and_uncordon(member):
+    node = member.json("nodes")["items"][0]["metadata"]["name"]
+    member.apply(statefulset("moved", 1, claims=False))
+    member.ready("app=moved", 1)
+    member.kubectl("delete", "pdb", "--all")
+    out = member.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=50s")
+    assert "drained" in out
+    wait_for(lambda: member.pods("app=moved") and not is_ready(member.pods("app=moved")[0]), what="a pod that waits")
+    member.kubectl("uncordon", node)
+    member.ready("app=moved", 1)
+
+
+def test_taints_drive_pods_away(member):
+    node = member.json("nodes")["items"][0]["metadata"]["name"]
+    member.apply(statefulset("bare", 1, claims=False))
+    hardy = statefulset("hardy", 1, claims=False)
+    hardy["spec"]["template"]["spec"]["tolerations"] = [{"key": "broken", "operator": "Exists"}]
+    member.apply(hardy)
+    member.ready("app=bare", 1)
+    uid = member.ready("app=hardy", 1)[0]["metadata"]["uid"]
+    member.kubectl("taint", "node", node, "broken=yes:NoExecute")
+    wait_for(lambda: member.pods("app=bare") and not member.pods("app=bare")[0]["spec"].get("nodeName"), what="a pod without node",
+             timeout=30)
+    assert member.ready("app=hardy", 1)[0]["metadata"]["uid"] == uid
+    assert member.events(reason="TaintManagerEviction")
+    member.kubectl("taint", "node", node, "broken-")
+    member.ready("app=bare", 1)
