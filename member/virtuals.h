@@ -11,6 +11,8 @@ void mbr_virtuals_hooks(struct mbr *m); /* lets the binder, and nobody else, set
 /* Admission of pods: service account, default tolerations, the token's volume. */
 int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
               struct fed_json *obj, struct fed_err *err);
+/* evict.c */
+void mbr_serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 /* logs.c */
 void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 
