@@ -167,8 +167,8 @@ static uint32_t be32(const char *p)
 /* The frames of an output: "reply1 data1+3 fin1 rst3:3 ping window1+32768 goaway". Data frames are joined. */
 static void describe(struct fed_str out, struct fed_buf *text)
 {
-    static const char *const names[] = {[2] = "reply", [3] = "rst", [4] = "settings", [6] = "ping", [7] = "goaway",
-                                        [9] = "window"};
+    static const char *const names[] = {
+        [2] = "reply", [3] = "rst", [4] = "settings", [6] = "ping", [7] = "goaway", [9] = "window"};
     uint32_t joined = 0, joined_id = 0;
     while (out.n) {
         uint32_t first = be32(out.p), length = be32(out.p + 4) & 0xffffff;
@@ -226,7 +226,8 @@ static void streams_live_and_end(void **state)
     syn(&c, 3, 1, "streamType=data,Port=8080,requestID=0");
     data(&c, 1, 0, "hello");
     data(&c, 1, 1, "!");
-    check(&c, true, "open1[streamtype=error] open3[streamtype=data,port=8080,requestid=0] eof3 done3 data1[hello!] eof1 done1 ",
+    check(&c, true,
+          "open1[streamtype=error] open3[streamtype=data,port=8080,requestid=0] eof3 done3 data1[hello!] eof1 done1 ",
           "reply1 reply3 fin3 data1+6 fin1 ");
 }
 
@@ -246,8 +247,7 @@ static void resets_and_limits(void **state)
     syn(&c, 109, 0, "k=v"); /* refused ones keep the compression in step */
     two(&c, 3, 101, 5);
     syn(&c, 111, 0, "k=v,k2=v");
-    check(&c, false,
-          "open1[a=b] reset1 open101[] open103[] open105[] reset101 open111[k=v,k2=v] ",
+    check(&c, false, "open1[a=b] reset1 open101[] open103[] open105[] reset101 open111[k=v,k2=v] ",
           "reply1 rst99:2 reply101 reply103 reply105 rst107:3 rst109:3 reply111 ");
 }
 
