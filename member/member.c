@@ -15,6 +15,7 @@
 #include "control/gc.h"
 #include "control/namespace.h"
 #include "member/agent/pod.h"
+#include "member/agent/usage.h"
 #include "member/controllers/controllers.h"
 #include "member/network/proxy.h"
 #include "member/services.h"
@@ -222,6 +223,7 @@ static void open_doors(struct mbr *m)
     if (listen_api(m, &err) < 0)
         return give_up(m, &err);
     m->agents = mbr_agents_new(m);
+    m->usage = mbr_usage_new(m);
     m->proxy = mbr_proxy_new(m);
     m->controllers = mbr_controllers_new(m);
     mbr_agents_start(m->agents);
@@ -362,6 +364,8 @@ void mbr_stop(struct mbr *m, int exit_status)
     m->exit_status = exit_status;
     fed_timer_stop(m->env, &m->renew_timer);
     mbr_streams_stop(m);
+    mbr_usage_free(m->usage);
+    m->usage = NULL;
     mbr_agents_free(m->agents);
     mbr_proxy_free(m->proxy);
     mbr_controllers_free(m->controllers);

@@ -60,6 +60,7 @@ struct mbr_services;
 struct mbr_controllers;
 struct mbr_agents;
 struct mbr_proxy;
+struct mbr_usage;
 
 struct mbr {
     const struct mbr_conf *conf;
@@ -86,6 +87,7 @@ struct mbr {
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;
+    struct mbr_usage *usage; /* agent/usage.h */
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;
