@@ -2,6 +2,7 @@
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/admission.h"
+#include "apiserver/encryption.h"
 #include "apiserver/quota.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
@@ -95,13 +96,27 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     /* History is not replayed: a watcher from before the restart lists again (410). */
     fed_cache_loaded(&api->cache, rev);
     fed_quota_start(api);
+    fed_api_encryption_sweep(api);
     fed_api_bootstrap(api);
+}
+
+static void start_refused(struct fed_task *t)
+{
+    struct fed_api *api = fed_container_of(t, struct fed_api, bootstrap);
+    api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
 }
 
 void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const struct fed_err *err), void *ud)
 {
     api->on_ready = ready;
     api->on_ready_ud = ud;
+    struct fed_err err = {0};
+    if (fed_api_encryption_start(api, &err)) {
+        api->load_err = err;
+        api->failed = true;
+        fed_task_post(api->env, &api->bootstrap, start_refused);
+        return;
+    }
     struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->ops->load(api->conf.store, load_live, NULL, load_done, api);
@@ -123,6 +138,7 @@ void fed_api_free(struct fed_api *api)
     fed_webhooks_release(api);
     fed_admission_release(api);
     fed_quota_release(api);
+    fed_api_encryption_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);

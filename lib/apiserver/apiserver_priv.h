@@ -23,6 +23,7 @@ struct fed_local_call;
 struct fed_webhooks;
 struct fed_admission_state;
 struct fed_quota_state;
+struct fed_encryption_state;
 struct fed_write_op; /* registry.h */
 
 struct fed_api_check {
@@ -37,9 +38,10 @@ struct fed_doc { /* a document made once: bytes and the ETag over them */
 };
 struct fed_api {
     struct fed_api_conf conf;
-    struct fed_quota_state *quota;         /* quota.c; NULL: the kind is not served */
-    struct fed_admission_state *admission; /* admission.c */
-    struct fed_webhooks *webhooks;         /* webhook_call.c; NULL: none was called yet */
+    struct fed_encryption_state *encryption; /* encryption_server.c; NULL: values are plain */
+    struct fed_quota_state *quota;           /* quota.c; NULL: the kind is not served */
+    struct fed_admission_state *admission;   /* admission.c */
+    struct fed_webhooks *webhooks;           /* webhook_call.c; NULL: none was called yet */
     struct fed_env *env;
     struct fed_cache cache;
     struct fed_hub *hub;
