@@ -3,6 +3,7 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/admission.h"
 #include "apiserver/encryption.h"
+#include "apiserver/flow.h"
 #include "apiserver/quota.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
@@ -66,6 +67,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     if (conf->tokens)
         api->conf.tokens = fed_json_copy(&api->forever, conf->tokens);
     make_metrics(api);
+    fed_flows_start(api);
     uint64_t seed;
     fed_random(api->env, &seed, sizeof seed);
     fed_cache_init(&api->cache, conf->kinds, conf->keep_changes ? conf->keep_changes : 20000, seed);
@@ -161,6 +163,7 @@ void fed_api_free(struct fed_api *api)
         free(c->name);
         free(c);
     }
+    fed_flows_release(api);
     fed_api_docs_release(api);
     fed_api_tokens_release(api);
     fed_cache_release(&api->cache);
