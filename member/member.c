@@ -267,6 +267,15 @@ static void store_failed(void *ud, const struct fed_err *err)
     give_up(ud, err);
 }
 
+static void notice(void *ud, int code, const char *text)
+{
+    (void)ud;
+    if (code)
+        fed_log_error("member", "%s", text);
+    else
+        fed_log_info("member", "%s", text);
+}
+
 static int make_api(struct mbr *m, struct fed_err *err)
 {
     static const char *const spaces[] = {"default", "kube-system", "kube-public", "kube-node-lease", NULL};
@@ -295,6 +304,10 @@ static int make_api(struct mbr *m, struct fed_err *err)
         .ud = m,
         .allow_loopback_endpoints = m->conf->runtime == MBR_RUNTIME_PROCESS || m->conf->runtime == MBR_RUNTIME_HOLLOW,
         .failed = store_failed,
+        .encryption_config = m->conf->encryption,
+        .notice = notice,
+        .max_reads = (uint32_t)m->conf->max_reads,
+        .max_writes = (uint32_t)m->conf->max_writes,
     });
     m->client = fed_api_local(m->api, &self);
     mbr_virtuals_hooks(m);

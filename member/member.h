@@ -21,9 +21,9 @@
 
 enum mbr_runtime_kind { MBR_RUNTIME_PROCESS, MBR_RUNTIME_HOLLOW };
 struct mbr_conf {
-    const char *name, *dir, *region, *zone, *coordinates;
+    const char *name, *dir, *region, *zone, *coordinates, *encryption;
     struct fed_strings labels, sans;
-    int64_t nodes, port, max_pods;
+    int64_t nodes, port, max_pods, max_reads, max_writes;
     int runtime;
     bool stop_pods, verbose, rewrite_paths;
 };
