@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/authn.h"
+#include "apiserver/rbac.h"
 #include "apiserver/registry.h"
+#include "apiserver/sa_token.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
 
@@ -16,8 +19,10 @@ static void on_change(void *ud, const struct store_change *change)
             api->conf.failed(api->conf.ud, &err);
         return;
     }
-    if (logged)
-        fed_hub_wake(api->hub);
+    if (!logged)
+        return;
+    fed_rbac_changed(api->rbac, fed_cache_change(&api->cache, api->cache.next_seq - 1));
+    fed_hub_wake(api->hub);
 }
 
 static void on_failed(void *ud, const struct fed_err *err)
@@ -64,6 +69,8 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_random(api->env, &seed, sizeof seed);
     fed_cache_init(&api->cache, conf->kinds, conf->keep_changes ? conf->keep_changes : 20000, seed);
     api->hub = fed_hub_new(api);
+    api->rbac = fed_rbac_new();
+    api->sa = fed_sa_new(api);
     return api;
 }
 
@@ -89,6 +96,7 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     /* History is not replayed: a watcher from before the restart lists again (410). */
     fed_cache_loaded(&api->cache, rev);
+    fed_rbac_load(api->rbac, api);
     fed_api_bootstrap(api);
 }
 
@@ -96,6 +104,10 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
 {
     api->on_ready = ready;
     api->on_ready_ud = ud;
+    if (fed_sa_defect(api->sa)) {
+        fed_err_set(&api->load_err, FED_E_INVALID, "keys of service account tokens: %s", fed_sa_defect(api->sa));
+        api->failed = true;
+    }
     struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->ops->load(api->conf.store, load_live, NULL, load_done, api);
@@ -119,6 +131,7 @@ void fed_api_free(struct fed_api *api)
     fed_task_cancel(&api->bootstrap);
     FED_LIST_EACH_SAFE(it, &api->requests) {
         struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
+        fed_authn_leave(r);
         if (r->x && r->closed_set)
             fed_http_on_closed(r->x, NULL, NULL);
         if (r->op)
@@ -137,7 +150,8 @@ void fed_api_free(struct fed_api *api)
         free(c);
     }
     fed_api_docs_release(api);
-    fed_api_tokens_release(api);
+    fed_sa_free(api->sa);
+    fed_rbac_free(api->rbac);
     fed_cache_release(&api->cache);
     fed_metrics_free(api->own_metrics);
     fed_arena_release(&api->forever);

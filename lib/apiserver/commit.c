@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
+#include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
 
@@ -198,6 +199,10 @@ static bool run_hooks(struct fed_write_op *op)
     const struct fed_hooks *h = &op->w.kind->hooks;
     op->w.old = op->old_tree;
     int rc = 0;
+    if (!fed_rbac_may_grant(op)) { /* answered */
+        fed_commit_release(op);
+        return false;
+    }
     if (fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n)
         rc = fed_ns_prepare(&op->w, op->obj);
     if (conf->admit)

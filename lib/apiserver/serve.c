@@ -268,6 +268,12 @@ const char *fed_api_refusal(int http_status, struct fed_buf *body)
     return "application/json";
 }
 
+static void authenticated(struct fed_api_reply *r)
+{
+    if (fed_api_impersonate(r))
+        fed_api_dispatch(r);
+}
+
 void fed_api_handle(void *ud, struct fed_http_exchange *x)
 {
     struct fed_api *api = ud;
@@ -290,12 +296,6 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
         fed_api_other(r);
         return;
     }
-    if (fed_api_authenticate(r)) {
-        fed_api_fail(r, FED_E_UNAUTHORIZED, NULL, "Unauthorized");
-        return;
-    }
     fed_api_route(r);
-    if (!fed_api_impersonate(r))
-        return;
-    fed_api_dispatch(r);
+    fed_api_authenticate(r, authenticated);
 }

@@ -7,7 +7,6 @@
 
 #define ACCOUNT     "kubernetes.io/service-account.name"
 #define ACCOUNT_UID "kubernetes.io/service-account.uid"
-enum { TEN_YEARS_S = 315360000 };
 
 static void keep_defaults(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns)
 {
@@ -55,7 +54,7 @@ static void fill_token(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns
         return;
     struct fed_buf token = {0};
     struct fed_err err = {0};
-    if (fed_api_sa_token(c->m->api, ns, account, sa->uid, TEN_YEARS_S, &token, &err) < 0) {
+    if (fed_api_legacy_token(c->m->api, ns, account, sa->uid, name, &token, &err) < 0) {
         fed_event_warning(c->events, obj, "TokenFailed", "%s", err.text);
     } else {
         fed_json_set(data, "token", encoded(a, fed_buf_str(&token)));
