@@ -87,6 +87,7 @@ struct fed_api_reply {
     uint64_t start_ns;
     struct fed_write_op *op;
     struct fed_audit_record *audit; /* NULL: nothing is to be recorded */
+    struct fed_str audit_id;        /* empty when there is no audit */
     void *authn;                    /* authentication that waits for keys (oidc.h) */
     /* streams of virtual resources */
     void (*stream_drained)(void *ud);
@@ -141,6 +142,7 @@ FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, st
 /* --- authn.c, authz.c --- */
 /* Identity from the exchange into q.who, then next(r); at once, or when keys have been fetched. Answers 401. */
 void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r));
+bool fed_api_anonymous_allowed(const struct fed_api_reply *r); /* for its path */
 /* Impersonate-* headers. False: answered with a refusal. */
 bool fed_api_impersonate(struct fed_api_reply *r);
 bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q);

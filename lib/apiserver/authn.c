@@ -3,6 +3,7 @@
 #include "apiserver/authn.h"
 
 #include "apiserver/access.h"
+#include "apiserver/audit.h"
 #include "apiserver/sa_token.h"
 #include "base/mem.h"
 #include "crypto/pki.h"
@@ -136,6 +137,7 @@ static void set_groups(struct fed_api_reply *r, const struct fed_str *groups, si
 
 static void refuse(struct fed_api_reply *r)
 {
+    fed_audit_begin(r); /* by nobody */
     fed_api_fail(r, FED_E_UNAUTHORIZED, NULL, "Unauthorized");
 }
 
@@ -163,8 +165,10 @@ static void check_bearer(struct fed_api_reply *r, void *ud)
     b->next(r);
 }
 
-static bool anonymous_allowed(const struct fed_access_conf *x, struct fed_str path)
+bool fed_api_anonymous_allowed(const struct fed_api_reply *r)
 {
+    const struct fed_access_conf *x = access_of(r->api);
+    struct fed_str path = r->q.path;
     if (x->no_anonymous)
         return false;
     for (size_t i = 0; i < x->anonymous_paths.n; i++)
@@ -195,7 +199,7 @@ void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_r
         check_bearer(r, b);
         return;
     }
-    if (!anonymous_allowed(access_of(r->api), r->q.path)) {
+    if (!fed_api_anonymous_allowed(r)) {
         refuse(r);
         return;
     }

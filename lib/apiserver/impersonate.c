@@ -2,6 +2,7 @@
 /* Impersonate-User, -Group, -Uid and -Extra-*: each part needs the verb `impersonate` on users, serviceaccounts, groups,
  * uids.authentication.k8s.io or userextras.authentication.k8s.io. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/audit.h"
 
 #define SA_PREFIX "system:serviceaccount:"
 
@@ -133,5 +134,6 @@ bool fed_api_impersonate(struct fed_api_reply *r)
                                      .n_groups = p.n_groups,
                                      .extra = p.extra,
                                      .n_extra = p.n_extra};
+    fed_audit_impersonated(r);
     return true;
 }

@@ -109,6 +109,35 @@ void fed_sa_jwks(const struct fed_sa *s, struct fed_buf *out)
     fed_arena_release(&a);
 }
 
+bool fed_sa_discovery(const struct fed_sa *s, struct fed_buf *out)
+{
+    struct fed_str issuer = s->issuers.v[0], base = issuer;
+    struct fed_arena a = {0};
+    if (!fed_str_starts(issuer, FED_STR("https://")) || !s->n_keys)
+        return false;
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    struct fed_json *o = fed_json_object(&a);
+    fed_json_set(o, "issuer", fed_json_new_str(&a, issuer));
+    fed_json_set(o, "jwks_uri", fed_json_new_strf(&a, "%.*s/openid/v1/jwks", FED_STR_ARG(base)));
+    static const char *const fixed[][2] = {{"response_types_supported", "id_token"},
+                                           {"subject_types_supported", "public"}};
+    for (size_t i = 0; i < FED_ARRAY_LEN(fixed); i++)
+        fed_json_push(fed_json_set(o, fixed[i][0], fed_json_array(&a)), fed_json_new_strz(&a, fixed[i][1]));
+    struct fed_json *algs = fed_json_set(o, "id_token_signing_alg_values_supported", fed_json_array(&a));
+    for (size_t i = 0; i < s->n_keys; i++) {
+        struct fed_str alg = fed_json_find_text(fed_pubkey_jwk(s->keys[i], &a), "alg");
+        bool has = false;
+        FED_JSON_EACH(e, algs)
+            has |= fed_str_eq(e->s, alg);
+        if (!has)
+            fed_json_push(algs, fed_json_new_str(&a, alg));
+    }
+    fed_json_write(out, o);
+    fed_arena_release(&a);
+    return true;
+}
+
 /* --- what a token hangs on --- */
 
 static struct fed_kobj *find(struct fed_api *api, const char *plural, struct fed_str ns, struct fed_str name)

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "codec/base64.h"
+#include "kube/names.h"
 #include "member/agent/pod.h"
 
 enum { MAX_FILES = 1024, TOKEN_S = 3600 };
