@@ -3,6 +3,8 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/authn.h"
 #include "apiserver/rbac.h"
+#include "apiserver/admission.h"
+#include "apiserver/quota.h"
 #include "apiserver/registry.h"
 #include "apiserver/sa_token.h"
 #include "apiserver/watch.h"
@@ -23,6 +25,7 @@ static void on_change(void *ud, const struct store_change *change)
     if (!logged)
         return;
     fed_rbac_changed(api->rbac, fed_cache_change(&api->cache, api->cache.next_seq - 1));
+    fed_quota_change(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_hub_wake(api->hub);
 }
 
@@ -98,6 +101,7 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     /* History is not replayed: a watcher from before the restart lists again (410). */
     fed_cache_loaded(&api->cache, rev);
     fed_rbac_load(api->rbac, api);
+    fed_quota_start(api);
     fed_api_bootstrap(api);
 }
 
@@ -128,6 +132,8 @@ void fed_api_free(struct fed_api *api)
         return;
     fed_api_stop(api);
     fed_webhooks_release(api);
+    fed_admission_release(api);
+    fed_quota_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);
