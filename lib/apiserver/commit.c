@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
-#include "apiserver/rbac.h"
 #include "apiserver/admission.h"
 #include "apiserver/quota.h"
+#include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
 
@@ -214,10 +214,6 @@ static bool fill_in(struct fed_write_op *op)
     const struct fed_api_conf *conf = &r->api->conf;
     op->w.old = op->old_tree;
     int rc = 0;
-    if (!fed_rbac_may_grant(op)) { /* answered */
-        fed_commit_release(op);
-        return false;
-    }
     if (fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n)
         rc = fed_ns_prepare(&op->w, op->obj);
     if (conf->admit)
@@ -236,6 +232,11 @@ static bool run_hooks(struct fed_write_op *op)
 {
     const struct fed_hooks *h = &op->w.kind->hooks;
     int rc;
+    if (!fed_rbac_may_grant(op)) { /* after webhooks that change objects; answered */
+        settle(op, false);
+        fed_commit_release(op);
+        return false;
+    }
     if (h->prepare) {
         op->prepared = true;
         rc = h->prepare(h->ud, &op->w, op->obj, &op->err);
