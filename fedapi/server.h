@@ -4,6 +4,7 @@
 #ifndef FAPI_SERVER_H
 #define FAPI_SERVER_H
 
+#include "apiserver/access.h"
 #include "codec/settings.h"
 #include "net/loop.h"
 
@@ -12,6 +13,7 @@ struct fapi_conf {
     struct fed_strings sans;
     int64_t monitor_period, monitor_timeout, failure_grace, max_reads, max_writes;
     bool controllers, verbose;
+    struct fed_access_settings access;
 };
 extern const struct fed_settings fapi_settings;
 

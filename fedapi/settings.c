@@ -99,6 +99,7 @@ static const struct fed_setting rows[] = {
      .min = 100,
      .max = 86400000,
      .help = "How long a cluster is Offline before its replicas are made up elsewhere"},
+    FED_ACCESS_ROWS(ROW(access)),
     {.name = "verbose", .type = FED_SET_BOOL, .offset = ROW(verbose), .help = "Log more"},
 };
 

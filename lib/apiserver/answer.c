@@ -2,6 +2,7 @@
 /* Answering a request: bytes, objects, Status errors; and the replies of virtual resources. */
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/flow.h"
+#include "apiserver/audit.h"
 #include "base/mem.h"
 #include "codec/yaml.h"
 #include "http/gzip.h"
@@ -57,6 +58,8 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
         return;
     r->answered = true;
     count(r, status);
+    if (r->audit)
+        fed_audit_answered(r, status, content_type, fed_blob_str(blob));
     if (r->call) {
         struct fed_local_call *call = r->call;
         r->call = NULL;
@@ -233,6 +236,7 @@ void fed_api_reply_stream(struct fed_api_reply *r, int status, const char *conte
                           void (*gone)(void *ud), void *ud)
 {
     count(r, status);
+    fed_audit_started(r, status);
     r->streaming = true;
     r->stream_drained = drained;
     r->stream_gone = gone;

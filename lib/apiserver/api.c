@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/authn.h"
+#include "apiserver/rbac.h"
 #include "apiserver/admission.h"
 #include "apiserver/encryption.h"
 #include "apiserver/flow.h"
 #include "apiserver/quota.h"
 #include "apiserver/registry.h"
+#include "apiserver/sa_token.h"
 #include "apiserver/watch.h"
 #include "apiserver/webhook_call.h"
 #include "base/mem.h"
@@ -23,6 +26,7 @@ static void on_change(void *ud, const struct store_change *change)
     }
     if (!logged)
         return;
+    fed_rbac_changed(api->rbac, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_quota_change(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_hub_wake(api->hub);
 }
@@ -72,6 +76,8 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_random(api->env, &seed, sizeof seed);
     fed_cache_init(&api->cache, conf->kinds, conf->keep_changes ? conf->keep_changes : 20000, seed);
     api->hub = fed_hub_new(api);
+    api->rbac = fed_rbac_new();
+    api->sa = fed_sa_new(api);
     return api;
 }
 
@@ -97,6 +103,7 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     /* History is not replayed: a watcher from before the restart lists again (410). */
     fed_cache_loaded(&api->cache, rev);
+    fed_rbac_load(api->rbac, api);
     fed_quota_start(api);
     fed_api_encryption_sweep(api);
     fed_api_bootstrap(api);
@@ -118,6 +125,10 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
         api->failed = true;
         fed_task_post(api->env, &api->bootstrap, start_refused);
         return;
+    }
+    if (fed_sa_defect(api->sa)) {
+        fed_err_set(&api->load_err, FED_E_INVALID, "keys of service account tokens: %s", fed_sa_defect(api->sa));
+        api->failed = true;
     }
     struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
@@ -146,6 +157,7 @@ void fed_api_free(struct fed_api *api)
     fed_task_cancel(&api->bootstrap);
     FED_LIST_EACH_SAFE(it, &api->requests) {
         struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
+        fed_authn_leave(r);
         if (r->x && r->closed_set)
             fed_http_on_closed(r->x, NULL, NULL);
         if (r->op)
@@ -165,7 +177,8 @@ void fed_api_free(struct fed_api *api)
     }
     fed_flows_release(api);
     fed_api_docs_release(api);
-    fed_api_tokens_release(api);
+    fed_sa_free(api->sa);
+    fed_rbac_free(api->rbac);
     fed_cache_release(&api->cache);
     fed_metrics_free(api->own_metrics);
     fed_arena_release(&api->forever);

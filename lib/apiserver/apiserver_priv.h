@@ -19,6 +19,11 @@
 #include "kube/selector.h"
 
 struct fed_hub;
+struct fed_rbac;  /* rbac.h */
+struct fed_audit; /* audit.h */
+struct fed_oidc;  /* oidc.h */
+struct fed_sa;    /* sa_token.h */
+struct fed_audit_record;
 struct fed_local_call;
 struct fed_webhooks;
 struct fed_admission_state;
@@ -48,6 +53,9 @@ struct fed_api {
     struct fed_env *env;
     struct fed_cache cache;
     struct fed_hub *hub;
+    struct fed_rbac *rbac;
+    struct fed_sa *sa;
+    uint64_t audit_ids[2];          /* a random start and a count */
     struct fed_list requests, idle; /* of struct fed_api_reply */
     size_t n_idle;
     struct fed_list checks;
@@ -58,7 +66,6 @@ struct fed_api {
     size_t bootstrap_left;
     struct fed_task bootstrap;
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
-    struct fed_map tokens;           /* verified bearer tokens -> struct fed_token (authn.c) */
     struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
     struct fed_err load_err;
@@ -93,6 +100,9 @@ struct fed_api_reply {
     struct fed_list queue_link;
     uint32_t seats;
     uint8_t flow_class;
+    struct fed_audit_record *audit; /* NULL: nothing is to be recorded */
+    struct fed_str audit_id;        /* empty when there is no audit */
+    void *authn;                    /* authentication that waits for keys (oidc.h) */
     /* streams of virtual resources */
     void (*stream_drained)(void *ud);
     void (*stream_gone)(void *ud);
@@ -144,13 +154,17 @@ FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, st
                               struct fed_err *err);
 
 /* --- authn.c, authz.c --- */
-/* Identity from the exchange into q.who. FED_E_UNAUTHORIZED. */
-FED_MUST_USE int fed_api_authenticate(struct fed_api_reply *r);
-/* Impersonate-User and -Group headers. False: answered with a refusal. */
+/* Identity from the exchange into q.who, then next(r); at once, or when keys have been fetched. Answers 401. */
+void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r));
+bool fed_api_anonymous_allowed(const struct fed_api_reply *r); /* for its path */
+/* Impersonate-* headers. False: answered with a refusal. */
 bool fed_api_impersonate(struct fed_api_reply *r);
-void fed_api_tokens_release(struct fed_api *api);
 bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q);
+/* The same with the reason appended (NULL: not wanted). */
+enum fed_authz fed_api_decide(struct fed_api *api, const struct fed_api_request *q, struct fed_buf *reason);
 void fed_api_fail_forbidden(struct fed_api_reply *r);
+/* 403 with the words for the question q: `pods "a" is forbidden: User "x" cannot …`; reason may be empty. */
+void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, struct fed_str reason);
 bool fed_identity_in_group(const struct fed_identity *who, const char *group);
 
 /* --- verbs --- */
