@@ -236,7 +236,7 @@ static void cronjob_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
     (void)v;
     fed_cell_str(a, cells, fed_json_find_text(spec, "schedule"));
     fed_cell_or(a, cells, fed_json_find_text(spec, "timeZone"), "<none>");
-    fed_json_push(cells, fed_json_new_bool(a, fed_json_bool(fed_json_find(spec, "suspend"), false)));
+    fed_cell_strz(a, cells, fed_json_bool(fed_json_find(spec, "suspend"), false) ? "True" : "False");
     fed_cell_int(a, cells, active ? active->n : 0);
     fed_cell_str(a, cells, last.n ? fed_cell_since(a, last, now_ms) : FED_STR("<none>"));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
