@@ -169,7 +169,7 @@ static bool read_options(struct page *p)
     if (match.n && !exact && !fed_str_is(match, "NotOlderThan"))
         return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_NOT_SUPPORTED,
                                     fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(match)),
-                                    "supported values: \"Exact\", \"NotOlderThan\"");
+                                    "supported values: \"Exact\", \"NotOlderThan\", \"\"");
     if (match.n && !given)
         return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
                                     "resourceVersionMatch is forbidden unless resourceVersion is provided");

@@ -133,11 +133,11 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
     struct fed_api_reply *r = op->r;
     struct fed_json *patch = NULL, *out = NULL;
     int rc = fed_api_body(r, &patch, dups, &op->err);
-    if (rc == FED_E_BAD_REQUEST && op->patch != FED_PATCH_APPLY) {
+    if ((rc == FED_E_BAD_REQUEST || rc == FED_E_SYNTAX) && op->patch != FED_PATCH_APPLY) {
         const char *what = op->err.text; /* without the words around it: which kind, which line */
         for (const char *p = what; (p = strstr(p, ": ")) != NULL;)
             what = p += 2;
-        fed_api_fail(r, rc, NULL, "%s%s%s", decoding(op), what,
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s%s%s", decoding(op), what,
                      strcmp(what, "unexpected end of JSON") == 0 ? " input" : "");
         return NULL;
     }

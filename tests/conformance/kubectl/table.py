@@ -163,7 +163,7 @@ class Runner:
             time.sleep(0.1)
         if not wrong:
             return None
-        return f"$ kubectl {self.fill(row.get('run') or row.get('sh'))}\n" + "\n".join(wrong) + f"\n--- stdout\n{out}--- stderr\n{err}"
+        return f"$ kubectl {self.fill(row.get('run') or row.get('sh'))}\n" + "\n".join(wrong) + f"\n--- stdout\n{out[:2000]}\n--- stderr\n{err[:2000]}"
 
     def run(self, rows, target):
         """The failures of a group."""
