@@ -257,7 +257,7 @@ static const struct {
      "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"},
     {"{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, resources: {limits: {cpu: abc}}}]}}",
      "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"},
-    {"{apiVersion: v1, kind: Secret, data: {a: \"***\"}}", "illegal base64 data"},
+    {"{apiVersion: v1, kind: Secret, data: {a: \"***\"}}", "illegal base64 data at input byte 0"},
 };
 
 static void test_type_errors(void **state)
