@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of kubectl's conformance: what a row says, and whether a command did as it says. See README.md here.
+"""The tables of kubectl's conformance: what a row says, and whether a command did as it says. docs/contributing/adding-a-row.md tells how to add one.
 
 A text that is expected is the whole output, but for
 
