@@ -39,20 +39,6 @@ static void on_failed(void *ud, const struct fed_err *err)
         api->conf.failed(api->conf.ud, err);
 }
 
-static void make_metrics(struct fed_api *api)
-{
-    static const double seconds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
-    struct fed_metrics *m = api->conf.metrics;
-    api->m_requests = fed_metrics_family(m, FED_METRIC_COUNTER, "apiserver_request_total",
-                                         "Requests by verb, resource and HTTP code.", "verb,resource,code", NULL, 0);
-    api->m_latency = fed_metrics_family(m, FED_METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
-                                        "Time from a request's arrival to its answer, by verb.", "verb", seconds,
-                                        FED_ARRAY_LEN(seconds));
-    api->m_watchers = fed_metrics_gauge(m, "apiserver_longrunning_requests", "Watches open now.");
-    api->m_events = fed_metrics_counter(m, "hansa_watch_events_total", "Watch events sent to all watchers.");
-    api->m_objects = fed_metrics_gauge(m, "hansa_store_revision", "Revision of the state served.");
-}
-
 struct fed_api *fed_api_new(const struct fed_api_conf *conf)
 {
     struct fed_api *api = FED_NEW(struct fed_api);
@@ -70,7 +56,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
         api->conf.sa_issuer = "kubernetes/serviceaccount";
     if (conf->tokens)
         api->conf.tokens = fed_json_copy(&api->forever, conf->tokens);
-    make_metrics(api);
+    fed_api_metrics_make(api);
     fed_flows_start(api);
     uint64_t seed;
     fed_random(api->env, &seed, sizeof seed);

@@ -69,8 +69,8 @@ struct fed_api {
     struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
     struct fed_err load_err;
-    struct fed_metric_family *m_requests, *m_latency;
-    struct fed_metric *m_watchers, *m_events, *m_objects;
+    struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
+    struct fed_metric *m_events, *m_objects, *m_resident;
 };
 
 enum fed_route_kind { FED_ROUTE_OTHER, FED_ROUTE_RESOURCE };
@@ -136,6 +136,12 @@ void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...
 void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
 struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
+
+/* --- api_metrics.c --- */
+void fed_api_metrics_make(struct fed_api *api);
+void fed_api_count(struct fed_api_reply *r, int status);
+void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by);
+void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
 
 /* --- path.c --- */
 /* Fills q.group … q.name, route, watch. False: the path is not one of /api or /apis resources. */
