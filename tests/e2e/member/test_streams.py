@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import socket
 import struct
@@ -148,7 +149,8 @@ def read_until(fd, want, timeout=20):
     seen, end = b"", time.monotonic() + timeout
     while want not in seen and time.monotonic() < end:
         try:
-            seen += os.read(fd, 4096)
+            if select.select([fd], [], [], 0.1)[0]:
+                seen += os.read(fd, 4096)
         except OSError:
             break
     assert want in seen, seen
