@@ -41,6 +41,16 @@ enum mbr_kind {
     MBR_DEPLOYMENTS,
     MBR_REPLICASETS,
     MBR_DAEMONSETS,
+    MBR_STATEFULSETS,
+    MBR_CONTROLLERS,
+    MBR_REVISIONS,
+    MBR_JOBS,
+    MBR_CRONJOBS,
+    MBR_BUDGETS,
+    MBR_AUTOSCALERS,
+    MBR_CLAIMS,
+    MBR_VOLUMES,
+    MBR_CLASSES,
     MBR_N_KINDS
 };
 const struct fed_resource *mbr_resource(enum mbr_kind kind);

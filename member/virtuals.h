@@ -14,6 +14,8 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
 /* metrics.c */
 void mbr_serve_node_metrics(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 void mbr_serve_pod_metrics(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
+/* evict.c */
+void mbr_serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 /* logs.c */
 void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 
