@@ -81,8 +81,8 @@ void fed_cache_key(const struct fed_kind *kind, struct fed_str ns, struct fed_st
 }
 
 /* Finds the kind by its prefix; the rest is "ns/name" or "name". */
-static struct fed_kcache *kind_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
-                                      struct fed_str *name)
+struct fed_kcache *fed_cache_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                    struct fed_str *name)
 {
     size_t cut = key.n;
     while (cut > 0 && key.p[cut - 1] != '/')
@@ -193,6 +193,14 @@ static int decode(const struct fed_kind *kind, const struct store_change *ch, st
     return FED_E_CORRUPT;
 }
 
+int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                     struct fed_err *err)
+{
+    struct fed_str ns, name;
+    (void)fed_cache_of_key(kc->cache, ch->key, &ns, &name);
+    return decode(kc->kind, ch, ns, name, out, err);
+}
+
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
 {
     struct fed_kobj *out = NULL;
@@ -235,7 +243,7 @@ static void pins_expire(struct fed_cache *c)
     c->oldest_pin = oldest;
 }
 
-static void log_drop_first(struct fed_cache *c)
+void fed_cache_log_drop(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
     c->floor = ch->rev;
@@ -246,10 +254,17 @@ static void log_drop_first(struct fed_cache *c)
         pins_expire(c);
 }
 
+void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch)
+{
+    if (c->next_seq - c->first_seq >= c->keep)
+        fed_cache_log_drop(c);
+    c->log[c->next_seq++ & (c->cap - 1)] = *ch;
+}
+
 void fed_cache_release(struct fed_cache *c)
 {
     while (c->first_seq < c->next_seq)
-        log_drop_first(c);
+        fed_cache_log_drop(c);
     free(c->log);
     for (size_t i = 0; i < FED_CACHE_PINS; i++)
         fed_tree_unref(c->pins[i].root);
@@ -278,7 +293,7 @@ static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
 int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err)
 {
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (!kc) {
         c->n_unknown++;
         return 0;
@@ -307,7 +322,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
 {
     *logged = false;
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (change->rev > c->rev)
         c->rev = change->rev;
     if (!kc)
@@ -329,9 +344,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     } else {
         return 0; /* a key that we never saw went away */
     }
-    if (c->next_seq - c->first_seq >= c->keep)
-        log_drop_first(c);
-    c->log[c->next_seq++ & (c->cap - 1)] = ch;
+    fed_cache_log_add(c, &ch);
     *logged = true;
     return 0;
 }
