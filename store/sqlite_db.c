@@ -155,6 +155,7 @@ static int explain_damage(struct store_db *db, int code, struct fed_err *err)
 int store_db_open(struct store_db *db, const char *path, bool check_pages, struct fed_err *err)
 {
     bool crashed = false;
+    int64_t pages = 0;
     memset(db, 0, sizeof(*db));
     db->lock_fd = -1;
     db->path = fed_strdup(path);
@@ -164,13 +165,19 @@ int store_db_open(struct store_db *db, const char *path, bool check_pages, struc
         code = store_db_error(db, path, err);
     if (!code) {
         sqlite3_extended_result_codes(db->conn, 0);
-        /* Exclusive: no -shm file that could fail to grow, and nobody writes beside us. auto_vacuum counts only for a
-         * new file; a file made by an earlier version keeps its free pages. */
-        code = store_db_exec(db,
-                             "PRAGMA locking_mode=EXCLUSIVE; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-                             "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096;"
-                             "PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=67108864;",
-                             err);
+        /* Exclusive: no -shm file that could fail to grow, and nobody writes beside us. */
+        code = store_db_exec(db, "PRAGMA locking_mode=EXCLUSIVE", err);
+        if (!code)
+            code = store_db_query(db, "PRAGMA page_count", &pages, err);
+        /* Only while the file is empty: later it would be a write, and a full disk must not keep us from starting. */
+        if (!code && pages == 0)
+            code = store_db_exec(db, "PRAGMA auto_vacuum=INCREMENTAL", err);
+        if (!code)
+            code = store_db_exec(db,
+                                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+                                 "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000;"
+                                 "PRAGMA journal_size_limit=67108864;",
+                                 err);
     }
     if (!code)
         code = store_file_check_schema(db, true, err);
