@@ -407,7 +407,7 @@ int store_sqlite_open(struct fed_env *env, const struct store_sqlite_conf *conf,
                       struct fed_err *err)
 {
     struct sqlite_store *s = FED_NEW(struct sqlite_store);
-    int code = store_db_open(&s->db, conf->path, conf->check, err);
+    int code = store_db_open(&s->db, conf->path, conf->check, (uint64_t)fed_wall_ms(env), err);
     if (code) {
         free(s);
         return code;

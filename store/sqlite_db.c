@@ -152,14 +152,14 @@ static int explain_damage(struct store_db *db, int code, struct fed_err *err)
                         db->path);
 }
 
-int store_db_open(struct store_db *db, const char *path, bool check_pages, struct fed_err *err)
+int store_db_open(struct store_db *db, const char *path, bool check_pages, uint64_t now_ms, struct fed_err *err)
 {
     bool crashed = false;
     int64_t pages = 0;
     memset(db, 0, sizeof(*db));
     db->lock_fd = -1;
     db->path = fed_strdup(path);
-    int code = store_file_take(db, &crashed, err);
+    int code = store_file_take(db, now_ms, &crashed, err);
     if (!code && sqlite3_open_v2(path, &db->conn, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                                  NULL) != SQLITE_OK)
         code = store_db_error(db, path, err);

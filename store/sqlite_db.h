@@ -40,8 +40,9 @@ struct store_db_txn {
     struct fed_err err;
 };
 
-/* check_pages: let SQLite check each page, as after a crash of the machine. */
-FED_MUST_USE int store_db_open(struct store_db *db, const char *path, bool check_pages, struct fed_err *err);
+/* check_pages: let SQLite check each page, as after a crash of the machine. now_ms: wall clock, for a restore. */
+FED_MUST_USE int store_db_open(struct store_db *db, const char *path, bool check_pages, uint64_t now_ms,
+                               struct fed_err *err);
 void store_db_close(struct store_db *db);
 /* Live keys, then the last `max` changes of history (0: all there is); *since: the revision after which history was
  * told. Verifies what it reads: FED_E_CORRUPT. */
@@ -66,7 +67,7 @@ void store_db_backup_stop(struct store_db *db); /* removes the unfinished copy; 
 /* --- sqlite_file.c: the file before it is a store --- */
 /* Locks the file, refuses a network file system, puts a staged restore in place. *crashed: the machine went down with
  * the store open. */
-FED_MUST_USE int store_file_take(struct store_db *db, bool *crashed, struct fed_err *err);
+FED_MUST_USE int store_file_take(struct store_db *db, uint64_t now_ms, bool *crashed, struct fed_err *err);
 /* The last word before the lock is let go: everything is on the disk. */
 void store_file_leave(struct store_db *db);
 bool store_file_is_network(uint64_t f_type);

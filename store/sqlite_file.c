@@ -22,6 +22,7 @@
 /* "HNSA": tells our file from any other SQLite database. */
 #define APPLICATION_ID 0x484e5341
 #define MAX_REPLACED   1000
+#define RESTORE_STEP   1000000000ull
 
 static const char schema_sql[] =
     "CREATE TABLE changes(id INTEGER PRIMARY KEY, rev INTEGER NOT NULL, create_rev INTEGER NOT NULL,"
@@ -123,73 +124,6 @@ static int take_lock(struct store_db *db, struct fed_err *err)
     if (!code)
         code = refuse_network(db->path, db->path, err);
     free(lock);
-    return code;
-}
-
-/* --- a restore that waits --- */
-
-static int sync_folder(const char *path, struct fed_err *err)
-{
-    char *dir = fed_strdup(path), *slash = strrchr(dir, '/');
-    if (slash)
-        slash[slash == dir ? 1 : 0] = '\0';
-    int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int code = fd >= 0 && fsync(fd) == 0 ? 0 : fed_err_set(err, FED_E_IO, "%s: %s", dir, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    free(dir);
-    return code;
-}
-
-static int move(const char *from, const char *from_end, const char *to, struct fed_err *err)
-{
-    char *old = fed_asprintf("%s%s", from, from_end), *new = fed_asprintf("%s%s", to, from_end);
-    int code = rename(old, new) == 0 || errno == ENOENT
-                   ? 0
-                   : fed_err_set(err, FED_E_IO, "rename %s to %s: %s", old, new, strerror(errno));
-    free(old);
-    free(new);
-    return code;
-}
-
-/* Each step may be the last before a crash: the log moves before its store, and a store that is moved away already has
- * left its place free. */
-static int put_in_place(struct store_db *db, struct fed_err *err)
-{
-    char *staged = fed_asprintf("%s.restore", db->path), *keep = NULL;
-    int code = 0;
-    if (access(staged, F_OK) != 0) {
-        free(staged);
-        return 0;
-    }
-    for (int i = 1; i < MAX_REPLACED && access(db->path, F_OK) == 0; i++) {
-        free(keep);
-        keep = fed_asprintf("%s.replaced-%d", db->path, i);
-        if (access(keep, F_OK) == 0)
-            continue;
-        code = move(db->path, "-wal", keep, err);
-        if (!code)
-            code = move(db->path, "", keep, err);
-        break;
-    }
-    if (!code)
-        code = sync_folder(db->path, err);
-    if (!code && rename(staged, db->path) != 0)
-        code = fed_err_set(err, FED_E_IO, "rename %s: %s", staged, strerror(errno));
-    if (!code)
-        code = sync_folder(db->path, err);
-    free(staged);
-    free(keep);
-    return code;
-}
-
-int store_file_take(struct store_db *db, bool *crashed, struct fed_err *err)
-{
-    int code = take_lock(db, err);
-    if (!code)
-        code = put_in_place(db, err);
-    if (!code)
-        *crashed = machine_crashed(db);
     return code;
 }
 
@@ -316,6 +250,19 @@ int store_sqlite_raise(const char *path, uint64_t rev, struct fed_err *err)
     return code;
 }
 
+static int sync_folder(const char *path, struct fed_err *err)
+{
+    char *dir = fed_strdup(path), *slash = strrchr(dir, '/');
+    if (slash)
+        slash[slash == dir ? 1 : 0] = '\0';
+    int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code = fd >= 0 && fsync(fd) == 0 ? 0 : fed_err_set(err, FED_E_IO, "%s: %s", dir, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    free(dir);
+    return code;
+}
+
 int store_sqlite_stage(const char *path, const char *with, struct fed_err *err)
 {
     char *staged = fed_asprintf("%s.restore", path);
@@ -323,5 +270,82 @@ int store_sqlite_stage(const char *path, const char *with, struct fed_err *err)
                    ? sync_folder(path, err)
                    : fed_err_set(err, FED_E_IO, "rename %s to %s: %s", with, staged, strerror(errno));
     free(staged);
+    return code;
+}
+
+/* --- a restore that waits --- */
+
+static int move(const char *from, const char *from_end, const char *to, struct fed_err *err)
+{
+    char *old = fed_asprintf("%s%s", from, from_end), *new = fed_asprintf("%s%s", to, from_end);
+    int code = rename(old, new) == 0 || errno == ENOENT
+                   ? 0
+                   : fed_err_set(err, FED_E_IO, "rename %s to %s: %s", old, new, strerror(errno));
+    free(old);
+    free(new);
+    return code;
+}
+
+/* The revision of the store that goes; 0 when it cannot be read any more. */
+static uint64_t revision_of(const char *path)
+{
+    struct store_db db;
+    uint64_t rev = open_alone(&db, path, NULL) == 0 ? db.rev : 0;
+    close_alone(&db);
+    return rev;
+}
+
+/* Whoever knew the store before must list again, and no revision may mean two things: the staged store goes on far above
+ * whatever was given out. Where the old one cannot say, the clock does: no store writes a million changes a second. */
+static int raise_staged(struct store_db *db, const char *staged, uint64_t now_ms, struct fed_err *err)
+{
+    struct store_file_info info;
+    int code = store_sqlite_inspect(staged, &info, err);
+    if (code)
+        return fed_err_wrap(err, code, "%s cannot take the store's place; remove it or put a good backup there",
+                            staged);
+    uint64_t old = revision_of(db->path);
+    if (old && info.rev > old && info.compacted == info.rev)
+        return 0; /* raised by a start that was cut off */
+    return store_sqlite_raise(staged, FED_MAX(info.rev, old ? old : now_ms * 1000) + RESTORE_STEP, err);
+}
+
+/* Each step may be the last before a crash: the log moves before its store, and a store that is moved away already has
+ * left its place free. */
+static int put_in_place(struct store_db *db, uint64_t now_ms, struct fed_err *err)
+{
+    char *staged = fed_asprintf("%s.restore", db->path), *keep = NULL;
+    if (access(staged, F_OK) != 0) {
+        free(staged);
+        return 0;
+    }
+    int code = raise_staged(db, staged, now_ms, err);
+    for (int i = 1; !code && i < MAX_REPLACED && access(db->path, F_OK) == 0; i++) {
+        free(keep);
+        keep = fed_asprintf("%s.replaced-%d", db->path, i);
+        if (access(keep, F_OK) == 0)
+            continue;
+        code = move(db->path, "-wal", keep, err);
+        if (!code)
+            code = move(db->path, "", keep, err);
+    }
+    if (!code)
+        code = sync_folder(db->path, err);
+    if (!code && rename(staged, db->path) != 0)
+        code = fed_err_set(err, FED_E_IO, "rename %s: %s", staged, strerror(errno));
+    if (!code)
+        code = sync_folder(db->path, err);
+    free(staged);
+    free(keep);
+    return code;
+}
+
+int store_file_take(struct store_db *db, uint64_t now_ms, bool *crashed, struct fed_err *err)
+{
+    int code = take_lock(db, err);
+    if (!code)
+        code = put_in_place(db, now_ms, err);
+    if (!code)
+        *crashed = machine_crashed(db);
     return code;
 }

@@ -111,8 +111,9 @@ struct store_file_info {
 FED_MUST_USE int store_sqlite_inspect(const char *path, struct store_file_info *out, struct fed_err *err);
 /* Moves the file's revision up to rev and forgets its history, so that whoever knew a revision below lists again. */
 FED_MUST_USE int store_sqlite_raise(const char *path, uint64_t rev, struct fed_err *err);
-/* The file `with` (same folder, checked, raised) takes the place of the store at `path` when that is opened next; what is
- * there then is kept as PATH.replaced-N. */
+/* The file `with` (same folder, synced) becomes PATH.restore: it takes the place of the store at `path` when that is opened
+ * next, which checks it, moves its revision far above any that was ever given out, and keeps what is there then as
+ * PATH.replaced-N. */
 FED_MUST_USE int store_sqlite_stage(const char *path, const char *with, struct fed_err *err);
 
 #endif

@@ -56,6 +56,8 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)
         api->conf.sa_key_pem = fed_arena_dup(&api->forever, conf->sa_key_pem);
+    if (conf->suspended)
+        api->conf.suspended = fed_arena_dupz(&api->forever, fed_str(conf->suspended));
     if (!conf->sa_issuer)
         api->conf.sa_issuer = "kubernetes/serviceaccount";
     if (conf->tokens)
