@@ -340,11 +340,23 @@ static int put_in_place(struct store_db *db, uint64_t now_ms, struct fed_err *er
     return code;
 }
 
+/* SQLite would make the file readable for everybody; it has Secrets. The log beside it takes after it. */
+static int make_private(const char *path, struct fed_err *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fed_err_set(err, fed_code_from_errno(errno), "%s: %s", path, strerror(errno));
+    close(fd);
+    return 0;
+}
+
 int store_file_take(struct store_db *db, uint64_t now_ms, bool *crashed, struct fed_err *err)
 {
     int code = take_lock(db, err);
     if (!code)
         code = put_in_place(db, now_ms, err);
+    if (!code)
+        code = make_private(db->path, err);
     if (!code)
         *crashed = machine_crashed(db);
     return code;
