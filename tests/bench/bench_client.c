@@ -60,9 +60,9 @@ static struct fed_transport *connect_to(struct bench *b)
     return t;
 }
 
-static struct fed_json *config_map(struct fed_arena *a, size_t i, size_t bytes, size_t change)
+static struct fed_json *config_map(struct fed_arena *a, struct fed_str name, size_t bytes, size_t change)
 {
-    struct fed_json *o = fed_obj_new(a, "v1", "ConfigMap", FED_STR("default"), fed_arena_printf(a, "item-%zu", i));
+    struct fed_json *o = fed_obj_new(a, "v1", "ConfigMap", FED_STR("default"), name);
     struct fed_json *data = fed_json_ensure_object(a, o, "data");
     char *v = fed_arena_alloc(a, bytes + 1);
     memset(v, 'v', bytes);
@@ -91,7 +91,8 @@ static void fill_more(struct bench *b)
 {
     struct fed_arena a = {0};
     if (b->next < b->to)
-        fed_client_create(b->t, &configmaps, FED_STR("default"), config_map(&a, b->next++, b->bytes, 0), filled, b);
+        fed_client_create(b->t, &configmaps, FED_STR("default"),
+                          config_map(&a, fed_arena_printf(&a, "item-%zu", b->next++), b->bytes, 0), filled, b);
     fed_arena_release(&a);
 }
 
@@ -119,6 +120,13 @@ static void fill(struct bench *b)
 
 /* --- watch --- */
 
+static void written(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    (void)ud, (void)res;
+    if (code)
+        die("write", err);
+}
+
 static void write_next(struct fed_task *task)
 {
     struct bench *b = fed_container_of(task, struct bench, task);
@@ -126,7 +134,7 @@ static void write_next(struct fed_task *task)
     b->got = 0;
     b->at_ns = fed_mono_ns(b->env);
     fed_client_patch(b->t, &configmaps, FED_STR("default"), FED_STR("watched"), "", "merge",
-                     config_map(&a, 0, 1000, ++b->done), "", NULL, NULL);
+                     config_map(&a, FED_STR("watched"), 1000, ++b->done), "", written, NULL);
     fed_arena_release(&a);
 }
 
@@ -188,10 +196,9 @@ static void made(void *ud, int code, const struct fed_call_response *res, const 
 static void watch(struct bench *b)
 {
     struct fed_arena a = {0};
-    struct fed_json *o = config_map(&a, 0, 1000, 0);
+    struct fed_json *o = config_map(&a, FED_STR("watched"), 1000, 0);
     struct rlimit files = {65536, 65536};
     (void)!setrlimit(RLIMIT_NOFILE, &files);
-    fed_json_set(fed_obj_metadata(&a, o), "name", fed_json_new_strz(&a, "watched"));
     b->watchers = fed_calloc(b->n_watchers, sizeof(*b->watchers));
     b->took_ns = fed_calloc(b->n_watchers * (b->to + 1), sizeof(*b->took_ns));
     fed_client_create(b->t, &configmaps, FED_STR("default"), o, made, b);
@@ -217,12 +224,11 @@ static void ask(struct fed_task *task)
     if (b->turn == 0)
         fed_client_get(b->t, &configmaps, FED_STR("default"), name, answered, b);
     else if (b->turn == 1)
-        fed_client_patch(b->t, &configmaps, FED_STR("default"), name, "", "merge", config_map(&a, 1, 1000, i + 1), "",
-                         answered, b);
+        fed_client_patch(b->t, &configmaps, FED_STR("default"), name, "", "merge", config_map(&a, name, 1000, i + 1),
+                         "", answered, b);
     else {
-        struct fed_json *o = config_map(&a, 0, 1000, 0);
-        fed_json_set(fed_obj_metadata(&a, o), "name",
-                     fed_json_new_strf(&a, "one-%llx-%zu", (unsigned long long)b->begin_ns, i));
+        struct fed_str fresh = fed_arena_printf(&a, "one-%llx-%zu", (unsigned long long)b->begin_ns, i);
+        struct fed_json *o = config_map(&a, fresh, 1000, 0);
         fed_client_create(b->t, &configmaps, FED_STR("default"), o, answered, b);
     }
     fed_arena_release(&a);
