@@ -54,19 +54,22 @@ class _Search:
             i += 1
         return found, limit
 
+    def delete_unknown(self, chain, limit):
+        """A deletion of unknown outcome; one is as good as the other."""
+        return next((i for i, o in enumerate(self.open) if o["kind"] == "delete" and i not in self.used and i not in chain
+                     and o["invoke"] < limit), None)
+
     def chain(self, want, limit):
         """Operations of unknown outcome that, one after the other, put `want` into the register now."""
         chain, state = [], want
         while state != self.state or not chain:
-            i = self.writer.get(state)
+            i = self.delete_unknown(chain, limit) if state is None else self.writer.get(state)
             if i is None or i in self.used or i in chain or self.open[i]["invoke"] >= limit:
                 return None
             chain.append(i)
-            if self.open[i]["kind"] == "write":
+            if self.open[i]["kind"] != "cas":
                 break
             state = self.open[i]["expect"]
-            if state == self.state:
-                break
         return chain[::-1]
 
     def choices(self):
@@ -85,11 +88,6 @@ class _Search:
             elif o["kind"] == "miss" and o["expect"] == self.state:
                 others = True
         for want in dict.fromkeys(wants):
-            if want is None:
-                for i, o in enumerate(self.open):
-                    if o["kind"] == "delete" and i not in self.used and o["invoke"] < limit:
-                        yield "open", [i]
-                continue
             chain = self.chain(want, limit)
             if chain:
                 yield "open", chain
