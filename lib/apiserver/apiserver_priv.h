@@ -28,6 +28,9 @@ struct fed_local_call;
 struct fed_webhooks;
 struct fed_admission_state;
 struct fed_quota_state;
+struct fed_encryption_state;
+struct fed_flows;
+struct fed_flow;
 struct fed_write_op; /* registry.h */
 
 struct fed_api_check {
@@ -42,9 +45,11 @@ struct fed_doc { /* a document made once: bytes and the ETag over them */
 };
 struct fed_api {
     struct fed_api_conf conf;
-    struct fed_quota_state *quota;         /* quota.c; NULL: the kind is not served */
-    struct fed_admission_state *admission; /* admission.c */
-    struct fed_webhooks *webhooks;         /* webhook_call.c; NULL: none was called yet */
+    struct fed_flows *flows;                 /* flow.c */
+    struct fed_encryption_state *encryption; /* encryption_server.c; NULL: values are plain */
+    struct fed_quota_state *quota;           /* quota.c; NULL: the kind is not served */
+    struct fed_admission_state *admission;   /* admission.c */
+    struct fed_webhooks *webhooks;           /* webhook_call.c; NULL: none was called yet */
     struct fed_env *env;
     struct fed_cache cache;
     struct fed_hub *hub;
@@ -64,8 +69,8 @@ struct fed_api {
     struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
     struct fed_err load_err;
-    struct fed_metric_family *m_requests, *m_latency;
-    struct fed_metric *m_watchers, *m_events, *m_objects;
+    struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
+    struct fed_metric *m_events, *m_objects, *m_resident;
 };
 
 enum fed_route_kind { FED_ROUTE_OTHER, FED_ROUTE_RESOURCE };
@@ -90,6 +95,11 @@ struct fed_api_reply {
     struct fed_json *warnings; /* array of texts, NULL: none */
     uint64_t start_ns;
     struct fed_write_op *op;
+    /* fairness (flow.h): of the flow whose seats it has, or in whose queue it waits */
+    struct fed_flow *flow, *queued_in;
+    struct fed_list queue_link;
+    uint32_t seats;
+    uint8_t flow_class;
     struct fed_audit_record *audit; /* NULL: nothing is to be recorded */
     struct fed_str audit_id;        /* empty when there is no audit */
     void *authn;                    /* authentication that waits for keys (oidc.h) */
@@ -126,6 +136,12 @@ void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...
 void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
 struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
+
+/* --- api_metrics.c --- */
+void fed_api_metrics_make(struct fed_api *api);
+void fed_api_count(struct fed_api_reply *r, int status);
+void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by);
+void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
 
 /* --- path.c --- */
 /* Fills q.group … q.name, route, watch. False: the path is not one of /api or /apis resources. */

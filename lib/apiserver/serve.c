@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request from its arrival to the function that answers it. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/flow.h"
 #include "apiserver/audit.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
@@ -41,6 +42,8 @@ void fed_api_request_done(struct fed_api_reply *r)
     if (!r->answered) /* work is under way; it ends in an answer nobody hears */
         return;
     fed_list_remove(&r->link);
+    if (r->flow)
+        fed_flow_leave(r);
     if (r->audit)
         fed_audit_end(r);
     if (r->op) /* refused before its commit */
@@ -64,6 +67,8 @@ static void closed(void *ud)
     struct fed_api_reply *r = ud;
     r->gone = true;
     r->x = NULL;
+    if (r->queued_in)
+        fed_flow_forget(r);
     if (r->watcher) {
         fed_watch_gone(r->watcher);
         r->watcher = NULL;
@@ -286,7 +291,7 @@ static void authenticated(struct fed_api_reply *r)
 {
     fed_audit_begin(r);
     if (fed_api_impersonate(r))
-        fed_api_dispatch(r);
+        fed_flow_enter(r);
 }
 
 void fed_api_handle(void *ud, struct fed_http_exchange *x)

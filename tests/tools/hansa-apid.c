@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
- *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain] [settings of access.h]
+ *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain] [--encryption-provider-config FILE]
+ *            [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
  * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob").
@@ -36,8 +37,9 @@ struct apid {
     bool ended;
     struct conf {
         const char *store;
-        int64_t port;
+        int64_t port, max_reads, max_writes;
         bool plain, controllers;
+        const char *encryption;
         struct fed_access_settings access;
     } conf;
 };
@@ -48,6 +50,17 @@ static const struct fed_setting rows[] = {
     {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "N", .help = "port", .max = 65535},
     {.name = "plain", .type = FED_SET_BOOL, .offset = AT(plain), .help = "HTTP without TLS"},
     {.name = "access-controllers", .type = FED_SET_BOOL, .offset = AT(controllers), .help = "fill roles and tokens"},
+    {.name = "encryption-provider-config",
+     .type = FED_SET_STR,
+     .offset = AT(encryption),
+     .arg = "FILE",
+     .help = "keys"},
+    {.name = "max-requests-inflight", .type = FED_SET_INT, .offset = AT(max_reads), .arg = "N", .help = "reads"},
+    {.name = "max-mutating-requests-inflight",
+     .type = FED_SET_INT,
+     .offset = AT(max_writes),
+     .arg = "N",
+     .help = "writes"},
     FED_ACCESS_ROWS(AT(access)),
 };
 static const struct fed_settings settings = {.program = "hansa-apid",
@@ -157,6 +170,22 @@ static void open_tls(struct apid *a)
         die("TLS", &err);
 }
 
+static void on_notice(void *ud, int code, const char *text)
+{
+    (void)ud;
+    if (code)
+        fed_log_error("apid", "%s", text);
+    else
+        fed_log_info("apid", "%s", text);
+}
+
+static void on_hup(void *ud, int signo)
+{
+    struct apid *a = ud;
+    (void)signo;
+    fed_api_reload(a->api);
+}
+
 static void open_api(struct apid *a)
 {
     static const char *const namespaces[] = {"default", "kube-system", "kube-public", NULL};
@@ -179,7 +208,12 @@ static void open_api(struct apid *a)
                                 .git_version = "v1.29.0+hansa.0.1.0",
                                 .static_namespaces = namespaces,
                                 .sa_issuer = "kubernetes/serviceaccount",
-                                .tokens = list};
+                                .tokens = list,
+                                .encryption_config = a->conf.encryption,
+                                .notice = on_notice,
+                                .max_reads = (uint32_t)a->conf.max_reads,
+                                .max_writes = (uint32_t)a->conf.max_writes,
+                                .ud = a};
     if (fed_access_open(a->loop, a->metrics, &a->conf.access, &a->access, &err))
         die("access", &err);
     conf.access = fed_access_conf(a->access);
@@ -214,6 +248,7 @@ int main(int argc, char **argv)
     open_api(&a);
     fed_loop_on_signal(a.loop, SIGTERM, on_signal, &a);
     fed_loop_on_signal(a.loop, SIGINT, on_signal, &a);
+    fed_loop_on_signal(a.loop, SIGHUP, on_hup, &a);
     fed_api_start(a.api, ready, &a);
     fed_loop_run(a.loop);
     fed_aggregate_free(a.aggregate);
