@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering a request: bytes, objects, Status errors; and the replies of virtual resources. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/flow.h"
+#include "apiserver/audit.h"
 #include "base/mem.h"
 #include "codec/yaml.h"
 #include "http/gzip.h"
@@ -42,6 +44,8 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
         return;
     r->answered = true;
     fed_api_count(r, status);
+    if (r->audit)
+        fed_audit_answered(r, status, content_type, fed_blob_str(blob));
     if (r->call) {
         struct fed_local_call *call = r->call;
         r->call = NULL;
@@ -50,6 +54,8 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
         if (r->warnings)
             put_warnings(r);
         struct fed_blob *z = packed(r, status, blob);
+        if (r->flow)
+            fed_flow_answer(r, fed_blob_str(z ? z : blob).n);
         fed_http_respond_blob(r->x, status, content_type, z ? z : blob);
         fed_blob_unref(z);
     }
@@ -216,6 +222,7 @@ void fed_api_reply_stream(struct fed_api_reply *r, int status, const char *conte
                           void (*gone)(void *ud), void *ud)
 {
     fed_api_count(r, status);
+    fed_audit_started(r, status);
     r->streaming = true;
     r->stream_drained = drained;
     r->stream_gone = gone;

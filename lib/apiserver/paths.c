@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is not a resource: health, version, metrics, OpenAPI, the index of paths; and documents made once. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/sa_token.h"
 #include "base/mem.h"
 #include "crypto/pki.h"
 
@@ -75,7 +76,7 @@ static bool check_one(struct fed_api_reply *r, const char *root, const char *nam
     if (strcmp(name, "ping") == 0) {
         ok = true;
     } else if (strcmp(name, "store") == 0) {
-        ok = !api->failed;
+        ok = !api->failed && (!api->conf.suspended || strcmp(root, "livez") == 0);
     } else if (strcmp(name, "cache-synced") == 0 || strcmp(name, "shutdown") == 0) {
         if (strcmp(root, "livez") == 0)
             return false;
@@ -251,6 +252,21 @@ static void index_paths(struct fed_api_reply *r)
     fed_api_answer_tree(r, 200, o);
 }
 
+/* How others verify service account tokens (OpenID Connect discovery). */
+static bool openid(struct fed_api_reply *r, struct fed_str path)
+{
+    struct fed_buf b = {0};
+    bool jwks = fed_str_is(path, "/openid/v1/jwks"), yes = jwks;
+    if (jwks)
+        fed_sa_jwks(r->api->sa, &b);
+    else if (fed_str_is(path, "/.well-known/openid-configuration"))
+        yes = fed_sa_discovery(r->api->sa, &b);
+    if (yes)
+        fed_api_answer(r, 200, jwks ? "application/jwk-set+json" : "application/json", fed_buf_str(&b));
+    fed_buf_release(&b);
+    return yes;
+}
+
 void fed_api_other(struct fed_api_reply *r)
 {
     struct fed_str path = r->q.path;
@@ -273,7 +289,7 @@ void fed_api_other(struct fed_api_reply *r)
         openapi(r, path);
     else if (fed_str_is(path, "/"))
         index_paths(r);
-    else
+    else if (!openid(r, path))
         fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
                      "the server could not find the requested resource");
 }

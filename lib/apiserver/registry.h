@@ -70,6 +70,8 @@ void fed_commit_release(struct fed_write_op *op);
 void fed_commit_not_modified(struct fed_write_op *op); /* 409 "Operation cannot be fulfilled on …" */
 struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op));
 bool fed_commit_may_retry(struct fed_write_op *op);
+/* namespace.c: `done` of a write that belongs to the server's start; bootstrap_left was counted up for it. */
+void fed_api_bootstrap_made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
 
 /* patch.c: the current object in the request's version with the patch applied; NULL: answered. */
 struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups);
