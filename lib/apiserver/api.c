@@ -173,9 +173,9 @@ void fed_api_free(struct fed_api *api)
     }
     fed_flows_release(api);
     fed_api_docs_release(api);
-    fed_history_release(&api->history);
     fed_sa_free(api->sa);
     fed_rbac_free(api->rbac);
+    fed_history_release(&api->history);
     fed_cache_release(&api->cache);
     fed_metrics_free(api->own_metrics);
     fed_arena_release(&api->forever);

@@ -190,7 +190,7 @@ static void note_key(struct fed_cache *c, struct fed_str key, struct fed_str id)
 }
 
 static int decode(struct fed_kcache *kc, const struct store_change *ch, struct fed_str ns, struct fed_str name,
-                  struct fed_kobj **out, struct fed_err *err)
+                  bool live, struct fed_kobj **out, struct fed_err *err)
 {
     const struct fed_kind *kind = kc->kind;
     struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
@@ -211,7 +211,7 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
         rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
-    if (rc == 0)
+    if (rc == 0 && live)
         note_key(kc->cache, ch->key, word[2]);
     fed_buf_release(&plain);
     if (rc == 0 && fed_tree_cmp(ns, name, *out) != 0) {
@@ -227,19 +227,12 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
     return FED_E_CORRUPT;
 }
 
-int fed_cache_decode(struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out, struct fed_err *err)
+int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                     struct fed_err *err)
 {
     struct fed_str ns, name;
     (void)fed_cache_of_key(kc->cache, ch->key, &ns, &name);
-    /* A value of the past says nothing of the key with which the present one is encrypted. */
-    struct fed_map *sealed = &kc->cache->sealed;
-    void *now = fed_map_find(sealed, ch->key);
-    int rc = decode(kc, ch, ns, name, out, err);
-    if (now)
-        fed_map_set(sealed, ch->key, now);
-    else if (fed_map_count(sealed))
-        fed_map_remove(sealed, ch->key);
-    return rc;
+    return decode((struct fed_kcache *)(uintptr_t)kc, ch, ns, name, false, out, err);
 }
 
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
@@ -344,7 +337,7 @@ int fed_cache_load(struct fed_cache *c, const struct store_change *change, struc
         return 0;
     }
     struct fed_kobj *o = NULL;
-    int rc = decode(kc, change, ns, name, &o, err);
+    int rc = decode(kc, change, ns, name, true, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
         state_put(kc, o);
@@ -375,7 +368,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
     if (change->value) {
-        int rc = decode(kc, change, ns, name, &ch.now, err);
+        int rc = decode(kc, change, ns, name, true, &ch.now, err);
         if (rc) {
             fed_kobj_unref(ch.old);
             return rc;
