@@ -100,7 +100,7 @@ static bool read_token(struct page *p, struct fed_str token)
         p->after_name = start;
     }
     p->rev = rev > 0 ? (uint64_t)rev : p->r->api->cache.rev; /* -1: an inconsistent continuation */
-    return true;
+    return !fed_api_refuse_future(p->r, p->rev);
 }
 
 static struct fed_str make_token(struct page *p, uint64_t rev)
