@@ -85,6 +85,9 @@ struct mbr {
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;
+    /* What a pod uses now, or one container of it: false when it is not known. NULL: nobody measures. */
+    bool (*usage)(struct mbr *m, const struct fed_kobj *pod, struct fed_str container, int64_t *cpu_milli,
+                  int64_t *bytes);
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;
