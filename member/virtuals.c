@@ -69,6 +69,8 @@ void mbr_virtuals_init(struct mbr *m)
         {"", "v1", "pods/exec", "PodExecOptions", true, "get,create", mbr_serve_exec, m},
         {"", "v1", "pods/attach", "PodAttachOptions", true, "get,create", mbr_serve_attach, m},
         {"", "v1", "pods/portforward", "PodPortForwardOptions", true, "get,create", mbr_serve_forward, m},
+        {"metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", false, "get,list", mbr_serve_node_metrics, m},
+        {"metrics.k8s.io", "v1beta1", "pods", "PodMetrics", true, "get,list", mbr_serve_pod_metrics, m},
     };
     memcpy(m->virtuals, list, sizeof(list));
     m->n_virtuals = FED_ARRAY_LEN(list);

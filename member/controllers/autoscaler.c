@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "kube/quantity.h"
 #include "kube/selector.h"
+#include "member/agent/usage.h"
 #include "member/controllers/hpaplan.h"
 #include "member/controllers/owner.h"
 
@@ -86,20 +87,30 @@ static int64_t request_of(struct work *w, const struct fed_kobj *pod, struct fed
     return sum;
 }
 
+/* What a pod uses now, or one container of it. */
+static bool known(struct work *w, const struct fed_kobj *pod, struct fed_str container, struct mbr_usage_value *v)
+{
+    struct mbr_usage *u = w->c->m->usage;
+    if (!u || !mbr_usage_ask(u))
+        return false;
+    return container.n ? mbr_usage_container(u, pod->uid, fed_arena_dupz(w->a, container), v)
+                       : mbr_usage_pod(u, pod->uid, v);
+}
+
 static struct mbr_hpa_pod *measure(struct work *w, struct fed_str resource, struct fed_str container)
 {
     struct mbr_hpa_pod *list = FED_ARENA_ARRAY(w->a, struct mbr_hpa_pod, w->n_pods + 1);
     bool cpu = fed_str_is(resource, "cpu");
     for (size_t i = 0; i < w->n_pods; i++) {
         const struct mbr_pod_info *p = mbr_pod_info_get(w->c->m, w->pods[i]);
-        int64_t milli, bytes;
+        struct mbr_usage_value v;
         list[i].request = request_of(w, w->pods[i], resource, container);
         if (fed_str_is(p->phase, "Pending") || (cpu && !p->ready)) {
             list[i].state = MBR_HPA_UNREADY;
-        } else if (!w->c->m->usage || !w->c->m->usage(w->c->m, w->pods[i], container, &milli, &bytes)) {
+        } else if (!known(w, w->pods[i], container, &v)) {
             list[i].state = MBR_HPA_MISSING;
         } else {
-            list[i].usage = cpu ? milli : bytes;
+            list[i].usage = cpu ? v.cpu_nano / 1000000 : v.memory;
         }
     }
     return list;
