@@ -392,6 +392,11 @@ void fed_hub_wake(struct fed_hub *hub)
         fed_task_post(hub->api->env, &hub->task, fan_out);
 }
 
+void fed_hub_loaded(struct fed_hub *hub)
+{
+    hub->seq = hub->api->cache.next_seq;
+}
+
 static void each_watcher(struct fed_hub *hub, void (*fn)(struct fed_watcher *w))
 {
     hub->busy++;
