@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/crd.h"
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
@@ -208,6 +209,8 @@ static void open_doors(struct mbr *m)
     m->eventttl = fed_eventttl_new(m->client, 0);
     fed_gc_start(m->gc);
     fed_nsctl_start(m->nsctl);
+    m->crdctl = fed_crdctl_new(&(struct fed_crdctl_conf){m->client, m->kinds, m->gc, m->nsctl});
+    fed_crdctl_start(m->crdctl);
     fed_timer_start(m->env, &m->renew_timer, RENEW_MS, renew);
 }
 
@@ -342,6 +345,7 @@ void mbr_stop(struct mbr *m, int exit_status)
     mbr_controllers_free(m->controllers);
     if (m->gc)
         fed_gc_free(m->gc);
+    fed_crdctl_free(m->crdctl); /* it tells the two */
     if (m->nsctl)
         fed_nsctl_free(m->nsctl);
     if (m->eventttl)

@@ -78,6 +78,7 @@ struct mbr {
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;
+    struct fed_crdctl *crdctl;
     struct fed_timer renew_timer;
     char *sans[16];
     struct fed_virtual virtuals[8];

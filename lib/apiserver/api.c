@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/custom.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "apiserver/webhook_call.h"
@@ -17,8 +18,10 @@ static void on_change(void *ud, const struct store_change *change)
             api->conf.failed(api->conf.ud, &err);
         return;
     }
-    if (logged)
+    if (logged) {
+        fed_custom_changed(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
         fed_hub_wake(api->hub);
+    }
 }
 
 static void on_failed(void *ud, const struct fed_err *err)
@@ -90,6 +93,11 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     /* History is not replayed: a watcher from before the restart lists again (410). */
     fed_cache_loaded(&api->cache, rev);
+    if (fed_custom_loaded(api, &api->load_err)) {
+        api->failed = true;
+        api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
+        return;
+    }
     fed_api_bootstrap(api);
 }
 
@@ -125,6 +133,7 @@ void fed_api_free(struct fed_api *api)
             fed_http_on_closed(r->x, NULL, NULL);
         if (r->op)
             fed_commit_release(r->op);
+        fed_api_request_let_go(r);
         fed_arena_release(&r->arena);
         free(r);
     }
@@ -138,6 +147,7 @@ void fed_api_free(struct fed_api *api)
         free(c->name);
         free(c);
     }
+    fed_custom_release(api);
     fed_api_docs_release(api);
     fed_api_tokens_release(api);
     fed_cache_release(&api->cache);

@@ -3,6 +3,7 @@
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
+#include "kube/crd.h"
 
 struct options {
     struct fed_str policy; /* "", Background, Foreground, Orphan */
@@ -149,6 +150,8 @@ static bool must_wait(struct deletion *d, struct fed_json *obj)
         set_finalizer(a, meta, "orphan", fed_str_is(d->o.policy, "Orphan"));
         set_finalizer(a, meta, "foregroundDeletion", fed_str_is(d->o.policy, "Foreground"));
     }
+    if (fed_crd_is(op->w.kind) && !op->old->deleting)
+        fed_crd_begin_deletion(a, obj, fed_wall_ms(op->w.env));
     bool ns = is_core(op->w.kind, "namespaces");
     const struct fed_json *f = fed_json_find(meta, "finalizers");
     const struct fed_json *nf = ns ? fed_json_at(obj, "spec", "finalizers", NULL) : NULL;

@@ -329,8 +329,9 @@ static void stream_page(struct page *p, struct fed_str meta)
 
 static void put_whole(struct page *p, struct fed_buf *b, struct fed_str meta)
 {
-    if (p->r->form.kind == FED_FORM_OBJECT && p->r->form.v == fed_kind_storage(p->r->form.v->kind))
-        (void)fed_buf_reserve(b, stored_size(p)); /* one allocation of the right size */
+    if (p->r->form.kind == FED_FORM_OBJECT &&
+        p->r->form.v == fed_kind_storage(p->r->form.v->kind)) /* mostly what is stored */
+        (void)fed_buf_reserve(b, stored_size(p));             /* one allocation of the right size */
     put_list_head(p, b, meta);
     put_items(p, b, SIZE_MAX);
 }

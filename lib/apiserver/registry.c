@@ -49,9 +49,10 @@ static bool check_place(struct fed_write_op *op, struct fed_json *obj)
 }
 
 /* Nodes are registered with their status in the same request; everything else starts without. */
-static bool keeps_status(const struct fed_kind *k)
+static bool keeps_status(const struct fed_kind_version *v)
 {
-    return !k->has_status || (fed_str_is(k->plural, "nodes") && !k->group.n);
+    const struct fed_kind *k = v->kind;
+    return !v->has_status || (fed_str_is(k->plural, "nodes") && !k->group.n);
 }
 
 /* From a complete object in the request's version to the commit of a new one. */
@@ -63,7 +64,12 @@ static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fe
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "resourceVersion should not be set on objects to be created");
         return;
     }
-    if (!keeps_status(r->v->kind))
+    if (r->v->kind->terminating) {
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
+                     "create not allowed while custom resource definition is terminating");
+        return;
+    }
+    if (!keeps_status(r->v))
         fed_json_remove_key(obj, "status");
     if (!fed_decode_refine(op, obj, dups))
         return;
@@ -104,7 +110,7 @@ static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_
     struct fed_api_reply *r = op->r;
     struct fed_arena *a = &r->arena;
     if (!r->q.subresource.n) {
-        if (r->v->kind->has_status) {
+        if (r->v->has_status) {
             const struct fed_json *status = fed_json_find(op->old_tree, "status");
             if (status)
                 fed_json_set(obj, "status", fed_json_copy(a, status));
@@ -183,7 +189,7 @@ static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
         return;
     }
     struct fed_json *obj = fed_json_copy(a, op->old_tree), *at = obj;
-    struct fed_str path = r->v->kind->scale_spec_path, piece;
+    struct fed_str path = fed_kind_storage(r->v->kind)->scale_spec_path, piece;
     if (path.n && path.p[0] == '.')
         path = fed_str_from(path, 1);
     while (fed_str_cut(&path, '.', &piece)) {
@@ -262,6 +268,11 @@ static void attempt(struct fed_write_op *op)
         attempt_patch(op);
 }
 
+static void warn(void *ud, const char *text)
+{
+    fed_api_warn(ud, "%s", text);
+}
+
 static struct fed_str manager_of(struct fed_api_reply *r)
 {
     struct fed_str m = fed_query_find(&r->query, "fieldManager");
@@ -285,7 +296,9 @@ struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(str
                                .version = r->v,
                                .subresource = r->q.subresource,
                                .user = r->q.who.user,
-                               .dry_run = r->q.dry_run};
+                               .dry_run = r->q.dry_run,
+                               .warn = warn,
+                               .warn_ud = r};
     r->op = op;
     return op;
 }

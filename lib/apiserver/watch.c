@@ -100,6 +100,8 @@ static void free_watcher(struct fed_watcher *w)
     fed_tree_unref(w->root);
     fed_kobj_unref(w->last);
     fed_arena_release(&w->arena);
+    fed_kind_unref(w->spec.form.v->kind);
+    fed_kcache_unref(w->kc);
     w->hub->n--;
     fed_metric_set(w->hub->api->m_watchers, (int64_t)w->hub->n);
     free(w);
@@ -321,8 +323,9 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
                            (unsigned long long)c->floor);
     struct fed_watcher *w = FED_NEW(struct fed_watcher);
     w->hub = hub;
-    w->kc = kc;
+    w->kc = fed_kcache_ref(kc);
     w->spec = *spec;
+    (void)fed_kind_ref(spec->form.v->kind);
     w->arena = *arena;
     *arena = (struct fed_arena){0};
     w->ops = ops;
@@ -433,6 +436,20 @@ struct fed_hub *fed_hub_new(struct fed_api *api)
     hub->seq = 1;
     fed_timer_start(api->env, &hub->bookmarks, BOOKMARK_MS, bookmark_all);
     return hub;
+}
+
+void fed_hub_end_kind(struct fed_hub *hub, struct fed_kcache *kc)
+{
+    if (!hub->busy)
+        fan_out(&hub->task);
+    hub->busy++;
+    FED_LIST_EACH(it, &kc->watchers) {
+        struct fed_watcher *w = FED_LIST_ENTRY(it, struct fed_watcher, link);
+        if (!w->gone)
+            end_watcher(w, 0, "");
+    }
+    hub->busy--;
+    sweep(hub);
 }
 
 void fed_hub_stop(struct fed_hub *hub)
