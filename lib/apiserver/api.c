@@ -2,6 +2,7 @@
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/custom.h"
+#include "apiserver/custom_convert.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "apiserver/webhook_call.h"
@@ -55,6 +56,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_list_init(&api->idle);
     fed_list_init(&api->checks);
     fed_list_init(&api->locals);
+    fed_list_init(&api->conversions);
     if (!conf->metrics)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)
@@ -124,6 +126,7 @@ void fed_api_free(struct fed_api *api)
         return;
     fed_api_stop(api);
     fed_webhooks_release(api);
+    fed_conv_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);
@@ -131,8 +134,10 @@ void fed_api_free(struct fed_api *api)
         struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
         if (r->x && r->closed_set)
             fed_http_on_closed(r->x, NULL, NULL);
-        if (r->op)
+        if (r->op) {
+            fed_kobj_unref(r->op->converting);
             fed_commit_release(r->op);
+        }
         fed_api_request_let_go(r);
         fed_arena_release(&r->arena);
         free(r);

@@ -49,6 +49,7 @@ struct fed_api {
     size_t bootstrap_left;
     struct fed_task bootstrap;
     struct fed_map customs;          /* custom kinds: name of the definition -> custom.c's own */
+    struct fed_list conversions;     /* under way at webhooks (custom_convert.c) */
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
     struct fed_map tokens;           /* verified bearer tokens -> struct fed_token (authn.c) */
     struct fed_arena forever;        /* configuration copies */

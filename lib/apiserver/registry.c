@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, update and patch: one attempt from the body and the current object to the object to commit. */
 #include "apiserver/registry.h"
+#include "apiserver/custom_convert.h"
 
 static struct fed_json *body_of(struct fed_write_op *op, struct fed_json *dups)
 {
@@ -92,9 +93,28 @@ static void attempt_create(struct fed_write_op *op)
     create_from(op, obj, dups);
 }
 
+/* Of a custom kind the encoding was made before (fed_conv_current), or needs no webhook. */
+static struct fed_json *tree_in(struct fed_write_op *op, const struct fed_kind_version *v)
+{
+    struct fed_arena *a = &op->r->arena;
+    struct fed_form form = {.kind = FED_FORM_OBJECT, .v = v};
+    struct fed_json *tree = NULL;
+    if (!v->kind->custom || !fed_form_ready(op->old, &form) ||
+        fed_json_parse(a, fed_arena_dup(a, fed_form_bytes(op->old, &form, NULL)), NULL, &tree, NULL))
+        return fed_kobj_parse(op->old, a);
+    return tree;
+}
+
+struct fed_json *fed_registry_stored(struct fed_write_op *op)
+{
+    return tree_in(op, fed_kind_storage(op->r->v->kind));
+}
+
 struct fed_json *fed_registry_current(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
+    if (r->v->kind->custom)
+        return tree_in(op, r->v);
     struct fed_json *tree = fed_kobj_parse(op->old, &r->arena);
     struct fed_err err = {0};
     if (fed_kind_convert(&r->arena, tree, fed_kind_storage(r->v->kind), r->v, &err)) {
@@ -210,7 +230,7 @@ static bool need_current(struct fed_write_op *op)
     op->old = fed_kobj_ref(fed_cache_find(r->kc, r->q.ns, r->q.name));
     if (!op->old)
         return false;
-    op->old_tree = fed_kobj_parse(op->old, &r->arena);
+    op->old_tree = fed_registry_stored(op);
     return true;
 }
 
@@ -260,6 +280,8 @@ static void attempt_patch(struct fed_write_op *op)
 static void attempt(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
+    if (fed_conv_current(op))
+        return;
     if (strcmp(r->q.verb, "create") == 0)
         attempt_create(op);
     else if (strcmp(r->q.verb, "update") == 0)
