@@ -3,6 +3,8 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
+#include "apiserver/admission.h"
+#include "apiserver/quota.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "apiserver/webhook_call.h"
@@ -19,10 +21,11 @@ static void on_change(void *ud, const struct store_change *change)
             api->conf.failed(api->conf.ud, &err);
         return;
     }
-    if (logged) {
-        fed_custom_changed(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
-        fed_hub_wake(api->hub);
-    }
+    if (!logged)
+        return;
+    fed_custom_changed(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
+    fed_quota_change(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
+    fed_hub_wake(api->hub);
 }
 
 static void on_failed(void *ud, const struct fed_err *err)
@@ -100,6 +103,7 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
         api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
         return;
     }
+    fed_quota_start(api);
     fed_api_bootstrap(api);
 }
 
@@ -127,6 +131,8 @@ void fed_api_free(struct fed_api *api)
     fed_api_stop(api);
     fed_webhooks_release(api);
     fed_conv_release(api);
+    fed_admission_release(api);
+    fed_quota_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);
