@@ -90,7 +90,7 @@ static bool report(struct fed_write_op *op, struct fed_json *list)
 
 /* A custom kind is held to the schema of the request's version, which after the conversion nobody can. What the
  * request does not write (status or all else, commit.c) does not matter. */
-static void keep_causes(struct fed_write_op *op, const struct fed_causes *found)
+static bool refused_version(struct fed_write_op *op, const struct fed_json *obj, const struct fed_causes *found)
 {
     struct fed_api_reply *r = op->r;
     bool split = r->v->has_status, of_status = fed_str_is(r->q.subresource, "status");
@@ -101,6 +101,12 @@ static void keep_causes(struct fed_write_op *op, const struct fed_causes *found)
         if (!split || in_status == of_status)
             fed_causes_keep(&op->causes, &found->items[i]);
     }
+    if (!op->causes.n)
+        return false;
+    r->q.name = r->q.name.n ? r->q.name : fed_obj_name(obj);
+    fed_commit_release(op);
+    fed_api_fail_causes(r, &op->causes);
+    return true;
 }
 
 bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
@@ -122,8 +128,8 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
         return false;
     }
     struct fed_err err = {0};
-    if (v->kind->custom && v != to)
-        keep_causes(op, &scratch);
+    if (v->kind->custom && v != to && refused_version(op, obj, &scratch))
+        return false;
     int rc = v != to ? fed_conv_body(op, obj, v, to, &err) : 0;
     if (rc == FED_E_BUSY) /* the attempt comes again */
         return false;

@@ -114,6 +114,10 @@ static void check_names(struct check *k, const struct fed_json *names)
     struct fed_str kind = fed_json_find_text(names, "kind"), list_kind = fed_json_find_text(names, "listKind");
     const char *why;
 
+    if (!fed_json_find_text(names, "plural").n)
+        required(k, "spec.names.plural", "");
+    if (!kind.n)
+        required(k, "spec.names.kind", "");
     if (fed_json_find_text(names, "plural").n)
         check_label(k, "spec.names.plural", fed_json_find_text(names, "plural"));
     if (fed_json_find_text(names, "singular").n)
