@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/satoken.h"
 #include "fedapi/admission.h"
 #include "fedapi/controllers/edge.h"
 #include "fedapi/controllers/federation.h"
@@ -33,11 +34,13 @@ struct fapi_server {
     struct fed_pki_dir *pki;
     struct store *store;
     struct fed_kinds *kinds;
+    struct fed_access *access;
     struct fed_api *api;
     struct fed_tls *tls;
     struct fed_httpd *httpd;
     struct fed_transport *hub;
     struct fapi_hub *hub_controllers;
+    struct fed_satoken *tokens;
     struct fapi_federation *federation;
     struct fed_timer renew;
     int exit_status;
@@ -172,6 +175,12 @@ static int listen_now(struct fapi_server *s, struct fed_err *err)
     return fed_pki_dir_write_kubeconfig(s->pki, s->public_url, err);
 }
 
+static int make_token(void *ud, const struct fed_kobj *account, struct fed_str secret, struct fed_buf *token,
+                      struct fed_err *err)
+{
+    return fed_api_legacy_token(ud, account->ns, account->name, account->uid, secret, token, err);
+}
+
 static void start_controllers(struct fapi_server *s)
 {
     static const struct fed_str masters = FED_STR_INIT("system:masters");
@@ -179,6 +188,8 @@ static void start_controllers(struct fapi_server *s)
     struct fapi_issuer issuer = {.issue = issue, .server = s->public_url, .ud = s};
     s->hub = fed_api_local(s->api, &who);
     s->hub_controllers = fapi_hub_start(s->hub, s->kinds);
+    s->tokens = fed_satoken_new(&(struct fed_satoken_conf){
+        .transport = s->hub, .ca_pem = fed_pki_dir_ca(s->pki), .make = make_token, .ud = s->api});
     struct fapi_federation_conf conf = {
         .env = s->env,
         .hub = s->hub,
@@ -214,12 +225,28 @@ static void loaded(void *ud, int code, const struct fed_err *load_err)
     fed_log_info("fedapi", "federation %s is served at %s", s->conf.name, s->public_url);
 }
 
+static void notice(void *ud FED_UNUSED, int code, const char *text)
+{
+    if (code)
+        fed_log_error("fedapi", "%s", text);
+    else
+        fed_log_info("fedapi", "%s", text);
+}
+
+void fapi_server_reload(struct fapi_server *s)
+{
+    if (s->api)
+        fed_api_reload(s->api);
+}
+
 static int open_api(struct fapi_server *s, struct fed_err *err)
 {
     s->kinds = fed_kinds_new();
     int code = fed_kinds_add_core(s->kinds, fapi_core_kinds, err);
     if (!code)
         code = fapi_kinds_add(s->kinds, err);
+    if (!code)
+        code = fed_access_open(s->loop, s->metrics, &s->conf.access, &s->access, err);
     if (code)
         return code;
     struct fed_api_conf conf = {.env = s->env,
@@ -232,10 +259,15 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
                                 .static_namespaces = static_namespaces,
                                 .sa_key_pem = fed_pki_dir_sa_key(s->pki),
                                 .sa_issuer = "kubernetes/serviceaccount",
+                                .access = fed_access_conf(s->access),
                                 .authorize = fapi_authorize,
                                 .admit = fapi_admit,
                                 .ud = s,
                                 .failed = store_failed,
+                                .encryption_config = s->conf.encryption,
+                                .notice = notice,
+                                .max_reads = (uint32_t)s->conf.max_reads,
+                                .max_writes = (uint32_t)s->conf.max_writes,
                                 /* members with the process runtime publish loopback addresses */
                                 .allow_loopback_endpoints = fed_addr_is_loopback(&s->addr)};
     s->api = fed_api_new(&conf);
@@ -289,7 +321,9 @@ static void httpd_closed(void *ud)
     struct fapi_server *s = ud;
     s->httpd = NULL;
     fapi_federation_free(s->federation);
+    fed_satoken_free(s->tokens);
     fapi_hub_free(s->hub_controllers);
+    s->tokens = NULL;
     fed_transport_free(s->hub);
     s->federation = NULL;
     s->hub_controllers = NULL;
@@ -325,6 +359,7 @@ void fapi_server_free(struct fapi_server *s)
     if (!s)
         return;
     fed_api_free(s->api);
+    fed_access_free(s->access);
     fed_kinds_free(s->kinds);
     fed_tls_unref(s->tls);
     fed_pki_dir_free(s->pki);

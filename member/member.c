@@ -12,10 +12,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/crd.h"
+#include "control/aggregate.h"
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
+#include "control/satoken.h"
 #include "member/agent/pod.h"
+#include "member/agent/usage.h"
 #include "member/controllers/controllers.h"
 #include "member/network/proxy.h"
 #include "member/services.h"
@@ -37,6 +40,16 @@ static const struct fed_resource resources[MBR_N_KINDS] = {
     [MBR_DEPLOYMENTS] = {"apps", "v1", "deployments", "Deployment", true},
     [MBR_REPLICASETS] = {"apps", "v1", "replicasets", "ReplicaSet", true},
     [MBR_DAEMONSETS] = {"apps", "v1", "daemonsets", "DaemonSet", true},
+    [MBR_STATEFULSETS] = {"apps", "v1", "statefulsets", "StatefulSet", true},
+    [MBR_CONTROLLERS] = {"", "v1", "replicationcontrollers", "ReplicationController", true},
+    [MBR_REVISIONS] = {"apps", "v1", "controllerrevisions", "ControllerRevision", true},
+    [MBR_JOBS] = {"batch", "v1", "jobs", "Job", true},
+    [MBR_CRONJOBS] = {"batch", "v1", "cronjobs", "CronJob", true},
+    [MBR_BUDGETS] = {"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true},
+    [MBR_AUTOSCALERS] = {"autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true},
+    [MBR_CLAIMS] = {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true},
+    [MBR_VOLUMES] = {"", "v1", "persistentvolumes", "PersistentVolume", false},
+    [MBR_CLASSES] = {"storage.k8s.io", "v1", "storageclasses", "StorageClass", false},
 };
 /* What the collector and the namespace controller look after: all of the above that may be owned, and more. */
 static const struct fed_resource owned[] = {
@@ -50,6 +63,18 @@ static const struct fed_resource owned[] = {
     {"apps", "v1", "deployments", "Deployment", true},
     {"apps", "v1", "replicasets", "ReplicaSet", true},
     {"apps", "v1", "daemonsets", "DaemonSet", true},
+    {"apps", "v1", "statefulsets", "StatefulSet", true},
+    {"apps", "v1", "controllerrevisions", "ControllerRevision", true},
+    {"", "v1", "replicationcontrollers", "ReplicationController", true},
+    {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true},
+    {"", "v1", "podtemplates", "PodTemplate", true},
+    {"", "v1", "resourcequotas", "ResourceQuota", true},
+    {"", "v1", "limitranges", "LimitRange", true},
+    {"batch", "v1", "jobs", "Job", true},
+    {"batch", "v1", "cronjobs", "CronJob", true},
+    {"autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true},
+    {"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true},
+    {"networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true},
     {"networking.k8s.io", "v1", "ingresses", "Ingress", true},
     {"coordination.k8s.io", "v1", "leases", "Lease", true},
     {"rbac.authorization.k8s.io", "v1", "roles", "Role", true},
@@ -193,6 +218,13 @@ static void give_up(struct mbr *m, const struct fed_err *err)
     mbr_stop(m, 1);
 }
 
+static int make_token(void *ud, const struct fed_kobj *account, struct fed_str secret, struct fed_buf *token,
+                      struct fed_err *err)
+{
+    struct mbr *m = ud;
+    return fed_api_legacy_token(m->api, account->ns, account->name, account->uid, secret, token, err);
+}
+
 /* All informers have the store's state: the hooks' memory is complete, controllers may begin, clients may come. */
 static void open_doors(struct mbr *m)
 {
@@ -201,6 +233,7 @@ static void open_doors(struct mbr *m)
     if (listen_api(m, &err) < 0)
         return give_up(m, &err);
     m->agents = mbr_agents_new(m);
+    m->usage = mbr_usage_new(m);
     m->proxy = mbr_proxy_new(m);
     m->controllers = mbr_controllers_new(m);
     mbr_agents_start(m->agents);
@@ -212,6 +245,9 @@ static void open_doors(struct mbr *m)
     fed_nsctl_start(m->nsctl);
     m->crdctl = fed_crdctl_new(&(struct fed_crdctl_conf){m->client, m->kinds, m->gc, m->nsctl});
     fed_crdctl_start(m->crdctl);
+    m->aggregate = fed_aggregate_new(m->client);
+    m->satoken = fed_satoken_new(&(struct fed_satoken_conf){
+        .transport = m->client, .ca_pem = fed_pki_dir_ca(m->pki), .make = make_token, .ud = m});
     fed_timer_start(m->env, &m->renew_timer, RENEW_MS, renew);
 }
 
@@ -246,6 +282,15 @@ static void store_failed(void *ud, const struct fed_err *err)
     give_up(ud, err);
 }
 
+static void notice(void *ud, int code, const char *text)
+{
+    (void)ud;
+    if (code)
+        fed_log_error("member", "%s", text);
+    else
+        fed_log_info("member", "%s", text);
+}
+
 static int make_api(struct mbr *m, struct fed_err *err)
 {
     static const char *const spaces[] = {"default", "kube-system", "kube-public", "kube-node-lease", NULL};
@@ -253,6 +298,8 @@ static int make_api(struct mbr *m, struct fed_err *err)
     const struct fed_identity self = {.user = FED_STR("system:hansa:member"), .groups = &masters, .n_groups = 1};
     m->kinds = fed_kinds_new();
     int rc = fed_kinds_add_core(m->kinds, NULL, err);
+    if (rc == 0)
+        rc = fed_access_open(m->loop, m->metrics, &m->conf->access, &m->access, err);
     if (rc < 0)
         return rc;
     m->services = mbr_services_new(m);
@@ -270,10 +317,15 @@ static int make_api(struct mbr *m, struct fed_err *err)
         .n_virtuals = m->n_virtuals,
         .sa_key_pem = fed_pki_dir_sa_key(m->pki),
         .sa_issuer = "kubernetes/serviceaccount",
+        .access = fed_access_conf(m->access),
         .admit = mbr_admit,
         .ud = m,
         .allow_loopback_endpoints = m->conf->runtime == MBR_RUNTIME_PROCESS || m->conf->runtime == MBR_RUNTIME_HOLLOW,
         .failed = store_failed,
+        .encryption_config = m->conf->encryption,
+        .notice = notice,
+        .max_reads = (uint32_t)m->conf->max_reads,
+        .max_writes = (uint32_t)m->conf->max_writes,
     });
     m->client = fed_api_local(m->api, &self);
     mbr_virtuals_hooks(m);
@@ -343,14 +395,18 @@ void mbr_stop(struct mbr *m, int exit_status)
     m->exit_status = exit_status;
     fed_timer_stop(m->env, &m->renew_timer);
     mbr_streams_stop(m);
+    mbr_usage_free(m->usage);
+    m->usage = NULL;
     mbr_agents_free(m->agents);
     mbr_proxy_free(m->proxy);
     mbr_controllers_free(m->controllers);
+    fed_crdctl_free(m->crdctl); /* it tells the next two */
     if (m->gc)
         fed_gc_free(m->gc);
-    fed_crdctl_free(m->crdctl); /* it tells the two */
     if (m->nsctl)
         fed_nsctl_free(m->nsctl);
+    fed_aggregate_free(m->aggregate);
+    fed_satoken_free(m->satoken);
     if (m->eventttl)
         fed_eventttl_free(m->eventttl);
     for (int k = 0; k < MBR_N_KINDS; k++)
@@ -371,6 +427,7 @@ void mbr_stop(struct mbr *m, int exit_status)
 void mbr_release(struct mbr *m)
 {
     fed_api_free(m->api);
+    fed_access_free(m->access);
     mbr_services_free(m->services);
     if (m->kinds)
         fed_kinds_free(m->kinds);

@@ -107,7 +107,7 @@ static void free_watcher(struct fed_watcher *w)
     fed_kind_unref(w->spec.form.v->kind);
     fed_kcache_unref(w->kc);
     w->hub->n--;
-    fed_metric_set(w->hub->api->m_watchers, (int64_t)w->hub->n);
+    fed_api_count_watch(w->hub->api, w->kc->kind, -1);
     free(w);
 }
 
@@ -434,7 +434,7 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
     }
     fed_list_push_back(&kc->watchers, &w->link);
     hub->n++;
-    fed_metric_set(hub->api->m_watchers, (int64_t)hub->n);
+    fed_api_count_watch(hub->api, kc->kind, 1);
     uint64_t ms = spec->timeout_ms;
     if (!ms) /* spread, so that not all clients come back at once */
         ms = 1800000 + fed_random_below(hub->api->env, 1800000);
