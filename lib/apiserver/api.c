@@ -56,6 +56,8 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)
         api->conf.sa_key_pem = fed_arena_dup(&api->forever, conf->sa_key_pem);
+    if (conf->suspended)
+        api->conf.suspended = fed_arena_dupz(&api->forever, fed_str(conf->suspended));
     if (!conf->sa_issuer)
         api->conf.sa_issuer = "kubernetes/serviceaccount";
     if (conf->tokens)
@@ -78,11 +80,18 @@ static void load_live(void *ud, const struct store_change *c)
         api->failed = true;
 }
 
+static void load_history(void *ud, const struct store_change *c)
+{
+    struct fed_api *api = ud;
+    if (!api->failed)
+        fed_history_add(&api->history, &api->cache, c);
+}
+
 static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err)
 {
     struct fed_api *api = ud;
-    (void)compacted;
     if (code || api->failed) {
+        fed_history_release(&api->history);
         api->failed = true;
         if (!code) {
             code = api->load_err.code;
@@ -91,8 +100,8 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
         api->on_ready(api->on_ready_ud, code, err);
         return;
     }
-    /* History is not replayed: a watcher from before the restart lists again (410). */
-    fed_cache_loaded(&api->cache, rev);
+    fed_history_done(&api->history, &api->cache, rev, compacted);
+    fed_hub_loaded(api->hub);
     if (fed_custom_loaded(api, &api->load_err)) {
         api->failed = true;
         api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
@@ -127,7 +136,8 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
     }
     struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
-    api->conf.store->ops->load(api->conf.store, load_live, NULL, load_done, api);
+    api->conf.store->history_max = api->cache.keep;
+    api->conf.store->ops->load(api->conf.store, load_live, load_history, load_done, api);
 }
 
 void fed_api_stop(struct fed_api *api)
@@ -179,6 +189,7 @@ void fed_api_free(struct fed_api *api)
     fed_api_docs_release(api);
     fed_sa_free(api->sa);
     fed_rbac_free(api->rbac);
+    fed_history_release(&api->history);
     fed_cache_release(&api->cache);
     fed_metrics_free(api->own_metrics);
     fed_arena_release(&api->forever);

@@ -14,6 +14,7 @@
 #include "apiserver/apiserver.h"
 #include "apiserver/cache.h"
 #include "apiserver/form.h"
+#include "apiserver/history.h"
 #include "http/url.h"
 #include "kube/schema.h"
 #include "kube/selector.h"
@@ -52,6 +53,7 @@ struct fed_api {
     struct fed_webhooks *webhooks;           /* webhook_call.c; NULL: none was called yet */
     struct fed_env *env;
     struct fed_cache cache;
+    struct fed_history history; /* while the store is loaded */
     struct fed_hub *hub;
     struct fed_rbac *rbac;
     struct fed_sa *sa;

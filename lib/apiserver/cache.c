@@ -82,8 +82,8 @@ void fed_cache_key(const struct fed_kind *kind, struct fed_str ns, struct fed_st
 }
 
 /* Finds the kind by its prefix; the rest is "ns/name" or "name". */
-static struct fed_kcache *kind_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
-                                      struct fed_str *name)
+struct fed_kcache *fed_cache_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                    struct fed_str *name)
 {
     size_t cut = key.n;
     while (cut > 0 && key.p[cut - 1] != '/')
@@ -213,7 +213,7 @@ static void note_key(struct fed_cache *c, struct fed_str key, struct fed_str id)
 }
 
 static int decode(struct fed_kcache *kc, const struct store_change *ch, struct fed_str ns, struct fed_str name,
-                  struct fed_kobj **out, struct fed_err *err)
+                  bool live, struct fed_kobj **out, struct fed_err *err)
 {
     const struct fed_kind *kind = kc->kind;
     struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
@@ -235,7 +235,7 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
              : fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
-    if (rc == 0)
+    if (rc == 0 && live)
         note_key(kc->cache, ch->key, word[2]);
     fed_buf_release(&plain);
     if (rc == 0 && fed_tree_cmp(ns, name, *out) != 0) {
@@ -249,6 +249,14 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
     if (err)
         err->code = FED_E_CORRUPT;
     return FED_E_CORRUPT;
+}
+
+int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                     struct fed_err *err)
+{
+    struct fed_str ns, name;
+    (void)fed_cache_of_key(kc->cache, ch->key, &ns, &name);
+    return decode((struct fed_kcache *)(uintptr_t)kc, ch, ns, name, false, out, err);
 }
 
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
@@ -342,7 +350,7 @@ static void pins_expire(struct fed_cache *c)
     c->oldest_pin = oldest;
 }
 
-static void log_drop_first(struct fed_cache *c)
+void fed_cache_log_drop(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
     c->floor = ch->rev;
@@ -354,10 +362,18 @@ static void log_drop_first(struct fed_cache *c)
         pins_expire(c);
 }
 
+void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch)
+{
+    if (c->next_seq - c->first_seq >= c->keep)
+        fed_cache_log_drop(c);
+    (void)fed_kcache_ref(ch->kc);
+    c->log[c->next_seq++ & (c->cap - 1)] = *ch;
+}
+
 void fed_cache_release(struct fed_cache *c)
 {
     while (c->first_seq < c->next_seq)
-        log_drop_first(c);
+        fed_cache_log_drop(c);
     free(c->log);
     for (size_t i = 0; i < FED_CACHE_PINS; i++) {
         fed_tree_unref(c->pins[i].root);
@@ -392,7 +408,7 @@ static int load_object(struct fed_kcache *kc, const struct store_change *change,
                        struct fed_err *err)
 {
     struct fed_kobj *o = NULL;
-    int rc = decode(kc, change, ns, name, &o, err);
+    int rc = decode(kc, change, ns, name, true, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
         state_put(kc, o);
@@ -405,7 +421,7 @@ static int load_object(struct fed_kcache *kc, const struct store_change *change,
 int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err)
 {
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (!kc) {
         orphan_put(c, change->key, change->value, change->rev);
         return 0;
@@ -426,7 +442,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
 {
     *logged = false;
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (change->rev > c->rev)
         c->rev = change->rev;
     if (!kc) {
@@ -436,7 +452,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
     if (change->value) {
-        int rc = decode(kc, change, ns, name, &ch.now, err);
+        int rc = decode(kc, change, ns, name, true, &ch.now, err);
         if (rc) {
             fed_kobj_unref(ch.old);
             return rc;
@@ -451,10 +467,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     } else {
         return 0; /* a key that we never saw went away */
     }
-    if (c->next_seq - c->first_seq >= c->keep)
-        log_drop_first(c);
-    fed_kcache_ref(kc);
-    c->log[c->next_seq++ & (c->cap - 1)] = ch;
+    fed_cache_log_add(c, &ch);
     *logged = true;
     return 0;
 }
@@ -469,7 +482,7 @@ int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, struct 
         struct fed_orphan *o = e->value;
         struct store_change ch = {.key = e->key, .value = o->value, .rev = o->rev};
         struct fed_str ns, name;
-        if (kind_of_key(c, e->key, &ns, &name) != kc)
+        if (fed_cache_of_key(c, e->key, &ns, &name) != kc)
             continue;
         if (load_object(kc, &ch, ns, name, err)) {
             rc = FED_E_CORRUPT;
@@ -478,7 +491,7 @@ int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, struct 
         orphan_free(o);
         fed_map_remove(&c->orphans, e->key);
     }
-    kc->last_rev = c->rev; /* the past of the kind begins now */
+    kc->last_rev = kc->since = c->rev; /* the past of the kind begins now */
     *out = kc;
     return rc;
 }

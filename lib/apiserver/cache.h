@@ -28,6 +28,7 @@ struct fed_kcache {
     struct fed_cache *cache;
     const struct fed_kind *kind; /* its own reference */
     unsigned refs;
+    uint64_t since; /* custom kinds: the log has their changes after this revision only */
     struct fed_node *root;
     struct fed_kobj **slots; /* open addressing, linear probing */
     size_t n, cap;
@@ -112,5 +113,13 @@ void fed_cache_encode(const struct fed_kind *kind, const struct fed_json *obj, s
 struct fed_str fed_cache_key_id(const struct fed_cache *c, struct fed_str key);
 /* The same object with another revision. */
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev);
+
+/* For history.h. The kind of a key, NULL: not served; the rest is "ns/name" or "name". */
+struct fed_kcache *fed_cache_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                    struct fed_str *name);
+FED_MUST_USE int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                                  struct fed_err *err);
+void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch); /* takes its references */
+void fed_cache_log_drop(struct fed_cache *c);                             /* the first one; the floor moves up */
 
 #endif

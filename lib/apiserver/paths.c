@@ -76,7 +76,7 @@ static bool check_one(struct fed_api_reply *r, const char *root, const char *nam
     if (strcmp(name, "ping") == 0) {
         ok = true;
     } else if (strcmp(name, "store") == 0) {
-        ok = !api->failed;
+        ok = !api->failed && (!api->conf.suspended || strcmp(root, "livez") == 0);
     } else if (strcmp(name, "cache-synced") == 0 || strcmp(name, "shutdown") == 0) {
         if (strcmp(root, "livez") == 0)
             return false;

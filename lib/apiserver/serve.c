@@ -194,6 +194,10 @@ static void serve_resource(struct fed_api_reply *r)
         fed_api_serve_virtual(r, virt);
         return;
     }
+    if (api->conf.suspended) {
+        fed_api_fail(r, FED_E_UNAVAILABLE, NULL, "%s", api->conf.suspended);
+        return;
+    }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
         not_found_path(r);

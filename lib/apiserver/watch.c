@@ -412,7 +412,7 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
 {
     struct fed_cache *c = &hub->api->cache;
     uint64_t seq = hub->seq;
-    if (spec->from_rev && fed_cache_seq_after(c, spec->rev, &seq))
+    if (spec->from_rev && (spec->rev < kc->since || fed_cache_seq_after(c, spec->rev, &seq)))
         return fed_err_set(err, FED_E_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)spec->rev,
                            (unsigned long long)c->floor);
     struct fed_watcher *w = FED_NEW(struct fed_watcher);
@@ -493,6 +493,11 @@ void fed_hub_wake(struct fed_hub *hub)
         fan_out(&hub->task);
     else
         fed_task_post(hub->api->env, &hub->task, fan_out);
+}
+
+void fed_hub_loaded(struct fed_hub *hub)
+{
+    hub->seq = hub->api->cache.next_seq;
 }
 
 static void each_watcher(struct fed_hub *hub, void (*fn)(struct fed_watcher *w))
