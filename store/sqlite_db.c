@@ -321,7 +321,7 @@ static int run_txn(struct store_db *db, struct store_db_txn *t, uint64_t *next_r
             t->code = store_conflict(&t->err, op->key);
             return 0;
         }
-        if (op->value || rev)
+        if (!op->check && (op->value || rev))
             t->create_revs[i] = rev ? create_rev : *next_rev;
         any |= t->create_revs[i] != 0;
     }
