@@ -223,6 +223,7 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
     if (code)
         return code;
     struct fed_api_conf conf = {.env = s->env,
+                                .loop = s->loop,
                                 .store = s->store,
                                 .kinds = s->kinds,
                                 .metrics = s->metrics,

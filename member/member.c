@@ -255,6 +255,7 @@ static int make_api(struct mbr *m, struct fed_err *err)
     mbr_virtuals_init(m);
     m->api = fed_api_new(&(struct fed_api_conf){
         .env = m->env,
+        .loop = m->loop,
         .store = m->store,
         .kinds = m->kinds,
         .metrics = m->metrics,

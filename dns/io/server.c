@@ -7,12 +7,48 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dns/io/server_priv.h"
+#include "dns/zone/zone.h"
 
 #define SECOND_MS 1000
 
 static bool same(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void *derive(void *ud, const struct fed_snapshot *snap, const struct fed_snapshot *prev)
+{
+    struct gdns_server *s = ud;
+    struct gdns_hosts *before = prev && !s->hosts_stale ? prev->derived : NULL;
+    s->hosts_stale = false;
+    return gdns_hosts_new(&s->world->conf.zones, snap, before);
+}
+
+static void derive_free(void *ud, void *derived)
+{
+    (void)ud;
+    gdns_hosts_unref(derived);
+}
+
+static struct fed_edge_conf edge_conf(struct gdns_server *s, const struct gdns_settings *set)
+{
+    return (struct fed_edge_conf){
+        .component = GDNS_LOG,
+        .user_agent = "hansa-dns",
+        .loop = s->loop,
+        .routing = &s->shared.routing,
+        .targets = s->targets,
+        .own_cluster = set->cluster,
+        .state_dir = set->state,
+        .kubeconfig = set->kubeconfig,
+        .objects = set->objects,
+        .probes = set->probes,
+        .probe_interval_ms = (uint32_t)set->probe_interval_ms,
+        .probe_timeout_ms = (uint32_t)set->probe_timeout_ms,
+        .derive = derive,
+        .derive_free = derive_free,
+        .ud = s,
+    };
 }
 
 static void retire_world(void *w)
@@ -25,22 +61,23 @@ static void swap_world(struct gdns_server *s, struct gdns_world *now)
 {
     struct gdns_world *old = s->world;
     memcpy(now->conf.cookie_secret, old->conf.cookie_secret, sizeof(now->conf.cookie_secret));
-    bool engine = !same(now->set.cluster, old->set.cluster);
+    struct fed_edge_conf edge_old = edge_conf(s, &old->set), edge_now = edge_conf(s, &now->set);
+    bool engine = !fed_edge_same(&edge_old, &edge_now);
     bool zones = memcmp(&now->conf.zones, &old->conf.zones, sizeof(now->conf.zones)) != 0;
     if (!same(now->set.state, old->set.state) || !same(now->set.metrics, old->set.metrics) ||
         now->set.workers != old->set.workers || now->n_listen != old->n_listen ||
         memcmp(now->listen, old->listen, sizeof(now->listen)) != 0)
         fed_log_warn(GDNS_LOG, "changed settings need a restart: listen, workers, state or metrics");
     if (engine)
-        gdns_engine_stop(s);
+        fed_edge_free(s->edge);
     s->world = now;
     atomic_store(&s->shared.world, now);
     fed_epochs_retire(s->shared.routing.epochs, old, retire_world);
     s->hosts_stale = zones;
     if (engine)
-        gdns_engine_start(s);
-    else if (zones && atomic_load(&s->shared.routing.current))
-        fed_builder_flush(s->builder);
+        s->edge = fed_edge_new(&edge_now);
+    else if (zones)
+        fed_edge_flush(s->edge);
     fed_log_set_level((enum fed_log_level)now->set.log_level);
     fed_log_info(GDNS_LOG, "settings read again zone=%s cluster=%s", now->set.zone,
                  now->set.cluster ? now->set.cluster : "");
@@ -58,41 +95,24 @@ static void reload(struct gdns_server *s)
     swap_world(s, now);
 }
 
-/* The settings' sources together: any difference is a change (sums may wrap). A mounted ConfigMap swaps the link "..data". */
-static struct gdns_stamp stamp_settings(const struct gdns_server *s)
+static struct fed_file_stamp stamp_settings(const struct gdns_server *s)
 {
-    struct gdns_stamp sum = {0}, one;
-    struct fed_arena a = {0};
-    const char *dir = s->world->set.config_dir;
-    const char *paths[40];
-    size_t n = 0;
-    paths[n++] = s->world->res.config_path;
-    paths[n++] = s->world->set.geoip;
-    paths[n++] = s->world->set.networks_file;
-    for (size_t i = 0; dir && i < gdns_settings_table.n_rows && n < FED_ARRAY_LEN(paths); i++)
-        if (gdns_settings_table.rows[i].dir_key)
-            paths[n++] = fed_arena_printf(&a, "%s/%s", dir, gdns_settings_table.rows[i].dir_key).p;
-    for (size_t i = 0; i < n; i++) {
-        if (!paths[i] || !gdns_stamp_file(paths[i], &one))
-            continue;
-        sum.mtime_ns += one.mtime_ns * (i + 1);
-        sum.size += one.size * (i + 1);
-        sum.inode += one.inode * (i + 1);
-    }
-    fed_arena_release(&a);
-    return sum;
+    const struct gdns_settings *set = &s->world->set;
+    const char *more[] = {set->geoip, set->networks_file};
+    struct fed_file_stamp out;
+    fed_settings_stamp(&gdns_settings_table, &s->world->res, set->config_dir, more, FED_ARRAY_LEN(more), &out);
+    return out;
 }
 
 static void on_second(struct fed_timer *t)
 {
     struct gdns_server *s = fed_container_of(t, struct gdns_server, second);
-    struct gdns_stamp now = stamp_settings(s);
+    struct fed_file_stamp now = stamp_settings(s);
     if (memcmp(&now, &s->settings_seen, sizeof(now)) != 0) {
         s->settings_seen = now;
         reload(s);
     }
-    gdns_engine_objects(s);
-    gdns_engine_connect(s);
+    fed_edge_poll(s->edge);
     fed_timer_start(s->env, &s->second, SECOND_MS, on_second);
 }
 
@@ -102,8 +122,7 @@ static void on_hup(void *ud, int signo)
     (void)signo;
     reload(s);
     s->settings_seen = stamp_settings(s);
-    gdns_engine_objects(s);
-    gdns_engine_connect(s);
+    fed_edge_poll(s->edge);
 }
 
 static void on_term(void *ud, int signo)
@@ -149,9 +168,9 @@ static void stop(struct gdns_server *s)
     for (size_t i = 0; i < s->n_workers; i++)
         gdns_worker_free(s->workers[i]);
     gdns_metrics_close(s);
-    if (s->builder)
-        gdns_engine_stop(s);
+    fed_edge_free(s->edge);
     fed_routing_release(&s->shared.routing);
+    fed_targets_free(s->targets);
     fed_loop_free(s->loop);
     gdns_world_free(s->world);
 }
@@ -174,7 +193,9 @@ int gdns_server_run(int argc, char **argv)
     fed_routing_init(&s->shared.routing, GDNS_MAX_WORKERS * (GDNS_MAX_LISTEN + 1));
     atomic_store(&s->shared.world, world);
     s->settings_seen = stamp_settings(s);
-    gdns_engine_start(s);
+    s->targets = fed_targets_new();
+    struct fed_edge_conf conf = edge_conf(s, &world->set);
+    s->edge = fed_edge_new(&conf);
     /* Who gets an answer may expect the rest to stand: signals and metrics come before the sockets. */
     fed_loop_on_signal(s->loop, SIGHUP, on_hup, s);
     fed_loop_on_signal(s->loop, SIGTERM, on_term, s);

@@ -144,29 +144,17 @@ struct gdns_world *gdns_world_load(int argc, char **argv, struct fed_err *err)
     return w;
 }
 
+static void *load_any(int argc, char **argv, struct fed_err *err)
+{
+    return gdns_world_load(argc, argv, err);
+}
+
 struct gdns_world *gdns_world_start(int argc, char **argv, int *exit_status)
 {
-    struct gdns_settings set;
-    struct fed_settings_result res;
-    struct fed_arena a = {0};
+    static const struct fed_settings_maker maker = {&gdns_settings_table, sizeof(struct gdns_settings), load_any,
+                                                    gdns_world_free};
     struct fed_settings_input in = input(argc, argv);
-    struct fed_err err = {0};
-    struct gdns_world *w = NULL;
-    /* Help and version need no world; --check prints only settings that make one. */
-    struct fed_err ignored;
-    int rc = fed_settings_load(&gdns_settings_table, &in, &set, sizeof(set), &a, &res, &ignored);
-    bool plain =
-        rc || res.action == FED_SETTINGS_HELP || res.action == FED_SETTINGS_MAN || res.action == FED_SETTINGS_VERSION;
-    if (!plain && !(w = gdns_world_load(argc, argv, &err))) {
-        fprintf(stderr, "hansa-dns: %s\n", err.text);
-        *exit_status = 2;
-    } else {
-        *exit_status = fed_settings_main(&gdns_settings_table, &in, &set, sizeof(set), &a, &res);
-    }
-    fed_arena_release(&a);
-    if (*exit_status >= 0) {
-        gdns_world_free(w);
-        return NULL;
-    }
-    return w;
+    void *world;
+    *exit_status = fed_settings_start(&maker, &in, argc, argv, &world);
+    return world;
 }

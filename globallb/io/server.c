@@ -25,24 +25,80 @@ static bool same_list(const struct fed_strings *a, const struct fed_strings *b)
     return eq;
 }
 
+/* ---- snapshots ---- */
+
+static void *derive(void *ud, const struct fed_snapshot *snap, const struct fed_snapshot *prev)
+{
+    struct glb_server *s = ud;
+    struct glb_table *t = glb_table_new(&s->table, snap, prev);
+    size_t failed = t->certs ? glb_certs_failed(t->certs) : 0;
+    if (failed > s->certs_failed)
+        fed_log_warn(GLB_LOG, "TLS secrets without a usable pair count=%zu", failed);
+    s->certs_failed = failed;
+    return t;
+}
+
+static void derive_free(void *ud, void *derived)
+{
+    (void)ud;
+    glb_table_free(derived);
+}
+
+static struct fed_edge_conf edge_conf(struct glb_server *s, const struct glb_settings *set)
+{
+    return (struct fed_edge_conf){
+        .component = GLB_LOG,
+        .user_agent = "hansa-globallb",
+        .loop = s->loop,
+        .routing = &s->shared.routing,
+        .targets = s->targets,
+        .own_cluster = set->cluster,
+        .state_dir = set->state,
+        .kubeconfig = set->kubeconfig,
+        .objects = set->objects,
+        .probes = set->probes,
+        .probe_interval_ms = (uint32_t)set->probe_interval_ms,
+        .probe_timeout_ms = (uint32_t)set->probe_timeout_ms,
+        .local_endpoints = true,
+        .secrets = true,
+        .derive = derive,
+        .derive_free = derive_free,
+        .ud = s,
+    };
+}
+
+/* The table's settings live in the setup: a new setup is told even when nothing of it changed. */
+static void set_table(struct glb_server *s)
+{
+    const struct glb_settings *set = &s->setup->set;
+    s->table = (struct glb_table_conf){set->classes.v, set->classes.n, s->env};
+}
+
+static void start_edge(struct glb_server *s)
+{
+    const struct glb_settings *set = &s->setup->set;
+    struct fed_edge_conf conf = edge_conf(s, set);
+    s->edge = fed_edge_new(&conf);
+}
+
 /* ---- settings that change ---- */
 
 static void swap_setup(struct glb_server *s, struct glb_setup *now)
 {
     struct glb_setup *old = s->setup;
     const struct glb_settings *a = &old->set, *b = &now->set;
-    bool engine = !same(a->cluster, b->cluster) || !same(a->kubeconfig, b->kubeconfig) ||
-                  !same(a->objects, b->objects) || !same_list(&a->classes, &b->classes) || a->probes != b->probes ||
-                  a->probe_interval_ms != b->probe_interval_ms || a->probe_timeout_ms != b->probe_timeout_ms;
+    struct fed_edge_conf edge_old = edge_conf(s, a), edge_now = edge_conf(s, b);
+    bool engine = !fed_edge_same(&edge_old, &edge_now) || !same_list(&a->classes, &b->classes);
     if (memcmp(&old->limits, &now->limits, sizeof(now->limits)) != 0 || a->workers != b->workers ||
         !same(a->metrics, b->metrics) || !same(a->state, b->state) || !same_list(&a->listen, &b->listen) ||
         !same_list(&a->listen_tls, &b->listen_tls))
         fed_log_warn(GLB_LOG, "changed settings need a restart: limits, timeouts, listen, workers, state or metrics");
     if (engine)
-        glb_engine_stop(s);
+        fed_edge_free(s->edge);
     s->setup = now;
+    set_table(s);
     if (engine)
-        glb_engine_start(s);
+        start_edge(s);
     glb_setup_free(old);
     fed_log_set_level((enum fed_log_level)now->set.log_level);
     fed_log_info(GLB_LOG, "settings read again cluster=%s region=%s", now->set.cluster ? now->set.cluster : "",
@@ -61,40 +117,22 @@ static void reload(struct glb_server *s)
     swap_setup(s, now);
 }
 
-/* The settings' sources together: any difference is a change. A mounted ConfigMap swaps the link "..data". */
-static struct glb_stamp stamp_settings(const struct glb_server *s)
+static struct fed_file_stamp stamp_settings(const struct glb_server *s)
 {
-    struct glb_stamp sum = {0}, one;
-    struct fed_arena a = {0};
-    const char *dir = s->setup->set.config_dir;
-    const char *paths[40];
-    size_t n = 0;
-    paths[n++] = s->setup->res.config_path;
-    for (size_t i = 0; dir && i < glb_settings_table.n_rows && n < FED_ARRAY_LEN(paths); i++)
-        if (glb_settings_table.rows[i].dir_key)
-            paths[n++] = fed_arena_printf(&a, "%s/%s", dir, glb_settings_table.rows[i].dir_key).p;
-    for (size_t i = 0; i < n; i++) {
-        if (!paths[i] || !glb_stamp_file(paths[i], &one))
-            continue;
-        sum.mtime_ns += one.mtime_ns * (int64_t)(i + 1);
-        sum.size += one.size * (int64_t)(i + 1);
-        sum.inode += one.inode * (int64_t)(i + 1);
-    }
-    fed_arena_release(&a);
-    return sum;
+    struct fed_file_stamp out;
+    fed_settings_stamp(&glb_settings_table, &s->setup->res, s->setup->set.config_dir, NULL, 0, &out);
+    return out;
 }
 
 static void on_second(struct fed_timer *t)
 {
     struct glb_server *s = fed_container_of(t, struct glb_server, second);
-    struct glb_stamp now = stamp_settings(s);
+    struct fed_file_stamp now = stamp_settings(s);
     if (memcmp(&now, &s->settings_seen, sizeof(now)) != 0) {
         s->settings_seen = now;
         reload(s);
     }
-    glb_engine_objects(s);
-    glb_engine_connect(s);
-    glb_engine_forgive(s);
+    fed_edge_poll(s->edge);
     fed_epochs_poll(s->shared.routing.epochs);
     fed_timer_start(s->env, &s->second, SECOND_MS, on_second);
 }
@@ -105,8 +143,7 @@ static void on_hup(void *ud, int signo)
     (void)signo;
     reload(s);
     s->settings_seen = stamp_settings(s);
-    glb_engine_objects(s);
-    glb_engine_connect(s);
+    fed_edge_poll(s->edge);
 }
 
 static void on_term(void *ud, int signo)
@@ -196,8 +233,7 @@ static void stop(struct glb_server *s)
         glb_worker_free(s->shared.workers[i]);
     s->shared.n_workers = 0;
     glb_metrics_close(s);
-    if (s->builder)
-        glb_engine_stop(s);
+    fed_edge_free(s->edge);
     fed_routing_release(&s->shared.routing);
     fed_targets_free(s->targets);
     fed_loop_free(s->loop);
@@ -225,7 +261,9 @@ int glb_server_run(int argc, char **argv)
     fed_routing_init(&s->shared.routing, GLB_MAX_WORKERS);
     s->settings_seen = stamp_settings(s);
     glb_metrics_init(s);
-    glb_engine_start(s);
+    s->targets = fed_targets_new(); /* workers may hold on to targets: the table lives as long as they */
+    set_table(s);
+    start_edge(s);
     int rc = glb_metrics_open(s, &err);
     if (!rc)
         rc = start_workers(s, &err);

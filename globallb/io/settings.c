@@ -174,28 +174,22 @@ struct glb_setup *glb_setup_load(int argc, char **argv, struct fed_err *err)
     return s;
 }
 
+static void *load_any(int argc, char **argv, struct fed_err *err)
+{
+    return glb_setup_load(argc, argv, err);
+}
+
+static void free_any(void *setup)
+{
+    glb_setup_free(setup);
+}
+
 struct glb_setup *glb_setup_start(int argc, char **argv, int *exit_status)
 {
-    struct glb_settings set;
-    struct fed_settings_result res;
-    struct fed_arena a = {0};
+    static const struct fed_settings_maker maker = {&glb_settings_table, sizeof(struct glb_settings), load_any,
+                                                    free_any};
     struct fed_settings_input in = input(argc, argv);
-    struct fed_err err = {0}, ignored;
-    struct glb_setup *s = NULL;
-    /* Help and version need no setup; --check prints only settings that make one. */
-    int rc = fed_settings_load(&glb_settings_table, &in, &set, sizeof(set), &a, &res, &ignored);
-    bool plain =
-        rc || res.action == FED_SETTINGS_HELP || res.action == FED_SETTINGS_MAN || res.action == FED_SETTINGS_VERSION;
-    if (!plain && !(s = glb_setup_load(argc, argv, &err))) {
-        fprintf(stderr, "hansa-globallb: %s\n", err.text);
-        *exit_status = 2;
-    } else {
-        *exit_status = fed_settings_main(&glb_settings_table, &in, &set, sizeof(set), &a, &res);
-    }
-    fed_arena_release(&a);
-    if (*exit_status >= 0) {
-        glb_setup_free(s);
-        return NULL;
-    }
-    return s;
+    void *setup;
+    *exit_status = fed_settings_start(&maker, &in, argc, argv, &setup);
+    return setup;
 }

@@ -3,6 +3,7 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
+#include "apiserver/webhook_call.h"
 #include "base/mem.h"
 
 static void on_change(void *ud, const struct store_change *change)
@@ -114,6 +115,7 @@ void fed_api_free(struct fed_api *api)
     if (!api)
         return;
     fed_api_stop(api);
+    fed_webhooks_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);

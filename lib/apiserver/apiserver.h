@@ -62,6 +62,7 @@ struct fed_virtual {
 enum fed_authz { FED_AUTHZ_ALLOW, FED_AUTHZ_NO_OPINION, FED_AUTHZ_DENY };
 struct fed_api_conf {
     struct fed_env *env;
+    struct fed_loop *loop;                /* for calls of webhooks; NULL: there are none, those wanted fail */
     struct store *store;                  /* borrowed; loaded by fed_api_start, which sets its handlers */
     struct fed_kinds *kinds;              /* borrowed */
     struct fed_metrics *metrics;          /* borrowed */

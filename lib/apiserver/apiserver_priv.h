@@ -20,6 +20,7 @@
 
 struct fed_hub;
 struct fed_local_call;
+struct fed_webhooks;
 struct fed_write_op; /* registry.h */
 
 struct fed_api_check {
@@ -34,6 +35,7 @@ struct fed_doc { /* a document made once: bytes and the ETag over them */
 };
 struct fed_api {
     struct fed_api_conf conf;
+    struct fed_webhooks *webhooks; /* webhook_call.c; NULL: none was called yet */
     struct fed_env *env;
     struct fed_cache cache;
     struct fed_hub *hub;

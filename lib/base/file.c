@@ -113,3 +113,26 @@ int fed_file_mkdirs(const char *path, unsigned mode, struct fed_err *err)
     free(p);
     return rc;
 }
+
+bool fed_file_stamp(const char *path, struct fed_file_stamp *out)
+{
+    struct stat st;
+    memset(out, 0, sizeof(*out));
+    if (!path || stat(path, &st))
+        return false;
+    out->mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+    out->size = (uint64_t)st.st_size;
+    out->inode = st.st_ino;
+    return true;
+}
+
+void fed_file_stamp_add(struct fed_file_stamp *sum, size_t nth, const char *path)
+{
+    struct fed_file_stamp one;
+    if (!fed_file_stamp(path, &one))
+        return;
+    /* Any difference is a change; sums may wrap. */
+    sum->mtime_ns += one.mtime_ns * (nth + 1);
+    sum->size += one.size * (nth + 1);
+    sum->inode += one.inode * (nth + 1);
+}

@@ -17,4 +17,11 @@ FED_MUST_USE int fed_file_write_atomic(const char *path, struct fed_str bytes, u
 /* Makes the folder and its missing parents with this mode; present is success. */
 FED_MUST_USE int fed_file_mkdirs(const char *path, unsigned mode, struct fed_err *err);
 
+struct fed_file_stamp { /* of a file, or a sum of several: differs when one was changed */
+    uint64_t mtime_ns, size, inode;
+};
+bool fed_file_stamp(const char *path, struct fed_file_stamp *out); /* zeroed and false: absent, or path is NULL */
+/* Adds the file, the nth of those that are summed; an absent one adds nothing. */
+void fed_file_stamp_add(struct fed_file_stamp *sum, size_t nth, const char *path);
+
 #endif

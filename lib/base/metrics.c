@@ -172,6 +172,13 @@ void fed_metric_add(struct fed_metric *s, int64_t v)
     atomic_fetch_add_explicit(&s->value, v, memory_order_relaxed);
 }
 
+void fed_metric_raise(struct fed_metric *s, uint64_t total)
+{
+    int64_t more = (int64_t)total - fed_metric_value(s);
+    if (more > 0)
+        fed_metric_add(s, more);
+}
+
 void fed_metric_set(struct fed_metric *s, int64_t v)
 {
     atomic_store_explicit(&s->value, v, memory_order_relaxed);

@@ -31,8 +31,10 @@ struct fed_metric *fed_metric_get(struct fed_metric_family *f, const struct fed_
 struct fed_metric *fed_metrics_counter(struct fed_metrics *m, const char *name, const char *help);
 struct fed_metric *fed_metrics_gauge(struct fed_metrics *m, const char *name, const char *help);
 
-void fed_metric_add(struct fed_metric *s, int64_t v);    /* counter or gauge */
-void fed_metric_set(struct fed_metric *s, int64_t v);    /* gauge */
+void fed_metric_add(struct fed_metric *s, int64_t v); /* counter or gauge */
+void fed_metric_set(struct fed_metric *s, int64_t v); /* gauge */
+/* A counter whose total is kept elsewhere: raises it to `total`, never lowers it. One thread. */
+void fed_metric_raise(struct fed_metric *s, uint64_t total);
 void fed_metric_observe(struct fed_metric *s, double v); /* histogram */
 int64_t fed_metric_value(const struct fed_metric *s);    /* for tests and status */
 

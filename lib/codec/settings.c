@@ -376,3 +376,45 @@ int fed_settings_main(const struct fed_settings *t, const struct fed_settings_in
     fed_buf_release(&out);
     return status;
 }
+
+int fed_settings_start(const struct fed_settings_maker *m, const struct fed_settings_input *in, int argc, char **argv,
+                       void **out)
+{
+    struct fed_settings_result res;
+    struct fed_arena a = {0};
+    struct fed_err err = {0}, ignored;
+    void *conf = fed_arena_alloc(&a, m->conf_size), *made = NULL;
+    int status;
+    /* Help and version need nothing made; --check prints only settings of which it can be. */
+    int rc = fed_settings_load(m->table, in, conf, m->conf_size, &a, &res, &ignored);
+    bool plain =
+        rc || res.action == FED_SETTINGS_HELP || res.action == FED_SETTINGS_MAN || res.action == FED_SETTINGS_VERSION;
+    if (!plain && !(made = m->load(argc, argv, &err))) {
+        fprintf(stderr, "%s: %s\n", m->table->program, err.text);
+        status = 2;
+    } else {
+        status = fed_settings_main(m->table, in, conf, m->conf_size, &a, &res);
+    }
+    fed_arena_release(&a);
+    if (status >= 0 && made) {
+        m->free(made);
+        made = NULL;
+    }
+    *out = made;
+    return status;
+}
+
+void fed_settings_stamp(const struct fed_settings *t, const struct fed_settings_result *res, const char *dir,
+                        const char *const *more, size_t n_more, struct fed_file_stamp *out)
+{
+    struct fed_arena a = {0};
+    size_t nth = 0;
+    *out = (struct fed_file_stamp){0};
+    fed_file_stamp_add(out, nth++, res->config_path);
+    for (size_t i = 0; i < n_more; i++)
+        fed_file_stamp_add(out, nth++, more[i]);
+    for (size_t i = 0; dir && i < t->n_rows; i++)
+        if (t->rows[i].dir_key)
+            fed_file_stamp_add(out, nth++, fed_arena_printf(&a, "%s/%s", dir, t->rows[i].dir_key).p);
+    fed_arena_release(&a);
+}

@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/file.h"
 
 struct fed_strings {
     const char **v;
@@ -92,5 +93,20 @@ FED_MUST_USE int fed_duration_parse(struct fed_str s, int64_t *ms);
  * the error to stderr. Returns -1 to go on, else the exit status. (The one function here that prints.) */
 FED_MUST_USE int fed_settings_main(const struct fed_settings *t, const struct fed_settings_input *in, void *conf,
                                    size_t conf_size, struct fed_arena *a, struct fed_settings_result *res);
+
+/* The start of a program that makes something of its settings and can make it again: as fed_settings_main, and *out =
+ * load(argc, argv, err), so that --check refuses what load refuses. Returns -1 to go on, else the exit status. */
+struct fed_settings_maker {
+    const struct fed_settings *table;
+    size_t conf_size;
+    void *(*load)(int argc, char **argv, struct fed_err *err); /* NULL with err set */
+    void (*free)(void *made);
+};
+FED_MUST_USE int fed_settings_start(const struct fed_settings_maker *m, const struct fed_settings_input *in, int argc,
+                                    char **argv, void **out);
+/* The sources that settings were loaded from, as one stamp: the YAML file, the folder's single-value files, and `more`
+ * files (NULLs are skipped). */
+void fed_settings_stamp(const struct fed_settings *t, const struct fed_settings_result *res, const char *dir,
+                        const char *const *more, size_t n_more, struct fed_file_stamp *out);
 
 #endif

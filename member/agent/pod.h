@@ -67,7 +67,6 @@ struct mbr_pod {
     struct fed_task task;
     struct fed_timer timer, token_timer;
     struct fed_call *status_call, *delete_call;
-    uint64_t status_hash; /* of what was written last */
     bool status_again;
 };
 struct mbr_node {

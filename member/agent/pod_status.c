@@ -181,13 +181,10 @@ static void written(void *ud, int code, const struct fed_call_response *res, con
     struct mbr_pod *p = ud;
     (void)res;
     p->status_call = NULL;
-    if (code < 0) {
-        p->status_hash = 0;
-        if (code != FED_E_NOT_FOUND) {
-            fed_log_warn("agent", "status of %.*s/%.*s: %s", FED_STR_ARG(p->obj->ns), FED_STR_ARG(p->obj->name),
-                         err ? err->text : "");
-            p->status_again = true;
-        }
+    if (code < 0 && code != FED_E_NOT_FOUND) {
+        fed_log_warn("agent", "status of %.*s/%.*s: %s", FED_STR_ARG(p->obj->ns), FED_STR_ARG(p->obj->name),
+                     err ? err->text : "");
+        p->status_again = true;
     }
     if (p->status_again)
         mbr_pod_post(p);
@@ -213,11 +210,11 @@ void mbr_pod_write_status(struct mbr_pod *p, const struct fed_json *tree, struct
         p->status_again = true;
         return;
     }
-    uint64_t hash = mbr_tree_hash(status);
-    if (hash == p->status_hash || p->vanished)
+    if (p->vanished)
         return;
     write_ports(p, a);
-    p->status_hash = hash;
+    /* Against the object alone, never against what was written last: the object may be older than our last write, equal
+     * to this status by chance, and when it catches up it calls us again. */
     if (!mbr_patch_differs(fed_json_find(tree, "status"), status))
         return;
     patch = fed_json_object(a);

@@ -124,6 +124,7 @@ static void open_api(struct apid *a)
         die("tokens", &err);
     a->metrics = fed_metrics_new();
     struct fed_api_conf conf = {.env = a->env,
+                                .loop = a->loop,
                                 .store = a->store,
                                 .kinds = a->kinds,
                                 .metrics = a->metrics,
