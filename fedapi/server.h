@@ -10,7 +10,8 @@
 struct fapi_conf {
     const char *name, *zone, *listen, *dir, *pki, *store, *public_url;
     struct fed_strings sans;
-    int64_t monitor_period, monitor_timeout, failure_grace;
+    const char *etcd_ca, *etcd_cert, *etcd_key, *etcd_prefix;
+    int64_t monitor_period, monitor_timeout, failure_grace, leader_lease;
     bool controllers, verbose;
 };
 extern const struct fed_settings fapi_settings;

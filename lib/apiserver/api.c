@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/fence_priv.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "apiserver/webhook_call.h"
@@ -11,6 +12,7 @@ static void on_change(void *ud, const struct store_change *change)
     struct fed_api *api = ud;
     bool logged;
     struct fed_err err = {0};
+    fed_fence_seen(api, change);
     if (fed_cache_apply(&api->cache, change, &logged, &err)) {
         api->failed = true;
         if (api->conf.failed)
@@ -19,6 +21,11 @@ static void on_change(void *ud, const struct store_change *change)
     }
     if (logged)
         fed_hub_wake(api->hub);
+}
+
+static void on_progress(void *ud, uint64_t rev)
+{
+    fed_api_on_progress(ud, rev);
 }
 
 static void on_failed(void *ud, const struct fed_err *err)
@@ -40,6 +47,8 @@ static void make_metrics(struct fed_api *api)
                                         FED_ARRAY_LEN(seconds));
     api->m_watchers = fed_metrics_gauge(m, "apiserver_longrunning_requests", "Watches open now.");
     api->m_events = fed_metrics_counter(m, "hansa_watch_events_total", "Watch events sent to all watchers.");
+    api->m_fenced = fed_metrics_counter(m, "hansa_fenced_writes_total",
+                                        "Writes of controllers refused because another process leads them.");
     api->m_objects = fed_metrics_gauge(m, "hansa_store_revision", "Revision of the state served.");
 }
 
@@ -52,6 +61,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_list_init(&api->idle);
     fed_list_init(&api->checks);
     fed_list_init(&api->locals);
+    fed_list_init(&api->fences);
     if (!conf->metrics)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)
@@ -97,7 +107,7 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
 {
     api->on_ready = ready;
     api->on_ready_ud = ud;
-    struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = api};
+    struct store_handlers h = {.on_change = on_change, .on_progress = on_progress, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->ops->load(api->conf.store, load_live, NULL, load_done, api);
 }

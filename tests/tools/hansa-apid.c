@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
- *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain]
+ *   hansa-apid DIR [--store mem|sqlite|etcd:URL,…] [--etcd-tls CA,CERT,KEY] [--port N] [--plain]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
  * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob"). */
@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "kube/pki_dir.h"
 #include "net/loop.h"
+#include "store/etcd.h"
 
 struct apid {
     struct fed_loop *loop;
@@ -26,6 +27,8 @@ struct apid {
     struct fed_api *api;
     const char *dir;
     bool sqlite, plain, ended;
+    const char *etcd;
+    struct fed_str etcd_tls;
     uint16_t port;
 };
 
@@ -79,8 +82,26 @@ static void on_signal(void *ud, int signo)
     fed_httpd_close(a->httpd, 200, http_closed, a);
 }
 
+static void open_etcd(struct apid *a)
+{
+    struct fed_err err = {0};
+    struct fed_str ca = {0}, cert = {0}, key = {0}, rest = a->etcd_tls;
+    struct store_etcd_conf conf = {.endpoints = a->etcd};
+    if (rest.n && fed_str_cut(&rest, ',', &ca) && fed_str_cut(&rest, ',', &cert) && fed_str_cut(&rest, ',', &key)) {
+        conf.ca_file = fed_arena_dupz(&a->arena, ca);
+        conf.cert_file = fed_arena_dupz(&a->arena, cert);
+        conf.key_file = fed_arena_dupz(&a->arena, key);
+    }
+    if (store_etcd_open(a->loop, &conf, &a->store, &err))
+        die("store", &err);
+}
+
 static void open_store(struct apid *a)
 {
+    if (a->etcd) {
+        open_etcd(a);
+        return;
+    }
     if (!a->sqlite) {
         a->store = store_mem_new(a->env, 0);
         return;
@@ -149,8 +170,12 @@ static void read_flags(struct apid *a, int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--plain") == 0)
             a->plain = true;
+        else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc && strncmp(argv[i + 1], "etcd:", 5) == 0)
+            a->etcd = argv[++i] + 5;
         else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
             a->sqlite = strcmp(argv[++i], "sqlite") == 0;
+        else if (strcmp(argv[i], "--etcd-tls") == 0 && i + 1 < argc)
+            a->etcd_tls = fed_str(argv[++i]);
         else if (strcmp(argv[i], "--port") == 0 && i + 1 < argc && fed_str_u64(fed_str(argv[i + 1]), &n) == 0 && ++i)
             a->port = (uint16_t)n;
         else {
@@ -164,7 +189,9 @@ int main(int argc, char **argv)
 {
     struct apid a = {0};
     if (argc < 2) {
-        fprintf(stderr, "usage: hansa-apid DIR [--store mem|sqlite] [--port N] [--plain]\n");
+        fprintf(
+            stderr,
+            "usage: hansa-apid DIR [--store mem|sqlite|etcd:URL,...] [--etcd-tls CA,CERT,KEY] [--port N] [--plain]\n");
         return 2;
     }
     a.dir = argv[1];
