@@ -18,6 +18,7 @@
 #include "member/controllers/controllers.h"
 #include "member/network/proxy.h"
 #include "member/services.h"
+#include "member/streams/streams.h"
 #include "member/virtuals.h"
 
 enum { API_PORT = 6443, RENEW_MS = 12 * 3600 * 1000 };
@@ -284,6 +285,7 @@ int mbr_start(struct mbr *m, const struct mbr_conf *conf, struct fed_loop *loop,
     m->env = fed_loop_env(loop);
     m->lock_fd = m->range.fd = -1;
     fed_list_init(&m->jobs);
+    fed_list_init(&m->streams);
     m->bin_dir = own_folder();
     m->metrics = fed_metrics_new();
     int rc = lock_dir(m, err);
@@ -337,6 +339,7 @@ void mbr_stop(struct mbr *m, int exit_status)
     m->stopping = true;
     m->exit_status = exit_status;
     fed_timer_stop(m->env, &m->renew_timer);
+    mbr_streams_stop(m);
     mbr_agents_free(m->agents);
     mbr_proxy_free(m->proxy);
     mbr_controllers_free(m->controllers);

@@ -70,8 +70,9 @@ struct mbr {
     struct fed_transport *client; /* as system:masters */
     struct fed_transport *binder; /* may set a pod's node; virtuals.c */
     struct fed_informer *informers[MBR_N_KINDS];
-    struct fed_list jobs;  /* job.h */
-    struct mbr_pods *pods; /* podinfo.h */
+    struct fed_list jobs;    /* job.h */
+    struct fed_list streams; /* streams/streams.h */
+    struct mbr_pods *pods;   /* podinfo.h */
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;
@@ -80,7 +81,7 @@ struct mbr {
     struct fed_eventttl *eventttl;
     struct fed_timer renew_timer;
     char *sans[16];
-    struct fed_virtual virtuals[8];
+    struct fed_virtual virtuals[24];
     size_t n_virtuals;
     bool running, stopping;
     int exit_status;

@@ -2,6 +2,7 @@
 #include "member/virtuals.h"
 
 #include "base/mem.h"
+#include "member/streams/streams.h"
 
 #define BINDER     "system:hansa:binder"
 #define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -79,22 +80,15 @@ static void serve_eviction(void *ud, const struct fed_api_request *req, struct f
                       relay_new(reply));
 }
 
-static void refuse(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply)
-{
-    (void)ud;
-    fed_api_reply_error(reply, FED_E_UNSUPPORTED, "%.*s is not supported by the included cluster's runtime",
-                        FED_STR_ARG(req->subresource));
-}
-
 void mbr_virtuals_init(struct mbr *m)
 {
     const struct fed_virtual list[] = {
         {"", "v1", "pods/binding", "Binding", true, "create", serve_binding, m},
         {"", "v1", "pods/eviction", "Eviction", true, "create", serve_eviction, m},
         {"", "v1", "pods/log", "Pod", true, "get", mbr_serve_log, m},
-        {"", "v1", "pods/exec", "PodExecOptions", true, "get,create", refuse, m},
-        {"", "v1", "pods/attach", "PodAttachOptions", true, "get,create", refuse, m},
-        {"", "v1", "pods/portforward", "PodPortForwardOptions", true, "get,create", refuse, m},
+        {"", "v1", "pods/exec", "PodExecOptions", true, "get,create", mbr_serve_exec, m},
+        {"", "v1", "pods/attach", "PodAttachOptions", true, "get,create", mbr_serve_attach, m},
+        {"", "v1", "pods/portforward", "PodPortForwardOptions", true, "get,create", mbr_serve_forward, m},
     };
     memcpy(m->virtuals, list, sizeof(list));
     m->n_virtuals = FED_ARRAY_LEN(list);

@@ -275,3 +275,10 @@ struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r)
 {
     return r->x;
 }
+
+void fed_api_reply_upgraded(struct fed_api_reply *r)
+{
+    r->answered = true;
+    count(r, 101);
+    fed_api_request_done(r);
+}

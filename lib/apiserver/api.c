@@ -2,6 +2,8 @@
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/fence_priv.h"
+#include "apiserver/admission.h"
+#include "apiserver/quota.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "apiserver/webhook_call.h"
@@ -19,8 +21,10 @@ static void on_change(void *ud, const struct store_change *change)
             api->conf.failed(api->conf.ud, &err);
         return;
     }
-    if (logged)
-        fed_hub_wake(api->hub);
+    if (!logged)
+        return;
+    fed_quota_change(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
+    fed_hub_wake(api->hub);
 }
 
 static void on_progress(void *ud, uint64_t rev)
@@ -100,6 +104,7 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     /* History is not replayed: a watcher from before the restart lists again (410). */
     fed_cache_loaded(&api->cache, rev);
+    fed_quota_start(api);
     fed_api_bootstrap(api);
 }
 
@@ -126,6 +131,8 @@ void fed_api_free(struct fed_api *api)
         return;
     fed_api_stop(api);
     fed_webhooks_release(api);
+    fed_admission_release(api);
+    fed_quota_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);

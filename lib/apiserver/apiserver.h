@@ -45,6 +45,8 @@ size_t fed_api_reply_write(struct fed_api_reply *r, struct fed_str bytes);
 void fed_api_reply_end(struct fed_api_reply *r);
 /* The HTTP exchange behind the reply for upgrades (exec, port-forward); NULL for local calls. */
 struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r);
+/* After fed_http_upgrade of that exchange: the answer was 101, and the reply ends here. */
+void fed_api_reply_upgraded(struct fed_api_reply *r);
 
 /* The request's body as a tree, in whichever form it was sent; it lives as long as the request. */
 FED_MUST_USE int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct fed_err *err);

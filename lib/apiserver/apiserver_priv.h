@@ -21,6 +21,8 @@
 struct fed_hub;
 struct fed_local_call;
 struct fed_webhooks;
+struct fed_admission_state;
+struct fed_quota_state;
 struct fed_write_op; /* registry.h */
 
 struct fed_api_check {
@@ -35,7 +37,9 @@ struct fed_doc { /* a document made once: bytes and the ETag over them */
 };
 struct fed_api {
     struct fed_api_conf conf;
-    struct fed_webhooks *webhooks; /* webhook_call.c; NULL: none was called yet */
+    struct fed_quota_state *quota;         /* quota.c; NULL: the kind is not served */
+    struct fed_admission_state *admission; /* admission.c */
+    struct fed_webhooks *webhooks;         /* webhook_call.c; NULL: none was called yet */
     struct fed_env *env;
     struct fed_cache cache;
     struct fed_hub *hub;
@@ -187,6 +191,7 @@ void fed_api_locals_stop(struct fed_api *api);
 /* --- namespace.c --- */
 /* May something be created in q.ns? Answers and returns false when not. */
 bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns);
+bool fed_api_ns_is_open(struct fed_api *api, struct fed_str ns);     /* the same without an answer */
 int fed_ns_prepare(const struct fed_write *w, struct fed_json *obj); /* of a namespace, before the kind's hooks */
 void fed_api_bootstrap(struct fed_api *api);                         /* static namespaces, then ready */
 void fed_api_now(struct fed_api *api, char out[21]);

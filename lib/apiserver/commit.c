@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
 #include "apiserver/fence_priv.h"
+#include "apiserver/admission.h"
+#include "apiserver/quota.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
 
@@ -15,6 +17,7 @@ void fed_commit_release(struct fed_write_op *op)
 
 static void settle(struct fed_write_op *op, bool committed)
 {
+    fed_quota_settle(op);
     const struct fed_hooks *h = &op->w.kind->hooks;
     if (op->prepared && h->settled)
         h->settled(h->ud, &op->w, op->obj, committed);
@@ -71,6 +74,18 @@ static void refuse(struct fed_write_op *op, int code)
                             FED_STR_ARG(r->q.name), err.text);
     } else {
         fed_commit_fail(op, code);
+    }
+}
+
+void fed_commit_refuse_text(struct fed_write_op *op, int status, struct fed_str text)
+{
+    settle(op, false);
+    fed_commit_release(op);
+    if (op->done) {
+        int code = fed_status_read(status, text, &op->err);
+        done(op, code, 0, &op->err);
+    } else {
+        fed_api_answer_text(op->r, status, text);
     }
 }
 
@@ -210,11 +225,11 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
 
 /* --- before the commit --- */
 
-static bool run_hooks(struct fed_write_op *op)
+/* What the server itself fills in. */
+static bool fill_in(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
     const struct fed_api_conf *conf = &r->api->conf;
-    const struct fed_hooks *h = &op->w.kind->hooks;
     op->w.old = op->old_tree;
     int rc = 0;
     if (fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n)
@@ -225,6 +240,16 @@ static bool run_hooks(struct fed_write_op *op)
         refuse(op, rc);
         return false;
     }
+    rc = fed_admission_defaults(op);
+    if (rc)
+        refuse(op, rc);
+    return rc == 0;
+}
+
+static bool run_hooks(struct fed_write_op *op)
+{
+    const struct fed_hooks *h = &op->w.kind->hooks;
+    int rc;
     if (h->prepare) {
         op->prepared = true;
         rc = h->prepare(h->ud, &op->w, op->obj, &op->err);
@@ -237,11 +262,16 @@ static bool run_hooks(struct fed_write_op *op)
     fed_schema_validate(fed_kind_storage(op->w.kind)->schema, op->obj, &op->causes, NULL);
     if (h->validate)
         h->validate(h->ud, &op->w, op->obj, &op->causes);
+    if (fed_str_is(op->w.kind->group, "admissionregistration.k8s.io"))
+        fed_hook_check(op->obj, fed_str_is(op->w.kind->kind, "MutatingWebhookConfiguration"), &op->causes);
     if (op->causes.n) {
         fail_causes(op);
         return false;
     }
-    return true;
+    rc = fed_admission_limits(op);
+    if (rc)
+        refuse(op, rc);
+    return rc == 0;
 }
 
 static bool is_last_finalizer(struct fed_write_op *op)
@@ -268,12 +298,17 @@ static void unchanged(struct fed_write_op *op)
     fed_kobj_unref(o);
 }
 
-void fed_commit_object(struct fed_write_op *op)
+/* Admitted: only quota, and the store, may still say no. */
+static void admitted(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
     struct fed_arena *a = op->w.arena;
-    if (!run_hooks(op))
+    if (op->waited && op->create && op->w.kind->namespaced && !op->done && !fed_api_ns_is_open(r->api, r->q.ns)) {
+        settle(op, false);
+        fed_commit_release(op);
+        (void)fed_api_ns_open(r, r->q.ns); /* answers */
         return;
+    }
     struct fed_json *meta = fed_json_find(op->obj, "metadata");
     bool apply = op->patch == FED_PATCH_APPLY;
     if (op->old) {
@@ -288,8 +323,25 @@ void fed_commit_object(struct fed_write_op *op)
                 meta, "generation",
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
     }
+    int rc = fed_quota_admit(op);
+    if (rc) {
+        refuse(op, rc);
+        return;
+    }
     if (!apply)
         fed_ssa_track(a, fed_kind_storage(op->w.kind), op->old_tree, op->obj, op->manager, r->q.subresource,
                       fed_wall_ms(r->api->env));
     fed_commit_store(op, op->removing ? NULL : op->obj);
+}
+
+static void mutated(struct fed_write_op *op)
+{
+    if (run_hooks(op))
+        fed_admission_validate_write(op, admitted);
+}
+
+void fed_commit_object(struct fed_write_op *op)
+{
+    if (fill_in(op))
+        fed_admission_mutate_write(op, mutated);
 }

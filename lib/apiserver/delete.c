@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DELETE of one object and of a collection: preconditions, finalizers, grace, propagation. */
+#include "apiserver/admission.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
@@ -198,22 +199,10 @@ static void deleted(struct fed_write_op *op, int code, uint64_t rev, const struc
     answer_deleted(d);
 }
 
-static void attempt(struct fed_write_op *op)
+static void admitted(struct fed_write_op *op)
 {
     struct deletion *d = fed_container_of(op, struct deletion, op);
     struct fed_api_reply *r = op->r;
-    op->old = fed_kobj_ref(fed_cache_find(r->kc, r->q.ns, r->q.name));
-    if (!op->old) {
-        if (op->done)
-            fed_commit_fail(op, FED_E_NOT_FOUND);
-        else
-            fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
-        return;
-    }
-    if (!check_preconditions(d))
-        return;
-    d->uid = fed_arena_dup(&r->arena, op->old->uid);
-    op->old_tree = fed_kobj_parse(op->old, &r->arena);
     struct fed_json *obj = fed_json_copy(&r->arena, op->old_tree);
     op->obj = obj;
     if (must_wait(d, obj)) {
@@ -233,6 +222,37 @@ static void attempt(struct fed_write_op *op)
     if (!op->done)
         op->done = deleted;
     fed_commit_store(op, NULL);
+}
+
+/* The options as webhooks are shown them. */
+static struct fed_json *options_tree(const struct deletion *d)
+{
+    struct fed_arena *a = &d->op.r->arena;
+    struct fed_json *o = fed_json_object(a);
+    if (d->o.grace >= 0)
+        fed_json_set(o, "gracePeriodSeconds", fed_json_new_int(a, d->o.grace));
+    if (d->o.policy.n)
+        fed_json_set(o, "propagationPolicy", fed_json_new_str(a, d->o.policy));
+    return o;
+}
+
+static void attempt(struct fed_write_op *op)
+{
+    struct deletion *d = fed_container_of(op, struct deletion, op);
+    struct fed_api_reply *r = op->r;
+    op->old = fed_kobj_ref(fed_cache_find(r->kc, r->q.ns, r->q.name));
+    if (!op->old) {
+        if (op->done)
+            fed_commit_fail(op, FED_E_NOT_FOUND);
+        else
+            fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+        return;
+    }
+    if (!check_preconditions(d))
+        return;
+    d->uid = fed_arena_dup(&r->arena, op->old->uid);
+    op->old_tree = fed_kobj_parse(op->old, &r->arena);
+    fed_admission_delete(op, options_tree(d), admitted);
 }
 
 static bool deletable(struct fed_api_reply *r)

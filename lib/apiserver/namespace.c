@@ -11,6 +11,13 @@ static struct fed_kcache *namespaces(struct fed_api *api)
     return v ? fed_cache_kind(&api->cache, v->kind) : NULL;
 }
 
+bool fed_api_ns_is_open(struct fed_api *api, struct fed_str ns)
+{
+    struct fed_kcache *kc = namespaces(api);
+    struct fed_kobj *o = kc ? fed_cache_find(kc, (struct fed_str){NULL, 0}, ns) : NULL;
+    return !kc || (o && !o->deleting);
+}
+
 bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns)
 {
     struct fed_kcache *kc = namespaces(r->api);

@@ -154,6 +154,23 @@ static void update_from(struct fed_write_op *op, struct fed_json *obj, struct fe
     fed_commit_object(op);
 }
 
+void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, int64_t replicas)
+{
+    struct fed_arena *a = &op->r->arena;
+    struct fed_json *at = obj;
+    struct fed_str path = op->w.kind->scale_spec_path, piece;
+    if (path.n && path.p[0] == '.')
+        path = fed_str_from(path, 1);
+    while (fed_str_cut(&path, '.', &piece)) {
+        if (!path.p) {
+            fed_json_set_str(at, piece, fed_json_new_int(a, replicas));
+            break;
+        }
+        struct fed_json *next = fed_json_find_str(at, piece);
+        at = next ? next : fed_json_set_str(at, piece, fed_json_object(a));
+    }
+}
+
 static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
 {
     struct fed_api_reply *r = op->r;
@@ -182,19 +199,8 @@ static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
         fed_api_fail(r, FED_E_INVALID, &d, NULL);
         return;
     }
-    struct fed_json *obj = fed_json_copy(a, op->old_tree), *at = obj;
-    struct fed_str path = r->v->kind->scale_spec_path, piece;
-    if (path.n && path.p[0] == '.')
-        path = fed_str_from(path, 1);
-    while (fed_str_cut(&path, '.', &piece)) {
-        if (!path.p) {
-            fed_json_set_str(at, piece, fed_json_new_int(a, replicas));
-            break;
-        }
-        struct fed_json *next = fed_json_find_str(at, piece);
-        at = next ? next : fed_json_set_str(at, piece, fed_json_object(a));
-    }
-    op->obj = obj;
+    op->obj = fed_json_copy(a, op->old_tree);
+    fed_registry_put_replicas(op, op->obj, replicas);
     fed_commit_object(op);
 }
 

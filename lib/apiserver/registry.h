@@ -15,6 +15,7 @@
 enum fed_patch_type { FED_PATCH_NONE, FED_PATCH_JSON, FED_PATCH_MERGE, FED_PATCH_STRATEGIC, FED_PATCH_APPLY };
 enum fed_strict { FED_STRICT_WARN, FED_STRICT_IGNORE, FED_STRICT_STRICT };
 
+struct fed_quota_reservation;
 struct fed_write_op {
     struct fed_api_reply *r;
     int attempts;
@@ -22,13 +23,15 @@ struct fed_write_op {
     bool client_rev; /* the client named a revision: no retry on conflict */
     bool generated;  /* its name was made by us */
     bool prepared;   /* hooks.prepare ran: hooks.settled is due */
+    bool waited;     /* for webhooks: what was true of the namespace may have changed */
     bool removing;   /* the update takes the last finalizer away: the object goes */
     enum fed_patch_type patch;
     enum fed_strict strict;
     struct fed_str manager;
     struct fed_kobj *old;
-    struct fed_json *old_tree; /* storage version; not to be changed */
-    struct fed_json *obj;      /* the attempt's result, storage version */
+    struct fed_json *old_tree;           /* storage version; not to be changed */
+    struct fed_json *obj;                /* the attempt's result, storage version */
+    struct fed_quota_reservation *quota; /* held until the commit is settled */
     struct fed_causes causes;
     struct fed_err err;
     struct fed_write w;
@@ -60,7 +63,8 @@ bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answer
 void fed_commit_object(struct fed_write_op *op);
 /* Writes (obj) or deletes (obj NULL) the key of old or obj, expecting old's revision. */
 void fed_commit_store(struct fed_write_op *op, struct fed_json *obj);
-void fed_commit_fail(struct fed_write_op *op, int code); /* by op->err */
+void fed_commit_fail(struct fed_write_op *op, int code);                               /* by op->err */
+void fed_commit_refuse_text(struct fed_write_op *op, int status, struct fed_str text); /* with a whole Status */
 void fed_commit_release(struct fed_write_op *op);
 void fed_commit_not_modified(struct fed_write_op *op); /* 409 "Operation cannot be fulfilled on …" */
 struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op));
@@ -71,6 +75,8 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
 bool fed_patch_type(struct fed_write_op *op); /* by Content-Type; 415 answered: false */
 /* delete.c: starts the deletion inside an operation whose `old` is current. */
 void fed_delete_object(struct fed_write_op *op);
+/* Sets what the scale subresource is about. */
+void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, int64_t replicas);
 /* The version's tree of the current object. */
 struct fed_json *fed_registry_current(struct fed_write_op *op);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Virtual resources: those of the program, and the built-in ones: reviews of oneself and service account tokens. */
+#include "apiserver/admission.h"
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/rbac.h"
 #include "crypto/pki.h"
@@ -285,5 +286,5 @@ void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
     }
     struct fed_str dry = fed_query_find(&r->query, "dryRun");
     r->q.dry_run = dry.n > 0;
-    v->handle(v->ud, &r->q, r);
+    fed_admission_virtual(r, v);
 }

@@ -235,6 +235,8 @@ static void build_argv(struct mbr_pod *p, const struct mbr_container *c, const s
     r->spec.n_argv = n;
     const char *cwd = fed_arena_dupz(r->a, fed_json_find_text(spec, "workingDir"));
     r->spec.cwd = *cwd ? cwd : "/";
+    r->spec.has_stdin = fed_json_bool(fed_json_find(spec, "stdin"), false);
+    r->spec.tty = fed_json_bool(fed_json_find(spec, "tty"), false);
 }
 
 static void finish_env(struct mbr_pod *p, struct ready_spec *r)

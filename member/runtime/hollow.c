@@ -132,7 +132,13 @@ static void rt_free(struct mbr_runtime *rt)
 
 struct mbr_runtime *mbr_runtime_hollow(struct mbr *m)
 {
-    static const struct mbr_runtime_ops ops = {open_pod, start, kill_container, exec, stop, close_pod, rt_free};
+    static const struct mbr_runtime_ops ops = {.open = open_pod,
+                                               .start = start,
+                                               .kill = kill_container,
+                                               .exec = exec,
+                                               .stop = stop,
+                                               .close = close_pod,
+                                               .free = rt_free};
     struct mbr_runtime *rt = FED_NEW(struct mbr_runtime);
     rt->ops = &ops;
     rt->m = m;

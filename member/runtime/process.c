@@ -17,11 +17,16 @@
 #include "member/shim/shim.h"
 #include "net/spawn.h"
 
-enum { EXECS = 32 };
+enum { EXECS = 32, SESSIONS = 64 };
 
 struct waiting { /* an exec under way */
     unsigned id;
     void (*done)(void *ud, int code);
+    void *ud;
+};
+struct session {
+    uint32_t id; /* 0: free */
+    const struct mbr_run_session_events *events;
     void *ud;
 };
 struct process_pod {
@@ -32,6 +37,7 @@ struct process_pod {
     int fd;
     struct fed_poll *poll;
     struct waiting execs[EXECS];
+    struct session sessions[SESSIONS];
     unsigned next_id;
     bool busy, closed; /* inside an event; free when it returns */
 };
@@ -47,9 +53,28 @@ static void end_execs(struct process_pod *p)
     }
 }
 
+static void end_sessions(struct process_pod *p)
+{
+    for (int i = 0; i < SESSIONS; i++) {
+        struct session x = p->sessions[i];
+        p->sessions[i] = (struct session){0};
+        if (x.id)
+            x.events->ended(x.ud, 137, NULL);
+    }
+}
+
+static struct session *find_session(struct process_pod *p, unsigned id)
+{
+    for (int i = 0; i < SESSIONS; i++)
+        if (p->sessions[i].id == id)
+            return &p->sessions[i];
+    return NULL;
+}
+
 static void pod_free(struct process_pod *p)
 {
     end_execs(p);
+    end_sessions(p);
     if (p->poll)
         fed_poll_free(p->poll);
     if (p->fd >= 0)
@@ -74,6 +99,35 @@ static void exec_answered(struct process_pod *p, unsigned id, int code)
         }
 }
 
+static void session_ended(struct process_pod *p, unsigned id, int code, const char *failure)
+{
+    struct session *slot = id ? find_session(p, id) : NULL, x;
+    if (!slot)
+        return;
+    x = *slot;
+    *slot = (struct session){0};
+    x.events->ended(x.ud, code, failure);
+}
+
+/* What concerns sessions; fd came along, or is -1. True: it was that, and fd was taken. */
+static bool session_message(struct process_pod *p, const char *text, int fd)
+{
+    unsigned id;
+    int code, at = 0;
+    if (sscanf(text, "session %u %d", &id, &code) == 2) {
+        session_ended(p, id, code, NULL);
+    } else if (sscanf(text, "nosession %u %n", &id, &at) == 1 && at) {
+        session_ended(p, id, 126, text + at);
+    } else if (sscanf(text, "attached %u", &id) == 1) {
+        const struct session *x = id ? find_session(p, id) : NULL;
+        if (!x || !x->events->attached)
+            return false;
+        x->events->attached(x->ud, fd);
+        return true;
+    }
+    return false;
+}
+
 static void message(struct process_pod *p, char *text)
 {
     char name[128];
@@ -92,6 +146,24 @@ static void message(struct process_pod *p, char *text)
         p->events.ready(p->ud);
 }
 
+/* As recv, with the descriptor that came along, or -1. */
+static ssize_t receive(int sock, char *text, size_t room, int *fd)
+{
+    union {
+        char buf[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {text, room};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
+    ssize_t n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    *fd = -1;
+    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len >= CMSG_LEN(sizeof(int)))
+        memcpy(fd, CMSG_DATA(c), sizeof(int));
+    return n;
+}
+
 static void readable(void *ud, int events)
 {
     struct process_pod *p = ud;
@@ -99,7 +171,8 @@ static void readable(void *ud, int events)
     (void)events;
     p->busy = true;
     for (int i = 0; i < 16 && !p->closed; i++) {
-        ssize_t n = recv(p->fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+        int fd;
+        ssize_t n = receive(p->fd, text, sizeof(text) - 1, &fd);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             break;
         if (n <= 0) { /* the shim is gone, and with it its containers */
@@ -111,7 +184,11 @@ static void readable(void *ud, int events)
             return;
         }
         text[n] = 0;
-        message(p, text);
+        if (!session_message(p, text, fd)) {
+            if (fd >= 0)
+                close(fd);
+            message(p, text);
+        }
     }
     p->busy = false;
     if (p->closed)
@@ -235,6 +312,10 @@ static int start(struct mbr_run_pod *base, const char *name, unsigned attempt, c
         fed_buf_addf(&b, "M%s\x1f%s\x1f%s", m->source, m->target, m->read_only ? "ro" : "rw");
         fed_buf_addc(&b, 0);
     }
+    if (spec->has_stdin)
+        record(&b, 'I', "");
+    if (spec->tty)
+        record(&b, 'T', "");
     snprintf(path, sizeof(path), "%s/spec/%s.%u", p->dir, name, attempt);
     int rc = fed_buf_status(&b), fd = rc < 0 ? -1 : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (rc < 0)
@@ -276,6 +357,71 @@ static void exec(struct mbr_run_pod *base, const char *name, const char *const *
     fed_buf_release(&b); /* otherwise the prober's own time-out ends it */
 }
 
+static int say_with(struct process_pod *p, struct fed_str text, const int *fds, size_t n_fds)
+{
+    union {
+        char buf[CMSG_SPACE(3 * sizeof(int))];
+        struct cmsghdr align;
+    } control = {.buf = {0}};
+    struct iovec iov = {(char *)text.p, text.n};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.buf,
+                         .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+    return p->fd >= 0 && sendmsg(p->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)text.n ? 0 : FED_E_UNAVAILABLE;
+}
+
+static uint32_t session(struct mbr_run_pod *base, const char *name, const char *const *argv, size_t argc,
+                        const int *fds, size_t n_fds, unsigned flags, const struct mbr_run_session_events *events,
+                        void *ud)
+{
+    struct process_pod *p = fed_container_of(base, struct process_pod, base);
+    struct session *slot = find_session(p, 0);
+    struct fed_buf b;
+    uint32_t id = ++p->next_id ? p->next_id : ++p->next_id;
+    if (!slot)
+        return 0;
+    fed_buf_init(&b, MBR_SHIM_PACKET - 1);
+    if (argv)
+        fed_buf_addf(&b, "session %u %d %s", id, flags & MBR_SESSION_TTY ? 1 : 0, name);
+    else
+        fed_buf_addf(&b, "attach %u %d %s", id, flags & MBR_SESSION_STDIN ? 1 : 0, name);
+    fed_buf_addc(&b, 0);
+    for (size_t i = 0; i < argc; i++) {
+        fed_buf_addz(&b, argv[i]);
+        fed_buf_addc(&b, 0);
+    }
+    bool sent = fed_buf_status(&b) == 0 && say_with(p, fed_buf_str(&b), fds, n_fds) == 0;
+    fed_buf_release(&b);
+    if (!sent)
+        return 0;
+    *slot = (struct session){id, events, ud};
+    return id;
+}
+
+static void hangup(struct mbr_run_pod *base, uint32_t id)
+{
+    struct process_pod *p = fed_container_of(base, struct process_pod, base);
+    struct session *slot = id ? find_session(p, id) : NULL;
+    char text[64];
+    if (!slot)
+        return;
+    *slot = (struct session){0};
+    (void)!say(p, text, (size_t)snprintf(text, sizeof(text), "hangup %u", id));
+}
+
+static void close_stdin(struct mbr_run_pod *base, const char *name)
+{
+    char text[256];
+    (void)!say(fed_container_of(base, struct process_pod, base), text,
+               (size_t)snprintf(text, sizeof(text), "closestdin %s", name));
+}
+
 static void stop(struct mbr_run_pod *base, unsigned grace_s)
 {
     struct process_pod *p = fed_container_of(base, struct process_pod, base);
@@ -315,7 +461,8 @@ static bool probe_name_spaces(struct mbr *m)
 
 struct mbr_runtime *mbr_runtime_process(struct mbr *m)
 {
-    static const struct mbr_runtime_ops ops = {open_pod, start, kill_container, exec, stop, close_pod, rt_free};
+    static const struct mbr_runtime_ops ops = {open_pod, start,       kill_container, exec,      session,
+                                               hangup,   close_stdin, stop,           close_pod, rt_free};
     struct mbr_runtime *rt = FED_NEW(struct mbr_runtime);
     rt->ops = &ops;
     rt->m = m;

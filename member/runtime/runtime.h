@@ -24,6 +24,7 @@ struct mbr_run_spec { /* NUL-terminated texts, borrowed for the call */
     size_t n_envp;
     const struct mbr_run_mount *mounts;
     size_t n_mounts;
+    bool has_stdin, tty;
 };
 struct mbr_run_events {
     void (*ready)(void *ud);
@@ -33,6 +34,13 @@ struct mbr_run_events {
     void (*failed)(void *ud, const char *name, unsigned attempt, const char *text);
     void (*gone)(void *ud); /* the pod's processes have all ended; last event */
 };
+struct mbr_run_session_events {
+    /* Of an attachment that asked for it: the container's standard input or terminal; -1: it has none. Yours to close. */
+    void (*attached)(void *ud, int fd);
+    /* Once, last. failure: why it could not be started, else NULL. Of an attachment: the container has ended. */
+    void (*ended)(void *ud, int code, const char *failure);
+};
+enum { MBR_SESSION_TTY = 1, MBR_SESSION_STDIN = 2 };
 struct mbr_runtime;
 struct mbr_run_pod;
 
@@ -46,6 +54,13 @@ struct mbr_runtime_ops {
     /* done(ud, exit code) once; 124 time-out, 126 could not run or the pod ended (then from inside stop or close). */
     void (*exec)(struct mbr_run_pod *p, const char *name, const char *const *argv, size_t argc, uint32_t timeout_ms,
                  void (*done)(void *ud, int code), void *ud);
+    /* A command with files of its own: input, output, error, or one terminal (MBR_SESSION_TTY). Without argv: copies of
+     * the container's output go to fds (output, error). The descriptors stay the caller's, who closes them at once.
+     * Returns the session's number; 0: not possible now, and no event comes. NULL where nothing runs. */
+    uint32_t (*session)(struct mbr_run_pod *p, const char *name, const char *const *argv, size_t argc, const int *fds,
+                        size_t n_fds, unsigned flags, const struct mbr_run_session_events *events, void *ud);
+    void (*hangup)(struct mbr_run_pod *p, uint32_t id); /* no more events of it */
+    void (*close_stdin)(struct mbr_run_pod *p, const char *name);
     void (*stop)(struct mbr_run_pod *p, unsigned grace_s);
     void (*close)(struct mbr_run_pod *p);
     void (*free)(struct mbr_runtime *rt);

@@ -10,15 +10,26 @@
  *   to the shim    start NAME ATTEMPT        reads PODDIR/spec/NAME.ATTEMPT
  *                  kill NAME SIGNO           the container's first process; with SIGKILL its whole session
  *                  exec ID MILLISECONDS NAME\0ARG\0ARG…\0
+ *                  session ID TTY NAME\0ARG\0ARG…\0   a command with the descriptors sent beside it: standard input,
+ *                                            output, error, or one terminal for all
+ *                  attach ID STDIN NAME      copies of the container's output go to the descriptors sent (output,
+ *                                            error); a reader that is slow misses some
+ *                  hangup ID                 ends a session: SIGHUP, SIGKILL after 2 s; or an attachment
+ *                  closestdin NAME           the container's standard input ends
  *                  stop SECONDS              SIGTERM to all, SIGKILL after the grace, then exit
  *   from the shim  run NAME ATTEMPT PID STARTED_MS
  *                  exit NAME ATTEMPT CODE SIGNO STARTED_MS ENDED_MS
  *                  fail NAME ATTEMPT TEXT    it could not be started
  *                  exec ID CODE              124: time-out
+ *                  attached ID               beside it, when STDIN is 1: the container's input or its terminal
+ *                  session ID CODE           ended; of an attachment: the container has
+ *                  nosession ID TEXT         it could not be started
  *                  sync                      after a connection: all containers were told (their latest attempt)
  *
  * Spec file: NUL-terminated records, the first byte says what: X program file, A argument (argv[0] included), E VAR=VALUE,
- *            C working folder, M "SOURCE\x1fTARGET\x1fro|rw" bind mount (in order, parents first).
+ *            C working folder, M "SOURCE\x1fTARGET\x1fro|rw" bind mount (in order, parents first), I standard input is
+ *            a pipe, T a terminal.
+ * Sessions:  belong to the agent that asked for them: when its connection ends they are hung up.
  * Logs:      PODDIR/logs/NAME.ATTEMPT.log, lines "TIME stdout|stderr F|P TEXT"; at 10 MB renamed to .log.1.
  * Threads:   the shim is single-threaded. It uses libc only; its clock is its own (it is a program, not a component).
  */
@@ -48,6 +59,7 @@ struct mbr_shim_spec { /* slices of `text` */
     const char **argv, **envp;
     struct mbr_shim_mount *mounts;
     size_t n_argv, n_envp, n_mounts;
+    bool has_stdin, tty;
 };
 /* NULL and errno on failure. */
 struct mbr_shim_spec *mbr_shim_spec_read(const char *path);
@@ -70,6 +82,9 @@ struct mbr_shim_stream {
     int fd;           /* pipe; -1 closed */
     char *line;       /* pending bytes without newline */
     size_t n;
+    /* Sees the bytes as they come; may be NULL. */
+    void (*tee)(void *ud, const struct mbr_shim_stream *s, const char *p, size_t n);
+    void *ud;
 };
 void mbr_shim_log_open(struct mbr_shim_log *log, const char *container, unsigned attempt);
 void mbr_shim_log_close(struct mbr_shim_log *log);

@@ -83,6 +83,8 @@ bool mbr_shim_stream_pump(struct mbr_shim_stream *s, struct mbr_shim_log *log)
     if (r < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
     if (r > 0) {
+        if (s->tee)
+            s->tee(s->ud, s, s->line + s->n, (size_t)r);
         s->n += (size_t)r;
         write_lines(s, log);
         return true;

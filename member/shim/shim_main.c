@@ -17,9 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "member/shim/shim_session.h"
 #include "member/shim/shim_spawn.h"
 
-enum { AGENTS = 4, EXECS = 32, GRACE_MAX_S = 3600 };
+enum { AGENTS = 4, EXECS = 32, GRACE_MAX_S = 3600, WORDS = 1024 };
 
 struct container {
     char name[MBR_SHIM_NAME];
@@ -32,6 +33,8 @@ struct container {
     struct mbr_shim_log log;
     struct mbr_shim_stream streams[2];
     struct mbr_shim_spec *spec;
+    struct mbr_shim_sessions *sessions;
+    int in; /* its standard input or terminal; -1: none, or closed */
 };
 struct exec {
     pid_t pid; /* 0: free */
@@ -43,6 +46,7 @@ struct shim {
     struct container containers[MBR_SHIM_CONTAINERS];
     size_t n;
     struct exec execs[EXECS];
+    struct mbr_shim_sessions sessions;
     bool stopping;
     int64_t kill_at_ms; /* 0: SIGKILL was sent */
     char packet[MBR_SHIM_PACKET];
@@ -53,6 +57,37 @@ static int64_t mono_ms(void)
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* The agent's sessions end with its connection: nobody is there to read them. */
+static void drop_agent(struct shim *s, int i)
+{
+    close(s->agents[i]);
+    s->agents[i] = -1;
+    mbr_shim_sessions_agent_left(&s->sessions, i, mono_ms());
+}
+
+/* One packet to one agent, a descriptor beside it when fd >= 0. */
+static void tell_one(void *ud, int agent, const char *text, int fd)
+{
+    struct shim *s = ud;
+    union {
+        char buf[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {.buf = {0}};
+    struct iovec iov = {(char *)text, strlen(text)};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (fd >= 0) {
+        msg.msg_control = control.buf;
+        msg.msg_controllen = sizeof(control.buf);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    }
+    if (s->agents[agent] >= 0 && sendmsg(s->agents[agent], &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        drop_agent(s, agent);
 }
 
 /* An agent that does not read is cut off: it connects again and is told everything. */
@@ -68,10 +103,8 @@ static void tell(struct shim *s, int only, const char *fmt, ...)
     for (int i = 0; i < AGENTS; i++) {
         if (s->agents[i] < 0 || (only >= 0 && only != i))
             continue;
-        if (send(s->agents[i], text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-            close(s->agents[i]);
-            s->agents[i] = -1;
-        }
+        if (send(s->agents[i], text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            drop_agent(s, i);
     }
 }
 
@@ -94,6 +127,13 @@ static struct container *find(struct shim *s, const char *name)
     return NULL;
 }
 
+static void close_stdin(struct container *c)
+{
+    if (c->in >= 0)
+        close(c->in);
+    c->in = -1;
+}
+
 static void drain(struct container *c)
 {
     for (int i = 0; i < 2; i++)
@@ -109,7 +149,14 @@ static void drain(struct container *c)
                 c->streams[i].n = 0;
             }
         }
+    close_stdin(c);
     mbr_shim_log_close(&c->log);
+}
+
+static void output(void *ud, const struct mbr_shim_stream *stream, const char *p, size_t n)
+{
+    struct container *c = ud;
+    mbr_shim_sessions_output(c->sessions, c, stream == &c->streams[1], p, n);
 }
 
 static void forget_old_logs(const struct container *c)
@@ -137,6 +184,8 @@ static void start(struct shim *s, const char *name, unsigned attempt)
             return tell(s, -1, "fail %s %u too many containers", name, attempt);
         c = &s->containers[s->n++];
         snprintf(c->name, sizeof(c->name), "%s", name);
+        c->sessions = &s->sessions;
+        c->in = -1;
     }
     mbr_shim_spec_free(c->spec);
     c->attempt = attempt;
@@ -158,8 +207,9 @@ static void start(struct shim *s, const char *name, unsigned attempt)
     c->pid = pid;
     c->code = c->signo = 0;
     mbr_shim_log_open(&c->log, name, attempt);
-    c->streams[0] = (struct mbr_shim_stream){"stdout", io.out, NULL, 0};
-    c->streams[1] = (struct mbr_shim_stream){"stderr", io.err, NULL, 0};
+    c->in = io.in;
+    c->streams[0] = (struct mbr_shim_stream){"stdout", io.out, NULL, 0, output, c};
+    c->streams[1] = (struct mbr_shim_stream){"stderr", io.err, NULL, 0, output, c};
     tell_state(s, -1, c);
 }
 
@@ -182,14 +232,21 @@ static void stop_all(struct shim *s, long grace_s)
         kill_container(&s->containers[i], SIGTERM);
 }
 
-static void start_exec(struct shim *s, char *p, size_t n, unsigned id, long ms, const char *name)
+/* Words that follow each other with NULs. At most room - 1. */
+static size_t split_words(char *p, size_t n, const char **argv, size_t room)
 {
-    const char *argv[256];
     size_t argc = 0;
-    struct container *c = find(s, name);
-    for (char *end = p + n; p < end && argc < 255; p += strlen(p) + 1)
+    for (char *end = p + n; p < end && argc < room - 1; p += strlen(p) + 1)
         argv[argc++] = p;
     argv[argc] = NULL;
+    return argc;
+}
+
+static void start_exec(struct shim *s, char *p, size_t n, unsigned id, long ms, const char *name)
+{
+    const char *argv[WORDS];
+    size_t argc = split_words(p, n, argv, WORDS);
+    struct container *c = find(s, name);
     for (int i = 0; i < EXECS && c && c->pid && argc; i++) {
         struct exec *e = &s->execs[i];
         if (e->pid)
@@ -201,6 +258,52 @@ static void start_exec(struct shim *s, char *p, size_t n, unsigned id, long ms, 
         return;
     }
     tell(s, -1, "exec %u 126", id);
+}
+
+/* `session` and `attach`: descriptors came along; what is not taken is closed by the caller. */
+static void start_session(struct shim *s, int agent, char *p, size_t n, unsigned id, bool tty, const char *name,
+                          const int *fds, size_t n_fds)
+{
+    const char *argv[WORDS];
+    struct container *c = find(s, name);
+    if (!c || !c->pid)
+        mbr_shim_sessions_refuse(&s->sessions, agent, id, "the container does not run");
+    else if (!split_words(p, n, argv, WORDS) || n_fds != (tty ? 1 : 3))
+        mbr_shim_sessions_refuse(&s->sessions, agent, id, "bad request");
+    else
+        mbr_shim_sessions_start(&s->sessions, agent, id, c->spec, c->pid, argv, fds, tty);
+}
+
+static bool attach(struct shim *s, int agent, unsigned id, bool with_stdin, const char *name, const int *fds,
+                   size_t n_fds)
+{
+    struct container *c = find(s, name);
+    if (!c || !c->pid) {
+        mbr_shim_sessions_refuse(&s->sessions, agent, id, "the container does not run");
+        return false;
+    }
+    mbr_shim_sessions_attach(&s->sessions, agent, id, c, with_stdin ? c->in : -1, fds, n_fds);
+    return true;
+}
+
+/* Commands of sessions. True: the descriptors were taken. */
+static bool session_command(struct shim *s, int agent, char *p, size_t n, const int *fds, size_t n_fds)
+{
+    char name[MBR_SHIM_NAME * 2] = "";
+    unsigned id = 0, flag = 0;
+    size_t head = strlen(p) + 1;
+    if (sscanf(p, "session %u %u %127s", &id, &flag, name) == 3 && head < n)
+        start_session(s, agent, p + head, n - head, id, flag, name, fds, n_fds);
+    else if (sscanf(p, "attach %u %u %127s", &id, &flag, name) == 3)
+        return attach(s, agent, id, flag, name, fds, n_fds);
+    else if (sscanf(p, "hangup %u", &id) == 1)
+        mbr_shim_sessions_hangup(&s->sessions, agent, id, mono_ms());
+    else if (sscanf(p, "closestdin %127s", name) == 1) {
+        struct container *c = find(s, name);
+        if (c)
+            close_stdin(c);
+    }
+    return false;
 }
 
 /* One packet, NUL-terminated beyond n. */
@@ -228,6 +331,7 @@ static void reap(struct shim *s)
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0, signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        mbr_shim_sessions_reaped(&s->sessions, pid, signo ? 128 + signo : code);
         for (int i = 0; i < EXECS; i++)
             if (s->execs[i].pid == pid) {
                 s->execs[i].pid = 0;
@@ -243,6 +347,7 @@ static void reap(struct shim *s)
             c->signo = signo;
             c->ended_ms = mbr_shim_wall_ms();
             drain(c);
+            mbr_shim_sessions_container_ended(&s->sessions, c);
             tell_state(s, -1, c);
         }
     }
@@ -272,13 +377,31 @@ static void accept_agent(struct shim *s)
 
 static void read_agent(struct shim *s, int i)
 {
-    ssize_t n = recv(s->agents[i], s->packet, sizeof(s->packet) - 1, MSG_DONTWAIT);
-    if (n > 0) {
-        s->packet[n] = 0;
+    union {
+        char buf[CMSG_SPACE(3 * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    int fds[3];
+    size_t n_fds = 0;
+    struct iovec iov = {s->packet, sizeof(s->packet) - 1};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
+    ssize_t n = recvmsg(s->agents[i], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        drop_agent(s, i);
+    if (n <= 0)
+        return;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+            n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            n_fds = n_fds < 3 ? n_fds : 3;
+            memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
+        }
+    s->packet[n] = 0;
+    if (!session_command(s, i, s->packet, (size_t)n, fds, n_fds)) {
+        for (size_t k = 0; k < n_fds; k++)
+            close(fds[k]);
         command(s, s->packet, (size_t)n);
-    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        close(s->agents[i]);
-        s->agents[i] = -1;
     }
 }
 
@@ -294,7 +417,7 @@ static void read_signals(struct shim *s)
 /* Sends what is due; returns milliseconds until the next deadline, -1: none. */
 static int run_deadlines(struct shim *s)
 {
-    int64_t now = mono_ms(), next = INT64_MAX;
+    int64_t now = mono_ms(), next = mbr_shim_sessions_deadline(&s->sessions, now);
     for (int i = 0; i < EXECS; i++) {
         struct exec *e = &s->execs[i];
         if (!e->pid || !e->deadline_ms)
@@ -379,6 +502,8 @@ static int prepare(struct shim *s, const char *dir)
         return -1;
     for (int i = 0; i < AGENTS; i++)
         s->agents[i] = -1;
+    s->sessions.tell = tell_one;
+    s->sessions.ud = s;
     return 0;
 }
 

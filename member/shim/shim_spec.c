@@ -77,6 +77,12 @@ struct mbr_shim_spec *mbr_shim_spec_read(const char *path)
         case 'M':
             add_mount(s, p + 1);
             break;
+        case 'I':
+            s->has_stdin = true;
+            break;
+        case 'T':
+            s->tty = true;
+            break;
         default:
             break;
         }

@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Admission of the engine (tests/tools/hansa-apid) as clients see it: webhooks, limit ranges, quota.
+
+    kubectl, HTTP  -->  hansa-apid  --HTTPS-->  webhooks in this process
+"""
+import base64
+import http.client
+import json
+import ssl
+import threading
+import time
+
+import pytest
+
+from test_engine_kubectl import Kubectl, Server, kubectls, wait_for
+from webhook_lib import Hooks, allow, configuration, deny
+
+V1 = "/api/v1/namespaces/default/"
+HOOKS = "/apis/admissionregistration.k8s.io/v1/%swebhookconfigurations"
+
+
+class Api:
+    """HTTP with a bearer token, over TLS or plain."""
+
+    def __init__(self, server, token="admin"):
+        self.host, self.token = server.url.split("//")[1], token
+        self.context = ssl._create_unverified_context() if server.url.startswith("https") else None
+
+    def connect(self):
+        return (http.client.HTTPSConnection(self.host, timeout=40, context=self.context) if self.context
+                else http.client.HTTPConnection(self.host, timeout=40))
+
+    def __call__(self, method, path, body=None, c=None, **headers):
+        own = c is None
+        c = c or self.connect()
+        h = {"Authorization": "Bearer " + self.token, "Content-Type": headers.pop("type", "application/json")}
+        h.update({k.replace("_", "-"): v for k, v in headers.items()})
+        c.request(method, path, None if body is None else json.dumps(body), h)
+        r = c.getresponse()
+        r.data = json.loads(r.read() or b"null")
+        if own:
+            c.close()
+        return r
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    s = Server(tmp_path_factory.mktemp("apid"))
+    s.start()
+    yield s
+    s.stop()
+
+
+@pytest.fixture(scope="module")
+def api(server):
+    return Api(server)
+
+
+@pytest.fixture(scope="module", params=[p.rsplit("/", 1)[-1] for p in kubectls()])
+def k(request, server, tmp_path_factory):
+    path = next(p for p in kubectls() if p.endswith("/" + request.param))
+    return Kubectl(path, server, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def hooks(tmp_path, api):
+    h = Hooks(tmp_path)
+    yield h
+    for kind in ("mutating", "validating"):
+        for it in api("GET", HOOKS % kind).data["items"]:
+            assert api("DELETE", HOOKS % kind + "/" + it["metadata"]["name"]).status == 200
+    h.close()
+
+
+def register(api, kind, name, *webhooks):
+    r = api("POST", HOOKS % kind.lower(), configuration(kind, name, *webhooks))
+    assert r.status == 201, r.data
+    return r.data
+
+
+def cm(name, labels=None, **data):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": dict({"name": name}, **({"labels": labels} if labels else {})),
+            "data": data}
+
+
+def pod(name, requests=None, limits=None, **spec):
+    c = {"name": "c", "image": "x:1"}
+    if requests or limits:
+        c["resources"] = {k: v for k, v in (("requests", requests), ("limits", limits)) if v}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": dict({"containers": [c]}, **spec)}
+
+
+def fresh(api, name):
+    r = api("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    assert r.status == 201, r.data
+    return "/api/v1/namespaces/%s/" % name
+
+
+# --- webhooks ---
+
+def test_mutating_adds_and_kubectl_sees_it(api, k, hooks):
+    hooks.on("/label", lambda r: allow([{"op": "add", "path": "/metadata/labels", "value": {"by": "hook"}}]))
+    register(api, "Mutating", "m", hooks.hook("label.hooks.test", "/label"))
+    k("create", "configmap", "mutated", "--from-literal=a=1")
+    o = k.json("get", "configmap", "mutated")
+    assert o["metadata"]["labels"] == {"by": "hook"}
+    k("delete", "configmap", "mutated")
+    (r,) = hooks.asked("/label")
+    assert r["operation"] == "CREATE" and r["kind"] == {"group": "", "version": "v1", "kind": "ConfigMap"}
+    assert r["resource"] == r["requestResource"] == {"group": "", "version": "v1", "resource": "configmaps"}
+    assert r["namespace"] == "default" and r["name"] == "mutated" and r["oldObject"] is None
+    assert r["object"]["data"] == {"a": "1"} and r["dryRun"] is False
+    assert r["options"]["kind"] == "CreateOptions" and "system:masters" in r["userInfo"]["groups"]
+
+
+def test_denied_in_kubernetes_words(api, k, hooks):
+    hooks.on("/deny", lambda r: deny("no maps today"))
+    register(api, "Validating", "v", hooks.hook("deny.hooks.test", "/deny"))
+    k.fails('admission webhook "deny.hooks.test" denied the request: no maps today', "create", "configmap", "no")
+    r = api("POST", V1 + "configmaps", cm("no"))
+    assert r.status == 400 and r.data["status"] == "Failure" and r.data["code"] == 400
+    hooks.on("/deny", lambda r: deny("quota", code=403, reason="Forbidden"))
+    r = api("POST", V1 + "configmaps", cm("no"))
+    assert (r.status, r.data["reason"]) == (403, "Forbidden")
+    hooks.on("/deny", lambda r: deny())
+    r = api("POST", V1 + "configmaps", cm("no"))
+    assert r.data["message"] == 'admission webhook "deny.hooks.test" denied the request without explanation'
+
+
+def test_update_delete_dry_run(api, hooks):
+    hooks.on("/see", lambda r: allow(warnings=["look out"]))
+    register(api, "Validating", "v", hooks.hook("see.hooks.test", "/see", operations=["*"]))
+    assert api("POST", V1 + "configmaps", cm("seen", a="1")).status == 201
+    r = api("PATCH", V1 + "configmaps/seen?dryRun=All&fieldManager=me", {"data": {"a": "2"}},
+            type="application/merge-patch+json")
+    assert r.status == 200 and r.getheader("Warning") == '299 - "look out"'
+    assert api("DELETE", V1 + "configmaps/seen", {"propagationPolicy": "Background"}).status == 200
+    create, update, delete = hooks.asked("/see")
+    assert update["operation"] == "UPDATE" and update["dryRun"] is True
+    assert update["oldObject"]["data"] == {"a": "1"} and update["object"]["data"] == {"a": "2"}
+    assert update["options"]["kind"] == "PatchOptions" and update["options"]["fieldManager"] == "me"
+    assert delete["operation"] == "DELETE" and delete["object"] is None and delete["oldObject"]["data"] == {"a": "1"}
+    assert delete["options"]["propagationPolicy"] == "Background"
+
+
+def test_delete_can_be_denied_also_in_collections(api, hooks):
+    hooks.on("/keep", lambda r: deny("kept") if r["name"] == "kept" else allow())
+    for name in ("kept", "gone"):
+        assert api("POST", V1 + "configmaps", cm(name, labels={"set": "d"})).status == 201
+    register(api, "Validating", "v", hooks.hook("keep.hooks.test", "/keep", operations=["DELETE"]))
+    r = api("DELETE", V1 + "configmaps/kept")
+    assert r.data["message"] == 'admission webhook "keep.hooks.test" denied the request: kept'
+    r = api("DELETE", V1 + "configmaps?labelSelector=set%3Dd")
+    assert r.status == 400 and "kept" in r.data["message"]
+    left = [o["metadata"]["name"] for o in api("GET", V1 + "configmaps?labelSelector=set%3Dd").data["items"]]
+    assert left == ["kept"]
+    assert api("DELETE", HOOKS % "validating" + "/v").status == 200
+    assert api("DELETE", V1 + "configmaps/kept").status == 200
+
+
+def test_failure_policy(api, hooks):
+    gone = {"url": "https://127.0.0.1:1/x", "caBundle": hooks.bundle()}
+    register(api, "Validating", "v", hooks.hook("gone.hooks.test", "/x", clientConfig=gone, failurePolicy="Fail"))
+    r = api("POST", V1 + "configmaps", cm("failed"))
+    assert r.status == 500 and r.data["reason"] == "InternalError"
+    assert r.data["message"].startswith('Internal error occurred: failed calling webhook "gone.hooks.test": failed to '
+                                        'call webhook: Post "https://127.0.0.1:1/x?timeout=5s": dial tcp')
+    assert r.data["message"].endswith("connect: connection refused")
+    assert api("DELETE", HOOKS % "validating" + "/v").status == 200
+    register(api, "Validating", "v", hooks.hook("gone.hooks.test", "/x", clientConfig=gone, failurePolicy="Ignore"))
+    assert api("POST", V1 + "configmaps?dryRun=All", cm("ignored")).status == 201
+
+
+@pytest.mark.parametrize("answer, words", [
+    (lambda b: (200, b"{}"), "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview"),
+    (lambda b: (200, b"nonsense"), "json parse error"),
+    (lambda b: (500, b"broken"), 'an error on the server ("broken") has prevented the request from succeeding'),
+    (lambda b: (404, b""), "the server could not find the requested resource"),
+    (lambda b: (200, json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                                 "response": {"uid": "other", "allowed": True}}).encode()), 'got "other"'),
+    (lambda b: (200, json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                                 "response": {"uid": b["request"]["uid"], "allowed": True, "patch": "W10="}}).encode()),
+     "response.patch"),
+])
+def test_answers_that_are_none(api, hooks, answer, words):
+    hooks.raw["/raw"] = answer
+    register(api, "Mutating", "m", hooks.hook("raw.hooks.test", "/raw"))
+    r = api("POST", V1 + "configmaps", cm("raw"))
+    assert r.status == 500 and words in r.data["message"], r.data
+
+
+def test_timeout_does_not_hold_others_up(api, hooks):
+    hooks.on("/slow", lambda r: time.sleep(4) or allow())
+    register(api, "Validating", "v",
+             hooks.hook("slow.hooks.test", "/slow", timeoutSeconds=1, objectSelector={"matchLabels": {"slow": "yes"}}))
+    got = []
+    t = threading.Thread(target=lambda: got.append(api("POST", V1 + "configmaps", cm("slow", {"slow": "yes"}))))
+    t.start()
+    wait_for(lambda: hooks.asked("/slow"), "the webhook to be asked")
+    begin = time.monotonic()
+    assert api("POST", V1 + "configmaps?dryRun=All", cm("quick")).status == 201
+    assert time.monotonic() - begin < 0.9
+    t.join()
+    assert got[0].status == 500 and got[0].data["message"].endswith("context deadline exceeded")
+
+
+def test_order_reinvocation_and_defaults(api, hooks):
+    def add(key):
+        return lambda r: allow([] if key in (r["object"].get("data") or {}) else
+                               [{"op": "add", "path": "/data/" + key, "value": ",".join(sorted(r["object"]["data"]))}])
+    hooks.on("/a", add("a"))
+    hooks.on("/b", add("b"))
+    register(api, "Mutating", "m2", hooks.hook("b.hooks.test", "/b"))
+    register(api, "Mutating", "m1", hooks.hook("a.hooks.test", "/a", reinvocationPolicy="IfNeeded"))
+    r = api("POST", V1 + "configmaps?dryRun=All", cm("order", z="0"))
+    assert r.data["data"] == {"z": "0", "a": "z", "b": "a,z"}
+    assert len(hooks.asked("/a")) == 2 and len(hooks.asked("/b")) == 1
+    assert "b" in hooks.asked("/a")[1]["object"]["data"]
+
+
+def test_equivalent_versions_and_scale(api, hooks):
+    hooks.on("/old", lambda r: allow())
+    hooks.on("/scale", lambda r: allow([{"op": "replace", "path": "/spec/replicas", "value": 2}]))
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+                  "spec": {"replicas": 1, "selector": {"matchLabels": {"a": "b"}},
+                           "template": {"metadata": {"labels": {"a": "b"}},
+                                        "spec": {"containers": [{"name": "c", "image": "x:1"}]}}}}
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    register(api, "Validating", "v", hooks.hook("old.hooks.test", "/old", resources=["deployments"],
+                                                groups=["extensions"], versions=["v1beta1"]),
+             hooks.hook("exact.hooks.test", "/exact", resources=["deployments"], groups=["extensions"],
+                        versions=["v1beta1"], matchPolicy="Exact"))
+    register(api, "Mutating", "m", hooks.hook("scale.hooks.test", "/scale", resources=["*/scale"], groups=["apps"]))
+    assert api("POST", path, deployment).status == 201
+    (r,) = hooks.asked("/old")
+    assert r["kind"] == {"group": "extensions", "version": "v1beta1", "kind": "Deployment"}
+    assert r["requestKind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
+    assert r["object"]["apiVersion"] == "extensions/v1beta1"
+    s = api("PATCH", path + "/web/scale", {"spec": {"replicas": 5}}, type="application/merge-patch+json")
+    assert s.status == 200 and s.data["spec"]["replicas"] == 2
+    (r,) = hooks.asked("/scale")
+    assert r["kind"]["kind"] == "Scale" and r["subResource"] == "scale" and r["object"]["spec"]["replicas"] == 5
+    assert api("DELETE", path + "/web").status == 200
+
+
+def test_selectors_and_services(api, hooks, tmp_path):
+    hooks.on("/ns", lambda r: deny("selected"))
+    register(api, "Validating", "v", hooks.hook("ns.hooks.test", "/ns", namespaceSelector={"matchLabels": {"strict": "yes"}}))
+    assert api("POST", "/api/v1/namespaces", {"metadata": {"name": "strict", "labels": {"strict": "yes"}}}).status == 201
+    assert api("POST", V1 + "configmaps?dryRun=All", cm("free")).status == 201
+    assert api("POST", "/api/v1/namespaces/strict/configmaps", cm("bound")).status == 400
+
+
+def test_service_is_reached_by_its_endpoints(api, tmp_path):
+    h = Hooks(tmp_path, "DNS:hook.default.svc")
+    h.on("/svc", lambda r: deny("by service"))
+    try:
+        hook = h.hook("svc.hooks.test", "/svc")
+        hook["clientConfig"] = h.client("/svc", name="hook", namespace="default", port=8443)
+        register(api, "Validating", "svc", hook)
+        r = api("POST", V1 + "configmaps", cm("x"))
+        assert r.data["message"].endswith('Post "https://hook.default.svc:8443/svc?timeout=5s": service "hook" not found')
+        assert api("POST", V1 + "services", {"metadata": {"name": "hook"}, "spec": {
+            "selector": {"app": "hook"}, "ports": [{"name": "https", "port": 8443, "targetPort": h.port}]}}).status == 201
+        r = api("POST", V1 + "configmaps", cm("x"))
+        assert r.data["message"].endswith('no endpoints available for service "hook"')
+        slice_ = {"metadata": {"name": "hook-1", "labels": {"kubernetes.io/service-name": "hook"}}, "addressType": "IPv4",
+                  "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+                  "ports": [{"name": "https", "port": h.port, "protocol": "TCP"}]}
+        r = api("POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice_)
+        assert r.status == 201, r.data
+        r = api("POST", V1 + "configmaps", cm("x"))
+        assert r.data["message"] == 'admission webhook "svc.hooks.test" denied the request: by service'
+    finally:
+        api("DELETE", HOOKS % "validating" + "/svc")
+        h.close()
+
+
+def test_configurations_are_checked(api, hooks):
+    def status(**more):
+        return api("POST", HOOKS % "validating", configuration("Validating", "bad", hooks.hook("a.hooks.test", "/a", **more)))
+    r = status(matchConditions=[{"name": "x", "expression": "true"}])
+    assert r.status == 422 and "webhooks[0].matchConditions" in r.data["message"] and "CEL" in r.data["message"]
+    r = status(clientConfig={"url": "http://plain/x"})
+    assert r.status == 422 and "'https' is the only allowed URL scheme" in r.data["message"]
+    r = status(sideEffects="Some")
+    assert r.status == 422 and 'webhooks[0].sideEffects: Unsupported value: "Some"' in r.data["message"]
+    r = status(timeoutSeconds=31)
+    assert "the timeout value must be between 1 and 30 seconds" in r.data["message"]
+    r = api("POST", HOOKS % "validating", configuration("Validating", "d", hooks.hook("d.hooks.test", "/a")))
+    w = r.data["webhooks"][0]
+    assert (w["failurePolicy"], w["matchPolicy"], w["namespaceSelector"]) == ("Fail", "Equivalent", {})
+    assert w["rules"][0].get("scope") == "*"
+
+
+# --- limit ranges ---
+
+def test_limit_range(api, k):
+    at = fresh(api, "limits-%d" % k.minor)
+    ns = "limits-%d" % k.minor
+    r = api("POST", at + "limitranges", {"metadata": {"name": "lr"}, "spec": {"limits": [
+        {"type": "Container", "max": {"cpu": "1"}, "min": {"cpu": "100m"}, "default": {"cpu": "500m", "memory": "256Mi"},
+         "defaultRequest": {"memory": "64Mi"}, "maxLimitRequestRatio": {"cpu": "4"}},
+        {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}, "max": {"storage": "2Gi"}}]}})
+    assert r.status == 201, r.data
+    assert r.data["spec"]["limits"][0]["defaultRequest"]["cpu"] == "500m"
+    r = api("POST", at + "pods", pod("defaulted"))
+    assert r.status == 201, r.data
+    assert r.data["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "500m", "memory": "256Mi"},
+                                                            "requests": {"cpu": "500m", "memory": "64Mi"}}
+    assert r.data["metadata"]["annotations"]["kubernetes.io/limit-ranger"] == (
+        "LimitRanger plugin set: cpu, memory request for container c; cpu, memory limit for container c")
+    k.fails("maximum cpu usage per Container is 1, but limit is 2", "-n", ns, "create", "-f", "-",
+            stdin=json.dumps(pod("big", limits={"cpu": "2"})))
+    r = api("POST", at + "pods", pod("small", requests={"cpu": "50m"}))
+    assert r.status == 403
+    assert r.data["message"] == (
+        'pods "small" is forbidden: [minimum cpu usage per Container is 100m, but request is 50m, '
+        'cpu max limit to request ratio per Container is 4, but provided ratio is 10.000000]')
+    claim = {"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"],
+                                                 "resources": {"requests": {"storage": "500Mi"}}}}
+    r = api("POST", at + "persistentvolumeclaims", claim)
+    assert r.data["message"] == ('persistentvolumeclaims "c" is forbidden: minimum storage usage per '
+                                 'PersistentVolumeClaim is 1Gi, but request is 500Mi')
+    assert "Container" in k("-n", ns, "describe", "limitrange", "lr")
+
+
+# --- quota ---
+
+def test_quota_by_kubectl(api, k):
+    ns = "quota-%d" % k.minor
+    at = fresh(api, ns)
+    k("-n", ns, "create", "quota", "q", "--hard=pods=2,configmaps=1,count/deployments.apps=1,requests.cpu=1")
+    k.fails("failed quota: q: must specify requests.cpu for: c", "-n", ns, "create", "-f", "-", stdin=json.dumps(pod("p0")))
+    for name in ("p1", "p2"):
+        k("-n", ns, "create", "-f", "-", stdin=json.dumps(pod(name, requests={"cpu": "250m"})))
+    r = api("POST", at + "pods", pod("p3", requests={"cpu": "250m"}))
+    assert r.status == 403
+    assert r.data["message"] == 'pods "p3" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2'
+    wait_for(lambda: api("GET", at + "resourcequotas/q").data.get("status", {}).get("used", {}).get("pods") == "2",
+             "the quota's status")
+    used = api("GET", at + "resourcequotas/q").data["status"]
+    assert used["used"] == {"pods": "2", "configmaps": "0", "count/deployments.apps": "0", "requests.cpu": "500m"}
+    assert used["hard"]["requests.cpu"] == "1"
+    out = k("-n", ns, "describe", "quota", "q")
+    assert "pods" in out and "500m" in out
+    assert api("DELETE", at + "pods/p1").status == 200
+    wait_for(lambda: api("GET", at + "resourcequotas/q").data["status"]["used"]["pods"] == "1", "the pod to be given back")
+    k("-n", ns, "create", "-f", "-", stdin=json.dumps(pod("p3", requests={"cpu": "750m"})))
+
+
+def test_quota_is_exact_under_concurrency(api):
+    at = fresh(api, "exact")
+    assert api("POST", at + "resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": "25"}}}).status == 201
+    results = []
+
+    def worker(w):
+        c = api.connect()
+        for i in range(10):
+            results.append(api("POST", at + "configmaps", cm("c-%d-%d" % (w, i)), c=c).status)
+        c.close()
+    threads = [threading.Thread(target=worker, args=(w,)) for w in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(set(results)) == [201, 403] and results.count(201) == 25
+    assert len(api("GET", at + "configmaps").data["items"]) == 25
+    wait_for(lambda: api("GET", at + "resourcequotas/q").data["status"]["used"]["configmaps"] == "25", "the status")
+
+
+def test_quota_scopes_services_and_raises(api):
+    at = fresh(api, "scopes")
+    quota = {"metadata": {"name": "be"}, "spec": {"hard": {"pods": "1"}, "scopes": ["BestEffort"]}}
+    assert api("POST", at + "resourcequotas", quota).status == 201
+    assert api("POST", at + "pods", pod("a", requests={"cpu": "1"})).status == 201
+    assert api("POST", at + "pods", pod("b")).status == 201
+    assert api("POST", at + "pods", pod("c")).status == 403
+    quota = {"metadata": {"name": "svc"}, "spec": {"hard": {"services.nodeports": "1", "services": "5"}}}
+    assert api("POST", at + "resourcequotas", quota).status == 201
+    svc = {"metadata": {"name": "s"}, "spec": {"type": "ClusterIP", "clusterIP": "None", "ports": [
+        {"name": "a", "port": 1}, {"name": "b", "port": 2}]}}
+    assert api("POST", at + "services", svc).status == 201
+    r = api("POST", at + "services", {"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": [
+        {"name": "a", "port": 1, "nodePort": 30001}, {"name": "b", "port": 2, "nodePort": 30002}]}})
+    assert r.status == 403 and "services.nodeports=2" in r.data["message"]
+    r = api("PATCH", at + "resourcequotas/be", {"spec": {"hard": {"pods": "2"}}}, type="application/merge-patch+json")
+    assert r.status == 200
+    assert api("POST", at + "pods", pod("c")).status == 201
+
+
+def test_priority_classes(api):
+    at = fresh(api, "prio")
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    assert api("POST", at + "pods", pod("plain")).data["spec"]["priority"] == 0
+    assert api("POST", classes, {"metadata": {"name": "high"}, "value": 1000}).status == 201
+    r = api("POST", at + "pods", pod("h", priorityClassName="high"))
+    assert r.data["spec"]["priority"] == 1000 and r.data["spec"]["preemptionPolicy"] == "PreemptLowerPriority"
+    r = api("POST", at + "pods", pod("s", priorityClassName="system-node-critical"))
+    assert r.data["spec"]["priority"] == 2000001000
+    r = api("POST", at + "pods", pod("n", priorityClassName="none"))
+    assert r.data["message"] == 'pods "n" is forbidden: no PriorityClass with name none was found'
+    assert api("POST", classes, {"metadata": {"name": "dflt"}, "value": 7, "globalDefault": True}).status == 201
+    r = api("POST", at + "pods", pod("d"))
+    assert (r.data["spec"]["priority"], r.data["spec"]["priorityClassName"]) == (7, "dflt")
+    r = api("POST", classes, {"metadata": {"name": "two"}, "value": 8, "globalDefault": True})
+    assert r.status == 403 and "already marked as default" in r.data["message"]
+    assert api("DELETE", classes + "/dflt").status == 200
