@@ -17,6 +17,12 @@ static void on_signal(void *ud, int signo)
     fapi_server_stop(ud, 0);
 }
 
+static void on_hangup(void *ud, int signo)
+{
+    (void)signo;
+    fapi_server_reload(ud);
+}
+
 int main(int argc, char **argv)
 {
     struct fed_arena arena = {0};
@@ -37,6 +43,7 @@ int main(int argc, char **argv)
     }
     fed_loop_on_signal(loop, SIGTERM, on_signal, server);
     fed_loop_on_signal(loop, SIGINT, on_signal, server);
+    fed_loop_on_signal(loop, SIGHUP, on_hangup, server);
     fed_loop_run(loop);
     status = fapi_server_exit_status(server);
     fapi_server_free(server);

@@ -282,6 +282,20 @@ static void loaded(void *ud, int code, const struct fed_err *load_err)
     fed_log_info("fedapi", "federation %s is served at %s", s->conf.name, s->public_url);
 }
 
+static void notice(void *ud FED_UNUSED, int code, const char *text)
+{
+    if (code)
+        fed_log_error("fedapi", "%s", text);
+    else
+        fed_log_info("fedapi", "%s", text);
+}
+
+void fapi_server_reload(struct fapi_server *s)
+{
+    if (s->api)
+        fed_api_reload(s->api);
+}
+
 static int open_api(struct fapi_server *s, struct fed_err *err)
 {
     s->kinds = fed_kinds_new();
@@ -304,6 +318,10 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
                                 .admit = fapi_admit,
                                 .ud = s,
                                 .failed = store_failed,
+                                .encryption_config = s->conf.encryption,
+                                .notice = notice,
+                                .max_reads = (uint32_t)s->conf.max_reads,
+                                .max_writes = (uint32_t)s->conf.max_writes,
                                 /* members with the process runtime publish loopback addresses */
                                 .allow_loopback_endpoints = fed_addr_is_loopback(&s->addr)};
     s->api = fed_api_new(&conf);

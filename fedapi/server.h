@@ -8,10 +8,10 @@
 #include "net/loop.h"
 
 struct fapi_conf {
-    const char *name, *zone, *listen, *dir, *pki, *store, *public_url;
+    const char *name, *zone, *listen, *dir, *pki, *store, *public_url, *encryption;
     struct fed_strings sans;
     const char *etcd_ca, *etcd_cert, *etcd_key, *etcd_prefix;
-    int64_t monitor_period, monitor_timeout, failure_grace, leader_lease;
+    int64_t monitor_period, monitor_timeout, failure_grace, leader_lease, max_reads, max_writes;
     bool controllers, verbose;
 };
 extern const struct fed_settings fapi_settings;
@@ -19,6 +19,8 @@ extern const struct fed_settings fapi_settings;
 struct fapi_server;
 FED_MUST_USE int fapi_server_start(struct fed_loop *loop, const struct fapi_conf *conf, struct fapi_server **out,
                                    struct fed_err *err);
+/* Reads again what may change while it runs (SIGHUP). */
+void fapi_server_reload(struct fapi_server *s);
 /* Orderly end: watches end, what is queued is written, then the loop stops. */
 void fapi_server_stop(struct fapi_server *s, int exit_status);
 int fapi_server_exit_status(const struct fapi_server *s);

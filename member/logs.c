@@ -97,18 +97,21 @@ static enum pumped pump(struct reader *r)
     return rc;
 }
 
-/* The shim renamed the file when it was full: goes on with the new one. */
-static bool rotated(struct reader *r)
+/* The shim renamed the file when it was full. */
+static bool rotated(const struct reader *r)
 {
     struct stat ours, now;
-    if (fstat(r->fd, &ours) < 0 || stat(r->path, &now) < 0 || ours.st_ino == now.st_ino)
-        return false;
+    return fstat(r->fd, &ours) == 0 && stat(r->path, &now) == 0 && ours.st_ino != now.st_ino;
+}
+
+/* Goes on with the new file. */
+static void go_on(struct reader *r)
+{
     int fd = open(r->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
+        return;
     close(r->fd);
     r->fd = fd;
-    return true;
 }
 
 /* The run that this log belongs to is over: another attempt runs, or none, or the pod is gone. */
@@ -136,13 +139,19 @@ static void look(struct fed_timer *t)
     struct fed_api_reply *reply = r->reply;
     bool over = !r->follow || ended(r);
     enum pumped rc = pump(r);
-    if (rc == LIMIT_REACHED || (rc == AT_END && over)) {
+    bool soon = false;
+    if (rc == AT_END && rotated(r)) {
+        rc = pump(r); /* what was written between our last look and the renaming */
+        if (rc == AT_END)
+            go_on(r);
+        soon = rc == AT_END;
+    }
+    if (rc == LIMIT_REACHED || (rc == AT_END && over && !soon)) {
         reader_free(r);
         fed_api_reply_end(reply);
         return;
     }
-    bool soon = rc == BLOCKED || (rc == AT_END && rotated(r));
-    fed_timer_start(r->m->env, &r->timer, soon ? 5 : FOLLOW_MS, look);
+    fed_timer_start(r->m->env, &r->timer, soon || rc == BLOCKED ? 5 : FOLLOW_MS, look);
 }
 
 /* Moves to the beginning of the last n lines. */
@@ -151,6 +160,8 @@ static void seek_tail(int fd, uint64_t n)
     char buf[4096];
     off_t end = lseek(fd, 0, SEEK_END), at = end;
     uint64_t seen = 0;
+    if (n == 0)
+        return;
     while (at > 0) {
         size_t want = at < (off_t)sizeof(buf) ? (size_t)at : sizeof(buf);
         at -= (off_t)want;
@@ -162,28 +173,120 @@ static void seek_tail(int fd, uint64_t n)
                 return;
             }
     }
-    lseek(fd, n ? 0 : end, SEEK_SET);
+    lseek(fd, 0, SEEK_SET);
 }
 
-static struct fed_str only_container(const struct fed_json *tree)
+/* The container asked for, or the only one; answered and empty when that is not clear. */
+static struct fed_str choose_container(const struct fed_json *tree, struct fed_str name, struct fed_str asked,
+                                       struct fed_api_reply *reply)
 {
+    static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
     const struct fed_json *list = fed_json_at(tree, "spec", "containers", NULL);
-    return list && list->n == 1 ? fed_json_find_text(list->first, "name") : FED_STR("");
+    struct fed_buf names = {0};
+    for (size_t i = 0; asked.n && i < FED_ARRAY_LEN(lists); i++)
+        FED_JSON_EACH(c, fed_json_at(tree, "spec", lists[i], NULL))
+            if (fed_str_eq(fed_json_find_text(c, "name"), asked))
+                return asked;
+    if (!asked.n && list && list->n == 1)
+        return fed_json_find_text(list->first, "name");
+    FED_JSON_EACH(c, list)
+        fed_buf_addf(&names, "%s%.*s", names.n ? " " : "", FED_STR_ARG(fed_json_find_text(c, "name")));
+    if (asked.n)
+        fed_api_reply_error(reply, FED_E_BAD_REQUEST, "container %.*s is not valid for pod %.*s", FED_STR_ARG(asked),
+                            FED_STR_ARG(name));
+    else
+        fed_api_reply_error(reply, FED_E_BAD_REQUEST,
+                            "a container name must be specified for pod %.*s, choose one of: [%s]", FED_STR_ARG(name),
+                            fed_buf_z(&names));
+    fed_buf_release(&names);
+    return FED_STR("");
 }
 
-/* Attempt of the container that runs or ran last; -1: it never did. */
-static int64_t present_attempt(const struct fed_json *tree, struct fed_str container, bool *known)
+/* The run that a containerID ("hansa://UID/NAME/ATTEMPT") names; -1: none. */
+static int64_t attempt_of(const struct fed_json *state)
 {
-    static const char *const lists[] = {"containerStatuses", "initContainerStatuses"};
-    for (int i = 0; i < 2; i++)
+    struct fed_str id = fed_json_find_text(state, "containerID");
+    uint64_t n;
+    ptrdiff_t slash = -1, next = 0;
+    while ((next = fed_str_chr(id, '/', (size_t)(slash + 1))) >= 0)
+        slash = next;
+    return slash >= 0 && fed_str_u64(fed_str_from(id, (size_t)slash + 1), &n) == 0 ? (int64_t)n : -1;
+}
+
+static const char *waiting_text(struct fed_str reason)
+{
+    if (fed_str_is(reason, "ErrImagePull"))
+        return "image can't be pulled";
+    return fed_str_is(reason, "ImagePullBackOff") ? "trying and failing to pull image" : NULL;
+}
+
+/* Which run's log is meant, as the kubelet chooses it; -1 and *why when there is none. */
+static int64_t choose_attempt(struct fed_arena *a, const struct fed_json *tree, struct fed_str container,
+                              struct fed_str pod, bool previous, struct fed_str *why)
+{
+    static const char *const lists[] = {"containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"};
+    const struct fed_json *status = NULL;
+    for (size_t i = 0; i < FED_ARRAY_LEN(lists) && !status; i++)
         FED_JSON_EACH(c, fed_json_at(tree, "status", lists[i], NULL))
-            if (fed_str_eq(fed_json_find_text(c, "name"), container)) {
-                *known = true;
-                bool waiting = fed_json_at(c, "state", "waiting", NULL) != NULL;
-                bool ran = fed_json_at(c, "lastState", "terminated", NULL) != NULL;
-                return waiting && !ran ? -1 : fed_json_int(fed_json_find(c, "restartCount"), 0);
-            }
+            if (fed_str_eq(fed_json_find_text(c, "name"), container))
+                status = c;
+    int64_t now = attempt_of(fed_json_at(status, "state", "terminated", NULL));
+    int64_t before = attempt_of(fed_json_at(status, "lastState", "terminated", NULL));
+    const struct fed_json *waiting = fed_json_at(status, "state", "waiting", NULL);
+    struct fed_str reason = fed_json_find_text(waiting, "reason");
+    if (previous) {
+        *why = fed_arena_printf(a, "previous terminated container \"%.*s\" in pod \"%.*s\" not found",
+                                FED_STR_ARG(container), FED_STR_ARG(pod));
+        return before;
+    }
+    if (fed_json_at(status, "state", "running", NULL))
+        return attempt_of(status);
+    if (now >= 0 || before >= 0)
+        return now >= 0 ? now : before;
+    const char *words = waiting_text(reason);
+    if (!status)
+        *why = fed_arena_printf(a, "container \"%.*s\" in pod \"%.*s\" is not available", FED_STR_ARG(container),
+                                FED_STR_ARG(pod));
+    else if (!waiting)
+        *why = fed_arena_printf(a, "container \"%.*s\" in pod \"%.*s\" is waiting to start - no logs yet",
+                                FED_STR_ARG(container), FED_STR_ARG(pod));
+    else
+        *why =
+            fed_arena_printf(a, "container \"%.*s\" in pod \"%.*s\" is waiting to start: %.*s", FED_STR_ARG(container),
+                             FED_STR_ARG(pod), words ? (int)strlen(words) : (int)reason.n, words ? words : reason.p);
     return -1;
+}
+
+/* Answers and returns false when an option makes no sense. */
+static bool check_options(const struct fed_query *q, struct fed_api_reply *reply)
+{
+    static const struct {
+        const char *name;
+        uint64_t least;
+        const char *words;
+    } numbers[] = {{"tailLines", 0, "must be greater than or equal to 0"},
+                   {"limitBytes", 1, "must be greater than 0"},
+                   {"sinceSeconds", 1, "must be greater than 0"}};
+    int64_t when;
+    struct fed_str at = fed_query_find(q, "sinceTime");
+    for (size_t i = 0; i < FED_ARRAY_LEN(numbers); i++) {
+        struct fed_str v = fed_query_find(q, numbers[i].name);
+        uint64_t n;
+        if (!v.n || (fed_str_u64(v, &n) == 0 && n >= numbers[i].least))
+            continue;
+        fed_api_reply_error(reply, FED_E_INVALID, "PodLogOptions \"\" is invalid: %s: Invalid value: %.*s: %s",
+                            numbers[i].name, FED_STR_ARG(v), numbers[i].words);
+        return false;
+    }
+    if (at.n && fed_query_find(q, "sinceSeconds").n)
+        fed_api_reply_error(reply, FED_E_INVALID,
+                            "PodLogOptions \"\" is invalid: sinceSeconds: Forbidden: at most one of `sinceTime` or "
+                            "`sinceSeconds` may be specified");
+    else if (at.n && fed_time_parse(at, &when) < 0)
+        fed_api_reply_error(reply, FED_E_BAD_REQUEST, "sinceTime \"%.*s\" is not a time", FED_STR_ARG(at));
+    else
+        return true;
+    return false;
 }
 
 static bool truth(const struct fed_query *q, const char *name)
@@ -224,29 +327,21 @@ void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_r
     struct fed_err err = {0};
     struct fed_kobj *pod = mbr_find(m, MBR_PODS, req->ns, req->name);
     uint64_t tail;
-    bool known = false;
     if (!pod)
         return fed_api_reply_error(reply, FED_E_NOT_FOUND, "pods \"%.*s\" not found", FED_STR_ARG(req->name));
     if (fed_query_parse(req->arena, req->query, &q, &err) < 0)
         return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "%s", err.text);
+    if (!check_options(&q, reply))
+        return;
     struct fed_json *tree = fed_kobj_parse(pod, req->arena);
-    struct fed_str container = fed_query_find(&q, "container");
+    struct fed_str container = choose_container(tree, pod->name, fed_query_find(&q, "container"), reply), why = {0};
     if (!container.n)
-        container = only_container(tree);
-    if (!container.n)
-        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "a container name must be specified for pod %.*s",
-                                   FED_STR_ARG(pod->name));
-    int64_t attempt = present_attempt(tree, container, &known);
-    if (truth(&q, "previous"))
-        attempt--;
-    if (attempt < 0 && truth(&q, "previous"))
-        return fed_api_reply_error(reply, FED_E_BAD_REQUEST,
-                                   "previous terminated container \"%.*s\" in pod \"%.*s\" not found",
-                                   FED_STR_ARG(container), FED_STR_ARG(pod->name));
+        return;
+    if (!fed_json_str(fed_json_at(tree, "spec", "nodeName", NULL)).n) /* nobody has it yet, and that is no mistake */
+        return fed_api_reply_text(reply, 200, "text/plain", FED_STR(""));
+    int64_t attempt = choose_attempt(req->arena, tree, container, pod->name, truth(&q, "previous"), &why);
     if (attempt < 0)
-        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "container \"%.*s\" in pod \"%.*s\" is %s",
-                                   FED_STR_ARG(container), FED_STR_ARG(pod->name),
-                                   known ? "waiting to start" : "not valid or has not started");
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "%.*s", FED_STR_ARG(why));
     struct reader *r = reader_new(m, req, &q, pod, container, attempt);
     r->reply = reply;
     if (r->fd < 0) {

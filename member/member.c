@@ -15,6 +15,7 @@
 #include "control/gc.h"
 #include "control/namespace.h"
 #include "member/agent/pod.h"
+#include "member/agent/usage.h"
 #include "member/controllers/controllers.h"
 #include "member/network/proxy.h"
 #include "member/services.h"
@@ -36,6 +37,16 @@ static const struct fed_resource resources[MBR_N_KINDS] = {
     [MBR_DEPLOYMENTS] = {"apps", "v1", "deployments", "Deployment", true},
     [MBR_REPLICASETS] = {"apps", "v1", "replicasets", "ReplicaSet", true},
     [MBR_DAEMONSETS] = {"apps", "v1", "daemonsets", "DaemonSet", true},
+    [MBR_STATEFULSETS] = {"apps", "v1", "statefulsets", "StatefulSet", true},
+    [MBR_CONTROLLERS] = {"", "v1", "replicationcontrollers", "ReplicationController", true},
+    [MBR_REVISIONS] = {"apps", "v1", "controllerrevisions", "ControllerRevision", true},
+    [MBR_JOBS] = {"batch", "v1", "jobs", "Job", true},
+    [MBR_CRONJOBS] = {"batch", "v1", "cronjobs", "CronJob", true},
+    [MBR_BUDGETS] = {"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true},
+    [MBR_AUTOSCALERS] = {"autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true},
+    [MBR_CLAIMS] = {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true},
+    [MBR_VOLUMES] = {"", "v1", "persistentvolumes", "PersistentVolume", false},
+    [MBR_CLASSES] = {"storage.k8s.io", "v1", "storageclasses", "StorageClass", false},
 };
 /* What the collector and the namespace controller look after: all of the above that may be owned, and more. */
 static const struct fed_resource owned[] = {
@@ -49,6 +60,18 @@ static const struct fed_resource owned[] = {
     {"apps", "v1", "deployments", "Deployment", true},
     {"apps", "v1", "replicasets", "ReplicaSet", true},
     {"apps", "v1", "daemonsets", "DaemonSet", true},
+    {"apps", "v1", "statefulsets", "StatefulSet", true},
+    {"apps", "v1", "controllerrevisions", "ControllerRevision", true},
+    {"", "v1", "replicationcontrollers", "ReplicationController", true},
+    {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true},
+    {"", "v1", "podtemplates", "PodTemplate", true},
+    {"", "v1", "resourcequotas", "ResourceQuota", true},
+    {"", "v1", "limitranges", "LimitRange", true},
+    {"batch", "v1", "jobs", "Job", true},
+    {"batch", "v1", "cronjobs", "CronJob", true},
+    {"autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true},
+    {"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true},
+    {"networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true},
     {"networking.k8s.io", "v1", "ingresses", "Ingress", true},
     {"coordination.k8s.io", "v1", "leases", "Lease", true},
     {"rbac.authorization.k8s.io", "v1", "roles", "Role", true},
@@ -200,6 +223,7 @@ static void open_doors(struct mbr *m)
     if (listen_api(m, &err) < 0)
         return give_up(m, &err);
     m->agents = mbr_agents_new(m);
+    m->usage = mbr_usage_new(m);
     m->proxy = mbr_proxy_new(m);
     m->controllers = mbr_controllers_new(m);
     mbr_agents_start(m->agents);
@@ -243,6 +267,15 @@ static void store_failed(void *ud, const struct fed_err *err)
     give_up(ud, err);
 }
 
+static void notice(void *ud, int code, const char *text)
+{
+    (void)ud;
+    if (code)
+        fed_log_error("member", "%s", text);
+    else
+        fed_log_info("member", "%s", text);
+}
+
 static int make_api(struct mbr *m, struct fed_err *err)
 {
     static const char *const spaces[] = {"default", "kube-system", "kube-public", "kube-node-lease", NULL};
@@ -271,6 +304,10 @@ static int make_api(struct mbr *m, struct fed_err *err)
         .ud = m,
         .allow_loopback_endpoints = m->conf->runtime == MBR_RUNTIME_PROCESS || m->conf->runtime == MBR_RUNTIME_HOLLOW,
         .failed = store_failed,
+        .encryption_config = m->conf->encryption,
+        .notice = notice,
+        .max_reads = (uint32_t)m->conf->max_reads,
+        .max_writes = (uint32_t)m->conf->max_writes,
     });
     m->client = fed_api_local(m->api, &self);
     mbr_virtuals_hooks(m);
@@ -340,6 +377,8 @@ void mbr_stop(struct mbr *m, int exit_status)
     m->exit_status = exit_status;
     fed_timer_stop(m->env, &m->renew_timer);
     mbr_streams_stop(m);
+    mbr_usage_free(m->usage);
+    m->usage = NULL;
     mbr_agents_free(m->agents);
     mbr_proxy_free(m->proxy);
     mbr_controllers_free(m->controllers);

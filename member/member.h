@@ -21,9 +21,9 @@
 
 enum mbr_runtime_kind { MBR_RUNTIME_PROCESS, MBR_RUNTIME_HOLLOW };
 struct mbr_conf {
-    const char *name, *dir, *region, *zone, *coordinates;
+    const char *name, *dir, *region, *zone, *coordinates, *encryption;
     struct fed_strings labels, sans;
-    int64_t nodes, port, max_pods;
+    int64_t nodes, port, max_pods, max_reads, max_writes;
     int runtime;
     bool stop_pods, verbose, rewrite_paths;
 };
@@ -41,6 +41,16 @@ enum mbr_kind {
     MBR_DEPLOYMENTS,
     MBR_REPLICASETS,
     MBR_DAEMONSETS,
+    MBR_STATEFULSETS,
+    MBR_CONTROLLERS,
+    MBR_REVISIONS,
+    MBR_JOBS,
+    MBR_CRONJOBS,
+    MBR_BUDGETS,
+    MBR_AUTOSCALERS,
+    MBR_CLAIMS,
+    MBR_VOLUMES,
+    MBR_CLASSES,
     MBR_N_KINDS
 };
 const struct fed_resource *mbr_resource(enum mbr_kind kind);
@@ -50,6 +60,7 @@ struct mbr_services;
 struct mbr_controllers;
 struct mbr_agents;
 struct mbr_proxy;
+struct mbr_usage;
 
 struct mbr {
     const struct mbr_conf *conf;
@@ -76,6 +87,7 @@ struct mbr {
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;
+    struct mbr_usage *usage; /* agent/usage.h */
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;

@@ -2,6 +2,7 @@
 #include "member/virtuals.h"
 
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/streams/streams.h"
 
 #define BINDER     "system:hansa:binder"
@@ -59,36 +60,17 @@ static void serve_binding(void *ud, const struct fed_api_request *req, struct fe
                      relay_new(reply));
 }
 
-static void serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply)
-{
-    struct mbr *m = ud;
-    struct fed_json *body = NULL;
-    struct fed_err err = {0};
-    struct fed_kobj *pod = mbr_find(m, MBR_PODS, req->ns, req->name);
-    if (!pod)
-        return fed_api_reply_error(reply, FED_E_NOT_FOUND, "pods \"%.*s\" not found", FED_STR_ARG(req->name));
-    if (req->body.n && fed_api_request_body(reply, &body, &err))
-        return fed_api_reply_error(reply, err.code, "%s", err.text);
-    const struct fed_json *options = fed_json_find(body, "deleteOptions"), *dry = fed_json_find(options, "dryRun");
-    struct fed_str uid = fed_json_str(fed_json_at(options, "preconditions", "uid", NULL));
-    if (uid.n && !fed_str_eq(uid, pod->uid))
-        return fed_api_reply_error(reply, FED_E_CONFLICT, "the pod is another one by now");
-    if (req->dry_run || (dry && dry->n))
-        return fed_api_reply_text(reply, 201, "application/json",
-                                  FED_STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Success\"}"));
-    fed_client_delete(m->client, mbr_resource(MBR_PODS), req->ns, req->name, "Background", pod->uid, relayed,
-                      relay_new(reply));
-}
-
 void mbr_virtuals_init(struct mbr *m)
 {
     const struct fed_virtual list[] = {
         {"", "v1", "pods/binding", "Binding", true, "create", serve_binding, m},
-        {"", "v1", "pods/eviction", "Eviction", true, "create", serve_eviction, m},
+        {"", "v1", "pods/eviction", "Eviction", true, "create", mbr_serve_eviction, m},
         {"", "v1", "pods/log", "Pod", true, "get", mbr_serve_log, m},
         {"", "v1", "pods/exec", "PodExecOptions", true, "get,create", mbr_serve_exec, m},
         {"", "v1", "pods/attach", "PodAttachOptions", true, "get,create", mbr_serve_attach, m},
         {"", "v1", "pods/portforward", "PodPortForwardOptions", true, "get,create", mbr_serve_forward, m},
+        {"metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", false, "get,list", mbr_serve_node_metrics, m},
+        {"metrics.k8s.io", "v1beta1", "pods", "PodMetrics", true, "get,list", mbr_serve_pod_metrics, m},
     };
     memcpy(m->virtuals, list, sizeof(list));
     m->n_virtuals = FED_ARRAY_LEN(list);
@@ -188,6 +170,8 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
     struct fed_arena *a = req->arena;
     struct fed_json *spec = fed_json_find(obj, "spec");
     (void)err;
+    if (!old && spec && !req->subresource.n && !kind->group.n && fed_str_is(kind->plural, "persistentvolumeclaims"))
+        mbr_claims_default(m, a, spec);
     if (old || !spec || req->subresource.n || kind->group.n || !fed_str_is(kind->plural, "pods"))
         return 0;
     if (!fed_json_find_text(spec, "serviceAccountName").n)

@@ -264,15 +264,16 @@ int glb_server_run(int argc, char **argv)
     s->targets = fed_targets_new(); /* workers may hold on to targets: the table lives as long as they */
     set_table(s);
     start_edge(s);
+    /* Who gets an answer may expect the rest to stand: signals and metrics come before the sockets. */
+    fed_loop_on_signal(s->loop, SIGHUP, on_hup, s);
+    fed_loop_on_signal(s->loop, SIGTERM, on_term, s);
+    fed_loop_on_signal(s->loop, SIGINT, on_term, s);
     int rc = glb_metrics_open(s, &err);
     if (!rc)
         rc = start_workers(s, &err);
     if (rc) {
         fed_log_error(GLB_LOG, "not started error=\"%s\"", err.text);
     } else {
-        fed_loop_on_signal(s->loop, SIGHUP, on_hup, s);
-        fed_loop_on_signal(s->loop, SIGTERM, on_term, s);
-        fed_loop_on_signal(s->loop, SIGINT, on_term, s);
         fed_timer_start(s->env, &s->second, SECOND_MS, on_second);
         fed_loop_run(s->loop);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering a request: bytes, objects, Status errors; and the replies of virtual resources. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/flow.h"
 #include "base/mem.h"
 #include "codec/yaml.h"
 #include "http/gzip.h"
@@ -64,6 +65,8 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
         if (r->warnings)
             put_warnings(r);
         struct fed_blob *z = packed(r, status, blob);
+        if (r->flow)
+            fed_flow_answer(r, fed_blob_str(z ? z : blob).n);
         fed_http_respond_blob(r->x, status, content_type, z ? z : blob);
         fed_blob_unref(z);
     }

@@ -3,6 +3,8 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/fence_priv.h"
 #include "apiserver/admission.h"
+#include "apiserver/encryption.h"
+#include "apiserver/flow.h"
 #include "apiserver/quota.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
@@ -75,6 +77,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     if (conf->tokens)
         api->conf.tokens = fed_json_copy(&api->forever, conf->tokens);
     make_metrics(api);
+    fed_flows_start(api);
     uint64_t seed;
     fed_random(api->env, &seed, sizeof seed);
     fed_cache_init(&api->cache, conf->kinds, conf->keep_changes ? conf->keep_changes : 20000, seed);
@@ -105,13 +108,27 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     /* History is not replayed: a watcher from before the restart lists again (410). */
     fed_cache_loaded(&api->cache, rev);
     fed_quota_start(api);
+    fed_api_encryption_sweep(api);
     fed_api_bootstrap(api);
+}
+
+static void start_refused(struct fed_task *t)
+{
+    struct fed_api *api = fed_container_of(t, struct fed_api, bootstrap);
+    api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
 }
 
 void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const struct fed_err *err), void *ud)
 {
     api->on_ready = ready;
     api->on_ready_ud = ud;
+    struct fed_err err = {0};
+    if (fed_api_encryption_start(api, &err)) {
+        api->load_err = err;
+        api->failed = true;
+        fed_task_post(api->env, &api->bootstrap, start_refused);
+        return;
+    }
     struct store_handlers h = {.on_change = on_change, .on_progress = on_progress, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->ops->load(api->conf.store, load_live, NULL, load_done, api);
@@ -133,6 +150,7 @@ void fed_api_free(struct fed_api *api)
     fed_webhooks_release(api);
     fed_admission_release(api);
     fed_quota_release(api);
+    fed_api_encryption_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);
@@ -155,6 +173,7 @@ void fed_api_free(struct fed_api *api)
         free(c->name);
         free(c);
     }
+    fed_flows_release(api);
     fed_api_docs_release(api);
     fed_api_tokens_release(api);
     fed_cache_release(&api->cache);

@@ -84,6 +84,12 @@ struct fed_api_conf {
     int (*admit)(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
                  struct fed_json *obj, struct fed_err *err);
     void *ud;
+    /* An EncryptionConfiguration file for values in the store, read at start and again when it changed; NULL: none. */
+    const char *encryption_config;
+    /* Something the operator should know, said once: a configuration that was read again (code 0) or refused. */
+    void (*notice)(void *ud, int code, const char *text);
+    /* Requests of ordinary users under way at once, reading and writing; 0: 400 and 200 (flow.h). */
+    uint32_t max_reads, max_writes;
     uint64_t keep_changes;         /* watch window; 0: 20,000 */
     bool allow_loopback_endpoints; /* members with the process runtime only */
     /* Called when the store failed for good. */
@@ -92,6 +98,8 @@ struct fed_api_conf {
 struct fed_api *fed_api_new(const struct fed_api_conf *conf);
 /* Loads the store, makes the static namespaces, then ready(ud, code). Requests before that get 503. */
 void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const struct fed_err *err), void *ud);
+/* Reads its configuration files again (SIGHUP). */
+void fed_api_reload(struct fed_api *api);
 /* Ends watches, answers 503 from now on; the store is not closed. */
 void fed_api_stop(struct fed_api *api);
 void fed_api_free(struct fed_api *api);

@@ -23,6 +23,9 @@ struct fed_local_call;
 struct fed_webhooks;
 struct fed_admission_state;
 struct fed_quota_state;
+struct fed_encryption_state;
+struct fed_flows;
+struct fed_flow;
 struct fed_write_op; /* registry.h */
 
 struct fed_api_check {
@@ -37,9 +40,11 @@ struct fed_doc { /* a document made once: bytes and the ETag over them */
 };
 struct fed_api {
     struct fed_api_conf conf;
-    struct fed_quota_state *quota;         /* quota.c; NULL: the kind is not served */
-    struct fed_admission_state *admission; /* admission.c */
-    struct fed_webhooks *webhooks;         /* webhook_call.c; NULL: none was called yet */
+    struct fed_flows *flows;                 /* flow.c */
+    struct fed_encryption_state *encryption; /* encryption_server.c; NULL: values are plain */
+    struct fed_quota_state *quota;           /* quota.c; NULL: the kind is not served */
+    struct fed_admission_state *admission;   /* admission.c */
+    struct fed_webhooks *webhooks;           /* webhook_call.c; NULL: none was called yet */
     struct fed_env *env;
     struct fed_cache cache;
     struct fed_hub *hub;
@@ -87,6 +92,11 @@ struct fed_api_reply {
     struct fed_fence *fence;                /* of the local transport; NULL: none */
     bool synced;                            /* the cache had all there was when the request came, or later (fresh.c) */
     void (*serve)(struct fed_api_reply *r); /* after that */
+    /* fairness (flow.h): of the flow whose seats it has, or in whose queue it waits */
+    struct fed_flow *flow, *queued_in;
+    struct fed_list queue_link;
+    uint32_t seats;
+    uint8_t flow_class;
     /* streams of virtual resources */
     void (*stream_drained)(void *ud);
     void (*stream_gone)(void *ud);

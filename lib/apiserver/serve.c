@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request from its arrival to the function that answers it. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/flow.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
@@ -40,6 +41,8 @@ void fed_api_request_done(struct fed_api_reply *r)
     if (!r->answered) /* work is under way; it ends in an answer nobody hears */
         return;
     fed_list_remove(&r->link);
+    if (r->flow)
+        fed_flow_leave(r);
     if (r->op) /* refused before its commit */
         fed_commit_release(r->op);
     if (r->arena.used > KEEP_ARENA) /* an idle request keeps no large chunk */
@@ -61,6 +64,8 @@ static void closed(void *ud)
     struct fed_api_reply *r = ud;
     r->gone = true;
     r->x = NULL;
+    if (r->queued_in)
+        fed_flow_forget(r);
     if (r->watcher) {
         fed_watch_gone(r->watcher);
         r->watcher = NULL;
@@ -297,5 +302,5 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
     fed_api_route(r);
     if (!fed_api_impersonate(r))
         return;
-    fed_api_dispatch(r);
+    fed_flow_enter(r);
 }

@@ -96,6 +96,10 @@ void fed_time_format(int64_t wall_ms, char out[21]);
 void fed_time_format_micro(int64_t wall_ms, char out[28]);
 FED_MUST_USE int fed_time_parse(struct fed_str s, int64_t *wall_ms); /* RFC 3339 with any offset; 0 or FED_E_SYNTAX */
 
+/* The proleptic Gregorian calendar: days since 1970-01-01 of a day, and back. month 1–12, day 1–31. */
+int64_t fed_days_from_civil(int64_t year, int month, int day);
+void fed_civil_from_days(int64_t days, int *year, int *month, int *day);
+
 /* A version 4 UUID in text (RFC 9562), 37 bytes with NUL. */
 void fed_uuid(struct fed_env *env, char out[37]);
 

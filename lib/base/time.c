@@ -9,7 +9,7 @@
 
 /* Days since 1970-01-01 of a day in the proleptic Gregorian calendar. The year is counted from March, so that the
  * leap day is the last of it and month lengths follow (153 * m + 2) / 5. */
-static int64_t days_from_civil(int64_t y, int m, int d)
+int64_t fed_days_from_civil(int64_t y, int m, int d)
 {
     y -= m <= 2;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -18,7 +18,7 @@ static int64_t days_from_civil(int64_t y, int m, int d)
     return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
 }
 
-static void civil_from_days(int64_t days, int *y, int *m, int *d)
+void fed_civil_from_days(int64_t days, int *y, int *m, int *d)
 {
     int64_t z = days + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
@@ -51,7 +51,7 @@ static int put_seconds(int64_t wall_ms, char *out)
         days--;
     }
     int y, m, d;
-    civil_from_days(days, &y, &m, &d);
+    fed_civil_from_days(days, &y, &m, &d);
     out = put_digits(out, y, 4);
     *out++ = '-';
     out = put_digits(out, m, 2);
@@ -167,7 +167,7 @@ int fed_time_parse(struct fed_str s, int64_t *wall_ms)
     int offset = take_offset_minutes(&c);
     if (c.bad || c.p != c.end || d > month_days(y, m))
         return FED_E_SYNTAX;
-    int64_t seconds = days_from_civil(y, m, d) * 86400 + hour * 3600 + minute * 60 + second - offset * 60;
+    int64_t seconds = fed_days_from_civil(y, m, d) * 86400 + hour * 3600 + minute * 60 + second - offset * 60;
     *wall_ms = seconds * 1000 + ms;
     return 0;
 }

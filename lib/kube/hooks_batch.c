@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_batch.c: Job and CronJob. */
 #include "base/env.h"
+#include "kube/cron.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -115,42 +116,28 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     fed_check_immutable(old, spec, "spec", "completionMode", c);
 }
 
-/* Five fields of digits, names, '*', ',', '-', '/' and '?', or an @word; the controller knows the rest. */
-static bool schedule_ok(struct fed_str s)
-{
-    struct fed_str rest = fed_str_trim(s), piece;
-    int fields = 0;
-
-    if (fed_str_starts(rest, FED_STR("@")))
-        return rest.n > 1;
-    if (fed_str_starts(rest, FED_STR("TZ=")) || fed_str_starts(rest, FED_STR("CRON_TZ=")))
-        return false;
-    while (rest.p && fed_str_cut(&rest, ' ', &piece)) {
-        fields += piece.n > 0;
-        for (size_t i = 0; i < piece.n; i++) {
-            char ch = piece.p[i];
-
-            if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-                  memchr("*,-/?", ch, 5)))
-                return false;
-        }
-    }
-    return fields == 5;
-}
-
 static void validate_cronjob(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec");
     const struct fed_json *pod = fed_json_at(spec, "jobTemplate", "spec", "template", "spec", NULL);
+    const struct fed_json *zone = fed_json_find(spec, "timeZone");
     struct fed_str schedule = fed_json_find_text(spec, "schedule");
+    struct fed_err err = {0};
+    struct fed_cron cron;
 
     (void)ud;
     if (w->subresource.n)
         return;
-    if (schedule.n && !schedule_ok(schedule))
+    if (fed_str_find(schedule, FED_STR("TZ="), 0) >= 0)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.schedule"),
                        fed_shown(c->arena, fed_json_find(spec, "schedule")),
-                       "expected exactly 5 fields, found something else");
+                       "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+    else if (schedule.n && fed_cron_parse(schedule, &cron, &err) < 0)
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.schedule"),
+                       fed_shown(c->arena, fed_json_find(spec, "schedule")), "%s", err.text);
+    if (zone && !fed_cron_zone_ok(fed_json_str(zone)))
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.timeZone"), fed_shown(c->arena, zone),
+                       "unknown time zone %.*s", FED_STR_ARG(fed_json_str(zone)));
     fed_check_nonnegative(spec, "spec", "startingDeadlineSeconds", c);
     fed_check_nonnegative(spec, "spec", "successfulJobsHistoryLimit", c);
     fed_check_nonnegative(spec, "spec", "failedJobsHistoryLimit", c);
@@ -236,7 +223,7 @@ static void cronjob_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
     (void)v;
     fed_cell_str(a, cells, fed_json_find_text(spec, "schedule"));
     fed_cell_or(a, cells, fed_json_find_text(spec, "timeZone"), "<none>");
-    fed_json_push(cells, fed_json_new_bool(a, fed_json_bool(fed_json_find(spec, "suspend"), false)));
+    fed_cell_strz(a, cells, fed_json_bool(fed_json_find(spec, "suspend"), false) ? "True" : "False");
     fed_cell_int(a, cells, active ? active->n : 0);
     fed_cell_str(a, cells, last.n ? fed_cell_since(a, last, now_ms) : FED_STR("<none>"));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));

@@ -216,6 +216,30 @@ static struct fed_json *statefulset_frozen(struct fed_arena *a, const struct fed
     return copy;
 }
 
+/* The same spec with the volumes that the controller will add for the claims. */
+static const struct fed_json *with_claims(struct fed_arena *a, const struct fed_json *spec)
+{
+    const struct fed_json *claims = fed_json_find(spec, "volumeClaimTemplates");
+    struct fed_json *copy, *volumes;
+
+    if (!claims || !claims->n || !fed_json_at(spec, "template", "spec", NULL))
+        return spec;
+    copy = fed_json_copy(a, spec);
+    volumes = fed_json_ensure_array(a, fed_json_at(copy, "template", "spec", NULL), "volumes");
+    FED_JSON_EACH(t, claims) {
+        struct fed_json *v = fed_json_object(a);
+        bool have = false;
+
+        FED_JSON_EACH(old, volumes)
+            have = have || fed_str_eq(fed_json_find_text(old, "name"), fed_obj_name(t));
+        fed_json_set(v, "name", fed_json_new_str(a, fed_obj_name(t)));
+        fed_json_set(v, "emptyDir", fed_json_object(a));
+        if (!have && volumes && fed_obj_name(t).n)
+            fed_json_push(volumes, v);
+    }
+    return copy;
+}
+
 static void validate_statefulset(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
@@ -226,7 +250,7 @@ static void validate_statefulset(void *ud, const struct fed_write *w, const stru
     check_spec_present(obj, c);
     fed_check_nonnegative(spec, "spec", "replicas", c);
     check_empty_selector(spec, "statefulset", c);
-    fed_template_validate(spec, false, c);
+    fed_template_validate(with_claims(c->arena, spec), false, c);
     if (old && spec && !fed_json_equal(statefulset_frozen(c->arena, old), statefulset_frozen(c->arena, spec)))
         fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec"), (struct fed_str){NULL, 0},
                        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "

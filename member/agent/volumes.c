@@ -274,6 +274,38 @@ static int make_host_path(struct maker *m, const struct fed_json *v)
     return 0;
 }
 
+/* The folder of a bound claim; empty with a reason when there is none yet. */
+static struct fed_str claim_path(struct mbr_pod *p, struct fed_arena *a, const struct fed_json *from,
+                                 struct fed_err *err)
+{
+    struct mbr *m = p->agents->m;
+    struct fed_str name = fed_json_find_text(from, "claimName");
+    struct fed_kobj *claim = mbr_find(m, MBR_CLAIMS, p->obj->ns, name);
+    const struct fed_json *tree = claim ? fed_kobj_parse(claim, a) : NULL;
+    struct fed_kobj *volume =
+        mbr_find(m, MBR_VOLUMES, FED_STR(""), fed_json_str(fed_json_at(tree, "spec", "volumeName", NULL)));
+    if (!claim) {
+        (void)fed_err_set(err, FED_E_NOT_FOUND, "persistentvolumeclaim \"%.*s\" not found", FED_STR_ARG(name));
+    } else if (!volume || !fed_str_is(fed_json_str(fed_json_at(tree, "status", "phase", NULL)), "Bound")) {
+        (void)fed_err_set(err, FED_E_UNAVAILABLE, "persistentvolumeclaim \"%.*s\" is not bound", FED_STR_ARG(name));
+    } else {
+        const struct fed_json *spec = fed_json_find(fed_kobj_parse(volume, a), "spec");
+        struct fed_str host = fed_json_str(fed_json_at(spec, "hostPath", "path", NULL));
+        struct fed_str path = host.n ? host : fed_json_str(fed_json_at(spec, "local", "path", NULL));
+        if (path.n)
+            return host_path(p, a, path);
+        (void)fed_err_set(err, FED_E_UNSUPPORTED, "volume \"%.*s\" is neither hostPath nor local",
+                          FED_STR_ARG(volume->name));
+    }
+    return (struct fed_str){0};
+}
+
+static int make_claim(struct maker *m, const struct fed_json *from)
+{
+    struct fed_str path = claim_path(m->p, m->a, from, m->err);
+    return path.n ? fed_file_mkdirs(fed_arena_dupz(m->a, path), 0777, m->err) : m->err ? m->err->code : FED_E_NOT_FOUND;
+}
+
 static int make_volume(struct maker *m, const struct fed_json *v)
 {
     const struct fed_json *from;
@@ -281,6 +313,8 @@ static int make_volume(struct maker *m, const struct fed_json *v)
         m->a, fed_arena_printf(m->a, "%s/volumes/%.*s", m->p->dir, FED_STR_ARG(fed_json_find_text(v, "name"))));
     if ((from = fed_json_find(v, "hostPath")))
         return make_host_path(m, from);
+    if ((from = fed_json_find(v, "persistentVolumeClaim")))
+        return make_claim(m, from);
     int rc = fed_file_mkdirs(folder, 0755, m->err);
     if (rc < 0)
         return rc;
@@ -325,6 +359,8 @@ struct fed_str mbr_volume_path(struct mbr_pod *p, const struct fed_json *tree, s
         const struct fed_json *host = fed_json_find(v, "hostPath");
         if (!fed_str_eq(fed_json_find_text(v, "name"), name))
             continue;
+        if (fed_json_find(v, "persistentVolumeClaim"))
+            return claim_path(p, a, fed_json_find(v, "persistentVolumeClaim"), NULL);
         return host ? host_path(p, a, fed_json_find_text(host, "path"))
                     : fed_arena_printf(a, "%s/volumes/%.*s", p->dir, FED_STR_ARG(name));
     }

@@ -39,19 +39,40 @@ bool mbr_node_selected(const struct fed_json *sel, const struct fed_kv *labels, 
     return true;
 }
 
+static bool covers(const struct fed_json *toleration, const struct fed_json *taint)
+{
+    struct fed_str key = fed_json_find_text(toleration, "key"), effect = fed_json_find_text(toleration, "effect");
+    bool exists = fed_str_is(fed_json_find_text(toleration, "operator"), "Exists");
+    if (effect.n && !fed_str_eq(effect, fed_json_find_text(taint, "effect")))
+        return false;
+    if (key.n ? !fed_str_eq(key, fed_json_find_text(taint, "key")) : !exists)
+        return false;
+    return exists || fed_str_eq(fed_json_find_text(toleration, "value"), fed_json_find_text(taint, "value"));
+}
+
 static bool tolerates_one(const struct fed_json *tolerations, const struct fed_json *taint)
 {
-    FED_JSON_EACH(t, tolerations) {
-        struct fed_str key = fed_json_find_text(t, "key"), effect = fed_json_find_text(t, "effect");
-        bool exists = fed_str_is(fed_json_find_text(t, "operator"), "Exists");
-        if (effect.n && !fed_str_eq(effect, fed_json_find_text(taint, "effect")))
-            continue;
-        if (key.n ? !fed_str_eq(key, fed_json_find_text(taint, "key")) : !exists)
-            continue;
-        if (exists || fed_str_eq(fed_json_find_text(t, "value"), fed_json_find_text(taint, "value")))
+    FED_JSON_EACH(t, tolerations)
+        if (covers(t, taint))
             return true;
-    }
     return false;
+}
+
+int64_t mbr_tolerated_for(const struct fed_json *tolerations, const struct fed_json *taints)
+{
+    int64_t least = -1;
+    FED_JSON_EACH(taint, taints) {
+        if (!fed_str_is(fed_json_find_text(taint, "effect"), "NoExecute"))
+            continue;
+        if (!tolerates_one(tolerations, taint))
+            return 0;
+        FED_JSON_EACH(t, tolerations) {
+            int64_t s = fed_json_int(fed_json_find(t, "tolerationSeconds"), -1);
+            if (covers(t, taint) && fed_json_find(t, "tolerationSeconds") && (least < 0 || s < least))
+                least = FED_MAX(s, 0);
+        }
+    }
+    return least;
 }
 
 bool mbr_tolerates(const struct fed_json *tolerations, const struct fed_json *taints)

@@ -40,6 +40,8 @@ const char *mbr_node_refuses(const struct mbr_node_state *n, const struct mbr_po
 int mbr_node_choose(const struct mbr_node_state *nodes, size_t n, const struct mbr_pod_need *need, struct fed_buf *why);
 /* True when every NoSchedule and NoExecute taint is tolerated. */
 bool mbr_tolerates(const struct fed_json *tolerations, const struct fed_json *taints);
+/* Seconds that a pod may stay where NoExecute taints are: -1 for ever, 0 not at all. */
+int64_t mbr_tolerated_for(const struct fed_json *tolerations, const struct fed_json *taints);
 bool mbr_node_selected(const struct fed_json *node_selector, const struct fed_kv *labels, size_t n);
 
 #endif

@@ -3,10 +3,12 @@
 
 #include "base/mem.h"
 #include "kube/names.h"
+#include "member/controllers/owner.h"
 
 static void (*const inits[])(struct mbr_ctl *) = {
-    mbr_namespace_init, mbr_service_init,   mbr_deployment_init, mbr_replicaset_init,
-    mbr_daemonset_init, mbr_scheduler_init, mbr_endpoints_init,
+    mbr_namespace_init, mbr_service_init,     mbr_deployment_init, mbr_replicaset_init, mbr_replication_init,
+    mbr_daemonset_init, mbr_statefulset_init, mbr_jobs_init,       mbr_cronjob_init,    mbr_claims_init,
+    mbr_budget_init,    mbr_taints_init,      mbr_scheduler_init,  mbr_endpoints_init,
 };
 
 struct unit {
@@ -38,6 +40,7 @@ void mbr_controllers_free(struct mbr_controllers *c)
         fed_workqueue_free(ctl->queue);
         fed_recorder_free(ctl->events);
         mbr_expect_release(&ctl->expect);
+        mbr_owner_release(ctl);
         free(ctl->own);
     }
     free(c);

@@ -16,14 +16,27 @@ struct mbr_ctl { /* one controller */
     struct fed_workqueue *queue;
     struct fed_recorder *events;
     struct mbr_expect expect;
-    void *own; /* freed with free() after `release` */
+    enum mbr_kind kind;     /* owner.h: of the objects that own pods */
+    bool adopts;            /* owner.h */
+    struct fed_map orphans; /* owner.h: uid -> kobj (referenced): pods without a controller, few */
+    void *own;              /* freed with free() after `release` */
     void (*release)(struct mbr_ctl *c);
 };
 typedef void (*mbr_reconcile)(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name);
 /* Each makes one; NULL-terminated table in controllers.c. */
 void mbr_deployment_init(struct mbr_ctl *c);
 void mbr_replicaset_init(struct mbr_ctl *c);
+void mbr_replication_init(struct mbr_ctl *c); /* ReplicationControllers: the same as ReplicaSets */
 void mbr_daemonset_init(struct mbr_ctl *c);
+void mbr_statefulset_init(struct mbr_ctl *c);
+void mbr_jobs_init(struct mbr_ctl *c);
+void mbr_cronjob_init(struct mbr_ctl *c);
+void mbr_claims_init(struct mbr_ctl *c); /* PersistentVolumeClaims and volumes */
+void mbr_budget_init(struct mbr_ctl *c); /* PodDisruptionBudgets */
+void mbr_taints_init(struct mbr_ctl *c); /* NoExecute */
+void mbr_autoscaler_init(struct mbr_ctl *c);
+/* Admission of a claim without a class: the default one. */
+void mbr_claims_default(struct mbr *m, struct fed_arena *a, struct fed_json *spec);
 void mbr_scheduler_init(struct mbr_ctl *c);
 void mbr_endpoints_init(struct mbr_ctl *c);
 void mbr_namespace_init(struct mbr_ctl *c); /* default ServiceAccount, kube-root-ca.crt, token Secrets */

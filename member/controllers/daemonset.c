@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DaemonSets: one pod on each node that suits. Pods are bound by us (spec.nodeName), so no other pod can take the
  * place. An update replaces pods node by node, the old one first: they may hold host ports. */
-#include "kube/names.h"
 #include "member/controllers/choice.h"
-#include "member/controllers/controllers.h"
+#include "member/controllers/owner.h"
+#include "member/controllers/revision.h"
 #include "member/controllers/rollout.h"
 
 #define HASH_LABEL "controller-revision-hash"
@@ -21,9 +21,8 @@ struct work {
     struct fed_json *tree, *spec, *template;
     struct place *places;
     size_t n;
-    char hash[11];
+    struct mbr_revisions revisions;
     struct fed_str key;
-    int creates, deletes;
     bool look_only; /* what was asked for is not seen yet */
 };
 
@@ -57,9 +56,7 @@ static void delete_pod(struct work *w, struct fed_kobj *pod)
 {
     if (pod->deleting || w->look_only)
         return;
-    w->deletes++;
-    mbr_job_delete(w->job, MBR_PODS, pod);
-    fed_event_normal(w->c->events, w->obj, "SuccessfulDelete", "Deleted pod: %.*s", FED_STR_ARG(pod->name));
+    mbr_owner_delete(w->c, w->job, w->obj, pod);
 }
 
 static void sort_pods(struct work *w)
@@ -85,7 +82,7 @@ static void sort_pods(struct work *w)
 
 static bool current(const struct work *w, const struct fed_kobj *pod)
 {
-    return fed_str_is(fed_kobj_label(pod, HASH_LABEL), w->hash);
+    return fed_str_eq(fed_kobj_label(pod, HASH_LABEL), w->revisions.hash);
 }
 
 static void create_pod(struct work *w, const struct place *p)
@@ -93,7 +90,7 @@ static void create_pod(struct work *w, const struct place *p)
     struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, w->template), *spec = fed_json_find(pod, "spec");
     static const char *const keys[] = {"not-ready",       "unreachable",  "disk-pressure",
                                        "memory-pressure", "pid-pressure", "unschedulable"};
-    fed_obj_set_label(w->a, pod, HASH_LABEL, fed_str(w->hash));
+    fed_obj_set_label(w->a, pod, HASH_LABEL, w->revisions.hash);
     fed_json_set(spec, "nodeName", fed_json_new_str(w->a, p->node->name));
     struct fed_json *tolerations = fed_json_ensure_array(w->a, spec, "tolerations");
     for (size_t i = 0; tolerations && i < FED_ARRAY_LEN(keys); i++) {
@@ -102,9 +99,7 @@ static void create_pod(struct work *w, const struct place *p)
         fed_json_set(t, "operator", fed_json_new_strz(w->a, "Exists"));
         fed_json_set(t, "effect", fed_json_new_strz(w->a, i < 2 ? "NoExecute" : "NoSchedule"));
     }
-    w->creates++;
-    mbr_job_create(w->job, MBR_PODS, w->obj->ns, pod);
-    fed_event_normal(w->c->events, w->obj, "SuccessfulCreate", "Created pod: %.*s", FED_STR_ARG(fed_obj_name(pod)));
+    mbr_owner_create(w->c, w->job, w->obj, pod);
 }
 
 static bool ready(const struct work *w, const struct place *p)
@@ -135,8 +130,6 @@ static void manage(struct work *w)
                 delete_pod(w, p->pod);
         }
     }
-    if (w->creates || w->deletes)
-        mbr_expect_add(&w->c->expect, w->c->m->env, w->key, w->creates, w->deletes);
 }
 
 static void write_status(struct work *w)
@@ -165,6 +158,14 @@ static void write_status(struct work *w)
     mbr_job_merge(w->job, MBR_DAEMONSETS, w->obj->ns, w->obj->name, "status", patch);
 }
 
+static void forget_history(struct work *w)
+{
+    struct fed_str *live = FED_ARENA_ARRAY(w->a, struct fed_str, w->n + 1);
+    for (size_t i = 0; i < w->n; i++)
+        live[i] = w->places[i].pod ? fed_kobj_label(w->places[i].pod, HASH_LABEL) : FED_STR("");
+    mbr_revisions_forget(w->job, &w->revisions, w->spec, live, w->n);
+}
+
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
 {
     struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key)};
@@ -178,34 +179,17 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     w.template = fed_json_find(w.spec, "template");
     if (!w.template || w.obj->deleting)
         return mbr_job_end(job, 0);
-    fed_name_hash(fed_arena_printf(w.a, "%llx", (unsigned long long)mbr_tree_hash(w.template)), w.hash);
+    mbr_revisions_sync(c, job, w.obj, w.tree, &w.revisions);
     w.places = FED_ARENA_ARRAY(w.a, struct place, fed_informer_count(c->m->informers[MBR_NODES]) + 1);
     fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
-    w.look_only = !mbr_expect_met(&c->expect, c->m->env, w.key);
+    mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
+    w.look_only = !mbr_owner_ready(c, w.key);
     sort_pods(&w);
-    if (w.look_only)
-        fed_workqueue_add_after(c->queue, w.key, 31000);
-    else
+    if (!w.look_only)
         manage(&w);
+    forget_history(&w);
     write_status(&w);
     mbr_job_end(job, 0);
-}
-
-static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    struct mbr_ctl *c = ctl;
-    const struct fed_kobj *pod = now ? now : old;
-    const struct fed_owner *o = fed_kobj_controller(pod);
-    if (!o || !fed_str_is(o->kind, "DaemonSet"))
-        return;
-    struct fed_arena a = {0};
-    struct fed_str key = mbr_key(&a, pod->ns, o->name);
-    if (!old)
-        mbr_expect_created(&c->expect, key);
-    if ((!now && !old->deleting) || (now && now->deleting && old && !old->deleting))
-        mbr_expect_deleted(&c->expect, key);
-    fed_workqueue_add(c->queue, key);
-    fed_arena_release(&a);
 }
 
 static bool enqueue_set(void *ud, struct fed_kobj *set)
@@ -222,10 +206,14 @@ static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
     fed_informer_each(c->m->informers[MBR_DAEMONSETS], FED_STR(""), enqueue_set, c);
 }
 
+static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    mbr_ctl_enqueue_owner(ctl, now ? now : old, "DaemonSet");
+}
+
 void mbr_daemonset_init(struct mbr_ctl *c)
 {
-    mbr_ctl_queue(c, "daemonset-controller", reconcile);
-    mbr_ctl_watch(c, MBR_DAEMONSETS, mbr_ctl_enqueue_self);
-    mbr_ctl_watch(c, MBR_PODS, pod_changed);
+    mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, true, reconcile);
     mbr_ctl_watch(c, MBR_NODES, node_changed);
+    mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
 }

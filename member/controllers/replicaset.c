@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ReplicaSets: as many pods as spec.replicas, made from the template, surplus deleted by choice.h; adopts pods without
- * an owner that match, and counts what it has. */
+/* ReplicaSets and ReplicationControllers: as many pods as spec.replicas, made from the template, surplus deleted by
+ * choice.h; adopts pods without an owner that match, and counts what it has. */
 #include "base/mem.h"
-#include "kube/selector.h"
 #include "member/controllers/choice.h"
-#include "member/controllers/controllers.h"
+#include "member/controllers/owner.h"
 
 enum { BURST = 500 }; /* pods made or deleted in one pass */
 
-struct own {
-    struct fed_map orphans; /* uid -> kobj (referenced): pods without a controller, few */
-};
 struct work {
     struct mbr_ctl *c;
     struct mbr_job *job;
@@ -21,73 +17,6 @@ struct work {
     size_t n;
     struct fed_str key;
 };
-
-static void orphan_set(struct own *own, const struct fed_kobj *pod, struct fed_kobj *keep)
-{
-    struct fed_kobj *old =
-        keep ? fed_map_set(&own->orphans, pod->uid, fed_kobj_ref(keep)) : fed_map_remove(&own->orphans, pod->uid);
-    fed_kobj_unref(old);
-}
-
-struct sets_of_orphan {
-    struct mbr_ctl *c;
-    const struct fed_kobj *pod;
-};
-
-static bool enqueue_if_matching(void *ud, struct fed_kobj *rs)
-{
-    struct sets_of_orphan *x = ud;
-    struct fed_arena a = {0};
-    struct fed_selector sel;
-    if (fed_selector_from_json(&a, fed_json_at(fed_kobj_parse(rs, &a), "spec", "selector", NULL), &sel, NULL) == 0 &&
-        fed_selector_matches(&sel, x->pod->labels, x->pod->n_labels))
-        mbr_ctl_add(x->c, rs->ns, rs->name);
-    fed_arena_release(&a);
-    return true;
-}
-
-static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    struct mbr_ctl *c = ctl;
-    struct own *own = c->own;
-    struct fed_kobj *pod = now ? now : old;
-    const struct fed_owner *o = fed_kobj_controller(pod);
-    orphan_set(own, pod, !o && now && !now->deleting ? now : NULL);
-    if (!o) {
-        if (now && !now->deleting)
-            fed_informer_each(c->m->informers[MBR_REPLICASETS], pod->ns, enqueue_if_matching,
-                              &(struct sets_of_orphan){c, pod});
-        return;
-    }
-    if (!fed_str_is(o->kind, "ReplicaSet"))
-        return;
-    struct fed_arena a = {0};
-    struct fed_str key = mbr_key(&a, pod->ns, o->name);
-    if (!old)
-        mbr_expect_created(&c->expect, key);
-    if ((!now && !old->deleting) || (now && now->deleting && old && !old->deleting))
-        mbr_expect_deleted(&c->expect, key);
-    fed_workqueue_add(c->queue, key);
-    fed_arena_release(&a);
-}
-
-static void adopt(struct work *w)
-{
-    struct own *own = w->c->own;
-    struct fed_selector sel;
-    if (!fed_map_count(&own->orphans) ||
-        fed_selector_from_json(w->a, fed_json_find(w->spec, "selector"), &sel, NULL) < 0)
-        return;
-    FED_MAP_EACH(e, &own->orphans) {
-        struct fed_kobj *pod = e->value;
-        if (!fed_str_eq(pod->ns, w->obj->ns) || !fed_selector_matches(&sel, pod->labels, pod->n_labels))
-            continue;
-        struct fed_json *patch = fed_json_object(w->a);
-        fed_obj_set_controller(w->a, patch, w->obj);
-        fed_json_set(fed_obj_metadata(w->a, patch), "uid", fed_json_new_str(w->a, pod->uid));
-        mbr_job_merge(w->job, MBR_PODS, pod->ns, pod->name, "", patch);
-    }
-}
 
 static void read_pods(struct work *w)
 {
@@ -120,41 +49,19 @@ static void count_siblings(struct work *w)
     }
 }
 
-static void create_failed(void *ud, const char *key, const struct fed_err *err)
-{
-    struct mbr_ctl *c = ud;
-    struct fed_str ns, name;
-    mbr_key_split(fed_str(key), &ns, &name);
-    struct fed_kobj *rs = mbr_find(c->m, MBR_REPLICASETS, ns, name);
-    mbr_expect_created(&c->expect, fed_str(key)); /* it will not be seen */
-    if (rs)
-        fed_event_warning(c->events, rs, "FailedCreate", "Error creating: %s", err ? err->text : "unknown");
-}
-
 static void scale(struct work *w, int64_t want)
 {
     int64_t have = (int64_t)w->n;
     if (have < want) {
-        int64_t n = FED_MIN(want - have, BURST);
-        mbr_expect_add(&w->c->expect, w->c->m->env, w->key, (int)n, 0);
         const struct fed_json *template = fed_json_find(w->spec, "template");
-        for (int64_t i = 0; i < n; i++) {
-            struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, template);
-            mbr_job_create_told(w->job, MBR_PODS, w->obj->ns, pod, create_failed, w->c);
-            fed_event_normal(w->c->events, w->obj, "SuccessfulCreate", "Created pod: %.*s",
-                             FED_STR_ARG(fed_obj_name(pod)));
-        }
+        for (int64_t i = 0; i < FED_MIN(want - have, BURST); i++)
+            mbr_owner_create(w->c, w->job, w->obj, mbr_pod_from_template(w->c, w->a, w->obj, template));
     } else if (have > want) {
-        int64_t n = FED_MIN(have - want, BURST);
         if (want > 0)
             count_siblings(w);
         qsort(w->pods, w->n, sizeof(*w->pods), mbr_victim_cmp);
-        mbr_expect_add(&w->c->expect, w->c->m->env, w->key, 0, (int)n);
-        for (int64_t i = 0; i < n; i++) {
-            mbr_job_delete(w->job, MBR_PODS, w->pods[i].pod);
-            fed_event_normal(w->c->events, w->obj, "SuccessfulDelete", "Deleted pod: %.*s",
-                             FED_STR_ARG(w->pods[i].pod->name));
-        }
+        for (int64_t i = 0; i < FED_MIN(have - want, BURST); i++)
+            mbr_owner_delete(w->c, w->job, w->obj, w->pods[i].pod);
     }
 }
 
@@ -183,13 +90,13 @@ static void write_status(struct work *w)
     if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
         return;
     fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, MBR_REPLICASETS, w->obj->ns, w->obj->name, "status", patch);
+    mbr_job_merge(w->job, w->c->kind, w->obj->ns, w->obj->name, "status", patch);
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
 {
     struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key)};
-    w.obj = mbr_find(c->m, MBR_REPLICASETS, ns, name);
+    w.obj = mbr_find(c->m, c->kind, ns, name);
     if (!w.obj) {
         mbr_expect_forget(&c->expect, w.key);
         return mbr_job_end(job, 0);
@@ -197,31 +104,20 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     w.tree = fed_kobj_parse(w.obj, w.a);
     w.spec = fed_json_find(w.tree, "spec");
     if (!w.obj->deleting)
-        adopt(&w);
+        mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
     read_pods(&w);
-    if (mbr_expect_met(&c->expect, c->m->env, w.key)) {
-        if (!w.obj->deleting)
-            scale(&w, fed_json_int(fed_json_find(w.spec, "replicas"), 1));
-    } else {
-        fed_workqueue_add_after(c->queue, w.key, 31000);
-    }
+    if (mbr_owner_ready(c, w.key) && !w.obj->deleting)
+        scale(&w, fed_json_int(fed_json_find(w.spec, "replicas"), 1));
     write_status(&w);
     mbr_job_end(job, 0);
 }
 
-static void release(struct mbr_ctl *c)
-{
-    struct own *own = c->own;
-    FED_MAP_EACH(e, &own->orphans)
-        fed_kobj_unref(e->value);
-    fed_map_release(&own->orphans);
-}
-
 void mbr_replicaset_init(struct mbr_ctl *c)
 {
-    c->own = FED_NEW(struct own);
-    c->release = release;
-    mbr_ctl_queue(c, "replicaset-controller", reconcile);
-    mbr_ctl_watch(c, MBR_REPLICASETS, mbr_ctl_enqueue_self);
-    mbr_ctl_watch(c, MBR_PODS, pod_changed);
+    mbr_owner_init(c, "replicaset-controller", MBR_REPLICASETS, true, reconcile);
+}
+
+void mbr_replication_init(struct mbr_ctl *c)
+{
+    mbr_owner_init(c, "replication-controller", MBR_CONTROLLERS, true, reconcile);
 }

@@ -2,6 +2,7 @@
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
  *   hansa-apid DIR [--store mem|sqlite|etcd:URL,…] [--etcd-tls CA,CERT,KEY] [--port N] [--plain]
+ *            [--encryption-provider-config FILE] [--max-requests-inflight N] [--max-mutating-requests-inflight N]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
  * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob"). */
@@ -30,6 +31,8 @@ struct apid {
     const char *etcd;
     struct fed_str etcd_tls;
     uint16_t port;
+    const char *encryption;
+    uint64_t max_reads, max_writes;
 };
 
 FED_NORETURN static void die(const char *what, const struct fed_err *err)
@@ -131,6 +134,22 @@ static void open_tls(struct apid *a)
         die("TLS", &err);
 }
 
+static void on_notice(void *ud, int code, const char *text)
+{
+    (void)ud;
+    if (code)
+        fed_log_error("apid", "%s", text);
+    else
+        fed_log_info("apid", "%s", text);
+}
+
+static void on_hup(void *ud, int signo)
+{
+    struct apid *a = ud;
+    (void)signo;
+    fed_api_reload(a->api);
+}
+
 static void open_api(struct apid *a)
 {
     static const char *const namespaces[] = {"default", "kube-system", "kube-public", NULL};
@@ -153,7 +172,12 @@ static void open_api(struct apid *a)
                                 .git_version = "v1.29.0+hansa.0.1.0",
                                 .static_namespaces = namespaces,
                                 .sa_issuer = "kubernetes/serviceaccount",
-                                .tokens = list};
+                                .tokens = list,
+                                .encryption_config = a->encryption,
+                                .notice = on_notice,
+                                .max_reads = (uint32_t)a->max_reads,
+                                .max_writes = (uint32_t)a->max_writes,
+                                .ud = a};
     if (a->pki)
         conf.sa_key_pem = fed_pki_dir_sa_key(a->pki);
     a->api = fed_api_new(&conf);
@@ -178,6 +202,14 @@ static void read_flags(struct apid *a, int argc, char **argv)
             a->etcd_tls = fed_str(argv[++i]);
         else if (strcmp(argv[i], "--port") == 0 && i + 1 < argc && fed_str_u64(fed_str(argv[i + 1]), &n) == 0 && ++i)
             a->port = (uint16_t)n;
+        else if (strcmp(argv[i], "--encryption-provider-config") == 0 && i + 1 < argc)
+            a->encryption = argv[++i];
+        else if (strcmp(argv[i], "--max-requests-inflight") == 0 && i + 1 < argc &&
+                 fed_str_u64(fed_str(argv[i + 1]), &a->max_reads) == 0)
+            i++;
+        else if (strcmp(argv[i], "--max-mutating-requests-inflight") == 0 && i + 1 < argc &&
+                 fed_str_u64(fed_str(argv[i + 1]), &a->max_writes) == 0)
+            i++;
         else {
             fprintf(stderr, "hansa-apid: unknown option %s\n", argv[i]);
             exit(2);
@@ -204,6 +236,7 @@ int main(int argc, char **argv)
     open_api(&a);
     fed_loop_on_signal(a.loop, SIGTERM, on_signal, &a);
     fed_loop_on_signal(a.loop, SIGINT, on_signal, &a);
+    fed_loop_on_signal(a.loop, SIGHUP, on_hup, &a);
     fed_api_start(a.api, ready, &a);
     fed_loop_run(a.loop);
     fed_api_free(a.api);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PodDisruptionBudgets: their status. member/evict.c spends what it allows and notes the pod in disruptedPods, which
+ * counts as gone until it is. */
+#include "member/controllers/budget.h"
+
+#include "kube/selector.h"
+#include "member/controllers/controllers.h"
+#include "member/controllers/rollout.h"
+
+void mbr_budget_count(struct mbr_budget *b, const struct fed_json *spec)
+{
+    const struct fed_json *min = fed_json_find(spec, "minAvailable"), *max = fed_json_find(spec, "maxUnavailable");
+    b->expected = b->scale;
+    if (max) {
+        b->desired = FED_MAX(b->expected - mbr_int_or_percent(max, 0, b->expected, true), 0);
+    } else if (min && min->type == FED_JSON_NUMBER) {
+        b->expected = b->pods;
+        b->desired = fed_json_int(min, 0);
+    } else {
+        b->desired = mbr_int_or_percent(min, 0, b->expected, true);
+    }
+    if (!min && !max) /* as minAvailable 1 */
+        b->desired = 1;
+    b->allowed = b->expected > 0 ? FED_MAX(b->healthy - b->desired, 0) : 0;
+}
+
+enum mbr_eviction mbr_eviction_decide(const struct fed_json *budget, bool ready)
+{
+    const struct fed_json *status = fed_json_find(budget, "status");
+    int64_t generation = fed_json_int(fed_json_at(budget, "metadata", "generation", NULL), 0);
+    int64_t healthy = fed_json_int(fed_json_find(status, "currentHealthy"), 0);
+    int64_t desired = fed_json_int(fed_json_find(status, "desiredHealthy"), 0);
+    struct fed_str policy = fed_json_str(fed_json_at(budget, "spec", "unhealthyPodEvictionPolicy", NULL));
+    if (!ready && (fed_str_is(policy, "AlwaysAllow") || (healthy >= desired && desired > 0)))
+        return MBR_EVICT_FREE;
+    if (fed_json_int(fed_json_find(status, "observedGeneration"), 0) < generation)
+        return MBR_EVICT_UNSETTLED;
+    return fed_json_int(fed_json_find(status, "disruptionsAllowed"), 0) > 0 ? MBR_EVICT : MBR_EVICT_REFUSED;
+}
+
+struct work {
+    struct mbr_ctl *c;
+    struct mbr_job *job;
+    struct fed_arena *a;
+    struct fed_kobj *obj;
+    struct fed_json *tree;
+    struct fed_selector sel;
+    struct fed_json *disrupted; /* those that still count */
+    struct mbr_budget count;
+    struct fed_map seen; /* uids of controllers */
+    int64_t now_ms, wait_ms;
+};
+
+static int64_t replicas_of(struct work *w, enum mbr_kind kind, const struct fed_owner *o, struct fed_kobj **obj)
+{
+    *obj = mbr_find(w->c->m, kind, w->obj->ns, o->name);
+    if (!*obj || !fed_str_eq((*obj)->uid, o->uid))
+        return -1;
+    return fed_json_int(fed_json_at(fed_kobj_parse(*obj, w->a), "spec", "replicas", NULL), 1);
+}
+
+/* What the pod's controller wants, once for each controller; a pod without one that we know stands for itself. */
+static int64_t scale_of(struct work *w, const struct fed_kobj *pod)
+{
+    static const struct {
+        const char *kind;
+        enum mbr_kind of;
+    } kinds[] = {
+        {"ReplicaSet", MBR_REPLICASETS}, {"StatefulSet", MBR_STATEFULSETS}, {"ReplicationController", MBR_CONTROLLERS}};
+    const struct fed_owner *o = fed_kobj_controller(pod), *up;
+    struct fed_kobj *owner = NULL;
+    int64_t n = -1;
+    if (!o)
+        return 0; /* nobody would make it again: it is not expected */
+    for (size_t i = 0; i < FED_ARRAY_LEN(kinds); i++)
+        if (fed_str_is(o->kind, kinds[i].kind))
+            n = replicas_of(w, kinds[i].of, o, &owner);
+    if (n < 0)
+        return 1;
+    up = fed_kobj_controller(owner);
+    if (up && fed_str_is(up->kind, "Deployment")) {
+        int64_t above = replicas_of(w, MBR_DEPLOYMENTS, up, &owner);
+        if (above >= 0) {
+            n = above;
+            o = up;
+        }
+    }
+    if (fed_map_has(&w->seen, o->uid))
+        return 0;
+    fed_map_set(&w->seen, o->uid, NULL);
+    return n;
+}
+
+static bool is_disrupted(struct work *w, const struct fed_kobj *pod)
+{
+    const struct fed_json *at = fed_json_find_str(fed_json_at(w->tree, "status", "disruptedPods", NULL), pod->name);
+    int64_t ms, left;
+    if (!at || fed_time_parse(fed_json_str(at), &ms) < 0)
+        return false;
+    left = ms + MBR_DISRUPTED_MS - w->now_ms;
+    if (left <= 0 || pod->deleting)
+        return false;
+    fed_json_set_str(w->disrupted, pod->name, fed_json_copy(w->a, at));
+    if (w->wait_ms < 0 || left < w->wait_ms)
+        w->wait_ms = left;
+    return true;
+}
+
+static bool count_pod(void *ud, struct fed_kobj *pod)
+{
+    struct work *w = ud;
+    const struct mbr_pod_info *p;
+    if (!fed_selector_matches(&w->sel, pod->labels, pod->n_labels))
+        return true;
+    p = mbr_pod_info_get(w->c->m, pod);
+    if (p->ended)
+        return true;
+    w->count.pods++;
+    w->count.scale += scale_of(w, pod);
+    w->count.healthy += p->ready && !pod->deleting && !is_disrupted(w, pod);
+    return true;
+}
+
+static void write_status(struct work *w)
+{
+    const struct fed_json *old = fed_json_find(w->tree, "status");
+    struct fed_json *status = old ? fed_json_copy(w->a, old) : fed_json_object(w->a);
+    bool ok = w->count.allowed > 0;
+    fed_json_set(status, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
+    fed_json_set(status, "disruptionsAllowed", fed_json_new_int(w->a, w->count.allowed));
+    fed_json_set(status, "currentHealthy", fed_json_new_int(w->a, w->count.healthy));
+    fed_json_set(status, "desiredHealthy", fed_json_new_int(w->a, w->count.desired));
+    fed_json_set(status, "expectedPods", fed_json_new_int(w->a, w->count.expected));
+    fed_json_remove_key(status, "disruptedPods");
+    if (w->disrupted->n)
+        fed_json_set(status, "disruptedPods", w->disrupted);
+    fed_obj_set_condition(w->a, status, "DisruptionAllowed", ok ? "True" : "False",
+                          ok ? "SufficientPods" : "InsufficientPods", FED_STR(""), w->now_ms);
+    struct fed_json *c = fed_obj_condition(status, "DisruptionAllowed");
+    if (c)
+        fed_json_set(c, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
+    if (old && fed_json_equal(old, status))
+        return;
+    fed_json_set(w->tree, "status", status);
+    mbr_job_update(w->job, MBR_BUDGETS, w->tree, "status"); /* an eviction may be writing too */
+}
+
+static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
+{
+    struct work w = {.c = c, .job = job, .a = &job->arena, .now_ms = fed_wall_ms(c->m->env), .wait_ms = -1};
+    w.obj = mbr_find(c->m, MBR_BUDGETS, ns, name);
+    if (!w.obj || w.obj->deleting)
+        return mbr_job_end(job, 0);
+    w.tree = fed_kobj_parse(w.obj, w.a);
+    w.disrupted = fed_json_object(w.a);
+    if (fed_selector_from_json(w.a, fed_json_at(w.tree, "spec", "selector", NULL), &w.sel, NULL) == 0)
+        fed_informer_each(c->m->informers[MBR_PODS], ns, count_pod, &w);
+    mbr_budget_count(&w.count, fed_json_find(w.tree, "spec"));
+    fed_map_release(&w.seen);
+    if (w.wait_ms >= 0)
+        fed_workqueue_add_after(c->queue, fed_str(job->key), (uint64_t)w.wait_ms + 10);
+    write_status(&w);
+    mbr_job_end(job, 0);
+}
+
+static bool enqueue(void *ud, struct fed_kobj *budget)
+{
+    mbr_ctl_add(ud, budget->ns, budget->name);
+    return true;
+}
+
+/* Budgets are few: any change in a namespace has all of its budgets counted again. */
+static void something_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct mbr_ctl *c = ctl;
+    fed_informer_each(c->m->informers[MBR_BUDGETS], (now ? now : old)->ns, enqueue, c);
+}
+
+void mbr_budget_init(struct mbr_ctl *c)
+{
+    static const enum mbr_kind kinds[] = {MBR_PODS, MBR_DEPLOYMENTS, MBR_REPLICASETS, MBR_STATEFULSETS,
+                                          MBR_CONTROLLERS};
+    mbr_ctl_queue(c, "disruption-controller", reconcile);
+    mbr_ctl_watch(c, MBR_BUDGETS, mbr_ctl_enqueue_self);
+    for (size_t i = 0; i < FED_ARRAY_LEN(kinds); i++)
+        mbr_ctl_watch(c, kinds[i], something_changed);
+}

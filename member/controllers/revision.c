@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "member/controllers/revision.h"
+
+#include "base/mem.h"
+#include "kube/names.h"
+
+#define HASH_LABEL "controller-revision-hash"
+
+static int by_number(const void *pa, const void *pb)
+{
+    const struct mbr_revision *a = pa, *b = pb;
+    return a->number < b->number ? -1 : a->number > b->number;
+}
+
+int mbr_revision_find(const struct mbr_revision *list, size_t n, const struct fed_json *data, int64_t *number)
+{
+    int found = -1;
+    int64_t newest_other = 0;
+    for (size_t i = 0; i < n; i++)
+        if (found < 0 && fed_json_equal(list[i].data, data))
+            found = (int)i;
+        else
+            newest_other = FED_MAX(newest_other, list[i].number);
+    *number = found >= 0 && list[found].number > newest_other ? list[found].number : newest_other + 1;
+    return found;
+}
+
+static struct fed_json *patch_of(struct fed_arena *a, const struct fed_json *tree)
+{
+    struct fed_json *data = fed_json_object(a), *spec = fed_json_object(a);
+    struct fed_json *template = fed_json_copy(a, fed_json_at(tree, "spec", "template", NULL));
+    fed_json_set(template, "$patch", fed_json_new_strz(a, "replace"));
+    fed_json_set(spec, "template", template);
+    fed_json_set(data, "spec", spec);
+    return data;
+}
+
+static void read_owned(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner, struct mbr_revisions *out)
+{
+    size_t n;
+    struct fed_kobj **list = mbr_owned(c->m, &job->arena, MBR_REVISIONS, owner, &n);
+    out->list = FED_ARENA_ARRAY(&job->arena, struct mbr_revision, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const struct fed_json *tree = fed_kobj_parse(list[i], &job->arena);
+        if (list[i]->deleting || !fed_json_find(tree, "data"))
+            continue;
+        out->list[out->n++] = (struct mbr_revision){list[i], fed_json_find(tree, "data"),
+                                                    fed_json_int(fed_json_find(tree, "revision"), 0)};
+    }
+    qsort(out->list, out->n, sizeof(*out->list), by_number);
+}
+
+/* One of the same name without an owner was left by a set that was deleted without its pods. */
+static bool adopt(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner, struct fed_str name)
+{
+    struct fed_kobj *lost = mbr_find(c->m, MBR_REVISIONS, owner->ns, name);
+    if (!lost || fed_kobj_controller(lost))
+        return false;
+    struct fed_json *patch = fed_json_object(&job->arena);
+    fed_obj_set_controller(&job->arena, patch, owner);
+    mbr_job_merge(job, MBR_REVISIONS, owner->ns, name, "", patch);
+    return true;
+}
+
+static void create(struct mbr_job *job, const struct fed_kobj *owner, const struct fed_json *tree,
+                   const struct mbr_revisions *r, struct fed_json *data, int64_t number)
+{
+    struct fed_arena *a = &job->arena;
+    struct fed_json *o = fed_obj_new(a, "apps/v1", "ControllerRevision", owner->ns, r->name);
+    FED_JSON_EACH(l, fed_json_at(tree, "spec", "template", "metadata", "labels", NULL))
+        fed_json_set_str(fed_json_ensure_object(a, fed_obj_metadata(a, o), "labels"), l->key, fed_json_copy(a, l));
+    FED_JSON_EACH(an, fed_json_at(tree, "metadata", "annotations", NULL))
+        fed_json_set_str(fed_json_ensure_object(a, fed_obj_metadata(a, o), "annotations"), an->key,
+                         fed_json_copy(a, an));
+    fed_obj_set_label(a, o, HASH_LABEL, r->hash);
+    fed_obj_set_controller(a, o, owner);
+    fed_json_set(o, "data", data);
+    fed_json_set(o, "revision", fed_json_new_int(a, number));
+    mbr_job_create(job, MBR_REVISIONS, owner->ns, o);
+}
+
+void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner,
+                        const struct fed_json *tree, struct mbr_revisions *out)
+{
+    struct fed_arena *a = &job->arena;
+    struct fed_json *data = patch_of(a, tree);
+    int64_t number;
+    char hash[11];
+    *out = (struct mbr_revisions){0};
+    read_owned(c, job, owner, out);
+    int at = mbr_revision_find(out->list, out->n, data, &number);
+    if (at >= 0) {
+        const struct mbr_revision *r = &out->list[at];
+        out->name = r->obj->name;
+        out->hash = fed_kobj_label(r->obj, HASH_LABEL);
+        if (r->number != number) {
+            struct fed_json *patch = fed_json_object(a);
+            fed_json_set(patch, "revision", fed_json_new_int(a, number));
+            mbr_job_merge(job, MBR_REVISIONS, owner->ns, r->obj->name, "", patch);
+        }
+        return;
+    }
+    uint64_t h = mbr_tree_hash(fed_json_at(tree, "spec", "template", NULL));
+    fed_name_hash(fed_arena_printf(a, "%llx", (unsigned long long)h), hash);
+    out->hash = fed_arena_dup(a, fed_str(hash));
+    out->name = fed_arena_printf(a, "%.*s-%s", FED_STR_ARG(owner->name), hash);
+    if (!adopt(c, job, owner, out->name))
+        create(job, owner, tree, out, data, number);
+}
+
+struct fed_json *mbr_revision_template(struct fed_arena *a, const struct mbr_revisions *r, struct fed_str name)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct fed_json *t = fed_json_at(r->list[i].data, "spec", "template", NULL);
+        if (!fed_str_eq(r->list[i].obj->name, name) || !t)
+            continue;
+        struct fed_json *copy = fed_json_copy(a, t);
+        fed_json_remove_key(copy, "$patch");
+        return copy;
+    }
+    return NULL;
+}
+
+void mbr_revisions_forget(struct mbr_job *job, const struct mbr_revisions *r, const struct fed_json *spec,
+                          const struct fed_str *live, size_t n_live)
+{
+    int64_t limit = fed_json_int(fed_json_find(spec, "revisionHistoryLimit"), 10), spare = 0;
+    bool *keep = FED_ARENA_ARRAY(&job->arena, bool, r->n + 1);
+    for (size_t i = 0; i < r->n; i++) {
+        struct fed_str name = r->list[i].obj->name, hash = fed_kobj_label(r->list[i].obj, HASH_LABEL);
+        keep[i] = fed_str_eq(name, r->name);
+        for (size_t k = 0; k < n_live && !keep[i]; k++)
+            keep[i] = live[k].n && (fed_str_eq(name, live[k]) || fed_str_eq(hash, live[k]));
+        spare += !keep[i];
+    }
+    for (size_t i = 0; i < r->n && spare > limit; i++)
+        if (!keep[i]) {
+            mbr_job_delete(job, MBR_REVISIONS, r->list[i].obj);
+            spare--;
+        }
+}
