@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "fedapi/server.h"
@@ -49,5 +50,9 @@ int main(int argc, char **argv)
     fapi_server_free(server);
     fed_loop_free(loop);
     fed_arena_release(&arena);
+    if (status == FAPI_START_AGAIN) { /* the same process goes on, whoever started it */
+        execv("/proc/self/exe", argv);
+        return 1;
+    }
     return status;
 }

@@ -97,6 +97,10 @@ static const struct fed_setting rows[] = {
      .min = 1,
      .max = 100000,
      .help = "Writing requests of ordinary users that are under way at once"},
+    {.name = "store-check",
+     .type = FED_SET_BOOL,
+     .offset = ROW(store_check),
+     .help = "Check every page of the SQLite file at the start, not only after a crash of the machine"},
     {.name = "controllers",
      .type = FED_SET_BOOL,
      .offset = ROW(controllers),
@@ -126,6 +130,7 @@ static const struct fed_setting rows[] = {
      .min = 100,
      .max = 86400000,
      .help = "How long a cluster is Offline before its replicas are made up elsewhere"},
+    FED_ACCESS_ROWS(ROW(access)),
     {.name = "verbose", .type = FED_SET_BOOL, .offset = ROW(verbose), .help = "Log more"},
 };
 

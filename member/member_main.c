@@ -91,6 +91,7 @@ static const struct fed_setting rows[] = {
      .offset = AT(rewrite_paths),
      .help = "make no mount name spaces even where they are allowed",
      .hidden = true},
+    FED_ACCESS_ROWS(AT(access)),
     {.name = "verbose", .type = FED_SET_BOOL, .offset = AT(verbose), .help = "log more"},
 };
 static const struct fed_settings settings = {

@@ -128,7 +128,8 @@ static void reload_done(struct etcd *e)
         qsort(r->found, r->n, sizeof *r->found, by_revision);
     for (size_t i = 0; i < r->n && !e->failed; i++) {
         struct found *f = &r->found[i];
-        struct store_change c = {fed_str_n(f->key, f->n), f->value, f->rev, f->create_rev};
+        struct store_change c = {
+            .key = fed_str_n(f->key, f->n), .value = f->value, .rev = f->rev, .create_rev = f->create_rev};
         etcd_index_put(e, c.key, f->rev, f->create_rev);
         e->base.handlers.on_change(e->base.handlers.ud, &c);
     }

@@ -42,8 +42,13 @@ static void deliver_past(struct etcd *e, const struct etcd_event *ev, struct fed
         c.create_rev = ev->prev.create_rev;
     else
         c.value = fed_blob_new(ev->kv.value);
+    if (ev->prev.key.n) {
+        c.before = fed_blob_new(ev->prev.value);
+        c.before_rev = ev->prev.mod_rev;
+    }
     if (e->history)
         e->history(e->load_ud, &c);
+    fed_blob_unref(c.before);
     fed_blob_unref(c.value);
 }
 

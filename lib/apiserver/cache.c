@@ -82,8 +82,8 @@ void fed_cache_key(const struct fed_kind *kind, struct fed_str ns, struct fed_st
 }
 
 /* Finds the kind by its prefix; the rest is "ns/name" or "name". */
-static struct fed_kcache *kind_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
-                                      struct fed_str *name)
+struct fed_kcache *fed_cache_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                    struct fed_str *name)
 {
     size_t cut = key.n;
     while (cut > 0 && key.p[cut - 1] != '/')
@@ -190,7 +190,7 @@ static void note_key(struct fed_cache *c, struct fed_str key, struct fed_str id)
 }
 
 static int decode(struct fed_kcache *kc, const struct store_change *ch, struct fed_str ns, struct fed_str name,
-                  struct fed_kobj **out, struct fed_err *err)
+                  bool live, struct fed_kobj **out, struct fed_err *err)
 {
     const struct fed_kind *kind = kc->kind;
     struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
@@ -211,7 +211,7 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
         rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
-    if (rc == 0)
+    if (rc == 0 && live)
         note_key(kc->cache, ch->key, word[2]);
     fed_buf_release(&plain);
     if (rc == 0 && fed_tree_cmp(ns, name, *out) != 0) {
@@ -225,6 +225,14 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
     if (err)
         err->code = FED_E_CORRUPT;
     return FED_E_CORRUPT;
+}
+
+int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                     struct fed_err *err)
+{
+    struct fed_str ns, name;
+    (void)fed_cache_of_key(kc->cache, ch->key, &ns, &name);
+    return decode((struct fed_kcache *)(uintptr_t)kc, ch, ns, name, false, out, err);
 }
 
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
@@ -269,7 +277,7 @@ static void pins_expire(struct fed_cache *c)
     c->oldest_pin = oldest;
 }
 
-static void log_drop_first(struct fed_cache *c)
+void fed_cache_log_drop(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
     c->floor = ch->rev;
@@ -280,10 +288,17 @@ static void log_drop_first(struct fed_cache *c)
         pins_expire(c);
 }
 
+void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch)
+{
+    if (c->next_seq - c->first_seq >= c->keep)
+        fed_cache_log_drop(c);
+    c->log[c->next_seq++ & (c->cap - 1)] = *ch;
+}
+
 void fed_cache_release(struct fed_cache *c)
 {
     while (c->first_seq < c->next_seq)
-        log_drop_first(c);
+        fed_cache_log_drop(c);
     free(c->log);
     for (size_t i = 0; i < FED_CACHE_PINS; i++)
         fed_tree_unref(c->pins[i].root);
@@ -316,13 +331,13 @@ static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
 int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err)
 {
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (!kc) {
         c->n_unknown++;
         return 0;
     }
     struct fed_kobj *o = NULL;
-    int rc = decode(kc, change, ns, name, &o, err);
+    int rc = decode(kc, change, ns, name, true, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
         state_put(kc, o);
@@ -345,7 +360,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
 {
     *logged = false;
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (change->rev > c->rev)
         c->rev = change->rev;
     if (!kc)
@@ -353,7 +368,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
     if (change->value) {
-        int rc = decode(kc, change, ns, name, &ch.now, err);
+        int rc = decode(kc, change, ns, name, true, &ch.now, err);
         if (rc) {
             fed_kobj_unref(ch.old);
             return rc;
@@ -368,9 +383,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     } else {
         return 0; /* a key that we never saw went away */
     }
-    if (c->next_seq - c->first_seq >= c->keep)
-        log_drop_first(c);
-    c->log[c->next_seq++ & (c->cap - 1)] = ch;
+    fed_cache_log_add(c, &ch);
     *logged = true;
     return 0;
 }

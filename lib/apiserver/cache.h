@@ -97,4 +97,12 @@ struct fed_str fed_cache_key_id(const struct fed_cache *c, struct fed_str key);
 /* The same object with another revision. */
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev);
 
+/* For history.h. The kind of a key, NULL: not served; the rest is "ns/name" or "name". */
+struct fed_kcache *fed_cache_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                    struct fed_str *name);
+FED_MUST_USE int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                                  struct fed_err *err);
+void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch); /* takes its references */
+void fed_cache_log_drop(struct fed_cache *c);                             /* the first one; the floor moves up */
+
 #endif

@@ -4,6 +4,7 @@
 #include "apiserver/admission.h"
 #include "apiserver/encryption.h"
 #include "apiserver/quota.h"
+#include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
 
@@ -271,6 +272,11 @@ static bool run_hooks(struct fed_write_op *op)
 {
     const struct fed_hooks *h = &op->w.kind->hooks;
     int rc;
+    if (!fed_rbac_may_grant(op)) { /* after webhooks that change objects; answered */
+        settle(op, false);
+        fed_commit_release(op);
+        return false;
+    }
     if (h->prepare) {
         op->prepared = true;
         rc = h->prepare(h->ud, &op->w, op->obj, &op->err);

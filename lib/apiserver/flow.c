@@ -36,7 +36,7 @@ struct fed_flows {
     uint64_t credit_at, virtual_ns;
     struct fed_timer slice, sweep;
     struct fed_metric_family *m_rejected;
-    struct fed_metric *m_queued, *m_running[2];
+    struct fed_metric *m_queued;
 };
 
 /* --- who and what --- */
@@ -138,7 +138,6 @@ void fed_flow_leave(struct fed_api_reply *r)
     if (f->seats[class] == 0)
         f->level->holders[class]--;
     r->seats = 0;
-    fed_metric_add(fl->m_running[class], -1);
     if (fl->n_queued && !fed_timer_active(&fl->slice))
         fed_timer_start(fl->api->env, &fl->slice, 0, fl->slice.cb);
 }
@@ -165,7 +164,6 @@ static void run(struct fed_flows *fl, struct fed_flow *f, struct fed_api_reply *
     if (!is_long(r)) {
         r->flow = f;
         take_seats(r, 1);
-        fed_metric_add(fl->m_running[r->flow_class], 1);
     }
     f->served_ns = FED_MAX(f->served_ns, fl->virtual_ns);
     f->busy++;
@@ -299,7 +297,6 @@ void fed_flow_forget(struct fed_api_reply *r)
 
 void fed_flows_start(struct fed_api *api)
 {
-    static const char *const kinds[] = {"readOnly", "mutating"};
     struct fed_flows *fl = api->flows = FED_NEW(struct fed_flows);
     struct fed_metrics *m = api->conf.metrics;
     fl->api = api;
@@ -313,13 +310,6 @@ void fed_flows_start(struct fed_api *api)
                                         "Requests answered 429, by reason (queue-full, time-out).", "reason", NULL, 0);
     fl->m_queued =
         fed_metrics_gauge(m, "apiserver_flowcontrol_current_inqueue_requests", "Requests that wait for their turn.");
-    struct fed_metric_family *running =
-        fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_current_inflight_requests",
-                           "Requests of users that are under way, watches apart.", "request_kind", NULL, 0);
-    for (int i = 0; i < 2; i++) {
-        struct fed_str label = fed_str(kinds[i]);
-        fl->m_running[i] = fed_metric_get(running, &label, 1);
-    }
 }
 
 void fed_flows_release(struct fed_api *api)

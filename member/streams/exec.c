@@ -41,8 +41,9 @@ struct exec {
     size_t argc;
     struct end in, out, err;
     struct fed_buf pending; /* for `in` */
-    char size[128];         /* a resize message that came in pieces */
-    size_t n_size;
+    char text[128];         /* a resize message that came in pieces */
+    size_t n_text;
+    struct winsize size; /* the last one, which may come before the terminal is there */
     int code;
     char *failure;
     struct fed_timer timer;
@@ -201,19 +202,24 @@ static void writable(void *ud, int events)
     feed(e->x);
 }
 
+static void apply_size(const struct exec *x)
+{
+    int fd = x->attach ? x->in.fd : x->out.fd;
+    if (x->tty && fd >= 0 && x->size.ws_col)
+        (void)!ioctl(fd, TIOCSWINSZ, &x->size);
+}
+
 static void resize(struct exec *x, struct fed_str bytes)
 {
-    struct winsize size = {0};
     for (size_t i = 0; i < bytes.n; i++) {
-        if (x->n_size == sizeof(x->size))
-            x->n_size = 0; /* not a size: begin anew */
-        x->size[x->n_size++] = bytes.p[i];
+        if (x->n_text == sizeof(x->text))
+            x->n_text = 0; /* not a size: begin anew */
+        x->text[x->n_text++] = bytes.p[i];
         if (bytes.p[i] != '}')
             continue;
-        int fd = x->out.fd >= 0 && !x->attach ? x->out.fd : x->in.fd;
-        if (mbr_size_parse(fed_str_n(x->size, x->n_size), &size.ws_col, &size.ws_row) && x->tty && fd >= 0)
-            (void)!ioctl(fd, TIOCSWINSZ, &size);
-        x->n_size = 0;
+        if (mbr_size_parse(fed_str_n(x->text, x->n_text), &x->size.ws_col, &x->size.ws_row))
+            apply_size(x);
+        x->n_text = 0;
     }
 }
 
@@ -227,6 +233,7 @@ static void on_attached(void *ud, int fd)
     x->in.fd = fd;
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     x->in.poll = fed_poll_new(x->base.m->loop, fd, writable, &x->in);
+    apply_size(x);
     feed(x);
 }
 
@@ -303,6 +310,7 @@ static void start(struct exec *x)
     x->started = true;
     fed_timer_stop(x->base.m->env, &x->timer);
     bool ok = make_files(x, theirs, &n);
+    apply_size(x);
     /* The client took its time: the pod may have gone. */
     const struct mbr_pod *pod = fed_map_find(&x->base.m->agents->pods, fed_str(x->uid));
     x->run = pod ? pod->run : NULL;
