@@ -122,6 +122,32 @@ def test_a_watch_goes_on_at_another_server(world):
         assert [e["object"]["metadata"]["name"] for e in lines] == [f"w{i}" for i in range(1, 10)]
 
 
+def test_a_custom_kind_is_served_by_all(world):
+    a, b = world.up()
+    world.leader()
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    custom = "/apis/shop.example.com/v1/namespaces/default/carts"
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": {
+        "type": "object", "properties": {"size": {"type": "integer", "default": 3}}}}}}
+    status, made = b.call("POST", definitions, {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "carts.shop.example.com"},
+        "spec": {"group": "shop.example.com", "scope": "Namespaced", "names": {"plural": "carts", "kind": "Cart"},
+                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}})
+    assert status == 201, made
+    for server in (a, b):
+        poll(lambda s=server: s.call("GET", custom)[0] == 200, timeout=30, what="the custom kind is served")
+    cart = {"apiVersion": "shop.example.com/v1", "kind": "Cart", "metadata": {"name": "one"}, "spec": {}}
+    assert a.call("POST", custom, cart)[0] == 201
+    status, got = b.call("GET", custom + "/one")
+    assert (status, got["spec"]) == (200, {"size": 3})
+    c = world.serve("late")
+    assert c.call("GET", custom + "/one")[1]["spec"] == {"size": 3}
+    assert a.call("DELETE", definitions + "/carts.shop.example.com")[0] == 200
+    for server in (a, b, c):
+        poll(lambda s=server: s.call("GET", custom + "/one")[0] == 404, timeout=30, what="the custom kind is gone")
+
+
 def test_another_takes_over_when_the_leader_is_killed(world):
     world.up(servers=3)
     measured = []
