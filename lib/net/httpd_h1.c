@@ -228,7 +228,8 @@ static bool read_body(struct httpd_conn *c, struct fed_str *in)
         }
         if (rc == FED_H1_MORE) {
             uint64_t now = fed_mono_ms(c->server->env);
-            httpd_deadline(c, c->body_by_ms > now ? c->body_by_ms - now : 0);
+            uint64_t left = c->body_by_ms > now ? c->body_by_ms - now : 0;
+            httpd_deadline(c, FED_MIN(left, (uint64_t)c->server->conf.idle_timeout_ms));
             return false;
         }
         if (rc == FED_H1_END) {
