@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "control/aggregate.h"
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
@@ -40,6 +41,7 @@ struct fapi_hub {
     struct fed_gc *gc;
     struct fed_nsctl *namespaces;
     struct fed_eventttl *events;
+    struct fed_aggregate *aggregate;
 };
 
 static void add_resource(struct fapi_hub *h, const struct fed_kind *k)
@@ -61,6 +63,8 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
     h->gc = fed_gc_new(&gc);
     h->namespaces = fed_nsctl_new(&ns);
     h->events = fed_eventttl_new(t, 0);
+    if (fed_kinds_by_resource(kinds, FED_STR("rbac.authorization.k8s.io"), FED_STR("v1"), FED_STR("clusterroles")))
+        h->aggregate = fed_aggregate_new(t);
     fed_gc_start(h->gc);
     fed_nsctl_start(h->namespaces);
     return h;
@@ -70,6 +74,7 @@ void fapi_hub_free(struct fapi_hub *h)
 {
     if (!h)
         return;
+    fed_aggregate_free(h->aggregate);
     fed_eventttl_free(h->events);
     fed_nsctl_free(h->namespaces);
     fed_gc_free(h->gc);

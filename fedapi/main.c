@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "fedapi/server.h"
@@ -15,6 +16,12 @@ static void on_signal(void *ud, int signo)
 {
     (void)signo;
     fapi_server_stop(ud, 0);
+}
+
+static void on_hangup(void *ud, int signo)
+{
+    (void)signo;
+    fapi_server_reload(ud);
 }
 
 int main(int argc, char **argv)
@@ -37,10 +44,15 @@ int main(int argc, char **argv)
     }
     fed_loop_on_signal(loop, SIGTERM, on_signal, server);
     fed_loop_on_signal(loop, SIGINT, on_signal, server);
+    fed_loop_on_signal(loop, SIGHUP, on_hangup, server);
     fed_loop_run(loop);
     status = fapi_server_exit_status(server);
     fapi_server_free(server);
     fed_loop_free(loop);
     fed_arena_release(&arena);
+    if (status == FAPI_START_AGAIN) { /* the same process goes on, whoever started it */
+        execv("/proc/self/exe", argv);
+        return 1;
+    }
     return status;
 }

@@ -7,11 +7,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/satoken.h"
 #include "fedapi/admission.h"
 #include "fedapi/controllers/edge.h"
 #include "fedapi/controllers/federation.h"
 #include "fedapi/hub.h"
 #include "fedapi/schema/schema.h"
+#include "fedapi/vault.h"
 #include "kube/pki_dir.h"
 #include "kube/remote.h"
 #include "net/httpd.h"
@@ -32,14 +34,20 @@ struct fapi_server {
     struct fed_metrics *metrics;
     struct fed_pki_dir *pki;
     struct store *store;
+    const char *store_path; /* NULL: not a file */
+    const char *damage;     /* why the store could not be opened; it is served without, for a restore */
+    struct fapi_vault *vault;
     struct fed_kinds *kinds;
+    struct fed_access *access;
     struct fed_api *api;
     struct fed_tls *tls;
     struct fed_httpd *httpd;
     struct fed_transport *hub;
     struct fapi_hub *hub_controllers;
+    struct fed_satoken *tokens;
     struct fapi_federation *federation;
     struct fed_timer renew;
+    struct fed_task fall_back;
     int exit_status;
     bool stopping;
 };
@@ -110,6 +118,14 @@ static int issue(void *ud, struct fed_str cn, struct fed_str org, struct fed_buf
 
 /* --- store --- */
 
+/* A damaged store is no reason to be unreachable: an operator restores a backup through us. */
+static void serve_without(struct fapi_server *s, const char *why)
+{
+    s->damage = fed_arena_printf(&s->arena, "%s (kubefed restore FILE); until then nothing else is served", why).p;
+    fed_log_error("fedapi", "%s", s->damage);
+    s->store = store_mem_new(s->env, 0);
+}
+
 static int open_store(struct fapi_server *s, struct fed_err *err)
 {
     struct fed_str kind = fed_str(s->conf.store);
@@ -120,9 +136,30 @@ static int open_store(struct fapi_server *s, struct fed_err *err)
     if (!fed_str_is(kind, "sqlite") && !fed_str_starts(kind, FED_STR("sqlite:")))
         return fed_err_set(err, FED_E_INVALID, "--store: \"%s\" is neither sqlite[:PATH] nor mem", s->conf.store);
     struct fed_str path = kind.n > 7 ? fed_str_from(kind, 7) : (struct fed_str){0};
-    struct store_sqlite_conf conf = {.path = path.n ? fed_arena_dupz(&s->arena, path)
-                                                    : fed_arena_printf(&s->arena, "%s/store.db", s->conf.dir).p};
-    return store_sqlite_open(s->env, &conf, &s->store, err);
+    s->store_path =
+        path.n ? fed_arena_dupz(&s->arena, path) : fed_arena_printf(&s->arena, "%s/store.db", s->conf.dir).p;
+    struct store_sqlite_conf conf = {.path = s->store_path, .check = s->conf.store_check};
+    struct fed_err why = {0};
+    int code = store_sqlite_open(s->env, &conf, &s->store, &why);
+    if (code == FED_E_CORRUPT) {
+        serve_without(s, why.text);
+        return 0;
+    }
+    if (code && err)
+        *err = why;
+    return code;
+}
+
+static void start_again(void *ud)
+{
+    fapi_server_stop(ud, FAPI_START_AGAIN);
+}
+
+static void open_vault(struct fapi_server *s)
+{
+    struct fapi_vault_conf conf = {
+        .env = s->env, .store = s->damage ? NULL : s->store, .path = s->store_path, .restart = start_again, .ud = s};
+    s->vault = fapi_vault_new(&conf);
 }
 
 static void store_failed(void *ud, const struct fed_err *err)
@@ -172,6 +209,12 @@ static int listen_now(struct fapi_server *s, struct fed_err *err)
     return fed_pki_dir_write_kubeconfig(s->pki, s->public_url, err);
 }
 
+static int make_token(void *ud, const struct fed_kobj *account, struct fed_str secret, struct fed_buf *token,
+                      struct fed_err *err)
+{
+    return fed_api_legacy_token(ud, account->ns, account->name, account->uid, secret, token, err);
+}
+
 static void start_controllers(struct fapi_server *s)
 {
     static const struct fed_str masters = FED_STR_INIT("system:masters");
@@ -179,6 +222,8 @@ static void start_controllers(struct fapi_server *s)
     struct fapi_issuer issuer = {.issue = issue, .server = s->public_url, .ud = s};
     s->hub = fed_api_local(s->api, &who);
     s->hub_controllers = fapi_hub_start(s->hub, s->kinds);
+    s->tokens = fed_satoken_new(&(struct fed_satoken_conf){
+        .transport = s->hub, .ca_pem = fed_pki_dir_ca(s->pki), .make = make_token, .ud = s->api});
     struct fapi_federation_conf conf = {
         .env = s->env,
         .hub = s->hub,
@@ -195,10 +240,43 @@ static void start_controllers(struct fapi_server *s)
     fapi_federation_start(s->federation);
 }
 
+static int open_api(struct fapi_server *s, struct fed_err *err);
+
+static void damaged_closed(void *ud)
+{
+    struct fapi_server *s = ud;
+    struct fed_err err = {0};
+    if (s->stopping)
+        return;
+    fapi_vault_free(s->vault);
+    fed_kinds_free(s->kinds);
+    fed_metrics_free(s->metrics);
+    s->metrics = fed_metrics_new();
+    serve_without(s, s->damage);
+    open_vault(s);
+    if (open_api(s, &err) != 0)
+        fapi_server_stop(s, 1);
+}
+
+static void close_damaged(struct fed_task *task)
+{
+    struct fapi_server *s = fed_container_of(task, struct fapi_server, fall_back);
+    struct store *store = s->store;
+    fed_api_free(s->api);
+    s->api = NULL;
+    s->store = NULL;
+    store->ops->close(store, damaged_closed, s);
+}
+
 static void loaded(void *ud, int code, const struct fed_err *load_err)
 {
     struct fapi_server *s = ud;
     struct fed_err err = {0};
+    if (code == FED_E_CORRUPT && s->store_path && !s->damage) {
+        s->damage = fed_arena_dupz(&s->arena, fed_str(load_err->text));
+        fed_task_post(s->env, &s->fall_back, close_damaged);
+        return;
+    }
     if (code == 0)
         code = listen_now(s, &err);
     else
@@ -208,10 +286,24 @@ static void loaded(void *ud, int code, const struct fed_err *load_err)
         fapi_server_stop(s, 1);
         return;
     }
-    if (s->conf.controllers)
+    if (s->conf.controllers && !s->damage)
         start_controllers(s);
     fed_timer_start(s->env, &s->renew, RENEW_EVERY_MS, renew);
     fed_log_info("fedapi", "federation %s is served at %s", s->conf.name, s->public_url);
+}
+
+static void notice(void *ud FED_UNUSED, int code, const char *text)
+{
+    if (code)
+        fed_log_error("fedapi", "%s", text);
+    else
+        fed_log_info("fedapi", "%s", text);
+}
+
+void fapi_server_reload(struct fapi_server *s)
+{
+    if (s->api)
+        fed_api_reload(s->api);
 }
 
 static int open_api(struct fapi_server *s, struct fed_err *err)
@@ -220,6 +312,8 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
     int code = fed_kinds_add_core(s->kinds, fapi_core_kinds, err);
     if (!code)
         code = fapi_kinds_add(s->kinds, err);
+    if (!code)
+        code = fed_access_open(s->loop, s->metrics, &s->conf.access, &s->access, err);
     if (code)
         return code;
     struct fed_api_conf conf = {.env = s->env,
@@ -230,12 +324,20 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
                                 .server_name = "hansa-fedapi",
                                 .git_version = "v1.29.0+hansa.0.1.0",
                                 .static_namespaces = static_namespaces,
+                                .virtuals = fapi_vault_virtuals(s->vault),
+                                .n_virtuals = FAPI_VAULT_RESOURCES,
+                                .suspended = s->damage,
                                 .sa_key_pem = fed_pki_dir_sa_key(s->pki),
                                 .sa_issuer = "kubernetes/serviceaccount",
+                                .access = fed_access_conf(s->access),
                                 .authorize = fapi_authorize,
                                 .admit = fapi_admit,
                                 .ud = s,
                                 .failed = store_failed,
+                                .encryption_config = s->conf.encryption,
+                                .notice = notice,
+                                .max_reads = (uint32_t)s->conf.max_reads,
+                                .max_writes = (uint32_t)s->conf.max_writes,
                                 /* members with the process runtime publish loopback addresses */
                                 .allow_loopback_endpoints = fed_addr_is_loopback(&s->addr)};
     s->api = fed_api_new(&conf);
@@ -270,8 +372,10 @@ int fapi_server_start(struct fed_loop *loop, const struct fapi_conf *conf, struc
     if (!code)
         code = open_pki(s, err);
     s->metrics = fed_metrics_new();
-    if (!code)
+    if (!code) {
+        open_vault(s);
         code = open_api(s, err);
+    }
     return code;
 }
 
@@ -289,7 +393,9 @@ static void httpd_closed(void *ud)
     struct fapi_server *s = ud;
     s->httpd = NULL;
     fapi_federation_free(s->federation);
+    fed_satoken_free(s->tokens);
     fapi_hub_free(s->hub_controllers);
+    s->tokens = NULL;
     fed_transport_free(s->hub);
     s->federation = NULL;
     s->hub_controllers = NULL;
@@ -324,7 +430,9 @@ void fapi_server_free(struct fapi_server *s)
 {
     if (!s)
         return;
+    fapi_vault_free(s->vault);
     fed_api_free(s->api);
+    fed_access_free(s->access);
     fed_kinds_free(s->kinds);
     fed_tls_unref(s->tls);
     fed_pki_dir_free(s->pki);

@@ -24,6 +24,7 @@ struct answer {
     bool done;
     int code, status;
     struct fed_str body;
+    struct fed_buf *into; /* instead of body */
     struct fed_err err;
 };
 
@@ -56,7 +57,9 @@ static void answered(void *ud, int code, const struct fed_call_response *res, co
     a->done = true;
     a->code = code;
     a->status = res ? res->http_status : 0;
-    if (res)
+    if (res && a->into)
+        fed_buf_add(a->into, res->body);
+    else if (res)
         a->body = fed_arena_dup(&a->c->arena, res->body);
     if (err)
         a->err = *err;
@@ -80,7 +83,7 @@ static int explain(struct fctl_api *api, const struct answer *a, struct fed_err 
 
 static int call_raw(struct fctl_api *api, const struct fed_call_request *req, struct answer *a, struct fed_err *err)
 {
-    *a = (struct answer){.c = api->c};
+    *a = (struct answer){.c = api->c, .into = a->into};
     api->transport->ops->call(api->transport, req, answered, a);
     while (!a->done)
         fed_loop_run(api->c->loop);
@@ -89,7 +92,7 @@ static int call_raw(struct fctl_api *api, const struct fed_call_request *req, st
 
 int fctl_call(struct fctl_api *api, const struct fed_call_request *req, struct fed_json **out, struct fed_err *err)
 {
-    struct answer a;
+    struct answer a = {0};
     int code = call_raw(api, req, &a, err);
     if (out)
         *out = NULL;
@@ -99,9 +102,15 @@ int fctl_call(struct fctl_api *api, const struct fed_call_request *req, struct f
     return code ? fed_err_wrap(err, code, "%s (context \"%s\") answered what is no JSON", api->what, api->name) : 0;
 }
 
+int fctl_call_bytes(struct fctl_api *api, const struct fed_call_request *req, struct fed_buf *out, struct fed_err *err)
+{
+    struct answer a = {.into = out};
+    return call_raw(api, req, &a, err);
+}
+
 int fctl_get_text(struct fctl_api *api, const char *path, struct fed_str *out, struct fed_err *err)
 {
-    struct answer a;
+    struct answer a = {0};
     struct fed_call_request req = {
         .method = "GET", .path = fed_str(path), .accept = FED_STR("*/*"), .timeout_ms = 5000};
     int code = call_raw(api, &req, &a, err);

@@ -57,7 +57,7 @@ struct fctl_verb {
     bool needs_name;
 };
 extern const struct fctl_verb fctl_verb_init, fctl_verb_join, fctl_verb_unjoin, fctl_verb_up, fctl_verb_down,
-    fctl_verb_status, fctl_verb_version;
+    fctl_verb_status, fctl_verb_backup, fctl_verb_restore, fctl_verb_version;
 const struct fctl_verb *const *fctl_verbs(void); /* NULL-terminated */
 
 #define FCTL_ROW(of, member) offsetof(struct of, member)
@@ -118,6 +118,9 @@ FED_MUST_USE int fctl_api_open(struct fctl *c, const char *what, const char *nam
 /* One call, waited for. *out (may be NULL): the answer's JSON, NULL when it has none. */
 FED_MUST_USE int fctl_call(struct fctl_api *api, const struct fed_call_request *req, struct fed_json **out,
                            struct fed_err *err);
+/* The answer's bytes behind what *out has. */
+FED_MUST_USE int fctl_call_bytes(struct fctl_api *api, const struct fed_call_request *req, struct fed_buf *out,
+                                 struct fed_err *err);
 FED_MUST_USE int fctl_get(struct fctl_api *api, const struct fed_resource *r, const char *ns, const char *name,
                           struct fed_json **out, struct fed_err *err);
 FED_MUST_USE int fctl_list(struct fctl_api *api, const struct fed_resource *r, const char *ns, const char *query,

@@ -5,8 +5,9 @@
 #include "base/mem.h"
 #include "fedctl/fedctl.h"
 
-static const struct fctl_verb *const verbs[] = {&fctl_verb_init, &fctl_verb_join, &fctl_verb_unjoin,  &fctl_verb_status,
-                                                &fctl_verb_up,   &fctl_verb_down, &fctl_verb_version, NULL};
+static const struct fctl_verb *const verbs[] = {
+    &fctl_verb_init,    &fctl_verb_join, &fctl_verb_unjoin, &fctl_verb_status,  &fctl_verb_backup,
+    &fctl_verb_restore, &fctl_verb_up,   &fctl_verb_down,   &fctl_verb_version, NULL};
 
 const struct fctl_verb *const *fctl_verbs(void)
 {

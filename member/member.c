@@ -11,9 +11,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/aggregate.h"
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
+#include "control/satoken.h"
 #include "member/agent/pod.h"
 #include "member/agent/usage.h"
 #include "member/controllers/controllers.h"
@@ -215,6 +217,13 @@ static void give_up(struct mbr *m, const struct fed_err *err)
     mbr_stop(m, 1);
 }
 
+static int make_token(void *ud, const struct fed_kobj *account, struct fed_str secret, struct fed_buf *token,
+                      struct fed_err *err)
+{
+    struct mbr *m = ud;
+    return fed_api_legacy_token(m->api, account->ns, account->name, account->uid, secret, token, err);
+}
+
 /* All informers have the store's state: the hooks' memory is complete, controllers may begin, clients may come. */
 static void open_doors(struct mbr *m)
 {
@@ -233,6 +242,9 @@ static void open_doors(struct mbr *m)
     m->eventttl = fed_eventttl_new(m->client, 0);
     fed_gc_start(m->gc);
     fed_nsctl_start(m->nsctl);
+    m->aggregate = fed_aggregate_new(m->client);
+    m->satoken = fed_satoken_new(&(struct fed_satoken_conf){
+        .transport = m->client, .ca_pem = fed_pki_dir_ca(m->pki), .make = make_token, .ud = m});
     fed_timer_start(m->env, &m->renew_timer, RENEW_MS, renew);
 }
 
@@ -267,6 +279,15 @@ static void store_failed(void *ud, const struct fed_err *err)
     give_up(ud, err);
 }
 
+static void notice(void *ud, int code, const char *text)
+{
+    (void)ud;
+    if (code)
+        fed_log_error("member", "%s", text);
+    else
+        fed_log_info("member", "%s", text);
+}
+
 static int make_api(struct mbr *m, struct fed_err *err)
 {
     static const char *const spaces[] = {"default", "kube-system", "kube-public", "kube-node-lease", NULL};
@@ -274,6 +295,8 @@ static int make_api(struct mbr *m, struct fed_err *err)
     const struct fed_identity self = {.user = FED_STR("system:hansa:member"), .groups = &masters, .n_groups = 1};
     m->kinds = fed_kinds_new();
     int rc = fed_kinds_add_core(m->kinds, NULL, err);
+    if (rc == 0)
+        rc = fed_access_open(m->loop, m->metrics, &m->conf->access, &m->access, err);
     if (rc < 0)
         return rc;
     m->services = mbr_services_new(m);
@@ -291,10 +314,15 @@ static int make_api(struct mbr *m, struct fed_err *err)
         .n_virtuals = m->n_virtuals,
         .sa_key_pem = fed_pki_dir_sa_key(m->pki),
         .sa_issuer = "kubernetes/serviceaccount",
+        .access = fed_access_conf(m->access),
         .admit = mbr_admit,
         .ud = m,
         .allow_loopback_endpoints = m->conf->runtime == MBR_RUNTIME_PROCESS || m->conf->runtime == MBR_RUNTIME_HOLLOW,
         .failed = store_failed,
+        .encryption_config = m->conf->encryption,
+        .notice = notice,
+        .max_reads = (uint32_t)m->conf->max_reads,
+        .max_writes = (uint32_t)m->conf->max_writes,
     });
     m->client = fed_api_local(m->api, &self);
     mbr_virtuals_hooks(m);
@@ -373,6 +401,8 @@ void mbr_stop(struct mbr *m, int exit_status)
         fed_gc_free(m->gc);
     if (m->nsctl)
         fed_nsctl_free(m->nsctl);
+    fed_aggregate_free(m->aggregate);
+    fed_satoken_free(m->satoken);
     if (m->eventttl)
         fed_eventttl_free(m->eventttl);
     for (int k = 0; k < MBR_N_KINDS; k++)
@@ -393,6 +423,7 @@ void mbr_stop(struct mbr *m, int exit_status)
 void mbr_release(struct mbr *m)
 {
     fed_api_free(m->api);
+    fed_access_free(m->access);
     mbr_services_free(m->services);
     if (m->kinds)
         fed_kinds_free(m->kinds);

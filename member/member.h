@@ -10,6 +10,7 @@
 #ifndef MEMBER_MEMBER_H
 #define MEMBER_MEMBER_H
 
+#include "apiserver/access.h"
 #include "apiserver/apiserver.h"
 #include "codec/settings.h"
 #include "kube/informer.h"
@@ -21,11 +22,12 @@
 
 enum mbr_runtime_kind { MBR_RUNTIME_PROCESS, MBR_RUNTIME_HOLLOW };
 struct mbr_conf {
-    const char *name, *dir, *region, *zone, *coordinates;
+    const char *name, *dir, *region, *zone, *coordinates, *encryption;
     struct fed_strings labels, sans;
-    int64_t nodes, port, max_pods;
+    int64_t nodes, port, max_pods, max_reads, max_writes;
     int runtime;
     bool stop_pods, verbose, rewrite_paths;
+    struct fed_access_settings access;
 };
 
 enum mbr_kind {
@@ -75,6 +77,7 @@ struct mbr {
     struct store *store;
     struct fed_kinds *kinds;
     struct mbr_services *services; /* addresses and node ports of Services */
+    struct fed_access *access;
     struct fed_api *api;
     struct fed_tls *tls;
     struct fed_httpd *httpd;
@@ -91,6 +94,8 @@ struct mbr {
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;
+    struct fed_aggregate *aggregate;
+    struct fed_satoken *satoken;
     struct fed_timer renew_timer;
     char *sans[16];
     struct fed_virtual virtuals[24];

@@ -63,12 +63,35 @@ static const struct fed_setting rows[] = {
      .offset = AT(sans),
      .arg = "IP,…",
      .help = "more addresses for the server's certificate"},
+    {.name = "encryption-provider-config",
+     .type = FED_SET_STR,
+     .offset = AT(encryption),
+     .arg = "FILE",
+     .help = "EncryptionConfiguration (apiserver.config.k8s.io/v1) for what lies in the store; read again when it "
+             "changes and on SIGHUP"},
+    {.name = "max-requests-inflight",
+     .type = FED_SET_INT,
+     .offset = AT(max_reads),
+     .dflt = "400",
+     .arg = "N",
+     .min = 1,
+     .max = 100000,
+     .help = "reading requests of ordinary users under way at once, watches apart"},
+    {.name = "max-mutating-requests-inflight",
+     .type = FED_SET_INT,
+     .offset = AT(max_writes),
+     .dflt = "200",
+     .arg = "N",
+     .min = 1,
+     .max = 100000,
+     .help = "writing requests of ordinary users under way at once"},
     {.name = "stop-pods", .type = FED_SET_BOOL, .offset = AT(stop_pods), .help = "when stopped, stop the pods too"},
     {.name = "rewrite-paths",
      .type = FED_SET_BOOL,
      .offset = AT(rewrite_paths),
      .help = "make no mount name spaces even where they are allowed",
      .hidden = true},
+    FED_ACCESS_ROWS(AT(access)),
     {.name = "verbose", .type = FED_SET_BOOL, .offset = AT(verbose), .help = "log more"},
 };
 static const struct fed_settings settings = {
@@ -85,6 +108,13 @@ static void on_signal(void *ud, int signo)
 {
     (void)signo;
     mbr_stop(ud, 0);
+}
+
+static void on_hangup(void *ud, int signo)
+{
+    struct mbr *m = ud;
+    (void)signo;
+    fed_api_reload(m->api);
 }
 
 static int stop_only(const struct mbr_conf *conf)
@@ -110,6 +140,7 @@ static int run(const struct mbr_conf *conf)
     }
     fed_loop_on_signal(loop, SIGTERM, on_signal, &member);
     fed_loop_on_signal(loop, SIGINT, on_signal, &member);
+    fed_loop_on_signal(loop, SIGHUP, on_hangup, &member);
     fed_loop_run(loop);
     status = member.exit_status;
     mbr_release(&member);

@@ -11,11 +11,11 @@ void mbr_virtuals_hooks(struct mbr *m); /* lets the binder, and nobody else, set
 /* Admission of pods: service account, default tolerations, the token's volume. */
 int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
               struct fed_json *obj, struct fed_err *err);
+/* evict.c */
+void mbr_serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 /* metrics.c */
 void mbr_serve_node_metrics(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 void mbr_serve_pod_metrics(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
-/* evict.c */
-void mbr_serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 /* logs.c */
 void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 

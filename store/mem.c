@@ -15,8 +15,8 @@ struct record {
 };
 struct past { /* one change of history */
     char *key;
-    struct fed_blob *value;
-    uint64_t rev, create_rev;
+    struct fed_blob *value, *before;
+    uint64_t rev, create_rev, before_rev;
 };
 struct pending {
     struct fed_list link;
@@ -56,7 +56,12 @@ static void mem_load(struct store *s, void (*live)(void *ud, const struct store_
     }
     for (size_t i = 0; history && i < m->n_history; i++) {
         const struct past *p = &m->history[i];
-        struct store_change c = {.key = fed_str(p->key), .value = p->value, .rev = p->rev, .create_rev = p->create_rev};
+        struct store_change c = {.key = fed_str(p->key),
+                                 .value = p->value,
+                                 .rev = p->rev,
+                                 .create_rev = p->create_rev,
+                                 .before = p->before,
+                                 .before_rev = p->before_rev};
         history(ud, &c);
     }
     done(ud, 0, m->rev, m->compacted, NULL);
@@ -78,8 +83,10 @@ static void remember(struct mem_store *m, const struct store_change *c)
     }
     m->history[m->n_history++] = (struct past){.key = fed_strdup_str(c->key),
                                                .value = c->value ? fed_blob_ref(c->value) : NULL,
+                                               .before = c->before ? fed_blob_ref(c->before) : NULL,
                                                .rev = c->rev,
-                                               .create_rev = c->create_rev};
+                                               .create_rev = c->create_rev,
+                                               .before_rev = c->before_rev};
 }
 
 /* Applies one operation; false when it changes nothing (the delete of an absent key). */
@@ -94,12 +101,19 @@ static void apply(struct mem_store *m, const struct store_op_copy *op, uint64_t 
         r->create_rev = rev;
         fed_map_set(&m->records, op->key, r);
     }
+    struct store_change c = {.key = op->key,
+                             .value = op->value,
+                             .rev = rev,
+                             .create_rev = r->create_rev,
+                             .before = prev,
+                             .before_rev = r->rev};
     r->value = op->value ? fed_blob_ref(op->value) : NULL;
     r->rev = rev;
-    struct store_change c = {.key = op->key, .value = r->value, .rev = rev, .create_rev = r->create_rev};
     if (!op->value)
         free(fed_map_remove(&m->records, op->key));
     remember(m, &c);
+    c.before = NULL; /* of history only */
+    c.before_rev = 0;
     m->base.handlers.on_change(m->base.handlers.ud, &c);
     fed_blob_unref(prev);
 }
@@ -143,6 +157,7 @@ static void mem_free(struct mem_store *m)
     for (size_t i = 0; i < m->n_history; i++) {
         free(m->history[i].key);
         fed_blob_unref(m->history[i].value);
+        fed_blob_unref(m->history[i].before);
     }
     free(m->history);
     free(m);
@@ -194,6 +209,7 @@ static void mem_compact(struct store *s, uint64_t rev, void (*cb)(void *ud, int 
     while (keep < m->n_history && m->history[keep].rev <= rev) {
         free(m->history[keep].key);
         fed_blob_unref(m->history[keep].value);
+        fed_blob_unref(m->history[keep].before);
         keep++;
     }
     if (keep)

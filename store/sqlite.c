@@ -11,7 +11,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/list.h"
 #include "base/mailbox.h"
@@ -19,7 +18,7 @@
 #include "store/sqlite_db.h"
 
 #define BATCH_MAX    512
-#define BACKUP_PAGES 256
+#define KEEP_CHANGES 20000
 
 enum job_kind { JOB_COMMIT, JOB_COMPACT, JOB_BACKUP };
 struct job {
@@ -79,39 +78,6 @@ static void run_batch(struct sqlite_store *s, struct fed_list *batch, size_t n)
     }
 }
 
-static void run_compaction(struct sqlite_store *s, struct job *job)
-{
-    bool more = true;
-    while (more && !job->code)
-        job->code = store_db_compact_slice(&s->db, job->compact_rev, &more, &job->err);
-}
-
-static void run_backup(struct sqlite_store *s, struct job *job)
-{
-    sqlite3 *to = NULL;
-    if (access(job->path, F_OK) == 0) {
-        job->code = fed_err_set(&job->err, FED_E_ALREADY_EXISTS, "backup %s: the file exists", job->path);
-        return;
-    }
-    if (sqlite3_open(job->path, &to) != SQLITE_OK) {
-        job->code = fed_err_set(&job->err, FED_E_IO, "backup %s: %s", job->path, sqlite3_errmsg(to));
-        sqlite3_close(to);
-        return;
-    }
-    sqlite3_backup *b = sqlite3_backup_init(to, "main", s->db.conn, "main");
-    int step = b ? SQLITE_OK : SQLITE_ERROR;
-    while (step == SQLITE_OK)
-        step = sqlite3_backup_step(b, BACKUP_PAGES);
-    sqlite3_backup_finish(b);
-    if (step != SQLITE_DONE) {
-        job->code = fed_err_set(&job->err, FED_E_IO, "backup %s: %s", job->path, sqlite3_errmsg(to));
-        sqlite3_close(to);
-        unlink(job->path);
-        return;
-    }
-    sqlite3_close(to);
-}
-
 static void finish(struct sqlite_store *s, struct fed_list *jobs)
 {
     while (!fed_list_empty(jobs)) {
@@ -140,40 +106,109 @@ static size_t take_batch(struct sqlite_store *s, struct fed_list *batch)
     return n;
 }
 
-/* Old history goes one slice at a time, between batches, so that no write waits long. */
-static void compact_some(struct sqlite_store *s, uint64_t *target)
+/* --- writer thread: what is done between batches, one slice at a time, so that no write waits long --- */
+
+struct chores {
+    struct fed_list compactions, backups; /* jobs that wait; the first one is under way */
+    uint64_t target;                      /* of automatic compaction; 0: none is under way */
+    bool backup_runs;
+};
+
+static void end_job(struct sqlite_store *s, struct job *job, int code)
+{
+    struct fed_list one;
+    fed_list_init(&one);
+    job->code = code;
+    fed_list_remove(&job->link);
+    fed_list_push_back(&one, &job->link);
+    finish(s, &one);
+}
+
+static struct job *first_job(struct fed_list *jobs)
+{
+    return fed_list_empty(jobs) ? NULL : FED_LIST_ENTRY(jobs->next, struct job, link);
+}
+
+/* True: there is more to do. A failure of its own making (a full disk) ends the run; the next write begins another. */
+static bool compact_some(struct sqlite_store *s, struct chores *w)
 {
     bool more = false;
-    if (!*target)
-        *target = store_db_compact_target(&s->db, s->keep_changes);
-    if (*target && (store_db_compact_slice(&s->db, *target, &more, NULL) != 0 || !more))
-        *target = 0;
+    struct job *job = first_job(&w->compactions);
+    if (job) {
+        int code = store_db_compact_slice(&s->db, job->compact_rev, &more, &job->err);
+        if (code || !more)
+            end_job(s, job, code);
+        return true;
+    }
+    if (!w->target)
+        w->target = store_db_compact_target(&s->db, s->keep_changes);
+    if (!w->target)
+        return store_db_vacuum_slice(&s->db, &more, NULL) == 0 && more;
+    if (store_db_compact_slice(&s->db, w->target, &more, NULL) != 0 || !more) {
+        w->target = 0;
+        return more;
+    }
+    return true;
+}
+
+static bool backup_some(struct sqlite_store *s, struct chores *w)
+{
+    bool more = false;
+    struct job *job = first_job(&w->backups);
+    if (!job)
+        return false;
+    int code = w->backup_runs ? 0 : store_db_backup_start(&s->db, job->path, &job->err);
+    w->backup_runs = true;
+    if (!code)
+        code = store_db_backup_slice(&s->db, &more, &job->err);
+    if (code || !more) {
+        w->backup_runs = false;
+        end_job(s, job, code);
+    }
+    return true;
+}
+
+static void end_chores(struct sqlite_store *s, struct chores *w)
+{
+    struct job *job;
+    while (first_job(&w->compactions))
+        (void)compact_some(s, w);
+    store_db_backup_stop(&s->db);
+    while ((job = first_job(&w->backups)))
+        end_job(s, job, fed_err_set(&job->err, FED_E_CLOSED, "the store is closed"));
 }
 
 static void *writer(void *arg)
 {
     struct sqlite_store *s = arg;
-    uint64_t target = 0;
+    struct chores w = {0};
+    bool more = true;
+    fed_list_init(&w.compactions);
+    fed_list_init(&w.backups);
     for (;;) {
         struct fed_list batch;
         fed_list_init(&batch);
         pthread_mutex_lock(&s->lock);
-        while (fed_list_empty(&s->queue) && !s->stop)
+        while (fed_list_empty(&s->queue) && !s->stop && !more)
             pthread_cond_wait(&s->wake, &s->lock);
         size_t n = take_batch(s, &batch);
+        bool stop = s->stop && n == 0;
         pthread_mutex_unlock(&s->lock);
-        if (n == 0)
-            return NULL;
-        struct job *first = FED_LIST_ENTRY(batch.next, struct job, link);
-        if (first->kind == JOB_COMMIT)
+        if (stop)
+            break;
+        struct job *first = n ? FED_LIST_ENTRY(batch.next, struct job, link) : NULL;
+        if (first && first->kind != JOB_COMMIT) {
+            fed_list_remove(&first->link);
+            fed_list_push_back(first->kind == JOB_COMPACT ? &w.compactions : &w.backups, &first->link);
+        } else if (first) {
             run_batch(s, &batch, n);
-        else if (first->kind == JOB_COMPACT)
-            run_compaction(s, first);
-        else
-            run_backup(s, first);
-        finish(s, &batch);
-        compact_some(s, &target);
+            finish(s, &batch);
+        }
+        more = compact_some(s, &w);
+        more |= backup_some(s, &w);
     }
+    end_chores(s, &w);
+    return NULL;
 }
 
 /* --- env's thread --- */
@@ -285,12 +320,13 @@ static void sqlite_load(struct store *base, void (*live)(void *ud, const struct 
     struct sqlite_store *s = self(base);
     struct fed_err err = {0};
     FED_REQUIRE(!s->running); /* load comes once, before the writer owns the connection */
-    int code = store_db_load(&s->db, live, history, ud, &err);
-    uint64_t rev = s->db.rev, compacted = s->db.compacted;
+    uint64_t since = 0;
+    int code = store_db_load(&s->db, live, history, s->base.history_max, ud, &since, &err);
+    uint64_t rev = s->db.rev;
     if (!code && pthread_create(&s->thread, NULL, writer, s) != 0)
         code = fed_err_set(&err, FED_E_INTERNAL, "store: cannot start the writer thread");
     s->running = code == 0;
-    done(ud, code, rev, compacted, &err);
+    done(ud, code, rev, since, &err);
 }
 
 static void sqlite_commit(struct store *base, const struct store_op *ops, size_t n, store_commit_cb cb, void *ud)
@@ -371,14 +407,14 @@ int store_sqlite_open(struct fed_env *env, const struct store_sqlite_conf *conf,
                       struct fed_err *err)
 {
     struct sqlite_store *s = FED_NEW(struct sqlite_store);
-    int code = store_db_open(&s->db, conf->path, err);
+    int code = store_db_open(&s->db, conf->path, conf->check, (uint64_t)fed_wall_ms(env), err);
     if (code) {
         free(s);
         return code;
     }
     s->base.ops = &sqlite_ops;
     s->base.env = env;
-    s->keep_changes = conf->keep_changes ? conf->keep_changes : 100000;
+    s->keep_changes = conf->keep_changes ? conf->keep_changes : KEEP_CHANGES;
     s->queue_max = conf->queue_max ? conf->queue_max : 8192;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->wake, NULL);

@@ -1,35 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/sqlite_db.h"
 
+#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/vfs.h>
-#include <unistd.h>
+#include <sys/statvfs.h>
+#include <zlib.h>
 
 #include "base/mem.h"
 
-/* "HNSA": tells our file from any other SQLite database. */
-#define APPLICATION_ID 0x484e5341
-#define SLICE_ROWS     2000
+/* --- errors --- */
 
-/* A value is written once, in the log of changes; `current` points to the latest change of each live key. */
-static const char schema_sql[] =
-    "CREATE TABLE changes(id INTEGER PRIMARY KEY, rev INTEGER NOT NULL, create_rev INTEGER NOT NULL,"
-    " key BLOB NOT NULL, value BLOB);"
-    "CREATE TABLE current(key BLOB PRIMARY KEY, rev INTEGER NOT NULL, create_rev INTEGER NOT NULL,"
-    " id INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('rev',1),('compacted',0);";
+/* A failed fsync is never "full": what it should have kept may be lost already. */
+static bool is_full(sqlite3 *conn)
+{
+    int ext = sqlite3_extended_errcode(conn), sys = sqlite3_system_errno(conn);
+    if ((ext & 0xff) == SQLITE_FULL)
+        return true;
+    if ((ext & 0xff) != SQLITE_IOERR || ext == SQLITE_IOERR_FSYNC || ext == SQLITE_IOERR_DIR_FSYNC)
+        return false;
+    return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
+}
+
+static int full_error(struct store_db *db, struct fed_err *err)
+{
+    struct statvfs fs;
+    if (statvfs(db->path, &fs) != 0)
+        return fed_err_set(err, FED_E_FULL, "the disk that holds %s is full; nothing was changed", db->path);
+    return fed_err_set(
+        err, FED_E_FULL, "the disk that holds %s is full (%llu KiB of %llu MiB free); nothing was changed", db->path,
+        (unsigned long long)fs.f_bavail * fs.f_frsize >> 10, (unsigned long long)fs.f_blocks * fs.f_frsize >> 20);
+}
 
 int store_db_error(struct store_db *db, const char *what, struct fed_err *err)
 {
+    if (is_full(db->conn))
+        return full_error(db, err);
     int code = FED_E_IO;
     switch (sqlite3_errcode(db->conn) & 0xff) {
-    case SQLITE_FULL:
-        code = FED_E_FULL;
-        break;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         code = FED_E_CORRUPT;
@@ -44,14 +52,14 @@ int store_db_error(struct store_db *db, const char *what, struct fed_err *err)
     return fed_err_set(err, code, "%s: %s", what, sqlite3_errmsg(db->conn));
 }
 
-static int exec(struct store_db *db, const char *sql, struct fed_err *err)
+int store_db_exec(struct store_db *db, const char *sql, struct fed_err *err)
 {
     if (sqlite3_exec(db->conn, sql, NULL, NULL, NULL) != SQLITE_OK)
         return store_db_error(db, sql, err);
     return 0;
 }
 
-static int query_int(struct store_db *db, const char *sql, int64_t *out, struct fed_err *err)
+int store_db_query(struct store_db *db, const char *sql, int64_t *out, struct fed_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     int code = 0;
@@ -67,127 +75,120 @@ static int query_int(struct store_db *db, const char *sql, int64_t *out, struct 
     return code;
 }
 
-/* Locks of network file systems are not to be trusted, and a lost fsync loses acknowledged writes. */
-static int refuse_network_fs(const char *path, int fd, struct fed_err *err)
+uint32_t store_db_sum(struct fed_str key, const struct fed_str *value, uint64_t rev, uint64_t create_rev)
 {
-    static const long network[] = {
-        0x6969 /* NFS */,     0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x00c36400 /* Ceph */,
-        0x5346414f /* AFS */, 0x01021997 /* 9P */};
-    struct statfs fs;
-    if (fstatfs(fd, &fs) != 0)
-        return fed_err_set(err, FED_E_IO, "%s: %s", path, strerror(errno));
-    for (size_t i = 0; i < FED_ARRAY_LEN(network); i++)
-        if ((unsigned long)fs.f_type == (unsigned long)network[i])
-            return fed_err_set(err, FED_E_UNSUPPORTED, "%s: is on a network file system; the store needs a local disk",
-                               path);
-    return 0;
+    uint64_t head[3] = {htole64(rev), htole64(create_rev), htole64(value ? value->n + 1 : 0)};
+    uLong sum = crc32(0, (const Bytef *)head, sizeof(head));
+    sum = crc32(sum, (const Bytef *)key.p, (uInt)key.n);
+    if (value && value->n)
+        sum = crc32(sum, (const Bytef *)value->p, (uInt)value->n);
+    return (uint32_t)sum;
 }
 
-static int take_lock(struct store_db *db, const char *path, struct fed_err *err)
-{
-    char *lock = fed_asprintf("%s.lock", path);
-    int code = 0;
-    db->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (db->lock_fd < 0)
-        code = fed_err_set(err, fed_code_from_errno(errno), "%s: %s", lock, strerror(errno));
-    else if (flock(db->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        code = fed_err_set(err, FED_E_BUSY, "%s: the store is in use by another process", path);
-    else
-        code = refuse_network_fs(path, db->lock_fd, err);
-    free(lock);
-    return code;
-}
-
-static int check_or_make_schema(struct store_db *db, const char *path, struct fed_err *err)
-{
-    int64_t app = 0, format = 0, tables = 0;
-    int code = query_int(db, "PRAGMA application_id", &app, err);
-    if (!code)
-        code = query_int(db, "PRAGMA user_version", &format, err);
-    if (!code)
-        code = query_int(db, "SELECT count(*) FROM sqlite_master", &tables, err);
-    if (code)
-        return code;
-    if (tables == 0) {
-        char sql[1024];
-        snprintf(sql, sizeof(sql), "BEGIN IMMEDIATE;%sPRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT;",
-                 schema_sql, APPLICATION_ID, STORE_SQLITE_FORMAT);
-        return exec(db, sql, err);
-    }
-    if (app != APPLICATION_ID)
-        return fed_err_set(err, FED_E_CORRUPT, "%s: is a database, but not a store of Hansa", path);
-    if (format > STORE_SQLITE_FORMAT)
-        return fed_err_set(err, FED_E_VERSION, "%s: has format %lld, this version reads up to %d; use a newer version",
-                           path, (long long)format, STORE_SQLITE_FORMAT);
-    return 0;
-}
-
-static int prepare(struct store_db *db, sqlite3_stmt **stmt, const char *sql, struct fed_err *err)
-{
-    if (sqlite3_prepare_v3(db->conn, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) != SQLITE_OK)
-        return store_db_error(db, sql, err);
-    return 0;
-}
+/* --- open and close --- */
 
 static int prepare_all(struct store_db *db, struct fed_err *err)
 {
-    int code = prepare(db, &db->begin, "BEGIN IMMEDIATE", err);
-    if (!code)
-        code = prepare(db, &db->commit, "COMMIT", err);
-    if (!code)
-        code = prepare(db, &db->rollback, "ROLLBACK", err);
-    if (!code)
-        code = prepare(db, &db->find, "SELECT rev, create_rev FROM current WHERE key=?1", err);
-    if (!code)
-        code = prepare(db, &db->add, "INSERT INTO changes(rev,create_rev,key,value) VALUES(?1,?2,?3,?4)", err);
-    if (!code)
-        code = prepare(db, &db->put, "INSERT OR REPLACE INTO current VALUES(?1,?2,?3,?4)", err);
-    if (!code)
-        code = prepare(db, &db->del, "DELETE FROM current WHERE key=?1", err);
-    return code;
+    const struct {
+        sqlite3_stmt **stmt;
+        const char *sql;
+    } all[] = {
+        {&db->begin, "BEGIN IMMEDIATE"},
+        {&db->commit, "COMMIT"},
+        {&db->rollback, "ROLLBACK"},
+        {&db->find, "SELECT rev, create_rev, id FROM current WHERE key=?1"},
+        {&db->add, "INSERT INTO changes(id,rev,create_rev,prev,sum,key,value) VALUES(?1,?2,?3,?4,?5,?6,?7)"},
+        {&db->put, "INSERT OR REPLACE INTO current(key,rev,create_rev,id) VALUES(?1,?2,?3,?4)"},
+        {&db->del, "DELETE FROM current WHERE key=?1"},
+        {&db->drop_prev, "DELETE FROM changes WHERE id IN"
+                         " (SELECT prev FROM changes WHERE id>?1 AND id<=?2 AND prev IS NOT NULL)"},
+        {&db->drop_dead, "DELETE FROM changes WHERE id>?1 AND id<=?2 AND value IS NULL"},
+        {&db->set_meta, "INSERT OR REPLACE INTO meta VALUES('rev',?1),('compacted',?2),('cursor',?3)"},
+    };
+    for (size_t i = 0; i < FED_ARRAY_LEN(all); i++)
+        if (sqlite3_prepare_v3(db->conn, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT, all[i].stmt, NULL) != SQLITE_OK)
+            return store_db_error(db, all[i].sql, err);
+    return 0;
 }
 
-static int read_counters(struct store_db *db, struct fed_err *err)
+int store_db_read_counters(struct store_db *db, struct fed_err *err)
 {
-    int64_t rev = 0, last = 0, compacted = 0, rows = 0, live = 0;
-    int code = query_int(db, "SELECT value FROM meta WHERE name='rev'", &rev, err);
+    int64_t rev = 0, last = 0, compacted = 0, id = 0;
+    int code = store_db_query(db, "SELECT value FROM meta WHERE name='rev'", &rev, err);
     if (!code)
-        code = query_int(db, "SELECT rev FROM changes ORDER BY id DESC LIMIT 1", &last, err);
+        code = store_db_query(db, "SELECT rev FROM changes ORDER BY id DESC LIMIT 1", &last, err);
     if (!code)
-        code = query_int(db, "SELECT value FROM meta WHERE name='compacted'", &compacted, err);
+        code = store_db_query(db, "SELECT max(id) FROM changes", &id, err);
     if (!code)
-        code = query_int(db, "SELECT count(*) FROM changes", &rows, err);
+        code = store_db_query(db, "SELECT value FROM meta WHERE name='compacted'", &compacted, err);
     if (!code)
-        code = query_int(db, "SELECT count(*) FROM current", &live, err);
+        code = store_db_query(db, "SELECT value FROM meta WHERE name='cursor'", &db->cursor, err);
     db->rev = (uint64_t)FED_MAX(rev, last);
     db->compacted = (uint64_t)compacted;
-    db->n_superseded = rows > live ? (uint64_t)(rows - live) : 0;
+    /* Rows that compaction deleted at the end of the log do not give their numbers back. */
+    db->last_id = FED_MAX(id, db->cursor);
     return code;
 }
 
-int store_db_open(struct store_db *db, const char *path, struct fed_err *err)
+static int check_pages_of(struct store_db *db, struct fed_err *err)
 {
+    sqlite3_stmt *stmt = NULL;
+    int code = 0;
+    if (sqlite3_prepare_v2(db->conn, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK)
+        return store_db_error(db, "quick_check", err);
+    if (sqlite3_step(stmt) != SQLITE_ROW)
+        code = store_db_error(db, "quick_check", err);
+    else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
+        code = fed_err_set(err, FED_E_CORRUPT, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+    return code;
+}
+
+static int explain_damage(struct store_db *db, int code, struct fed_err *err)
+{
+    if (code != FED_E_CORRUPT)
+        return fed_err_wrap(err, code, "open store %s", db->path);
+    return fed_err_wrap(err, code, "open store %s: the file is damaged or no store; put a backup in its place",
+                        db->path);
+}
+
+int store_db_open(struct store_db *db, const char *path, bool check_pages, uint64_t now_ms, struct fed_err *err)
+{
+    bool crashed = false;
+    int64_t pages = 0;
     memset(db, 0, sizeof(*db));
     db->lock_fd = -1;
-    int code = take_lock(db, path, err);
+    db->path = fed_strdup(path);
+    int code = store_file_take(db, now_ms, &crashed, err);
     if (!code && sqlite3_open_v2(path, &db->conn, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                                  NULL) != SQLITE_OK)
         code = store_db_error(db, path, err);
     if (!code) {
         sqlite3_extended_result_codes(db->conn, 0);
-        code = exec(db,
-                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
-                    "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000;",
-                    err);
+        /* Exclusive: no -shm file that could fail to grow, and nobody writes beside us. */
+        code = store_db_exec(db, "PRAGMA locking_mode=EXCLUSIVE", err);
+        if (!code)
+            code = store_db_query(db, "PRAGMA page_count", &pages, err);
+        /* Only while the file is empty: later it would be a write, and a full disk must not keep us from starting. */
+        if (!code && pages == 0)
+            code = store_db_exec(db, "PRAGMA auto_vacuum=INCREMENTAL", err);
+        if (!code)
+            code = store_db_exec(db,
+                                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+                                 "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000;"
+                                 "PRAGMA journal_size_limit=67108864;",
+                                 err);
     }
     if (!code)
-        code = check_or_make_schema(db, path, err);
+        code = store_file_check_schema(db, true, err);
+    if (!code && (check_pages || crashed))
+        code = check_pages_of(db, err);
     if (!code)
         code = prepare_all(db, err);
     if (!code)
-        code = read_counters(db, err);
+        code = store_db_read_counters(db, err);
     if (code) {
-        fed_err_wrap(err, code, "open store %s", path);
+        (void)explain_damage(db, code, err);
         store_db_close(db);
     }
     return code;
@@ -195,82 +196,19 @@ int store_db_open(struct store_db *db, const char *path, struct fed_err *err)
 
 void store_db_close(struct store_db *db)
 {
-    sqlite3_stmt *stmts[] = {db->begin, db->commit, db->rollback, db->find, db->add, db->put, db->del};
+    sqlite3_stmt *stmts[] = {db->begin, db->commit, db->rollback,  db->find,      db->add,
+                             db->put,   db->del,    db->drop_prev, db->drop_dead, db->set_meta};
+    store_db_backup_stop(db);
     for (size_t i = 0; i < FED_ARRAY_LEN(stmts); i++)
         sqlite3_finalize(stmts[i]);
     sqlite3_close(db->conn);
-    if (db->lock_fd >= 0)
-        close(db->lock_fd);
+    store_file_leave(db);
+    free(db->path);
     memset(db, 0, sizeof(*db));
     db->lock_fd = -1;
 }
 
-static struct fed_str column_blob(sqlite3_stmt *stmt, int i)
-{
-    const void *p = sqlite3_column_blob(stmt, i);
-    return fed_str_n(p, (size_t)sqlite3_column_bytes(stmt, i));
-}
-
-/* Calls `each` for the rows (key, value, rev, create_rev) of sql. */
-static int each_row(struct store_db *db, const char *sql, void (*each)(void *ud, const struct store_change *c),
-                    void *ud, struct fed_err *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int step;
-    if (sqlite3_prepare_v2(db->conn, sql, -1, &stmt, NULL) != SQLITE_OK)
-        return store_db_error(db, sql, err);
-    while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct store_change c = {.key = column_blob(stmt, 0),
-                                 .rev = (uint64_t)sqlite3_column_int64(stmt, 2),
-                                 .create_rev = (uint64_t)sqlite3_column_int64(stmt, 3)};
-        if (sqlite3_column_type(stmt, 1) != SQLITE_NULL)
-            c.value = fed_blob_new(column_blob(stmt, 1));
-        each(ud, &c);
-        fed_blob_unref(c.value);
-    }
-    sqlite3_finalize(stmt);
-    return step == SQLITE_DONE ? 0 : store_db_error(db, "load", err);
-}
-
-int store_db_load(struct store_db *db, void (*live)(void *ud, const struct store_change *c),
-                  void (*history)(void *ud, const struct store_change *c), void *ud, struct fed_err *err)
-{
-    int64_t lost = 0;
-    /* A live key without its change would be data lost silently: refuse instead. */
-    int code =
-        query_int(db, "SELECT count(*) FROM current c LEFT JOIN changes h ON h.id=c.id WHERE h.id IS NULL", &lost, err);
-    if (!code && lost)
-        code = fed_err_set(err, FED_E_CORRUPT, "load store: %lld keys have lost their values", (long long)lost);
-    if (!code)
-        code = each_row(db,
-                        "SELECT h.key, h.value, h.rev, h.create_rev FROM changes h"
-                        " JOIN current c ON c.key=h.key AND c.id=h.id ORDER BY h.id",
-                        live, ud, err);
-    if (!code && history) {
-        char sql[160];
-        snprintf(sql, sizeof(sql), "SELECT key, value, rev, create_rev FROM changes WHERE rev>%llu ORDER BY id",
-                 (unsigned long long)db->compacted);
-        code = each_row(db, sql, history, ud, err);
-    }
-    return code;
-}
-
-static int find_current(struct store_db *db, struct fed_str key, uint64_t *rev, uint64_t *create_rev,
-                        struct fed_err *err)
-{
-    int code = 0;
-    *rev = *create_rev = 0;
-    sqlite3_bind_blob(db->find, 1, key.p, (int)key.n, SQLITE_STATIC);
-    int step = sqlite3_step(db->find);
-    if (step == SQLITE_ROW) {
-        *rev = (uint64_t)sqlite3_column_int64(db->find, 0);
-        *create_rev = (uint64_t)sqlite3_column_int64(db->find, 1);
-    } else if (step != SQLITE_DONE) {
-        code = store_db_error(db, "find", err);
-    }
-    sqlite3_reset(db->find);
-    return code;
-}
+/* --- batches --- */
 
 static int run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct fed_err *err)
 {
@@ -280,21 +218,46 @@ static int run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct
     return code;
 }
 
-static int write_op(struct store_db *db, const struct store_op_copy *op, uint64_t rev, uint64_t create_rev,
-                    struct fed_err *err)
+struct found {
+    uint64_t rev, create_rev;
+    int64_t id; /* 0: the key does not exist */
+};
+
+static int find_current(struct store_db *db, struct fed_str key, struct found *f, struct fed_err *err)
+{
+    int code = 0;
+    *f = (struct found){0};
+    sqlite3_bind_blob(db->find, 1, key.p, (int)key.n, SQLITE_STATIC);
+    int step = sqlite3_step(db->find);
+    if (step == SQLITE_ROW)
+        *f = (struct found){(uint64_t)sqlite3_column_int64(db->find, 0), (uint64_t)sqlite3_column_int64(db->find, 1),
+                            sqlite3_column_int64(db->find, 2)};
+    else if (step != SQLITE_DONE)
+        code = store_db_error(db, "find", err);
+    sqlite3_reset(db->find);
+    return code;
+}
+
+static int write_op(struct store_db *db, const struct store_op_copy *op, uint64_t rev, uint64_t create_rev, int64_t id,
+                    int64_t prev, struct fed_err *err)
 {
     struct fed_str value = op->value ? fed_blob_str(op->value) : (struct fed_str){0};
-    sqlite3_bind_int64(db->add, 1, (int64_t)rev);
-    sqlite3_bind_int64(db->add, 2, (int64_t)create_rev);
-    sqlite3_bind_blob(db->add, 3, op->key.p, (int)op->key.n, SQLITE_STATIC);
-    if (op->value)
-        sqlite3_bind_blob(db->add, 4, value.n ? value.p : "", (int)value.n, SQLITE_STATIC);
+    sqlite3_bind_int64(db->add, 1, id);
+    sqlite3_bind_int64(db->add, 2, (int64_t)rev);
+    sqlite3_bind_int64(db->add, 3, (int64_t)create_rev);
+    if (prev)
+        sqlite3_bind_int64(db->add, 4, prev);
     else
         sqlite3_bind_null(db->add, 4);
+    sqlite3_bind_int64(db->add, 5, store_db_sum(op->key, op->value ? &value : NULL, rev, create_rev));
+    sqlite3_bind_blob(db->add, 6, op->key.p, (int)op->key.n, SQLITE_STATIC);
+    if (op->value)
+        sqlite3_bind_blob(db->add, 7, value.n ? value.p : "", (int)value.n, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(db->add, 7);
     int code = run(db, db->add, "insert", err);
     if (code)
         return code;
-    db->n_superseded += !op->value ? 2 : create_rev != rev;
     if (!op->value) {
         sqlite3_bind_blob(db->del, 1, op->key.p, (int)op->key.n, SQLITE_STATIC);
         return run(db, db->del, "delete", err);
@@ -302,38 +265,43 @@ static int write_op(struct store_db *db, const struct store_op_copy *op, uint64_
     sqlite3_bind_blob(db->put, 1, op->key.p, (int)op->key.n, SQLITE_STATIC);
     sqlite3_bind_int64(db->put, 2, (int64_t)rev);
     sqlite3_bind_int64(db->put, 3, (int64_t)create_rev);
-    sqlite3_bind_int64(db->put, 4, sqlite3_last_insert_rowid(db->conn));
+    sqlite3_bind_int64(db->put, 4, id);
     return run(db, db->put, "put", err);
 }
 
+struct counters { /* what a batch moves on when it is committed */
+    uint64_t next_rev;
+    int64_t last_id;
+};
+
 /* Checks every expectation before the first write, so that a conflict leaves nothing to undo. */
-static int run_txn(struct store_db *db, struct store_db_txn *t, uint64_t *next_rev, struct fed_err *err)
+static int run_txn(struct store_db *db, struct store_db_txn *t, struct counters *n, struct fed_err *err)
 {
     bool any = false;
+    struct found old[STORE_MAX_OPS];
     t->create_revs = fed_calloc(t->ops.n, sizeof(*t->create_revs));
     for (size_t i = 0; i < t->ops.n; i++) {
         const struct store_op_copy *op = &t->ops.ops[i];
-        uint64_t rev, create_rev;
-        int code = find_current(db, op->key, &rev, &create_rev, err);
+        int code = find_current(db, op->key, &old[i], err);
         if (code)
             return code;
-        if (op->expect != STORE_ANY && op->expect != rev) {
+        if (op->expect != STORE_ANY && op->expect != old[i].rev) {
             t->code = store_conflict(&t->err, op->key);
             return 0;
         }
-        if (op->value || rev)
-            t->create_revs[i] = rev ? create_rev : *next_rev;
+        if (op->value || old[i].id)
+            t->create_revs[i] = old[i].id ? old[i].create_rev : n->next_rev;
         any |= t->create_revs[i] != 0;
     }
     if (!any) {
-        t->rev = *next_rev - 1;
+        t->rev = n->next_rev - 1;
         return 0;
     }
-    t->rev = (*next_rev)++;
+    t->rev = n->next_rev++;
     for (size_t i = 0; i < t->ops.n; i++) {
         if (!t->create_revs[i])
             continue;
-        int code = write_op(db, &t->ops.ops[i], t->rev, t->create_revs[i], err);
+        int code = write_op(db, &t->ops.ops[i], t->rev, t->create_revs[i], ++n->last_id, old[i].id, err);
         if (code)
             return code;
     }
@@ -342,14 +310,15 @@ static int run_txn(struct store_db *db, struct store_db_txn *t, uint64_t *next_r
 
 int store_db_batch(struct store_db *db, struct store_db_txn **txns, size_t n, struct fed_err *err)
 {
-    uint64_t next_rev = db->rev + 1;
+    struct counters next = {db->rev + 1, db->last_id};
     int code = run(db, db->begin, "begin", err);
     for (size_t i = 0; i < n && !code; i++)
-        code = run_txn(db, txns[i], &next_rev, err);
+        code = run_txn(db, txns[i], &next, err);
     if (!code)
         code = run(db, db->commit, "commit", err);
     if (!code) {
-        db->rev = next_rev - 1;
+        db->rev = next.next_rev - 1;
+        db->last_id = next.last_id;
         return 0;
     }
     if (!sqlite3_get_autocommit(db->conn))
@@ -360,52 +329,5 @@ int store_db_batch(struct store_db *db, struct store_db_txn **txns, size_t n, st
         if (err)
             txns[i]->err = *err;
     }
-    return code;
-}
-
-uint64_t store_db_compact_target(struct store_db *db, uint64_t keep)
-{
-    int64_t rev = 0;
-    char sql[128];
-    if (db->n_superseded <= keep + keep / 4)
-        return 0;
-    snprintf(sql, sizeof(sql), "SELECT rev FROM changes ORDER BY id DESC LIMIT 1 OFFSET %llu",
-             (unsigned long long)keep);
-    if (query_int(db, sql, &rev, NULL) != 0 || (uint64_t)rev <= db->compacted)
-        return 0;
-    return (uint64_t)rev;
-}
-
-int store_db_compact_slice(struct store_db *db, uint64_t rev, bool *more, struct fed_err *err)
-{
-    char sql[768];
-    int64_t left = 0;
-    rev = FED_MIN(rev, db->rev);
-    /* The meta rows move first and in the same transaction: a crash in between loses history only. */
-    snprintf(sql, sizeof(sql),
-             "BEGIN IMMEDIATE;"
-             "UPDATE meta SET value=max(value,%llu) WHERE name='compacted';"
-             "UPDATE meta SET value=%llu WHERE name='rev';"
-             "DELETE FROM changes WHERE id>%lld AND id<=%lld AND rev<=%llu AND NOT EXISTS"
-             " (SELECT 1 FROM current c WHERE c.key=changes.key AND c.id=changes.id);"
-             "COMMIT;",
-             (unsigned long long)rev, (unsigned long long)db->rev, (long long)db->compact_cursor,
-             (long long)db->compact_cursor + SLICE_ROWS, (unsigned long long)rev);
-    int code = exec(db, sql, err);
-    if (code) {
-        if (!sqlite3_get_autocommit(db->conn))
-            (void)exec(db, "ROLLBACK", NULL);
-        return code;
-    }
-    db->compacted = FED_MAX(db->compacted, rev);
-    db->n_superseded -= FED_MIN(db->n_superseded, (uint64_t)sqlite3_changes(db->conn));
-    db->compact_cursor += SLICE_ROWS;
-    snprintf(sql, sizeof(sql),
-             "SELECT count(*) FROM (SELECT rev FROM changes WHERE id>%lld ORDER BY id LIMIT 1) WHERE rev<=%llu",
-             (long long)db->compact_cursor, (unsigned long long)rev);
-    code = query_int(db, sql, &left, err);
-    *more = left != 0;
-    if (!*more)
-        db->compact_cursor = 0;
     return code;
 }

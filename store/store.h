@@ -29,6 +29,10 @@ struct store_change {
     struct fed_blob *value; /* borrowed; NULL: deleted */
     uint64_t rev;           /* of this change */
     uint64_t create_rev;    /* of the key's creation */
+    /* In history only: the value that this change replaced and its revision. NULL when the change created the key, or
+     * when what it replaced was told as history itself, or when the backend cannot tell. */
+    struct fed_blob *before; /* borrowed */
+    uint64_t before_rev;
 };
 
 struct store_handlers {
@@ -52,7 +56,9 @@ struct store_ops {
     const char *name; /* "mem", "sqlite", "etcd" */
     /* Replays the store, on the env's thread before it returns or later (etcd): first every live key as a change with
      * its own rev, then each retained historic change after the compaction revision in revision order through
-     * `history` (may be NULL), then done(code, current revision, compacted revision). on_change starts after done. */
+     * `history` (may be NULL), then done(code, current revision, compacted revision). on_change starts after done.
+     * With history_max set, only the last changes are told, from the beginning of a transaction; the compacted revision
+     * is then the one after which history was told, if that is later. */
     void (*load)(struct store *s, void (*live)(void *ud, const struct store_change *c),
                  void (*history)(void *ud, const struct store_change *c),
                  void (*done)(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err),
@@ -60,9 +66,11 @@ struct store_ops {
     /* Queues a transaction of n <= STORE_MAX_OPS (128) operations on distinct keys; keys and blobs are copied/referenced before it
      * returns. cb is called exactly once, never before commit returns. Transactions commit in the order submitted. */
     void (*commit)(struct store *s, const struct store_op *ops, size_t n, store_commit_cb cb, void *ud);
-    /* Forgets history up to and including rev (values that are still current stay). */
+    /* Forgets history up to and including rev; values that were current at rev stay, so that the value before each
+     * later change is still known. In slices: writes go on meanwhile. */
     void (*compact)(struct store *s, uint64_t rev, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud);
-    /* A consistent copy of the running store at `path` (must not exist), written in slices. FED_E_UNSUPPORTED for etcd. */
+    /* A consistent copy of the running store at `path` (must not exist), written in slices; not synced to the disk.
+     * FED_E_UNSUPPORTED for etcd. */
     void (*backup)(struct store *s, const char *path, void (*cb)(void *ud, int code, const struct fed_err *err),
                    void *ud);
     /* Stops after what was queued is committed; then cb and the store is freed. */
@@ -72,6 +80,7 @@ struct store { /* embedded first in each backend's own struct */
     const struct store_ops *ops;
     struct fed_env *env;
     struct store_handlers handlers;
+    uint64_t history_max; /* set before load: at most about so many changes of history; 0: all */
 };
 
 /* The handlers are set before load. */
@@ -85,12 +94,26 @@ struct store *store_mem_new(struct fed_env *env, uint32_t latency_ms);
 
 struct store_sqlite_conf {
     const char *path;      /* file; its folder must exist. Files beside it: -wal, -shm, .lock */
-    uint64_t keep_changes; /* history kept by automatic compaction, in changes; 0: 100,000 */
+    uint64_t keep_changes; /* history kept by automatic compaction, in changes; 0: 20,000 */
     uint32_t queue_max;    /* transactions waiting; 0: 8,192 */
+    bool check;            /* check every page at the start, not only after a crash of the machine */
 };
-/* Opens (making it when absent) and locks the file. FED_E_BUSY: another process has it; FED_E_CORRUPT;
+/* Opens (making it when absent) and locks the file; a staged file takes its place first. FED_E_BUSY: another process has it; FED_E_CORRUPT;
  * FED_E_VERSION: written by a newer version; FED_E_UNSUPPORTED: a network file system. */
 FED_MUST_USE int store_sqlite_open(struct fed_env *env, const struct store_sqlite_conf *conf, struct store **out,
                                    struct fed_err *err);
+
+/* Files that no store has open: backups. Any thread; they block. */
+struct store_file_info {
+    uint64_t rev, compacted, keys, bytes;
+};
+/* Reads and checks everything in it. FED_E_CORRUPT, FED_E_VERSION, FED_E_NOT_FOUND. */
+FED_MUST_USE int store_sqlite_inspect(const char *path, struct store_file_info *out, struct fed_err *err);
+/* Moves the file's revision up to rev and forgets its history, so that whoever knew a revision below lists again. */
+FED_MUST_USE int store_sqlite_raise(const char *path, uint64_t rev, struct fed_err *err);
+/* The file `with` (same folder, synced) becomes PATH.restore: it takes the place of the store at `path` when that is opened
+ * next, which checks it, moves its revision far above any that was ever given out, and keeps what is there then as
+ * PATH.replaced-N. */
+FED_MUST_USE int store_sqlite_stage(const char *path, const char *with, struct fed_err *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering a request: bytes, objects, Status errors; and the replies of virtual resources. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/flow.h"
+#include "apiserver/audit.h"
 #include "base/mem.h"
 #include "codec/yaml.h"
 #include "http/gzip.h"
@@ -15,20 +17,6 @@ static void put_warnings(struct fed_api_reply *r)
         fed_json_write_string(&b, w->s); /* quoted-string: the escapes of JSON are a subset */
         fed_http_add_header(r->x, FED_STR("Warning"), fed_buf_str(&b));
         fed_buf_release(&b);
-    }
-}
-
-static void count(struct fed_api_reply *r, int status)
-{
-    char code[8];
-    int n = snprintf(code, sizeof code, "%d", status);
-    struct fed_str labels[] = {fed_str(r->q.verb ? r->q.verb : ""), r->q.resource, fed_str_n(code, (size_t)n)};
-    if (r->route == FED_ROUTE_RESOURCE && !r->kc && status == 404)
-        labels[1] = FED_STR("unknown");
-    fed_metric_add(fed_metric_get(r->api->m_requests, labels, 3), 1);
-    if (!r->watch) {
-        double s = (double)(fed_mono_ns(r->api->env) - r->start_ns) / 1e9;
-        fed_metric_observe(fed_metric_get(r->api->m_latency, labels, 1), s);
     }
 }
 
@@ -55,7 +43,9 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
     if (r->answered)
         return;
     r->answered = true;
-    count(r, status);
+    fed_api_count(r, status);
+    if (r->audit)
+        fed_audit_answered(r, status, content_type, fed_blob_str(blob));
     if (r->call) {
         struct fed_local_call *call = r->call;
         r->call = NULL;
@@ -64,6 +54,8 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
         if (r->warnings)
             put_warnings(r);
         struct fed_blob *z = packed(r, status, blob);
+        if (r->flow)
+            fed_flow_answer(r, fed_blob_str(z ? z : blob).n);
         fed_http_respond_blob(r->x, status, content_type, z ? z : blob);
         fed_blob_unref(z);
     }
@@ -229,7 +221,8 @@ static void stream_drained(void *ud)
 void fed_api_reply_stream(struct fed_api_reply *r, int status, const char *content_type, void (*drained)(void *ud),
                           void (*gone)(void *ud), void *ud)
 {
-    count(r, status);
+    fed_api_count(r, status);
+    fed_audit_started(r, status);
     r->streaming = true;
     r->stream_drained = drained;
     r->stream_gone = gone;
@@ -274,6 +267,6 @@ struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r)
 void fed_api_reply_upgraded(struct fed_api_reply *r)
 {
     r->answered = true;
-    count(r, 101);
+    fed_api_count(r, 101);
     fed_api_request_done(r);
 }

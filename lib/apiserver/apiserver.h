@@ -17,11 +17,19 @@
 #include "store/store.h"
 
 struct fed_api;
+struct fed_access_conf;
 
+struct fed_extra { /* what an authenticator adds about the user */
+    struct fed_str key;
+    const struct fed_str *values;
+    size_t n_values;
+};
 struct fed_identity { /* who asks */
     struct fed_str user, uid;
     const struct fed_str *groups; /* system:authenticated is added by the server */
     size_t n_groups;
+    const struct fed_extra *extra;
+    size_t n_extra;
 };
 struct fed_api_request { /* what virtual resources, authorizers and admission see */
     const char *verb;    /* get list watch create update patch delete deletecollection; or lower-case method */
@@ -77,6 +85,7 @@ struct fed_api_conf {
     const char *sa_issuer;     /* "kubernetes/serviceaccount" */
     /* Static tokens: JSON array [{token, user, uid, groups}] or NULL. */
     const struct fed_json *tokens;
+    const struct fed_access_conf *access; /* access.h: more keys, OIDC, audit; NULL: none */
     /* Built-in authorizer: group system:masters may do all; discovery, health and version for every authenticated
      * user; RBAC objects if the kinds hold them; then this callback (may be NULL). Default: deny. */
     enum fed_authz (*authorize)(void *ud, const struct fed_api_request *req);
@@ -84,14 +93,25 @@ struct fed_api_conf {
     int (*admit)(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
                  struct fed_json *obj, struct fed_err *err);
     void *ud;
+    /* An EncryptionConfiguration file for values in the store, read at start and again when it changed; NULL: none. */
+    const char *encryption_config;
+    /* Something the operator should know, said once: a configuration that was read again (code 0) or refused. */
+    void (*notice)(void *ud, int code, const char *text);
+    /* Requests of ordinary users under way at once, reading and writing; 0: 400 and 200 (flow.h). */
+    uint32_t max_reads, max_writes;
     uint64_t keep_changes;         /* watch window; 0: 20,000 */
     bool allow_loopback_endpoints; /* members with the process runtime only */
+    /* Why nothing but the virtual resources is served (503 for the rest, not ready): the real store could not be opened.
+     * NULL: all is. Text is copied. */
+    const char *suspended;
     /* Called when the store failed for good. */
     void (*failed)(void *ud, const struct fed_err *err);
 };
 struct fed_api *fed_api_new(const struct fed_api_conf *conf);
 /* Loads the store, makes the static namespaces, then ready(ud, code). Requests before that get 503. */
 void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const struct fed_err *err), void *ud);
+/* Reads its configuration files again (SIGHUP). */
+void fed_api_reload(struct fed_api *api);
 /* Ends watches, answers 503 from now on; the store is not closed. */
 void fed_api_stop(struct fed_api *api);
 void fed_api_free(struct fed_api *api);
@@ -104,7 +124,17 @@ struct fed_transport *fed_api_local(struct fed_api *api, const struct fed_identi
 /* Extra named checks of /readyz and /livez. */
 void fed_api_add_check(struct fed_api *api, const char *name, bool (*ok)(void *ud), void *ud);
 /* A service account token as TokenRequest makes it (for agents that start pods). */
-FED_MUST_USE int fed_api_sa_token(struct fed_api *api, struct fed_str ns, struct fed_str name, struct fed_str uid,
-                                  int64_t seconds, struct fed_buf *token, struct fed_err *err);
+struct fed_sa_spec {
+    struct fed_str ns, name, uid;    /* of the account */
+    int64_t seconds;                 /* its life */
+    const struct fed_str *audiences; /* none: those of this API */
+    size_t n_audiences;
+    struct fed_str bound_kind, bound_name, bound_uid; /* "Pod", "Secret", "Node"; empty: bound to the account alone */
+};
+FED_MUST_USE int fed_api_sa_token(struct fed_api *api, const struct fed_sa_spec *spec, struct fed_buf *token,
+                                  struct fed_err *err);
+/* The token of a Secret of type kubernetes.io/service-account-token: it has no expiry and lives as long as the Secret. */
+FED_MUST_USE int fed_api_legacy_token(struct fed_api *api, struct fed_str ns, struct fed_str name, struct fed_str uid,
+                                      struct fed_str secret, struct fed_buf *token, struct fed_err *err);
 
 #endif

@@ -14,15 +14,24 @@
 #include "apiserver/apiserver.h"
 #include "apiserver/cache.h"
 #include "apiserver/form.h"
+#include "apiserver/history.h"
 #include "http/url.h"
 #include "kube/schema.h"
 #include "kube/selector.h"
 
 struct fed_hub;
+struct fed_rbac;  /* rbac.h */
+struct fed_audit; /* audit.h */
+struct fed_oidc;  /* oidc.h */
+struct fed_sa;    /* sa_token.h */
+struct fed_audit_record;
 struct fed_local_call;
 struct fed_webhooks;
 struct fed_admission_state;
 struct fed_quota_state;
+struct fed_encryption_state;
+struct fed_flows;
+struct fed_flow;
 struct fed_write_op; /* registry.h */
 
 struct fed_api_check {
@@ -37,12 +46,18 @@ struct fed_doc { /* a document made once: bytes and the ETag over them */
 };
 struct fed_api {
     struct fed_api_conf conf;
-    struct fed_quota_state *quota;         /* quota.c; NULL: the kind is not served */
-    struct fed_admission_state *admission; /* admission.c */
-    struct fed_webhooks *webhooks;         /* webhook_call.c; NULL: none was called yet */
+    struct fed_flows *flows;                 /* flow.c */
+    struct fed_encryption_state *encryption; /* encryption_server.c; NULL: values are plain */
+    struct fed_quota_state *quota;           /* quota.c; NULL: the kind is not served */
+    struct fed_admission_state *admission;   /* admission.c */
+    struct fed_webhooks *webhooks;           /* webhook_call.c; NULL: none was called yet */
     struct fed_env *env;
     struct fed_cache cache;
+    struct fed_history history; /* while the store is loaded */
     struct fed_hub *hub;
+    struct fed_rbac *rbac;
+    struct fed_sa *sa;
+    uint64_t audit_ids[2];          /* a random start and a count */
     struct fed_list requests, idle; /* of struct fed_api_reply */
     size_t n_idle;
     struct fed_list checks;
@@ -53,12 +68,11 @@ struct fed_api {
     size_t bootstrap_left;
     struct fed_task bootstrap;
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
-    struct fed_map tokens;           /* verified bearer tokens -> struct fed_token (authn.c) */
     struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
     struct fed_err load_err;
-    struct fed_metric_family *m_requests, *m_latency;
-    struct fed_metric *m_watchers, *m_events, *m_objects;
+    struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
+    struct fed_metric *m_events, *m_objects, *m_resident;
 };
 
 enum fed_route_kind { FED_ROUTE_OTHER, FED_ROUTE_RESOURCE };
@@ -83,6 +97,14 @@ struct fed_api_reply {
     struct fed_json *warnings; /* array of texts, NULL: none */
     uint64_t start_ns;
     struct fed_write_op *op;
+    /* fairness (flow.h): of the flow whose seats it has, or in whose queue it waits */
+    struct fed_flow *flow, *queued_in;
+    struct fed_list queue_link;
+    uint32_t seats;
+    uint8_t flow_class;
+    struct fed_audit_record *audit; /* NULL: nothing is to be recorded */
+    struct fed_str audit_id;        /* empty when there is no audit */
+    void *authn;                    /* authentication that waits for keys (oidc.h) */
     /* streams of virtual resources */
     void (*stream_drained)(void *ud);
     void (*stream_gone)(void *ud);
@@ -117,6 +139,12 @@ void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
 struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
 
+/* --- api_metrics.c --- */
+void fed_api_metrics_make(struct fed_api *api);
+void fed_api_count(struct fed_api_reply *r, int status);
+void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by);
+void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
+
 /* --- path.c --- */
 /* Fills q.group … q.name, route, watch. False: the path is not one of /api or /apis resources. */
 void fed_api_route(struct fed_api_reply *r);
@@ -134,13 +162,17 @@ FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, st
                               struct fed_err *err);
 
 /* --- authn.c, authz.c --- */
-/* Identity from the exchange into q.who. FED_E_UNAUTHORIZED. */
-FED_MUST_USE int fed_api_authenticate(struct fed_api_reply *r);
-/* Impersonate-User and -Group headers. False: answered with a refusal. */
+/* Identity from the exchange into q.who, then next(r); at once, or when keys have been fetched. Answers 401. */
+void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r));
+bool fed_api_anonymous_allowed(const struct fed_api_reply *r); /* for its path */
+/* Impersonate-* headers. False: answered with a refusal. */
 bool fed_api_impersonate(struct fed_api_reply *r);
-void fed_api_tokens_release(struct fed_api *api);
 bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q);
+/* The same with the reason appended (NULL: not wanted). */
+enum fed_authz fed_api_decide(struct fed_api *api, const struct fed_api_request *q, struct fed_buf *reason);
 void fed_api_fail_forbidden(struct fed_api_reply *r);
+/* 403 with the words for the question q: `pods "a" is forbidden: User "x" cannot …`; reason may be empty. */
+void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, struct fed_str reason);
 bool fed_identity_in_group(const struct fed_identity *who, const char *group);
 
 /* --- verbs --- */

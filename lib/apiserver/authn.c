@@ -1,30 +1,129 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who asks: client certificate (CN, O), bearer token (static, or a service account's JWT), else anonymous. */
-#include "apiserver/apiserver_priv.h"
+/* Who asks: client certificate (CN, O), bearer token, else anonymous where that is allowed. */
+#include "apiserver/authn.h"
+
+#include "apiserver/access.h"
+#include "apiserver/audit.h"
+#include "apiserver/sa_token.h"
 #include "base/mem.h"
 #include "crypto/pki.h"
 
-#define TOKENS_KEPT 1024u
+static const struct fed_access_conf *access_of(const struct fed_api *api)
+{
+    static const struct fed_access_conf none;
+    return api->conf.access ? api->conf.access : &none;
+}
 
-struct fed_token {      /* a verified service account token */
-    int64_t expires_ms; /* 0: never */
-    char *user, *uid, *ns_group;
+/* --- tokens --- */
+
+static bool find_static(struct fed_arena *a, const struct fed_json *tokens, struct fed_str token,
+                        struct fed_identity *who)
+{
+    FED_JSON_EACH(t, tokens) {
+        if (!fed_secret_equal(fed_json_find_text(t, "token"), token))
+            continue;
+        const struct fed_json *groups = fed_json_find(t, "groups");
+        struct fed_str *list = FED_ARENA_ARRAY(a, struct fed_str, (groups ? groups->n : 0) + 1);
+        size_t n = 0;
+        FED_JSON_EACH(g, groups)
+            list[n++] = g->s;
+        list[n++] = FED_STR("system:authenticated");
+        *who = (struct fed_identity){
+            .user = fed_json_find_text(t, "user"), .uid = fed_json_find_text(t, "uid"), .groups = list, .n_groups = n};
+        return true;
+    }
+    return false;
+}
+
+/* The issuer that an unverified token names; empty when it is no JWT. */
+static struct fed_str issuer_of(struct fed_arena *a, struct fed_str token)
+{
+    struct fed_jwt jwt;
+    struct fed_json *c = NULL;
+    if (fed_jwt_parse(a, token, &jwt, NULL) || fed_json_parse(a, jwt.claims, NULL, &c, NULL))
+        return (struct fed_str){NULL, 0};
+    return fed_json_find_text(c, "iss");
+}
+
+static int take_oidc(struct fed_oidc *oidc, struct fed_str token, const struct fed_strs *wanted,
+                     const struct fed_strs *own, struct fed_arena *a, struct fed_token_answer *out, struct fed_err *err)
+{
+    struct fed_str *id = FED_ARENA_NEW(a, struct fed_str);
+    *id = fed_str(fed_oidc_client_id(oidc));
+    /* Those who ask for no audience get this API's, which the issuer's tokens are for. */
+    if (wanted == own)
+        out->audiences = *own;
+    else if (fed_strs_has_str(wanted, *id))
+        out->audiences = (struct fed_strs){id, 1};
+    else
+        for (size_t i = 0; i < wanted->n && !out->audiences.n; i++)
+            if (fed_strs_has_str(own, wanted->v[i]))
+                out->audiences = (struct fed_strs){&wanted->v[i], 1};
+    if (!out->audiences.n)
+        return fed_err_set(err, FED_E_UNAUTHORIZED, "token: made for another audience");
+    return fed_oidc_authenticate(oidc, token, a, &out->who, err);
+}
+
+int fed_api_check_token(struct fed_api *api, struct fed_str token, const struct fed_strs *audiences,
+                        struct fed_arena *a, struct fed_token_answer *out, struct fed_err *err)
+{
+    const struct fed_access_conf *x = access_of(api);
+    const struct fed_strs *own = fed_sa_audiences(api->sa), *want = audiences && audiences->n ? audiences : own;
+    *out = (struct fed_token_answer){0};
+    if (find_static(a, api->conf.tokens, token, &out->who) || find_static(a, x->tokens, token, &out->who))
+        return 0;
+    struct fed_str iss = issuer_of(a, token);
+    if (iss.n && fed_sa_is_issuer(api->sa, iss))
+        return fed_sa_authenticate(api->sa, token, want, a, &out->who, &out->audiences, err);
+    if (iss.n && x->oidc && fed_oidc_is_issuer(x->oidc, iss))
+        return take_oidc(x->oidc, token, want, own, a, out, err);
+    return fed_err_set(err, FED_E_UNAUTHORIZED, "invalid bearer token");
+}
+
+/* --- waiting for an issuer's keys --- */
+
+struct waiting {
+    struct fed_oidc_wait wait;
+    struct fed_api_reply *r;
+    void (*again)(struct fed_api_reply *r, void *ud);
+    void *ud;
 };
 
-static void token_free(struct fed_token *t)
+static void fetched(struct fed_oidc_wait *w)
 {
-    free(t->user);
-    free(t->uid);
-    free(t->ns_group);
-    free(t);
+    struct waiting *k = fed_container_of(w, struct waiting, wait);
+    struct fed_api_reply *r = k->r;
+    r->authn = NULL;
+    if (r->gone) { /* nobody waits for the answer */
+        r->answered = true;
+        fed_api_request_done(r);
+        return;
+    }
+    k->again(r, k->ud);
 }
 
-void fed_api_tokens_release(struct fed_api *api)
+bool fed_authn_wait(struct fed_api_reply *r, void (*again)(struct fed_api_reply *r, void *ud), void *ud)
 {
-    FED_MAP_EACH(e, &api->tokens)
-        token_free(e->value);
-    fed_map_release(&api->tokens);
+    struct waiting *k = FED_ARENA_NEW(&r->arena, struct waiting);
+    k->r = r;
+    k->again = again;
+    k->ud = ud;
+    if (!fed_oidc_wait(access_of(r->api)->oidc, &k->wait, fetched))
+        return false;
+    r->authn = k;
+    fed_api_request_defer(r);
+    return true;
 }
+
+void fed_authn_leave(struct fed_api_reply *r)
+{
+    struct waiting *k = r->authn;
+    if (k)
+        fed_oidc_leave(access_of(r->api)->oidc, &k->wait);
+    r->authn = NULL;
+}
+
+/* --- a request --- */
 
 static void set_groups(struct fed_api_reply *r, const struct fed_str *groups, size_t n, const char *more)
 {
@@ -36,164 +135,95 @@ static void set_groups(struct fed_api_reply *r, const struct fed_str *groups, si
     r->q.who.n_groups = n + 1;
 }
 
-static int by_certificate(struct fed_api_reply *r, const struct fed_http_request *h)
+static void refuse(struct fed_api_reply *r)
 {
-    r->q.who.user = fed_arena_dup(&r->arena, h->cert_cn);
-    set_groups(r, h->cert_orgs, h->n_cert_orgs, "system:authenticated");
-    return 0;
+    fed_audit_begin(r); /* by nobody */
+    fed_api_fail(r, FED_E_UNAUTHORIZED, NULL, "Unauthorized");
 }
 
-static int by_static_token(struct fed_api_reply *r, struct fed_str token)
+struct bearer {
+    struct fed_str token;
+    void (*next)(struct fed_api_reply *r);
+    bool tried;
+};
+
+static void check_bearer(struct fed_api_reply *r, void *ud)
 {
-    FED_JSON_EACH(t, r->api->conf.tokens) {
-        if (!fed_secret_equal(fed_json_find_text(t, "token"), token))
-            continue;
-        const struct fed_json *groups = fed_json_find(t, "groups");
-        size_t n = 0, cap = groups ? groups->n : 0;
-        struct fed_str *list = FED_ARENA_ARRAY(&r->arena, struct fed_str, cap + 1);
-        FED_JSON_EACH(g, groups)
-            list[n++] = g->s;
-        r->q.who.user = fed_json_find_text(t, "user");
-        r->q.who.uid = fed_json_find_text(t, "uid");
-        set_groups(r, list, n, "system:authenticated");
-        return 0;
+    struct bearer *b = ud;
+    struct fed_token_answer answer;
+    int rc = fed_api_check_token(r->api, b->token, NULL, &r->arena, &answer, NULL);
+    if (rc == FED_E_UNAVAILABLE && !b->tried) {
+        b->tried = true;
+        if (fed_authn_wait(r, check_bearer, b))
+            return;
     }
-    return FED_E_UNAUTHORIZED;
-}
-
-/* The service account has to exist still, with the uid of the token. */
-static bool account_lives(struct fed_api *api, struct fed_str ns, struct fed_str name, struct fed_str uid)
-{
-    const struct fed_kind_version *v =
-        fed_kinds_by_resource(api->conf.kinds, (struct fed_str){NULL, 0}, FED_STR("v1"), FED_STR("serviceaccounts"));
-    struct fed_kcache *kc = v ? fed_cache_kind(&api->cache, v->kind) : NULL;
-    struct fed_kobj *o = kc ? fed_cache_find(kc, ns, name) : NULL;
-    return o && (!uid.n || fed_str_eq(o->uid, uid));
-}
-
-static struct fed_token *verify(struct fed_api_reply *r, struct fed_str token)
-{
-    struct fed_api *api = r->api;
-    struct fed_buf claims = {0};
-    struct fed_json *c = NULL;
-    struct fed_token *t = NULL;
-    int64_t now = fed_wall_ms(api->env) / 1000, exp = 0, nbf = 0;
-    if (fed_jwt_verify(api->conf.sa_key_pem, token, &claims, NULL))
-        goto out;
-    struct fed_str text = fed_arena_dup(&r->arena, fed_buf_str(&claims));
-    if (fed_json_parse(&r->arena, text, NULL, &c, NULL) || !fed_json_is_int(fed_json_find(c, "exp"), &exp) ||
-        exp <= now || !fed_str_is(fed_json_find_text(c, "iss"), api->conf.sa_issuer))
-        goto out;
-    if (fed_json_is_int(fed_json_find(c, "nbf"), &nbf) && nbf > now + 60)
-        goto out;
-    const struct fed_json *k = fed_json_find(c, "kubernetes.io");
-    struct fed_str ns = fed_json_find_text(k, "namespace");
-    struct fed_str name = fed_json_find_text(fed_json_find(k, "serviceaccount"), "name");
-    struct fed_str uid = fed_json_find_text(fed_json_find(k, "serviceaccount"), "uid");
-    if (!ns.n || !name.n || !account_lives(api, ns, name, uid))
-        goto out;
-    t = FED_NEW(struct fed_token);
-    t->expires_ms = exp * 1000;
-    t->user = fed_asprintf("system:serviceaccount:%.*s:%.*s", FED_STR_ARG(ns), FED_STR_ARG(name));
-    t->uid = fed_strdup_str(uid);
-    t->ns_group = fed_asprintf("system:serviceaccounts:%.*s", FED_STR_ARG(ns));
-out:
-    fed_buf_release(&claims);
-    return t;
-}
-
-/* A signature costs more than the rest of a request: verified tokens are kept by digest until they expire. */
-static int by_account_token(struct fed_api_reply *r, struct fed_str token)
-{
-    struct fed_api *api = r->api;
-    char hex[65];
-    if (!api->conf.sa_key_pem.n)
-        return FED_E_UNAUTHORIZED;
-    fed_sha256_hex(token, hex);
-    struct fed_token *t = fed_map_find(&api->tokens, fed_str(hex));
-    if (!t) {
-        t = verify(r, token);
-        if (!t)
-            return FED_E_UNAUTHORIZED;
-        if (fed_map_count(&api->tokens) >= TOKENS_KEPT)
-            fed_api_tokens_release(api);
-        fed_map_set(&api->tokens, fed_str(hex), t);
+    if (rc) {
+        refuse(r);
+        return;
     }
-    struct fed_str rest = fed_str_from(fed_str(t->user), sizeof("system:serviceaccount:") - 1), ns;
-    (void)fed_str_cut(&rest, ':', &ns);
-    if (t->expires_ms <= fed_wall_ms(api->env) || !account_lives(api, ns, rest, fed_str(t->uid))) {
-        fed_map_remove(&api->tokens, fed_str(hex));
-        token_free(t);
-        return FED_E_UNAUTHORIZED;
-    }
-    struct fed_str groups[] = {FED_STR("system:serviceaccounts"), fed_str(t->ns_group)};
-    r->q.who.user = fed_arena_dup(&r->arena, fed_str(t->user));
-    r->q.who.uid = fed_arena_dup(&r->arena, fed_str(t->uid));
-    set_groups(r, groups, 2, "system:authenticated");
-    return 0;
+    r->q.who = answer.who;
+    b->next(r);
 }
 
-int fed_api_authenticate(struct fed_api_reply *r)
+bool fed_api_anonymous_allowed(const struct fed_api_reply *r)
+{
+    const struct fed_access_conf *x = access_of(r->api);
+    struct fed_str path = r->q.path;
+    if (x->no_anonymous)
+        return false;
+    for (size_t i = 0; i < x->anonymous_paths.n; i++)
+        if (fed_str_is(path, x->anonymous_paths.v[i]))
+            return true;
+    return !x->anonymous_paths.n;
+}
+
+void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r))
 {
     const struct fed_http_request *h = r->q.http;
     struct fed_str auth = fed_http_request_header(h, "authorization");
-    if (h->cert_cn.n)
-        return by_certificate(r, h);
+    if (h->cert_cn.n) {
+        r->q.who.user = fed_arena_dup(&r->arena, h->cert_cn);
+        set_groups(r, h->cert_orgs, h->n_cert_orgs, "system:authenticated");
+        next(r);
+        return;
+    }
     if (auth.n) {
-        if (auth.n < 7 || !fed_str_ieq(fed_str_head(auth, 7), FED_STR("Bearer ")))
-            return FED_E_UNAUTHORIZED;
         struct fed_str token = fed_str_trim(fed_str_from(auth, 7));
-        return token.n && by_static_token(r, token) == 0 ? 0 : by_account_token(r, token);
+        if (auth.n < 7 || !fed_str_ieq(fed_str_head(auth, 7), FED_STR("Bearer ")) || !token.n) {
+            refuse(r);
+            return;
+        }
+        struct bearer *b = FED_ARENA_NEW(&r->arena, struct bearer);
+        b->token = fed_arena_dup(&r->arena, token);
+        b->next = next;
+        check_bearer(r, b);
+        return;
+    }
+    if (!fed_api_anonymous_allowed(r)) {
+        refuse(r);
+        return;
     }
     r->q.who.user = FED_STR("system:anonymous");
     set_groups(r, NULL, 0, "system:unauthenticated");
-    return 0;
+    next(r);
 }
 
-static bool may_impersonate(struct fed_api_reply *r, const char *resource, struct fed_str name)
+struct fed_json *fed_identity_json(struct fed_arena *a, const struct fed_identity *who)
 {
-    struct fed_api_request q = {.verb = "impersonate",
-                                .version = FED_STR("v1"),
-                                .resource = fed_str(resource),
-                                .name = name,
-                                .path = r->q.path,
-                                .who = r->q.who,
-                                .arena = &r->arena};
-    if (fed_api_authorized(r->api, &q))
-        return true;
-    fed_api_fail(r, FED_E_FORBIDDEN, &(struct fed_status_details){.name = name, .kind = fed_str(resource)},
-                 "%s \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate resource \"%s\" in API group \"\" at the "
-                 "cluster scope",
-                 resource, FED_STR_ARG(name), FED_STR_ARG(r->q.who.user), resource);
-    return false;
-}
-
-bool fed_api_impersonate(struct fed_api_reply *r)
-{
-    const struct fed_http_request *h = r->q.http;
-    struct fed_str user = fed_http_request_header(h, "impersonate-user"), groups[32];
-    size_t n = 0;
-    if (!user.n) { /* groups or extras alone are an error, never ignored */
-        for (size_t i = 0; i < h->n_headers; i++)
-            if (fed_str_starts(h->headers[i].name, FED_STR("impersonate-"))) {
-                fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "requested %.*s without impersonating a user",
-                             FED_STR_ARG(h->headers[i].name));
-                return false;
-            }
-        return true;
+    struct fed_json *info = fed_json_object(a);
+    fed_json_set(info, "username", fed_json_new_str(a, who->user));
+    if (who->uid.n)
+        fed_json_set(info, "uid", fed_json_new_str(a, who->uid));
+    struct fed_json *groups = fed_json_set(info, "groups", fed_json_array(a));
+    for (size_t i = 0; i < who->n_groups; i++)
+        fed_json_push(groups, fed_json_new_str(a, who->groups[i]));
+    if (!who->n_extra)
+        return info;
+    struct fed_json *extra = fed_json_set(info, "extra", fed_json_object(a));
+    for (size_t i = 0; i < who->n_extra; i++) {
+        struct fed_json *values = fed_json_set_str(extra, who->extra[i].key, fed_json_array(a));
+        for (size_t j = 0; j < who->extra[i].n_values; j++)
+            fed_json_push(values, fed_json_new_str(a, who->extra[i].values[j]));
     }
-    if (!may_impersonate(r, "users", user))
-        return false;
-    for (size_t i = 0; i < h->n_headers; i++) {
-        if (!fed_str_is(h->headers[i].name, "impersonate-group") || n == FED_ARRAY_LEN(groups))
-            continue;
-        if (!may_impersonate(r, "groups", h->headers[i].value))
-            return false;
-        groups[n++] = h->headers[i].value;
-    }
-    r->q.who.user = fed_arena_dup(&r->arena, user);
-    r->q.who.uid = (struct fed_str){NULL, 0};
-    bool anonymous = fed_str_is(user, "system:anonymous");
-    set_groups(r, groups, n, anonymous ? "system:unauthenticated" : "system:authenticated");
-    return true;
+    return info;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* May they: system:masters everything; discovery, version and reviews of oneself every authenticated user; then RBAC
- * objects where the server holds them; then the program's own rule. Otherwise no. */
+/* May they: system:masters everything; then RBAC objects where the server holds them (without them: discovery, version
+ * and reviews of oneself for every authenticated user); then the program's own rule. Otherwise no. */
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/rbac.h"
 
@@ -35,43 +35,66 @@ static bool is_self_review(const struct fed_api_request *q)
     return fed_str_is(q->group, "authentication.k8s.io") && fed_str_is(q->resource, "selfsubjectreviews");
 }
 
-bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q)
+/* What the bootstrap roles give, for a server that holds no roles. */
+static bool allowed_without_rbac(const struct fed_api_request *q)
+{
+    if (!fed_identity_in_group(&q->who, "system:authenticated"))
+        return false;
+    if (!q->resource.n)
+        return strcmp(q->verb, "get") == 0 && is_public_path(q->path);
+    return is_self_review(q);
+}
+
+enum fed_authz fed_api_decide(struct fed_api *api, const struct fed_api_request *q, struct fed_buf *reason)
 {
     if (fed_identity_in_group(&q->who, "system:masters"))
-        return true;
-    bool known = fed_identity_in_group(&q->who, "system:authenticated");
-    if (known && !q->resource.n && strcmp(q->verb, "get") == 0 && is_public_path(q->path))
-        return true;
-    if (known && is_self_review(q))
-        return true;
-    if (fed_rbac_allows(api, q))
-        return true;
-    return api->conf.authorize && api->conf.authorize(api->conf.ud, q) == FED_AUTHZ_ALLOW;
+        return FED_AUTHZ_ALLOW;
+    if (fed_rbac_served(api) ? fed_rbac_allows(api, q, reason) : allowed_without_rbac(q))
+        return FED_AUTHZ_ALLOW;
+    enum fed_authz own = api->conf.authorize ? api->conf.authorize(api->conf.ud, q) : FED_AUTHZ_NO_OPINION;
+    if (own == FED_AUTHZ_ALLOW && reason)
+        fed_buf_reset(reason); /* of roles that are missing */
+    return own;
+}
+
+bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q)
+{
+    return fed_api_decide(api, q, NULL) == FED_AUTHZ_ALLOW;
+}
+
+void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, struct fed_str reason)
+{
+    struct fed_status_details d = {.name = q->name, .group = q->group, .kind = q->resource};
+    struct fed_buf m = {0};
+    if (!q->resource.n) {
+        fed_buf_addf(&m, "forbidden: User \"%.*s\" cannot %s path \"%.*s\"", FED_STR_ARG(q->who.user), q->verb,
+                     FED_STR_ARG(q->path));
+    } else {
+        fed_buf_add(&m, q->resource);
+        if (q->group.n)
+            fed_buf_addf(&m, ".%.*s", FED_STR_ARG(q->group));
+        if (q->name.n)
+            fed_buf_addf(&m, " \"%.*s\"", FED_STR_ARG(q->name));
+        fed_buf_addf(&m, " is forbidden: User \"%.*s\" cannot %s resource \"%.*s", FED_STR_ARG(q->who.user), q->verb,
+                     FED_STR_ARG(q->resource));
+        if (q->subresource.n)
+            fed_buf_addf(&m, "/%.*s", FED_STR_ARG(q->subresource));
+        fed_buf_addf(&m, "\" in API group \"%.*s\"", FED_STR_ARG(q->group));
+        if (q->ns.n)
+            fed_buf_addf(&m, " in the namespace \"%.*s\"", FED_STR_ARG(q->ns));
+        else
+            fed_buf_addz(&m, " at the cluster scope");
+    }
+    if (reason.n)
+        fed_buf_addf(&m, ": %.*s", FED_STR_ARG(reason));
+    fed_api_fail(r, FED_E_FORBIDDEN, q->resource.n ? &d : &(struct fed_status_details){0}, "%s", fed_buf_z(&m));
+    fed_buf_release(&m);
 }
 
 void fed_api_fail_forbidden(struct fed_api_reply *r)
 {
-    const struct fed_api_request *q = &r->q;
-    struct fed_status_details d = {.name = q->name, .group = q->group, .kind = q->resource};
-    if (r->route != FED_ROUTE_RESOURCE) {
-        fed_api_fail(r, FED_E_FORBIDDEN, &(struct fed_status_details){0},
-                     "forbidden: User \"%.*s\" cannot %s path \"%.*s\"", FED_STR_ARG(q->who.user), q->verb,
-                     FED_STR_ARG(q->path));
-        return;
-    }
-    struct fed_buf m = {0};
-    fed_buf_add(&m, fed_api_qualified(r));
-    if (q->name.n)
-        fed_buf_addf(&m, " \"%.*s\"", FED_STR_ARG(q->name));
-    fed_buf_addf(&m, " is forbidden: User \"%.*s\" cannot %s resource \"%.*s", FED_STR_ARG(q->who.user), q->verb,
-                 FED_STR_ARG(q->resource));
-    if (q->subresource.n)
-        fed_buf_addf(&m, "/%.*s", FED_STR_ARG(q->subresource));
-    fed_buf_addf(&m, "\" in API group \"%.*s\"", FED_STR_ARG(q->group));
-    if (q->ns.n)
-        fed_buf_addf(&m, " in the namespace \"%.*s\"", FED_STR_ARG(q->ns));
-    else
-        fed_buf_addz(&m, " at the cluster scope");
-    fed_api_fail(r, FED_E_FORBIDDEN, &d, "%s", fed_buf_z(&m));
-    fed_buf_release(&m);
+    struct fed_buf reason = {0};
+    (void)fed_api_decide(r->api, &r->q, &reason);
+    fed_api_forbid(r, &r->q, fed_buf_str(&reason));
+    fed_buf_release(&reason);
 }

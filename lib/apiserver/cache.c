@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apiserver/cache.h"
 
+#include "apiserver/encryption.h"
 #include "apiserver/tree.h"
 #include "base/mem.h"
 #include "kube/schema.h"
@@ -81,8 +82,8 @@ void fed_cache_key(const struct fed_kind *kind, struct fed_str ns, struct fed_st
 }
 
 /* Finds the kind by its prefix; the rest is "ns/name" or "name". */
-static struct fed_kcache *kind_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
-                                      struct fed_str *name)
+struct fed_kcache *fed_cache_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                    struct fed_str *name)
 {
     size_t cut = key.n;
     while (cut > 0 && key.p[cut - 1] != '/')
@@ -166,20 +167,53 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
     return rc;
 }
 
-static int decode(const struct fed_kind *kind, const struct store_change *ch, struct fed_str ns, struct fed_str name,
-                  struct fed_kobj **out, struct fed_err *err)
+struct fed_str fed_cache_key_id(const struct fed_cache *c, struct fed_str key)
 {
+    const char *id = fed_map_count(&c->sealed) ? fed_map_find(&c->sealed, key) : NULL;
+    return id ? fed_str(id) : FED_STR("-");
+}
+
+/* Remembers which key the value is encrypted with; plain values are not remembered. */
+static void note_key(struct fed_cache *c, struct fed_str key, struct fed_str id)
+{
+    if (fed_str_is(id, "-")) {
+        if (fed_map_count(&c->sealed))
+            fed_map_remove(&c->sealed, key);
+        return;
+    }
+    char *name = fed_map_find(&c->key_ids, id);
+    if (!name) {
+        name = fed_strdup_str(id);
+        fed_map_set(&c->key_ids, id, name);
+    }
+    fed_map_set(&c->sealed, key, name);
+}
+
+static int decode(struct fed_kcache *kc, const struct store_change *ch, struct fed_str ns, struct fed_str name,
+                  bool live, struct fed_kobj **out, struct fed_err *err)
+{
+    const struct fed_kind *kind = kc->kind;
     struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
     ptrdiff_t nl = fed_str_chr(value, '\n', 0);
-    struct fed_str head = fed_str_head(value, nl < 0 ? 0 : (size_t)nl);
+    struct fed_str line = fed_str_head(value, nl < 0 ? 0 : (size_t)nl), head = line;
     for (int i = 0; i < 3; i++)
         (void)fed_str_cut(&head, ' ', &word[i]);
-    if (!fed_str_is(word[0], "json") || !fed_str_is(word[2], "-"))
+    if (!fed_str_is(word[0], "json") || !word[2].n)
         return fed_err_set(err, FED_E_CORRUPT, "%.*s: unknown form of value", FED_STR_ARG(ch->key));
     struct fed_str json = fed_str_from(value, (size_t)nl + 1);
-    int rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
+    struct fed_buf plain = {0};
+    int rc = 0;
+    if (!fed_str_is(word[2], "-")) {
+        rc = fed_encryption_open(kc->cache->encryption, word[2], ch->key, line, json, &plain, err);
+        json = fed_buf_str(&plain);
+    }
+    if (rc == 0)
+        rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
+    if (rc == 0 && live)
+        note_key(kc->cache, ch->key, word[2]);
+    fed_buf_release(&plain);
     if (rc == 0 && fed_tree_cmp(ns, name, *out) != 0) {
         fed_kobj_unref(*out);
         *out = NULL;
@@ -191,6 +225,14 @@ static int decode(const struct fed_kind *kind, const struct store_change *ch, st
     if (err)
         err->code = FED_E_CORRUPT;
     return FED_E_CORRUPT;
+}
+
+int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                     struct fed_err *err)
+{
+    struct fed_str ns, name;
+    (void)fed_cache_of_key(kc->cache, ch->key, &ns, &name);
+    return decode((struct fed_kcache *)(uintptr_t)kc, ch, ns, name, false, out, err);
 }
 
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
@@ -235,7 +277,7 @@ static void pins_expire(struct fed_cache *c)
     c->oldest_pin = oldest;
 }
 
-static void log_drop_first(struct fed_cache *c)
+void fed_cache_log_drop(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
     c->floor = ch->rev;
@@ -246,10 +288,17 @@ static void log_drop_first(struct fed_cache *c)
         pins_expire(c);
 }
 
+void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch)
+{
+    if (c->next_seq - c->first_seq >= c->keep)
+        fed_cache_log_drop(c);
+    c->log[c->next_seq++ & (c->cap - 1)] = *ch;
+}
+
 void fed_cache_release(struct fed_cache *c)
 {
     while (c->first_seq < c->next_seq)
-        log_drop_first(c);
+        fed_cache_log_drop(c);
     free(c->log);
     for (size_t i = 0; i < FED_CACHE_PINS; i++)
         fed_tree_unref(c->pins[i].root);
@@ -260,6 +309,10 @@ void fed_cache_release(struct fed_cache *c)
         free(kc);
     }
     fed_map_release(&c->kinds);
+    fed_map_release(&c->sealed);
+    FED_MAP_EACH(e, &c->key_ids)
+        free(e->value);
+    fed_map_release(&c->key_ids);
     *c = (struct fed_cache){0};
 }
 
@@ -278,13 +331,13 @@ static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
 int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err)
 {
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (!kc) {
         c->n_unknown++;
         return 0;
     }
     struct fed_kobj *o = NULL;
-    int rc = decode(kc->kind, change, ns, name, &o, err);
+    int rc = decode(kc, change, ns, name, true, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
         state_put(kc, o);
@@ -307,7 +360,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
 {
     *logged = false;
     struct fed_str ns, name;
-    struct fed_kcache *kc = kind_of_key(c, change->key, &ns, &name);
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (change->rev > c->rev)
         c->rev = change->rev;
     if (!kc)
@@ -315,7 +368,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
     if (change->value) {
-        int rc = decode(kc->kind, change, ns, name, &ch.now, err);
+        int rc = decode(kc, change, ns, name, true, &ch.now, err);
         if (rc) {
             fed_kobj_unref(ch.old);
             return rc;
@@ -323,15 +376,14 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
         state_put(kc, ch.now);
     } else if (ch.old) {
         ch.now = fed_cache_restamp(ch.old, change->rev);
+        note_key(c, change->key, FED_STR("-"));
         index_remove(kc, ns, name);
         kc->root = fed_tree_remove(kc->root, ns, name);
         kc->last_rev = change->rev;
     } else {
         return 0; /* a key that we never saw went away */
     }
-    if (c->next_seq - c->first_seq >= c->keep)
-        log_drop_first(c);
-    c->log[c->next_seq++ & (c->cap - 1)] = ch;
+    fed_cache_log_add(c, &ch);
     *logged = true;
     return 0;
 }

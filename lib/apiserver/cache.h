@@ -18,6 +18,7 @@
 
 struct fed_node; /* of a tree; NULL is the empty tree */
 struct fed_cache;
+struct fed_encryption;
 
 struct fed_kcache {
     struct fed_cache *cache;
@@ -51,7 +52,10 @@ struct fed_cache {
     size_t next_pin;
     uint64_t oldest_pin; /* no pin is older; they expire with the log */
     uint64_t seed;
-    size_t n_unknown; /* keys of kinds that this program does not serve: left alone */
+    const struct fed_encryption *encryption; /* borrowed; NULL: values are plain */
+    struct fed_map sealed;                   /* store key -> id of the key that its value is encrypted with */
+    struct fed_map key_ids;                  /* the ids, each once */
+    size_t n_unknown;                        /* keys of kinds that this program does not serve: left alone */
 };
 
 void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed);
@@ -88,7 +92,17 @@ size_t fed_tree_after(const struct fed_node *n, struct fed_str only, struct fed_
 void fed_cache_key(const struct fed_kind *kind, struct fed_str ns, struct fed_str name, struct fed_buf *out);
 /* The stored value of a tree in storage version (resourceVersion is left out). */
 void fed_cache_encode(const struct fed_kind *kind, const struct fed_json *obj, struct fed_buf *out);
+/* The key id of the stored value: "-" for plain ones. */
+struct fed_str fed_cache_key_id(const struct fed_cache *c, struct fed_str key);
 /* The same object with another revision. */
 struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev);
+
+/* For history.h. The kind of a key, NULL: not served; the rest is "ns/name" or "name". */
+struct fed_kcache *fed_cache_of_key(const struct fed_cache *c, struct fed_str key, struct fed_str *ns,
+                                    struct fed_str *name);
+FED_MUST_USE int fed_cache_decode(const struct fed_kcache *kc, const struct store_change *ch, struct fed_kobj **out,
+                                  struct fed_err *err);
+void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch); /* takes its references */
+void fed_cache_log_drop(struct fed_cache *c);                             /* the first one; the floor moves up */
 
 #endif

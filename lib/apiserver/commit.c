@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
 #include "apiserver/admission.h"
+#include "apiserver/encryption.h"
 #include "apiserver/quota.h"
+#include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
 
@@ -176,6 +178,22 @@ bool fed_commit_may_retry(struct fed_write_op *op)
     return ++op->attempts < MAX_ATTEMPTS;
 }
 
+/* The value as it is to lie in the store. False: failed, answered. */
+static bool seal(struct fed_write_op *op, struct fed_str key, struct fed_buf *value)
+{
+    struct fed_api *api = op->r->api;
+    struct fed_buf sealed = {0};
+    int rc =
+        fed_encryption_seal(api->cache.encryption, api->env, op->w.kind, key, fed_buf_str(value), &sealed, &op->err);
+    fed_buf_release(value);
+    *value = sealed;
+    if (rc == 0)
+        return true;
+    fed_buf_release(value);
+    fed_commit_fail(op, rc);
+    return false;
+}
+
 void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
@@ -195,6 +213,10 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
     struct fed_blob *blob = NULL;
     if (obj) {
         fed_cache_encode(op->w.kind, obj, &value);
+        if (api->cache.encryption && !seal(op, fed_buf_str(&key), &value)) {
+            fed_buf_release(&key);
+            return;
+        }
         blob = fed_blob_new_take(&value);
     }
     struct store_op so = {.key = fed_buf_str(&key), .value = blob, .expect = op->old ? op->old->rev : STORE_ABSENT};
@@ -231,6 +253,11 @@ static bool run_hooks(struct fed_write_op *op)
 {
     const struct fed_hooks *h = &op->w.kind->hooks;
     int rc;
+    if (!fed_rbac_may_grant(op)) { /* after webhooks that change objects; answered */
+        settle(op, false);
+        fed_commit_release(op);
+        return false;
+    }
     if (h->prepare) {
         op->prepared = true;
         rc = h->prepare(h->ud, &op->w, op->obj, &op->err);
@@ -279,6 +306,20 @@ static void unchanged(struct fed_write_op *op)
     fed_kobj_unref(o);
 }
 
+/* A value that is not encrypted as it should be is written anew even when nothing changes: `kubectl replace` of what was
+ * read rotates keys. */
+static bool is_stale(struct fed_write_op *op)
+{
+    struct fed_cache *c = &op->r->api->cache;
+    if (!c->encryption && !fed_map_count(&c->sealed))
+        return false;
+    struct fed_buf key = {0};
+    fed_cache_key(op->w.kind, op->r->q.ns, op->r->q.name, &key);
+    bool stale = !fed_str_eq(fed_cache_key_id(c, fed_buf_str(&key)), fed_encryption_writer(c->encryption, op->w.kind));
+    fed_buf_release(&key);
+    return stale;
+}
+
 /* Admitted: only quota, and the store, may still say no. */
 static void admitted(struct fed_write_op *op)
 {
@@ -295,7 +336,8 @@ static void admitted(struct fed_write_op *op)
     if (op->old) {
         fed_json_remove_key(meta, "resourceVersion");
         op->removing = is_last_finalizer(op);
-        if (!op->removing && fed_meta_same(op->old_tree, op->obj) && fed_meta_same_managers(op->old_tree, op->obj)) {
+        if (!op->removing && !is_stale(op) && fed_meta_same(op->old_tree, op->obj) &&
+            fed_meta_same_managers(op->old_tree, op->obj)) {
             unchanged(op);
             return;
         }

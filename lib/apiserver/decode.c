@@ -13,11 +13,14 @@ bool fed_decode_strictness(struct fed_write_op *op)
     else if (fed_str_is(v, "Strict"))
         op->strict = FED_STRICT_STRICT;
     else {
+        const char *options = strcmp(r->q.verb, "create") == 0  ? "CreateOptions"
+                              : strcmp(r->q.verb, "patch") == 0 ? "PatchOptions"
+                                                                : "UpdateOptions";
         struct fed_causes c = {.arena = &r->arena};
         fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("fieldValidation"),
                        fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(v)),
-                       "supported values: \"Ignore\", \"Strict\", \"Warn\"");
-        struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = FED_STR("CreateOptions"), .causes = &c};
+                       "supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"");
+        struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = fed_str(options), .causes = &c};
         fed_api_fail(r, FED_E_INVALID, &d, NULL);
         return false;
     }
@@ -61,6 +64,18 @@ static void on_unknown(void *ud, const char *path)
         fed_json_push(u->list, fed_json_new_strf(u->a, "unknown field \"%s\"", path));
 }
 
+/* What a patched object has too much is reported by name, not by place: there is no text that it came from. */
+static void sort_texts(struct fed_json *list)
+{
+    for (struct fed_json *x = list->first; x; x = x->next)
+        for (struct fed_json *y = x->next; y; y = y->next)
+            if (fed_str_cmp(y->s, x->s) < 0) {
+                struct fed_str s = x->s;
+                x->s = y->s;
+                y->s = s;
+            }
+}
+
 /* False: refused because of what is unknown or written twice. */
 static bool report(struct fed_write_op *op, struct fed_json *list)
 {
@@ -92,13 +107,20 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
     struct fed_api_reply *r = op->r;
     const struct fed_kind_version *v = r->v, *to = fed_kind_storage(v->kind);
     struct unknowns u = {&r->arena, dups ? dups : fed_json_array(&r->arena)};
+    size_t before = u.list->n;
     fed_schema_prune(v->schema, obj, on_unknown, &u);
+    if (op->patch && before == 0)
+        sort_texts(u.list);
     if (!report(op, u.list))
         return false;
     fed_schema_default(&r->arena, v->schema, obj);
     struct fed_causes scratch = {.arena = &r->arena};
     struct fed_str mistyped = {NULL, 0};
     fed_schema_validate(v->schema, obj, &scratch, &mistyped);
+    if (mistyped.n && op->patch && op->patch != FED_PATCH_APPLY) {
+        fed_patch_mistyped(op, obj, mistyped);
+        return false;
+    }
     if (mistyped.n) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a %.*s: %.*s",
                      FED_STR_ARG(v->kind->kind), FED_STR_ARG(v->version), FED_STR_ARG(v->kind->kind),

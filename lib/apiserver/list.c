@@ -68,9 +68,9 @@ struct page {
 #define PIECE       (256u * 1024)  /* in pieces of this size, */
 #define AHEAD       (1024u * 1024) /* with so much waiting at most */
 
-static bool bad_continue(struct fed_api_reply *r)
+static bool bad_continue(struct fed_api_reply *r, const char *why)
 {
-    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "continue key is not valid");
+    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "invalid continue token: continue key is not valid: %s", why);
     return false;
 }
 
@@ -80,17 +80,19 @@ static bool read_token(struct page *p, struct fed_str token)
     struct fed_str text;
     struct fed_json *t = NULL;
     int64_t rev = 0;
-    if (fed_base64url_decode(&p->arena, token, &text) || fed_json_parse(&p->arena, text, NULL, &t, NULL))
-        return bad_continue(p->r);
+    if (fed_base64url_decode(&p->arena, token, &text))
+        return bad_continue(p->r, "illegal base64 data at input byte 0");
+    if (fed_json_parse(&p->arena, text, NULL, &t, NULL))
+        return bad_continue(p->r, "invalid character in its text");
     struct fed_str start = fed_json_find_text(t, "start");
     if (!fed_str_is(fed_json_find_text(t, "v"), "meta.k8s.io/v1") || !fed_json_is_int(fed_json_find(t, "rv"), &rev) ||
         !start.n)
-        return bad_continue(p->r);
+        return bad_continue(p->r, "server does not recognize this encoded version");
     if (start.p[start.n - 1] == 0)
         start.n--;
     ptrdiff_t slash = fed_str_chr(start, '/', 0);
     if (p->r->v->kind->namespaced && slash < 0)
-        return bad_continue(p->r);
+        return bad_continue(p->r, "its start is no key");
     if (p->r->v->kind->namespaced) {
         p->after_ns = fed_str_head(start, (size_t)slash);
         p->after_name = fed_str_from(start, (size_t)slash + 1);
@@ -167,7 +169,7 @@ static bool read_options(struct page *p)
     if (match.n && !exact && !fed_str_is(match, "NotOlderThan"))
         return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_NOT_SUPPORTED,
                                     fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(match)),
-                                    "supported values: \"Exact\", \"NotOlderThan\"");
+                                    "supported values: \"Exact\", \"NotOlderThan\", \"\"");
     if (match.n && !given)
         return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
                                     "resourceVersionMatch is forbidden unless resourceVersion is provided");

@@ -4,6 +4,7 @@
  *
  * A call is served in a posted task, so that no callback comes before the starting function returned; its answer is
  * handed over at once when it is there. */
+#include "apiserver/audit.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
 
@@ -196,6 +197,7 @@ static void serve(struct fed_task *t)
     fed_api_route(r);
     if (!c->is_watch)
         fed_timer_start(api->env, &c->timer, c->timeout_ms ? c->timeout_ms : 30000, timed_out);
+    fed_audit_begin(r);
     fed_api_dispatch(r);
 }
 

@@ -153,12 +153,10 @@ static void check_owners(struct fed_write_op *op, const struct fed_json *owners)
     struct fed_causes *c = &op->causes;
     static const char *const need[] = {"apiVersion", "kind", "name", "uid"};
     struct fed_str controller = {NULL, 0};
-    uint32_t i = 0;
     FED_JSON_EACH(o, owners) {
         for (size_t k = 0; k < FED_ARRAY_LEN(need); k++)
             if (!fed_json_find_text(o, need[k]).n)
-                fed_causes_add(c, FED_CAUSE_INVALID,
-                               fed_arena_printf(c->arena, "metadata.ownerReferences[%u].%s", i, need[k]),
+                fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "metadata.ownerReferences.%s", need[k]),
                                FED_STR("\"\""), "must not be empty");
         if (fed_json_bool(fed_json_find(o, "controller"), false)) {
             struct fed_str kind = fed_json_find_text(o, "kind");
@@ -169,7 +167,6 @@ static void check_owners(struct fed_write_op *op, const struct fed_json *owners)
                                FED_STR_ARG(controller), FED_STR_ARG(kind));
             controller = kind;
         }
-        i++;
     }
 }
 

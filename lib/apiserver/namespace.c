@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Namespace lifecycle: nothing is created in a namespace that is missing or ending; the static ones exist from the
  * start. Their content is deleted by control/namespace.h, which then calls /finalize. */
+#include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
 
@@ -64,11 +65,12 @@ static void bootstrap_step(struct fed_api *api)
     api->on_ready(api->on_ready_ud, 0, NULL);
 }
 
-static void made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
+void fed_api_bootstrap_made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
 {
     struct fed_api *api = op->r->api;
     (void)rev;
-    if (code && code != FED_E_ALREADY_EXISTS && !api->failed) {
+    /* Somebody else, on the same store, was first. */
+    if (code && code != FED_E_ALREADY_EXISTS && code != FED_E_CONFLICT && !api->failed) {
         api->failed = true;
         api->on_ready(api->on_ready_ud, code, err);
         return;
@@ -89,7 +91,7 @@ static void make_namespace(struct fed_api *api, struct fed_kcache *kc, const cha
     r->v = fed_kind_storage(kc->kind);
     r->kc = kc;
     struct fed_write_op *op = fed_write_op_new(r, NULL);
-    op->done = made;
+    op->done = fed_api_bootstrap_made;
     op->create = true;
     op->manager = fed_str(api->conf.server_name ? api->conf.server_name : "hansa");
     op->obj = fed_obj_new(a, "v1", "Namespace", (struct fed_str){NULL, 0}, fed_str(name));
@@ -109,6 +111,7 @@ static void start_up(struct fed_task *t)
             api->bootstrap_left++;
             make_namespace(api, kc, *names);
         }
+    fed_rbac_bootstrap(api);
     bootstrap_step(api);
 }
 

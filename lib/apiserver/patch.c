@@ -3,6 +3,7 @@
 #include "apiserver/registry.h"
 #include "codec/patch.h"
 #include "codec/yaml.h"
+#include "kube/gowords.h"
 
 bool fed_patch_type(struct fed_write_op *op)
 {
@@ -50,6 +51,21 @@ static struct fed_json *conflict(struct fed_write_op *op)
     return NULL;
 }
 
+/* A plain error of the field manager: 500 and no reason, as kube-apiserver lets it through. */
+static void fail_untyped(struct fed_api_reply *r, struct fed_str wrong)
+{
+    struct fed_buf b = {0};
+    struct fed_str text =
+        fed_arena_printf(&r->arena, "failed to create typed patch object (%.*s/%.*s; %.*s/%.*s, Kind=%.*s): %.*s",
+                         FED_STR_ARG(r->q.ns), FED_STR_ARG(r->q.name), FED_STR_ARG(r->q.group),
+                         FED_STR_ARG(r->v->version), FED_STR_ARG(r->v->kind->kind), FED_STR_ARG(wrong));
+    fed_buf_addz(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+    fed_json_write_string(&b, text);
+    fed_buf_addz(&b, ",\"code\":500}");
+    fed_api_answer_text(r, 500, fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
 static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied, struct fed_json *dups)
 {
     struct fed_api_reply *r = op->r;
@@ -63,6 +79,11 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied,
     if (op->old && !live)
         return NULL;
     (void)dups;
+    struct fed_str wrong = fed_ssa_check(&r->arena, r->v->schema, applied);
+    if (wrong.n) {
+        fail_untyped(r, wrong);
+        return NULL;
+    }
     int rc = fed_ssa_apply(&r->arena, r->v, live, applied, op->manager, fed_query_true(&r->query, "force"),
                            fed_wall_ms(r->api->env), &out, &op->causes, &op->err);
     if (rc == FED_E_CONFLICT)
@@ -74,25 +95,68 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied,
     return out;
 }
 
+static const char *json_type(const struct fed_json *v)
+{
+    static const char *const names[] = {
+        [FED_JSON_NULL] = "null",     [FED_JSON_BOOL] = "bool",   [FED_JSON_NUMBER] = "number",
+        [FED_JSON_STRING] = "string", [FED_JSON_ARRAY] = "array", [FED_JSON_OBJECT] = "object"};
+    return names[v->type];
+}
+
+/* Strategic merge patches are decoded without more words. */
+static const char *decoding(const struct fed_write_op *op)
+{
+    return op->patch == FED_PATCH_STRATEGIC ? "" : "error decoding patch: ";
+}
+
+void fed_patch_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_causes c = {.arena = &r->arena};
+    struct fed_buf text = {0}, value = {0};
+    if (op->patch == FED_PATCH_STRATEGIC) {
+        fed_go_print(&text, op->patch_tree);
+        words = fed_go_converter_words(&r->arena, words);
+    } else {
+        fed_json_write(&text, obj);
+    }
+    fed_json_write_string(&value, fed_buf_str(&text));
+    fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("patch"), fed_buf_str(&value), "%.*s", FED_STR_ARG(words));
+    struct fed_status_details d = {.causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, " \"\" is invalid: patch: %.*s", FED_STR_ARG(c.items[0].message));
+    fed_buf_release(&text);
+    fed_buf_release(&value);
+}
+
 struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups)
 {
     struct fed_api_reply *r = op->r;
     struct fed_json *patch = NULL, *out = NULL;
-    if (fed_api_body(r, &patch, dups, &op->err)) {
+    int rc = fed_api_body(r, &patch, dups, &op->err);
+    if ((rc == FED_E_BAD_REQUEST || rc == FED_E_SYNTAX) && op->patch != FED_PATCH_APPLY) {
+        const char *what = op->err.text; /* without the words around it: which kind, which line */
+        for (const char *p = what; (p = strstr(p, ": ")) != NULL;)
+            what = p += 2;
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s%s%s", decoding(op), what,
+                     strcmp(what, "unexpected end of JSON") == 0 ? " input" : "");
+        return NULL;
+    }
+    if (rc) {
         fed_api_fail_err(r, &op->err);
         return NULL;
     }
     if (op->patch == FED_PATCH_APPLY)
         return apply(op, patch, dups);
-    if (op->patch == FED_PATCH_JSON ? patch->type != FED_JSON_ARRAY : patch->type != FED_JSON_OBJECT) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the patch is not %s",
-                     op->patch == FED_PATCH_JSON ? "a list of operations" : "an object");
+    bool list = op->patch == FED_PATCH_JSON;
+    if (patch->type != (list ? FED_JSON_ARRAY : FED_JSON_OBJECT)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%sjson: cannot unmarshal %s into Go value of type %s", decoding(op),
+                     json_type(patch), list ? "[]interface {}" : "map[string]interface {}");
         return NULL;
     }
+    op->patch_tree = patch;
     struct fed_json *live = r->form.scale ? fed_form_scale(&r->arena, op->old, r->v->kind) : fed_registry_current(op);
     if (!live)
         return NULL;
-    int rc = 0;
     if (op->patch == FED_PATCH_JSON) {
         out = live;
         rc = fed_json_patch(&r->arena, &out, patch, &op->err);
@@ -102,10 +166,8 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
         out = fed_json_merge_patch(&r->arena, live, patch);
     }
     if (rc == FED_E_INVALID) {
-        fed_api_fail_object(r, rc, "%s",
-                            op->err.text[0] ? op->err.text
-                                            : "the server rejected our request due to an "
-                                              "error in our request");
+        fed_api_fail(r, rc, &(struct fed_status_details){0},
+                     "the server rejected our request due to an error in our request");
         return NULL;
     }
     if (rc) {

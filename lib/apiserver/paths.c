@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is not a resource: health, version, metrics, OpenAPI, the index of paths; and documents made once. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/sa_token.h"
 #include "base/mem.h"
 #include "crypto/pki.h"
 
@@ -56,16 +57,26 @@ static bool is_ready(struct fed_api *api)
     return api->ready && !api->stopped && !api->failed;
 }
 
-static bool check_one(struct fed_api *api, const char *root, const char *name, struct fed_buf *out, size_t *n_bad,
+/* ?exclude=NAME, as often as wanted */
+static bool is_excluded(const struct fed_query *q, const char *name)
+{
+    for (size_t i = 0; i < q->n; i++)
+        if (fed_str_is(q->params[i].name, "exclude") && fed_str_is(q->params[i].value, name))
+            return true;
+    return false;
+}
+
+static bool check_one(struct fed_api_reply *r, const char *root, const char *name, struct fed_buf *out, size_t *n_bad,
                       struct fed_str only)
 {
-    bool ok;
+    struct fed_api *api = r->api;
+    bool ok, excluded = !only.n && is_excluded(&r->query, name);
     if (only.n && !fed_str_is(only, name))
         return false;
     if (strcmp(name, "ping") == 0) {
         ok = true;
     } else if (strcmp(name, "store") == 0) {
-        ok = !api->failed;
+        ok = !api->failed && (!api->conf.suspended || strcmp(root, "livez") == 0);
     } else if (strcmp(name, "cache-synced") == 0 || strcmp(name, "shutdown") == 0) {
         if (strcmp(root, "livez") == 0)
             return false;
@@ -77,6 +88,10 @@ static bool check_one(struct fed_api *api, const char *root, const char *name, s
             if (strcmp(c->name, name) == 0)
                 ok = c->ok(c->ud);
         }
+    }
+    if (excluded) {
+        fed_buf_addf(out, "[+]%s excluded: ok\n", name);
+        return true;
     }
     fed_buf_addf(out, "[%s]%s %s\n", ok ? "+" : "-", name, ok ? "ok" : "failed: reason withheld");
     *n_bad += !ok;
@@ -93,9 +108,9 @@ static void health(struct fed_api_reply *r, struct fed_str path)
     struct fed_buf b = {0};
     size_t bad = 0, found = 0;
     for (size_t i = 0; i < FED_ARRAY_LEN(own); i++)
-        found += check_one(api, name, own[i], &b, &bad, rest);
+        found += check_one(r, name, own[i], &b, &bad, rest);
     FED_LIST_EACH(it, &api->checks)
-        found += check_one(api, name, FED_LIST_ENTRY(it, struct fed_api_check, link)->name, &b, &bad, rest);
+        found += check_one(r, name, FED_LIST_ENTRY(it, struct fed_api_check, link)->name, &b, &bad, rest);
     bool verbose = fed_query_find(&r->query, "verbose").p && !rest.n;
     if (!found)
         fed_api_answer(r, 404, "text/plain; charset=utf-8", FED_STR("404 page not found\n"));
@@ -203,6 +218,7 @@ static void openapi(struct fed_api_reply *r, struct fed_str path)
 static void metrics(struct fed_api_reply *r)
 {
     struct fed_buf b = {0};
+    fed_api_metrics_scrape(r->api);
     fed_metrics_render(r->api->conf.metrics, &b);
     fed_api_answer(r, 200, "text/plain; version=0.0.4; charset=utf-8", fed_buf_str(&b));
     fed_buf_release(&b);
@@ -236,6 +252,21 @@ static void index_paths(struct fed_api_reply *r)
     fed_api_answer_tree(r, 200, o);
 }
 
+/* How others verify service account tokens (OpenID Connect discovery). */
+static bool openid(struct fed_api_reply *r, struct fed_str path)
+{
+    struct fed_buf b = {0};
+    bool jwks = fed_str_is(path, "/openid/v1/jwks"), yes = jwks;
+    if (jwks)
+        fed_sa_jwks(r->api->sa, &b);
+    else if (fed_str_is(path, "/.well-known/openid-configuration"))
+        yes = fed_sa_discovery(r->api->sa, &b);
+    if (yes)
+        fed_api_answer(r, 200, jwks ? "application/jwk-set+json" : "application/json", fed_buf_str(&b));
+    fed_buf_release(&b);
+    return yes;
+}
+
 void fed_api_other(struct fed_api_reply *r)
 {
     struct fed_str path = r->q.path;
@@ -258,7 +289,7 @@ void fed_api_other(struct fed_api_reply *r)
         openapi(r, path);
     else if (fed_str_is(path, "/"))
         index_paths(r);
-    else
+    else if (!openid(r, path))
         fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
                      "the server could not find the requested resource");
 }

@@ -26,6 +26,7 @@ struct fed_write_op {
     bool waited;     /* for webhooks: what was true of the namespace may have changed */
     bool removing;   /* the update takes the last finalizer away: the object goes */
     enum fed_patch_type patch;
+    const struct fed_json *patch_tree; /* as it was sent; not for apply */
     enum fed_strict strict;
     struct fed_str manager;
     struct fed_kobj *old;
@@ -69,9 +70,13 @@ void fed_commit_release(struct fed_write_op *op);
 void fed_commit_not_modified(struct fed_write_op *op); /* 409 "Operation cannot be fulfilled on …" */
 struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op));
 bool fed_commit_may_retry(struct fed_write_op *op);
+/* namespace.c: `done` of a write that belongs to the server's start; bootstrap_left was counted up for it. */
+void fed_api_bootstrap_made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
 
 /* patch.c: the current object in the request's version with the patch applied; NULL: answered. */
 struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups);
+/* 422 for a patch that gives a field another type: `words` are those of the decoder. */
+void fed_patch_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words);
 bool fed_patch_type(struct fed_write_op *op); /* by Content-Type; 415 answered: false */
 /* delete.c: starts the deletion inside an operation whose `old` is current. */
 void fed_delete_object(struct fed_write_op *op);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request from its arrival to the function that answers it. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/flow.h"
+#include "apiserver/audit.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
@@ -40,6 +42,10 @@ void fed_api_request_done(struct fed_api_reply *r)
     if (!r->answered) /* work is under way; it ends in an answer nobody hears */
         return;
     fed_list_remove(&r->link);
+    if (r->flow)
+        fed_flow_leave(r);
+    if (r->audit)
+        fed_audit_end(r);
     if (r->op) /* refused before its commit */
         fed_commit_release(r->op);
     if (r->arena.used > KEEP_ARENA) /* an idle request keeps no large chunk */
@@ -61,6 +67,8 @@ static void closed(void *ud)
     struct fed_api_reply *r = ud;
     r->gone = true;
     r->x = NULL;
+    if (r->queued_in)
+        fed_flow_forget(r);
     if (r->watcher) {
         fed_watch_gone(r->watcher);
         r->watcher = NULL;
@@ -176,6 +184,10 @@ static void serve_resource(struct fed_api_reply *r)
         fed_api_serve_virtual(r, virt);
         return;
     }
+    if (api->conf.suspended) {
+        fed_api_fail(r, FED_E_UNAVAILABLE, NULL, "%s", api->conf.suspended);
+        return;
+    }
     if (!r->v || r->rest.n || !known_subresource(r->v->kind, r->q.subresource)) {
         not_found_path(r);
         return;
@@ -207,6 +219,19 @@ static void serve_resource(struct fed_api_reply *r)
     serve_kind(r);
 }
 
+/* Answers and returns false when not. Why is worked out only when somebody will read it. */
+static bool may(struct fed_api_reply *r)
+{
+    struct fed_buf reason = {0};
+    bool ok = fed_api_decide(r->api, &r->q, r->audit ? &reason : NULL) == FED_AUTHZ_ALLOW;
+    if (r->audit)
+        fed_audit_decided(r, ok, fed_buf_str(&reason));
+    fed_buf_release(&reason);
+    if (!ok)
+        fed_api_fail_forbidden(r);
+    return ok;
+}
+
 void fed_api_dispatch(struct fed_api_reply *r)
 {
     if (!r->api->ready || r->api->stopped || r->api->failed) {
@@ -216,10 +241,8 @@ void fed_api_dispatch(struct fed_api_reply *r)
                                      : "the server is currently unable to handle the request");
         return;
     }
-    if (!fed_api_authorized(r->api, &r->q)) {
-        fed_api_fail_forbidden(r);
+    if (!may(r))
         return;
-    }
     if (r->route == FED_ROUTE_RESOURCE)
         serve_resource(r);
     else if (fed_str_is(r->q.path, "/api") || fed_str_is(r->q.path, "/apis") ||
@@ -268,6 +291,13 @@ const char *fed_api_refusal(int http_status, struct fed_buf *body)
     return "application/json";
 }
 
+static void authenticated(struct fed_api_reply *r)
+{
+    fed_audit_begin(r);
+    if (fed_api_impersonate(r))
+        fed_flow_enter(r);
+}
+
 void fed_api_handle(void *ud, struct fed_http_exchange *x)
 {
     struct fed_api *api = ud;
@@ -276,6 +306,7 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
     r->x = x;
     r->q.http = h;
     take_headers(r, h);
+    fed_audit_arrived(r);
     r->q.verb = fed_arena_dupz(&r->arena, h->method);
     r->q.query = fed_arena_dup(&r->arena, h->query);
     if (h->body.n)
@@ -286,16 +317,10 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
         return;
     }
     r->q.path = fed_arena_dup(&r->arena, r->q.path);
-    if (is_health(r->q.path)) {
+    if (is_health(r->q.path) && fed_api_anonymous_allowed(r)) { /* also before anything is loaded */
         fed_api_other(r);
         return;
     }
-    if (fed_api_authenticate(r)) {
-        fed_api_fail(r, FED_E_UNAUTHORIZED, NULL, "Unauthorized");
-        return;
-    }
     fed_api_route(r);
-    if (!fed_api_impersonate(r))
-        return;
-    fed_api_dispatch(r);
+    fed_api_authenticate(r, authenticated);
 }

@@ -101,7 +101,7 @@ static void free_watcher(struct fed_watcher *w)
     fed_kobj_unref(w->last);
     fed_arena_release(&w->arena);
     w->hub->n--;
-    fed_metric_set(w->hub->api->m_watchers, (int64_t)w->hub->n);
+    fed_api_count_watch(w->hub->api, w->kc->kind, -1);
     free(w);
 }
 
@@ -337,7 +337,7 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
     }
     fed_list_push_back(&kc->watchers, &w->link);
     hub->n++;
-    fed_metric_set(hub->api->m_watchers, (int64_t)hub->n);
+    fed_api_count_watch(hub->api, kc->kind, 1);
     uint64_t ms = spec->timeout_ms;
     if (!ms) /* spread, so that not all clients come back at once */
         ms = 1800000 + fed_random_below(hub->api->env, 1800000);
@@ -390,6 +390,11 @@ void fed_hub_wake(struct fed_hub *hub)
         fan_out(&hub->task);
     else
         fed_task_post(hub->api->env, &hub->task, fan_out);
+}
+
+void fed_hub_loaded(struct fed_hub *hub)
+{
+    hub->seq = hub->api->cache.next_seq;
 }
 
 static void each_watcher(struct fed_hub *hub, void (*fn)(struct fed_watcher *w))

@@ -47,8 +47,9 @@ struct fed_watch_spec {
 
 struct fed_hub *fed_hub_new(struct fed_api *api);
 void fed_hub_free(struct fed_hub *hub);
-void fed_hub_wake(struct fed_hub *hub); /* the log has grown */
-void fed_hub_stop(struct fed_hub *hub); /* ends all watchers */
+void fed_hub_wake(struct fed_hub *hub);   /* the log has grown */
+void fed_hub_loaded(struct fed_hub *hub); /* what the log has now is the past: nobody is handed it */
+void fed_hub_stop(struct fed_hub *hub);   /* ends all watchers */
 
 /* Takes over *arena (the filter lives there). Never calls the sink before it returned. FED_E_EXPIRED. */
 FED_MUST_USE int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed_watch_spec *spec,

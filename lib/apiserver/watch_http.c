@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watch requests: their parameters, and the stream over HTTP. */
+#include "apiserver/audit.h"
 #include "apiserver/watch.h"
 
 static bool refuse(struct fed_api_reply *r, const char *field, const char *text)
@@ -107,6 +108,7 @@ void fed_api_watch(struct fed_api_reply *r)
     }
     struct fed_err err = {0};
     fed_api_request_defer(r);
+    fed_audit_started(r, 200);
     fed_http_stream_begin(r->x, 200, "application/json", drained, r);
     if (fed_watch_start(r->api->hub, r->kc, &spec, &arena, &http_sink, r, &r->watcher, &err)) {
         fed_arena_release(&arena);

@@ -35,11 +35,12 @@ bool fed_pki_signed_by(struct fed_str cert_pem, struct fed_str ca_pem);
 /* True when the certificate's public key is that of the private key. */
 bool fed_pki_key_matches(struct fed_str cert_pem, struct fed_str key_pem);
 
-/* JSON Web Tokens (RFC 7519), ES256 with a P-256 key. Claims are JSON text. */
+/* JSON Web Tokens (RFC 7519; see jwt.h for reading them with many keys). Claims are JSON text. Signed with the algorithm
+ * of the key: ES256, ES384 or ES512 by its curve, RS256 for RSA. */
 FED_MUST_USE int fed_jwt_sign(struct fed_str key_pem, struct fed_str claims_json, struct fed_buf *token,
                               struct fed_err *err);
 /* Verifies the signature with the key (private or public PEM) and yields the claims' JSON text; times, issuer and
- * audience are the caller's to judge. FED_E_UNAUTHORIZED on any defect. Refuses alg none and any other algorithm. */
+ * audience are the caller's to judge. FED_E_UNAUTHORIZED on any defect; an algorithm that is not the key's is one. */
 FED_MUST_USE int fed_jwt_verify(struct fed_str key_pem, struct fed_str token, struct fed_buf *claims_json,
                                 struct fed_err *err);
 

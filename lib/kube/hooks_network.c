@@ -47,7 +47,14 @@ static void check_path(const struct fed_json *p, const char *at, struct fed_caus
     bool loose = fed_str_is(type, "ImplementationSpecific");
     const char *here = fed_arena_printf(c->arena, "%s.path", at).p;
 
-    if (type.n && !loose && !fed_str_is(type, "Exact") && !fed_str_is(type, "Prefix"))
+    if (!type.n) { /* the schema has said that it is required; nothing more is said of the path */
+        struct fed_str field = fed_arena_printf(c->arena, "%s.pathType", at);
+        for (size_t i = 0; i < c->n; i++)
+            if (fed_str_eq(c->items[i].field, field))
+                c->items[i].message = FED_STR("Required value: pathType must be specified");
+        return;
+    }
+    if (!loose && !fed_str_is(type, "Exact") && !fed_str_is(type, "Prefix"))
         fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, fed_arena_printf(c->arena, "%s.pathType", at),
                        fed_shown(c->arena, fed_json_find(p, "pathType")),
                        "supported values: \"Exact\", \"ImplementationSpecific\", \"Prefix\"");

@@ -55,10 +55,14 @@ static void check_empty_selector(const struct fed_json *spec, const char *kind, 
 {
     const struct fed_json *sel = fed_json_find(spec, "selector"), *l = fed_json_find(sel, "matchLabels");
     const struct fed_json *e = fed_json_find(sel, "matchExpressions");
+    const struct fed_json *labels = fed_json_at(spec, "template", "metadata", "labels", NULL);
 
     if (sel && !(l && l->n) && !(e && e->n))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.selector"), fed_shown(c->arena, sel),
                        "empty selector is invalid for %s", kind);
+    if (!sel && labels) /* the schema says that it is required; none selects nothing, so not the template either */
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.template.metadata.labels"), fed_shown(c->arena, labels),
+                       "`selector` does not match template `labels`");
 }
 
 static void check_spec_present(const struct fed_json *obj, struct fed_causes *c)

@@ -31,6 +31,9 @@ FED_MUST_USE int fed_smp_apply(struct fed_arena *a, const struct fed_schema *s, 
 FED_MUST_USE int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *live,
                                struct fed_json *applied, struct fed_str manager, bool force, int64_t now_ms,
                                struct fed_json **out, struct fed_causes *causes, struct fed_err *err);
+/* What of an applied configuration the schema does not know, or knows as another type: ".spec.x: field not declared in
+ * schema"; empty when all fits. Server-side apply refuses it. */
+struct fed_str fed_ssa_check(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *applied);
 /* After a plain create/update/patch: gives the changed fields to (manager, Update). Changes obj's managedFields. */
 void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *old,
                    struct fed_json *obj, struct fed_str manager, struct fed_str subresource, int64_t now_ms);

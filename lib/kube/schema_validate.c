@@ -11,6 +11,7 @@
 #include "kube/schema_priv.h"
 
 struct check {
+    const struct fed_schema *root;
     struct fed_causes *causes;
     struct fed_str *type_error;
     struct fed_str model; /* last named shape above the value, for Go's words on decoding errors */
@@ -103,23 +104,34 @@ static struct fed_str go_type(struct check *c, const struct fed_schema *s)
     }
 }
 
-/* "spec.template.spec.containers[0].ports" without the indices, as Go's decoder names fields. */
+/* "spec.template.spec.containers.ports": as Go's decoder names fields, by structs alone, without indices and keys of
+ * maps. The schema of v. */
+static const struct fed_schema *add_go_path(const struct fed_schema *root, const struct fed_json *v, struct fed_buf *b)
+{
+    const struct fed_schema *s;
+
+    if (!v->parent)
+        return root;
+    s = add_go_path(root, v->parent, b);
+    if (!s)
+        return NULL;
+    if (v->parent->type == FED_JSON_ARRAY)
+        return s->shape->items;
+    if (fed_shape_find(s->shape, v->key)) {
+        if (b->n)
+            fed_buf_addc(b, '.');
+        fed_buf_add(b, v->key);
+    }
+    return fed_schema_property(s, v->key);
+}
+
 static struct fed_str go_path(struct check *c, const struct fed_json *v)
 {
-    struct fed_str path = path_of(c, v, NULL);
     struct fed_buf b;
     struct fed_str out;
-    bool inside = false;
 
     fed_buf_init(&b, 4096);
-    for (size_t i = 0; i < path.n; i++) {
-        if (path.p[i] == '[')
-            inside = true;
-        if (!inside)
-            fed_buf_addc(&b, path.p[i]);
-        if (path.p[i] == ']')
-            inside = false;
-    }
+    (void)add_go_path(c->root, v, &b);
     out = fed_arena_dup(c->causes->arena, fed_buf_str(&b));
     fed_buf_release(&b);
     return out;
@@ -153,6 +165,15 @@ static void decode_error(struct check *c, const struct fed_json *v, const char *
         *c->type_error = fed_arena_printf(c->causes->arena, "%s", text);
 }
 
+/* Where base64 text goes wrong: its first foreign byte, or its end. */
+static size_t first_bad_byte(struct fed_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n", s.p[i]) || !s.p[i])
+            return i;
+    return s.n;
+}
+
 static void check_string_format(struct check *c, const struct fed_schema *s, const struct fed_json *v)
 {
     int64_t n;
@@ -176,7 +197,9 @@ static void check_string_format(struct check *c, const struct fed_schema *s, con
         break;
     case FED_FORMAT_BYTE:
         if (fed_base64_decode(c->causes->arena, v->s, &bytes))
-            decode_error(c, v, "illegal base64 data");
+            decode_error(
+                c, v,
+                fed_arena_printf(c->causes->arena, "illegal base64 data at input byte %zu", first_bad_byte(v->s)).p);
         break;
     default:
         break;
@@ -409,10 +432,13 @@ static void check_object(struct check *c, const struct fed_schema *s, const stru
 {
     const struct fed_shape *shape = s->shape;
 
+    /* Owner references are checked with the metadata, in other words than "Required value". */
+    bool elsewhere = fed_str_is(c->model, "meta.v1.OwnerReference");
+
     for (uint32_t i = 0; i < shape->n_props; i++) {
         const struct fed_prop *p = &shape->props[i];
 
-        if (p->schema.required && missing(c, p, v))
+        if (p->schema.required && !elsewhere && missing(c, p, v))
             fed_causes_add(c->causes, FED_CAUSE_REQUIRED, path_of(c, v, p->name.p), (struct fed_str){NULL, 0}, "%s",
                            "");
     }
@@ -452,7 +478,7 @@ static void check_value(struct check *c, const struct fed_schema *s, const struc
 void fed_schema_validate(const struct fed_schema *s, const struct fed_json *obj, struct fed_causes *causes,
                          struct fed_str *type_error)
 {
-    struct check c = {.causes = causes, .type_error = type_error};
+    struct check c = {.root = s, .causes = causes, .type_error = type_error};
 
     if (type_error)
         *type_error = (struct fed_str){NULL, 0};

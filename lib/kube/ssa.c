@@ -279,10 +279,13 @@ static void add_conflict(void *ud, struct fed_str path)
 
 static struct fed_str holder_text(struct fed_arena *a, const struct manager *m)
 {
-    if (fed_str_is(m->operation, "Update") && m->time.n)
-        return fed_arena_printf(a, "\"%.*s\" using %.*s at %.*s", FED_STR_ARG(m->name), FED_STR_ARG(m->api_version),
-                                FED_STR_ARG(m->time));
-    return fed_arena_printf(a, "\"%.*s\" using %.*s", FED_STR_ARG(m->name), FED_STR_ARG(m->api_version));
+    struct fed_str sub = {NULL, 0}, using = {NULL, 0};
+
+    if (m->subresource.n)
+        sub = fed_arena_printf(a, " with subresource \"%.*s\"", FED_STR_ARG(m->subresource));
+    if (fed_str_is(m->operation, "Update")) /* an applier is the same in each version */
+        using = fed_arena_printf(a, " using %.*s", FED_STR_ARG(m->api_version));
+    return fed_arena_printf(a, "\"%.*s\"%.*s%.*s", FED_STR_ARG(m->name), FED_STR_ARG(sub), FED_STR_ARG(using));
 }
 
 /* Conflicts of the applied fields with other managers; with force they are taken from them. */

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "codec/base64.h"
+#include "kube/names.h"
 #include "member/agent/pod.h"
 
 enum { MAX_FILES = 1024, TOKEN_S = 3600 };
@@ -136,7 +137,9 @@ static int add_token(struct maker *m, const struct fed_json *from, int64_t mode)
     struct fed_kobj *account = mbr_find(mb, MBR_SERVICEACCOUNTS, m->p->obj->ns, sa);
     int64_t life = fed_json_int(fed_json_find(from, "expirationSeconds"), TOKEN_S);
     const char *folder = fed_arena_printf(m->a, "%s/tokens", m->p->dir).p;
-    const char *path = fed_arena_printf(m->a, "%s/%lld", folder, (long long)life).p;
+    char kind[11]; /* tokens of one pod differ in life and audience */
+    fed_name_hash(fed_json_find_text(from, "audience"), kind);
+    const char *path = fed_arena_printf(m->a, "%s/%lld-%s", folder, (long long)life, kind).p;
     struct stat st;
     struct fed_buf token;
     if (!account)
@@ -146,7 +149,17 @@ static int add_token(struct maker *m, const struct fed_json *from, int64_t mode)
     bool fresh = stat(path, &st) == 0 && fed_wall_ms(mb->env) / 1000 < st.st_mtime + life / 5 * 4;
     if (!fresh || fed_file_read(path, 64 * 1024, &token, NULL) < 0) {
         fed_buf_reset(&token);
-        rc = fed_api_sa_token(mb->api, m->p->obj->ns, sa, account->uid, life, &token, m->err);
+        struct fed_str audience = fed_json_find_text(from, "audience");
+        const struct fed_sa_spec spec = {.ns = m->p->obj->ns,
+                                         .name = sa,
+                                         .uid = account->uid,
+                                         .seconds = life,
+                                         .audiences = &audience,
+                                         .n_audiences = audience.n ? 1 : 0,
+                                         .bound_kind = FED_STR("Pod"),
+                                         .bound_name = m->p->obj->name,
+                                         .bound_uid = m->p->obj->uid};
+        rc = fed_api_sa_token(mb->api, &spec, &token, m->err);
         if (rc == 0 && (rc = fed_file_mkdirs(folder, 0700, m->err)) == 0)
             rc = fed_file_write_atomic(path, fed_buf_str(&token), 0600, m->err);
     }

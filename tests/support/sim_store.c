@@ -84,6 +84,7 @@ static void do_load(struct store *base, void (*live)(void *ud, const struct stor
     struct sim_store *s = (struct sim_store *)base;
     struct store_handlers h = {.on_change = on_change, .ud = s};
     store_set_handlers(s->disk, &h);
+    s->disk->history_max = base->history_max;
     s->disk->ops->load(s->disk, live, history, done, ud);
 }
 

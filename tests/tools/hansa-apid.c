@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
- *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain]
+ *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain] [--encryption-provider-config FILE]
+ *            [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
- * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob"). */
+ * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob").
+ * --access-controllers: ClusterRoles are aggregated and tokens put into Secrets. */
 #include <signal.h>
 
+#include "apiserver/access.h"
 #include "apiserver/apiserver.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/aggregate.h"
+#include "control/satoken.h"
 #include "kube/pki_dir.h"
 #include "net/loop.h"
 
@@ -24,15 +29,68 @@ struct apid {
     struct fed_tls *tls;
     struct fed_httpd *httpd;
     struct fed_api *api;
+    struct fed_access *access;
+    struct fed_transport *local;
+    struct fed_aggregate *aggregate;
+    struct fed_satoken *satoken;
     const char *dir;
-    bool sqlite, plain, ended;
-    uint16_t port;
+    bool ended;
+    struct conf {
+        const char *store;
+        int64_t port, max_reads, max_writes;
+        bool plain, controllers;
+        const char *encryption;
+        struct fed_access_settings access;
+    } conf;
 };
+
+#define AT(f) offsetof(struct conf, f)
+static const struct fed_setting rows[] = {
+    {.name = "store", .type = FED_SET_STR, .offset = AT(store), .dflt = "mem", .arg = "mem|sqlite", .help = "store"},
+    {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "N", .help = "port", .max = 65535},
+    {.name = "plain", .type = FED_SET_BOOL, .offset = AT(plain), .help = "HTTP without TLS"},
+    {.name = "access-controllers", .type = FED_SET_BOOL, .offset = AT(controllers), .help = "fill roles and tokens"},
+    {.name = "encryption-provider-config",
+     .type = FED_SET_STR,
+     .offset = AT(encryption),
+     .arg = "FILE",
+     .help = "keys"},
+    {.name = "max-requests-inflight", .type = FED_SET_INT, .offset = AT(max_reads), .arg = "N", .help = "reads"},
+    {.name = "max-mutating-requests-inflight",
+     .type = FED_SET_INT,
+     .offset = AT(max_writes),
+     .arg = "N",
+     .help = "writes"},
+    FED_ACCESS_ROWS(AT(access)),
+};
+static const struct fed_settings settings = {.program = "hansa-apid",
+                                             .summary = "the resource engine alone",
+                                             .args = "DIR",
+                                             .max_args = 1,
+                                             .version = "0",
+                                             .rows = rows,
+                                             .n_rows = FED_ARRAY_LEN(rows)};
 
 FED_NORETURN static void die(const char *what, const struct fed_err *err)
 {
     fed_log_error("apid", "%s: %s", what, err->text);
     exit(1);
+}
+
+static int make_token(void *ud, const struct fed_kobj *account, struct fed_str secret, struct fed_buf *token,
+                      struct fed_err *err)
+{
+    return fed_api_legacy_token(ud, account->ns, account->name, account->uid, secret, token, err);
+}
+
+static void start_controllers(struct apid *a)
+{
+    static const struct fed_str masters = FED_STR_INIT("system:masters");
+    const struct fed_identity who = {.user = FED_STR("system:apid"), .groups = &masters, .n_groups = 1};
+    a->local = fed_api_local(a->api, &who);
+    a->aggregate = fed_aggregate_new(a->local);
+    a->satoken = fed_satoken_new(&(struct fed_satoken_conf){
+        .transport = a->local, .ca_pem = fed_pki_dir_ca(a->pki), .make = make_token, .ud = a->api});
 }
 
 static void ready(void *ud, int code, const struct fed_err *err)
@@ -42,9 +100,9 @@ static void ready(void *ud, int code, const struct fed_err *err)
         die("start", err);
     char path[512], url[128], addr[64];
     fed_addr_format(fed_httpd_addr(a->httpd), addr);
-    snprintf(url, sizeof url, "%s://%s", a->plain ? "http" : "https", addr);
+    snprintf(url, sizeof url, "%s://%s", a->conf.plain ? "http" : "https", addr);
     struct fed_err e = {0};
-    if (!a->plain && fed_pki_dir_write_kubeconfig(a->pki, url, &e))
+    if (!a->conf.plain && fed_pki_dir_write_kubeconfig(a->pki, url, &e))
         die("kubeconfig", &e);
     snprintf(path, sizeof path, "%s/ready", a->dir);
     FILE *f = fopen(path, "w");
@@ -52,6 +110,8 @@ static void ready(void *ud, int code, const struct fed_err *err)
         fprintf(f, "%s\n", url);
         fclose(f);
     }
+    if (a->conf.controllers)
+        start_controllers(a);
     fed_log_info("apid", "serving at %s", url);
 }
 
@@ -81,7 +141,7 @@ static void on_signal(void *ud, int signo)
 
 static void open_store(struct apid *a)
 {
-    if (!a->sqlite) {
+    if (strcmp(a->conf.store, "sqlite") != 0) {
         a->store = store_mem_new(a->env, 0);
         return;
     }
@@ -110,6 +170,22 @@ static void open_tls(struct apid *a)
         die("TLS", &err);
 }
 
+static void on_notice(void *ud, int code, const char *text)
+{
+    (void)ud;
+    if (code)
+        fed_log_error("apid", "%s", text);
+    else
+        fed_log_info("apid", "%s", text);
+}
+
+static void on_hup(void *ud, int signo)
+{
+    struct apid *a = ud;
+    (void)signo;
+    fed_api_reload(a->api);
+}
+
 static void open_api(struct apid *a)
 {
     static const char *const namespaces[] = {"default", "kube-system", "kube-public", NULL};
@@ -132,54 +208,54 @@ static void open_api(struct apid *a)
                                 .git_version = "v1.29.0+hansa.0.1.0",
                                 .static_namespaces = namespaces,
                                 .sa_issuer = "kubernetes/serviceaccount",
-                                .tokens = list};
+                                .tokens = list,
+                                .encryption_config = a->conf.encryption,
+                                .notice = on_notice,
+                                .max_reads = (uint32_t)a->conf.max_reads,
+                                .max_writes = (uint32_t)a->conf.max_writes,
+                                .ud = a};
+    if (fed_access_open(a->loop, a->metrics, &a->conf.access, &a->access, &err))
+        die("access", &err);
+    conf.access = fed_access_conf(a->access);
     if (a->pki)
         conf.sa_key_pem = fed_pki_dir_sa_key(a->pki);
     a->api = fed_api_new(&conf);
     struct fed_httpd_conf http = {
         .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
-    if (fed_addr_parse(FED_STR("127.0.0.1"), a->port, &http.listen.addr) ||
+    if (fed_addr_parse(FED_STR("127.0.0.1"), (uint16_t)a->conf.port, &http.listen.addr) ||
         fed_httpd_open(a->loop, &http, &a->httpd, &err))
         die("listen", &err);
-}
-
-static void read_flags(struct apid *a, int argc, char **argv)
-{
-    uint64_t n;
-    for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--plain") == 0)
-            a->plain = true;
-        else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
-            a->sqlite = strcmp(argv[++i], "sqlite") == 0;
-        else if (strcmp(argv[i], "--port") == 0 && i + 1 < argc && fed_str_u64(fed_str(argv[i + 1]), &n) == 0 && ++i)
-            a->port = (uint16_t)n;
-        else {
-            fprintf(stderr, "hansa-apid: unknown option %s\n", argv[i]);
-            exit(2);
-        }
-    }
 }
 
 int main(int argc, char **argv)
 {
     struct apid a = {0};
-    if (argc < 2) {
-        fprintf(stderr, "usage: hansa-apid DIR [--store mem|sqlite] [--port N] [--plain]\n");
+    struct fed_settings_result res;
+    int status = fed_settings_main(&settings, &(struct fed_settings_input){.argc = argc, .argv = argv}, &a.conf,
+                                   sizeof a.conf, &a.arena, &res);
+    if (status >= 0)
+        return status;
+    if (!res.args.n) {
+        fprintf(stderr, "hansa-apid: DIR is needed\n");
         return 2;
     }
-    a.dir = argv[1];
-    read_flags(&a, argc, argv);
+    a.dir = res.args.v[0];
     a.loop = fed_loop_new();
     a.env = fed_loop_env(a.loop);
     open_store(&a);
-    if (!a.plain)
+    if (!a.conf.plain)
         open_tls(&a);
     open_api(&a);
     fed_loop_on_signal(a.loop, SIGTERM, on_signal, &a);
     fed_loop_on_signal(a.loop, SIGINT, on_signal, &a);
+    fed_loop_on_signal(a.loop, SIGHUP, on_hup, &a);
     fed_api_start(a.api, ready, &a);
     fed_loop_run(a.loop);
+    fed_aggregate_free(a.aggregate);
+    fed_satoken_free(a.satoken);
+    fed_transport_free(a.local);
     fed_api_free(a.api);
+    fed_access_free(a.access);
     fed_loop_free(a.loop);
     fed_tls_unref(a.tls);
     fed_pki_dir_free(a.pki);

@@ -254,10 +254,10 @@ static const struct {
     {"{apiVersion: apps/v1, kind: Deployment, spec: {template: {spec: {containers: {}}}}}",
      "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type []v1.Container"},
     {"{apiVersion: v1, kind: ConfigMap, data: {a: 1}}",
-     "json: cannot unmarshal number into Go struct field ConfigMap.data.a of type string"},
+     "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"},
     {"{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, resources: {limits: {cpu: abc}}}]}}",
      "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"},
-    {"{apiVersion: v1, kind: Secret, data: {a: \"***\"}}", "illegal base64 data"},
+    {"{apiVersion: v1, kind: Secret, data: {a: \"***\"}}", "illegal base64 data at input byte 0"},
 };
 
 static void test_type_errors(void **state)

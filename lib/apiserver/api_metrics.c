@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the API server counts, under the names and labels that Kubernetes gives the same things. */
+#include "apiserver/apiserver_priv.h"
+#include "apiserver/watch.h"
+
+#include <unistd.h>
+
+void fed_api_metrics_make(struct fed_api *api)
+{
+    static const double seconds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+    struct fed_metrics *m = api->conf.metrics;
+    api->m_requests =
+        fed_metrics_family(m, FED_METRIC_COUNTER, "apiserver_request_total", "Requests answered.",
+                           "code,component,dry_run,group,resource,scope,subresource,verb,version", NULL, 0);
+    api->m_latency =
+        fed_metrics_family(m, FED_METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
+                           "Time from a request's arrival to its answer; watches and other streams are left out.",
+                           "component,group,resource,scope,subresource,verb,version", seconds, FED_ARRAY_LEN(seconds));
+    api->m_watchers = fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_longrunning_requests", "Watches open now.",
+                                         "component,group,resource,verb,version", NULL, 0);
+    api->m_inflight =
+        fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_current_inflight_requests",
+                           "Requests under way at the scrape, watches left out.", "request_kind", NULL, 0);
+    api->m_stored =
+        fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_storage_objects", "Objects stored.", "resource", NULL, 0);
+    api->m_events = fed_metrics_counter(m, "hansa_watch_events_total", "Watch events sent to all watchers.");
+    api->m_objects = fed_metrics_gauge(m, "hansa_store_revision", "Revision of the state served.");
+    api->m_resident = fed_metrics_gauge(m, "process_resident_memory_bytes", "Memory of the process that is in RAM.");
+}
+
+/* Kubernetes' word for the verb of a request. */
+static const char *verb_of(const struct fed_api_reply *r)
+{
+    static const char *const words[][2] = {{"get", "GET"},       {"list", "LIST"},      {"watch", "WATCH"},
+                                           {"create", "POST"},   {"update", "PUT"},     {"patch", "PATCH"},
+                                           {"delete", "DELETE"}, {"post", "POST"},      {"put", "PUT"},
+                                           {"head", "HEAD"},     {"options", "OPTIONS"}};
+    const char *verb = r->q.verb ? r->q.verb : "";
+    if (strcmp(verb, "deletecollection") == 0)
+        return "DELETECOLLECTION";
+    if (strcmp(verb, "patch") == 0 && fed_str_starts(r->q.content_type, FED_STR("application/apply-patch")))
+        return "APPLY";
+    for (size_t i = 0; i < FED_ARRAY_LEN(words); i++)
+        if (fed_str_ieq(fed_str(verb), fed_str(words[i][0])))
+            return words[i][1];
+    return "other";
+}
+
+static const char *scope_of(const struct fed_api_reply *r)
+{
+    if (r->route != FED_ROUTE_RESOURCE)
+        return "";
+    if (r->q.name.n || strcmp(r->q.verb, "create") == 0)
+        return "resource";
+    return r->q.ns.n ? "namespace" : "cluster";
+}
+
+void fed_api_count(struct fed_api_reply *r, int status)
+{
+    char code[8];
+    int n = snprintf(code, sizeof code, "%d", status);
+    bool unknown = r->route == FED_ROUTE_RESOURCE && !r->kc && status == 404; /* whatever was asked for: one series */
+    struct fed_str none = {"", 0}, api = FED_STR("apiserver"), verb = fed_str(verb_of(r)), scope = fed_str(scope_of(r));
+    struct fed_str resource = unknown ? FED_STR("unknown") : r->q.resource, group = unknown ? none : r->q.group;
+    struct fed_str version = unknown ? none : r->q.version, sub = unknown ? none : r->q.subresource;
+    struct fed_str labels[] = {fed_str_n(code, (size_t)n),
+                               api,
+                               r->q.dry_run ? FED_STR("All") : none,
+                               group,
+                               resource,
+                               scope,
+                               sub,
+                               verb,
+                               version};
+    fed_metric_add(fed_metric_get(r->api->m_requests, labels, FED_ARRAY_LEN(labels)), 1);
+    if (r->watch || r->streaming)
+        return;
+    double s = (double)(fed_mono_ns(r->api->env) - r->start_ns) / 1e9;
+    struct fed_str some[] = {api, group, resource, scope, sub, verb, version};
+    fed_metric_observe(fed_metric_get(r->api->m_latency, some, FED_ARRAY_LEN(some)), s);
+}
+
+void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by)
+{
+    struct fed_str labels[] = {FED_STR("apiserver"), kind->group, kind->plural, FED_STR("WATCH"),
+                               fed_kind_storage(kind)->version};
+    fed_metric_add(fed_metric_get(api->m_watchers, labels, FED_ARRAY_LEN(labels)), by);
+}
+
+static void set_inflight(struct fed_api *api)
+{
+    static const char *const reads[] = {"get", "list", "watch", "head"};
+    int64_t n[2] = {0, 0};
+    FED_LIST_EACH(it, &api->requests) {
+        const struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
+        bool reading = false;
+        for (size_t i = 0; i < FED_ARRAY_LEN(reads); i++)
+            reading |= fed_str_ieq(fed_str(r->q.verb), fed_str(reads[i]));
+        if (!r->answered && !r->watch && !r->streaming)
+            n[reading]++;
+    }
+    struct fed_str label = FED_STR("mutating");
+    fed_metric_set(fed_metric_get(api->m_inflight, &label, 1), n[0]);
+    label = FED_STR("readOnly");
+    fed_metric_set(fed_metric_get(api->m_inflight, &label, 1), n[1]);
+}
+
+static int64_t resident_bytes(void)
+{
+    long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%ld %ld", &pages, &resident) != 2)
+        resident = 0;
+    fclose(f);
+    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+void fed_api_metrics_scrape(struct fed_api *api)
+{
+    set_inflight(api);
+    fed_metric_set(api->m_resident, resident_bytes());
+    FED_MAP_EACH(e, &api->cache.kinds) {
+        const struct fed_kcache *kc = e->value;
+        char name[256];
+        int n = snprintf(name, sizeof name, "%.*s%s%.*s", FED_STR_ARG(kc->kind->plural), kc->kind->group.n ? "." : "",
+                         FED_STR_ARG(kc->kind->group));
+        struct fed_str label = fed_str_n(name, FED_MIN((size_t)n, sizeof name - 1));
+        fed_metric_set(fed_metric_get(api->m_stored, &label, 1), (int64_t)kc->n);
+    }
+}

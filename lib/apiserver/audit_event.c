@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records of requests, and the events that they give. */
+#include "apiserver/access.h"
+#include "apiserver/audit.h"
+#include "apiserver/authn.h"
+#include "codec/yaml.h"
+
+struct fed_audit_record {
+    struct fed_audit_verdict v;
+    int64_t received_ms;
+    struct fed_str uri, id;
+    const char *verb;
+    struct fed_identity user, as; /* as: when impersonated */
+    struct fed_json *ips;
+    const char *decision;
+    struct fed_str reason;
+    int status;
+    bool impersonated, complete;
+    struct fed_json *failure; /* the Status of an error */
+    struct fed_json *request, *response;
+};
+
+static const struct fed_audit *audit_of(const struct fed_api_reply *r)
+{
+    return r->api->conf.access ? r->api->conf.access->audit : NULL;
+}
+
+/* --- Audit-Id --- */
+
+/* Unique, not secret: a random start and a count, mixed; a system call for each request would be dear. */
+static void new_id(struct fed_api *api, char out[37])
+{
+    static const char hex[] = "0123456789abcdef";
+    uint64_t w[2] = {api->audit_ids[0], ++api->audit_ids[1]};
+    for (int i = 0; i < 2; i++) { /* splitmix64 */
+        uint64_t z = w[1] + api->audit_ids[0] + (uint64_t)i * 0x9e3779b97f4a7c15u;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        w[i] = z ^ (z >> 31);
+    }
+    w[0] = (w[0] & ~(uint64_t)0xf000) | 0x4000;                 /* version 4 */
+    w[1] = (w[1] & ~((uint64_t)3 << 62)) | ((uint64_t)2 << 62); /* RFC 9562 variant */
+    size_t n = 0;
+    for (int i = 0; i < 32; i++) {
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            out[n++] = '-';
+        out[n++] = hex[(w[i / 16] >> (60 - 4 * (i % 16))) & 15];
+    }
+    out[n] = 0;
+}
+
+static bool id_is_sane(struct fed_str id)
+{
+    for (size_t i = 0; i < id.n; i++)
+        if (id.p[i] <= ' ' || id.p[i] > '~')
+            return false;
+    return id.n > 0 && id.n <= 64;
+}
+
+void fed_audit_arrived(struct fed_api_reply *r)
+{
+    char text[37];
+    struct fed_str id = fed_http_request_header(r->q.http, "audit-id");
+    if (!id_is_sane(id)) {
+        if (!r->api->audit_ids[0])
+            fed_random(r->api->env, r->api->audit_ids, sizeof(r->api->audit_ids));
+        new_id(r->api, text);
+        id = fed_str(text);
+    }
+    fed_http_add_header(r->x, FED_STR("Audit-Id"), id);
+    if (audit_of(r))
+        r->audit_id = fed_arena_dup(&r->arena, id);
+}
+
+/* --- events --- */
+
+static const char *const level_names[] = {"None", "Metadata", "Request", "RequestResponse"};
+
+static void put_text(struct fed_arena *a, struct fed_json *o, const char *key, struct fed_str s)
+{
+    if (s.n)
+        fed_json_set(o, key, fed_json_new_str(a, s));
+}
+
+static void put_time(struct fed_arena *a, struct fed_json *o, const char *key, int64_t ms)
+{
+    char text[28];
+    fed_time_format_micro(ms, text);
+    fed_json_set(o, key, fed_json_new_strf(a, "%s", text));
+}
+
+static void put_object_ref(struct fed_arena *a, struct fed_json *e, const struct fed_api_reply *r)
+{
+    const struct fed_api_request *q = &r->q;
+    if (r->route != FED_ROUTE_RESOURCE)
+        return;
+    struct fed_json *o = fed_json_set(e, "objectRef", fed_json_object(a));
+    put_text(a, o, "resource", q->resource);
+    put_text(a, o, "namespace", q->ns);
+    put_text(a, o, "name", q->name);
+    put_text(a, o, "apiGroup", q->group);
+    put_text(a, o, "apiVersion", q->version);
+    put_text(a, o, "subresource", q->subresource);
+}
+
+static void put_status(struct fed_arena *a, struct fed_json *e, const struct fed_audit_record *k)
+{
+    struct fed_json *o = fed_json_set(e, "responseStatus", fed_json_object(a));
+    fed_json_set(o, "metadata", fed_json_object(a));
+    if (k->failure) {
+        static const char *const keys[] = {"status", "message", "reason"};
+        for (size_t i = 0; i < FED_ARRAY_LEN(keys); i++)
+            put_text(a, o, keys[i], fed_json_find_text(k->failure, keys[i]));
+        if (fed_json_find(k->failure, "details"))
+            fed_json_set(o, "details", fed_json_copy(a, fed_json_find(k->failure, "details")));
+    }
+    fed_json_set(o, "code", fed_json_new_int(a, k->status));
+}
+
+static void emit(struct fed_api_reply *r, unsigned stage, const char *name)
+{
+    struct fed_audit_record *k = r->audit;
+    const struct fed_audit *audit = audit_of(r);
+    if (k->v.omit & stage)
+        return;
+    struct fed_arena a = {0};
+    struct fed_buf line = {0};
+    int64_t now = fed_wall_ms(r->api->env);
+    struct fed_json *e = fed_json_object(&a);
+    fed_json_set(e, "kind", fed_json_new_strz(&a, "Event"));
+    fed_json_set(e, "apiVersion", fed_json_new_strz(&a, "audit.k8s.io/v1"));
+    fed_json_set(e, "level", fed_json_new_strz(&a, level_names[k->v.level]));
+    put_text(&a, e, "auditID", k->id);
+    fed_json_set(e, "stage", fed_json_new_strz(&a, name));
+    put_text(&a, e, "requestURI", k->uri);
+    fed_json_set(e, "verb", fed_json_new_strz(&a, k->verb));
+    fed_json_set(e, "user", fed_identity_json(&a, &k->user));
+    if (k->impersonated)
+        fed_json_set(e, "impersonatedUser", fed_identity_json(&a, &k->as));
+    if (k->ips)
+        fed_json_set(e, "sourceIPs", fed_json_copy(&a, k->ips));
+    put_text(&a, e, "userAgent", r->user_agent);
+    put_object_ref(&a, e, r);
+    if (k->status)
+        put_status(&a, e, k);
+    if (k->request)
+        fed_json_set(e, "requestObject", fed_json_copy(&a, k->request));
+    if (k->response && stage == FED_AUDIT_COMPLETE)
+        fed_json_set(e, "responseObject", fed_json_copy(&a, k->response));
+    put_time(&a, e, "requestReceivedTimestamp", k->received_ms);
+    put_time(&a, e, "stageTimestamp", now);
+    if (k->decision) {
+        struct fed_json *notes = fed_json_set(e, "annotations", fed_json_object(&a));
+        fed_json_set(notes, "authorization.k8s.io/decision", fed_json_new_strz(&a, k->decision));
+        fed_json_set(notes, "authorization.k8s.io/reason", fed_json_new_str(&a, k->reason));
+    }
+    fed_json_write(&line, e);
+    audit->put(audit->ud, fed_buf_str(&line), now);
+    fed_buf_release(&line);
+    fed_arena_release(&a);
+}
+
+/* --- a record --- */
+
+static void add_ip(struct fed_arena *a, struct fed_json *list, struct fed_str text)
+{
+    struct fed_addr addr;
+    text = fed_str_trim(text);
+    if (list->n < 16 && fed_addr_parse(text, 0, &addr) == 0)
+        fed_json_push(list, fed_json_new_str(a, fed_arena_dup(a, text)));
+}
+
+static struct fed_json *source_ips(struct fed_api_reply *r)
+{
+    struct fed_arena *a = &r->arena;
+    struct fed_json *list = fed_json_array(a);
+    struct fed_str rest = fed_http_request_header(r->q.http, "x-forwarded-for"), one;
+    while (rest.p && fed_str_cut(&rest, ',', &one))
+        add_ip(a, list, one);
+    add_ip(a, list, fed_http_request_header(r->q.http, "x-real-ip"));
+    char ip[48];
+    fed_addr_format_ip(&r->q.http->peer, ip);
+    add_ip(a, list, fed_str(ip));
+    return list;
+}
+
+void fed_audit_begin(struct fed_api_reply *r)
+{
+    const struct fed_audit *audit = audit_of(r);
+    if (!audit || r->audit)
+        return;
+    struct fed_audit_verdict v = fed_audit_judge(audit->policy, &r->q);
+    if (v.level == FED_AUDIT_NONE)
+        return;
+    struct fed_audit_record *k = FED_ARENA_NEW(&r->arena, struct fed_audit_record);
+    char id[37];
+    if (!r->audit_id.n) {
+        fed_uuid(r->api->env, id);
+        r->audit_id = fed_arena_dup(&r->arena, fed_str(id));
+    }
+    k->v = v;
+    k->id = r->audit_id;
+    k->received_ms = fed_wall_ms(r->api->env);
+    k->verb = r->q.verb;
+    k->user = r->q.who;
+    if (r->x) {
+        k->uri = fed_arena_dup(&r->arena, r->q.http->target);
+        k->ips = source_ips(r);
+    } else {
+        k->uri = fed_arena_printf(&r->arena, "%.*s%s%.*s", FED_STR_ARG(r->q.path), r->q.query.n ? "?" : "",
+                                  FED_STR_ARG(r->q.query));
+    }
+    r->audit = k;
+    emit(r, FED_AUDIT_RECEIVED, "RequestReceived");
+}
+
+void fed_audit_impersonated(struct fed_api_reply *r)
+{
+    if (!r->audit)
+        return;
+    r->audit->impersonated = true;
+    r->audit->as = r->q.who;
+}
+
+void fed_audit_decided(struct fed_api_reply *r, bool allowed, struct fed_str reason)
+{
+    if (!r->audit)
+        return;
+    r->audit->decision = allowed ? "allow" : "forbid";
+    r->audit->reason = fed_arena_dup(&r->arena, reason);
+}
+
+static void drop_managed_fields(struct fed_json *o)
+{
+    fed_json_remove_key(fed_json_find(o, "metadata"), "managedFields");
+    FED_JSON_EACH(i, fed_json_find(o, "items"))
+        fed_json_remove_key(fed_json_find(i, "metadata"), "managedFields");
+}
+
+/* The body as a tree; NULL when it is none (a table of text, a stream). */
+static struct fed_json *body_tree(struct fed_api_reply *r, const char *type, struct fed_str body)
+{
+    struct fed_json *o = NULL;
+    struct fed_json_limits limits = {.max_bytes = 16u << 20, .max_nodes = 2000000};
+    struct fed_str t = fed_str(type);
+    int rc = FED_E_SYNTAX;
+    if (fed_str_starts(t, FED_STR("application/json")))
+        rc = fed_json_parse(&r->arena, fed_arena_dup(&r->arena, body), &limits, &o, NULL);
+    else if (fed_str_starts(t, FED_STR("application/yaml")))
+        rc = fed_yaml_parse(&r->arena, fed_arena_dup(&r->arena, body), &limits, &o, NULL);
+    return rc ? NULL : o;
+}
+
+static bool is_write(const struct fed_api_reply *r)
+{
+    static const char *const verbs[] = {"create", "update", "patch", "delete", "deletecollection"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(verbs); i++)
+        if (strcmp(r->q.verb, verbs[i]) == 0)
+            return r->q.body.n > 0;
+    return false;
+}
+
+static void take_request(struct fed_api_reply *r)
+{
+    struct fed_json *o = NULL;
+    bool refused = !r->audit->decision || strcmp(r->audit->decision, "forbid") == 0; /* its body was not looked at */
+    if (refused || r->audit->request || r->audit->v.level < FED_AUDIT_REQUEST || !is_write(r) ||
+        fed_api_body(r, &o, NULL, NULL))
+        return;
+    if (r->audit->v.omit_managed_fields)
+        drop_managed_fields(o);
+    r->audit->request = o;
+}
+
+void fed_audit_answered(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body)
+{
+    struct fed_audit_record *k = r->audit;
+    if (!k || k->complete)
+        return;
+    k->status = status;
+    take_request(r);
+    struct fed_json *o = NULL;
+    if ((status >= 400 && body.n < 65536) || k->v.level == FED_AUDIT_RESPONSE)
+        o = body_tree(r, content_type ? content_type : "", body);
+    if (o && status >= 400 && fed_str_is(fed_json_find_text(o, "kind"), "Status"))
+        k->failure = o;
+    if (!o || k->v.level < FED_AUDIT_RESPONSE)
+        return;
+    if (k->v.omit_managed_fields)
+        drop_managed_fields(o);
+    k->response = o;
+}
+
+void fed_audit_started(struct fed_api_reply *r, int status)
+{
+    if (!r->audit || r->audit->complete)
+        return;
+    r->audit->status = status;
+    emit(r, FED_AUDIT_STARTED, "ResponseStarted");
+}
+
+void fed_audit_end(struct fed_api_reply *r)
+{
+    struct fed_audit_record *k = r->audit;
+    if (!k || k->complete)
+        return;
+    k->complete = true;
+    if (!k->status)
+        k->status = 200;
+    emit(r, FED_AUDIT_COMPLETE, "ResponseComplete");
+}

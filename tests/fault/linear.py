@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is a history of operations on one register linearizable? The search of Wing & Gong with Lowe's memory of what was tried.
+
+A register holds a value; each written value is unique. An operation is a dict:
+    kind      "read" (value: what was read), "write" (value), "cas" (expect, value), "miss" (expect: a compare-and-swap
+              that was refused because the register did not hold `expect`), "delete" (the register is empty: None)
+    invoke    when it began; ret: when it was answered, or None: unknown, it may take effect at any later time, or never
+
+check(ops, initial) returns None, or words that say where no order of the operations explains what was seen.
+"""
+
+
+def _apply(op, state):
+    """(True, next state) when the operation can happen in this state."""
+    kind = op["kind"]
+    if kind == "read":
+        return op["value"] == state, state
+    if kind == "write":
+        return True, op["value"]
+    if kind == "delete":
+        return True, None
+    if kind == "cas":
+        return op["expect"] == state, op["value"]
+    if kind == "miss":
+        return op["expect"] != state, state
+    raise ValueError(kind)
+
+
+class _Search:
+    def __init__(self, ops, initial):
+        self.done = sorted((o for o in ops if o["ret"] is not None), key=lambda o: o["invoke"])
+        self.open = sorted((o for o in ops if o["ret"] is None and o["kind"] not in ("read", "miss")),
+                           key=lambda o: o["invoke"])
+        self.writer = {o["value"]: i for i, o in enumerate(self.open) if o["kind"] != "delete"}
+        self.taken = bytearray(len(self.done))
+        self.used = set()  # of self.open
+        self.first = 0     # everything before it is taken
+        self.left = len(self.done)
+        self.state = initial
+        self.bits = 0
+        self.tried = set()
+        self.deepest = (-1, None)
+
+    def front(self):
+        """The operations that may come next: those that began before the first of them was answered."""
+        while self.first < len(self.done) and self.taken[self.first]:
+            self.first += 1
+        found, limit, i = [], None, self.first
+        while i < len(self.done) and (limit is None or self.done[i]["invoke"] < limit):
+            if not self.taken[i]:
+                found.append(i)
+                ret = self.done[i]["ret"]
+                limit = ret if limit is None else min(limit, ret)
+            i += 1
+        return found, limit
+
+    def delete_unknown(self, chain, limit):
+        """A deletion of unknown outcome; one is as good as the other."""
+        return next((i for i, o in enumerate(self.open) if o["kind"] == "delete" and i not in self.used and i not in chain
+                     and o["invoke"] < limit), None)
+
+    def chain(self, want, limit):
+        """Operations of unknown outcome that, one after the other, put `want` into the register now."""
+        chain, state = [], want
+        while state != self.state or not chain:
+            i = self.delete_unknown(chain, limit) if state is None else self.writer.get(state)
+            if i is None or i in self.used or i in chain or self.open[i]["invoke"] >= limit:
+                return None
+            chain.append(i)
+            if self.open[i]["kind"] != "cas":
+                break
+            state = self.open[i]["expect"]
+        return chain[::-1]
+
+    def choices(self):
+        front, limit = self.front()
+        # What is answered first comes first: mostly right.
+        for i in sorted(front, key=lambda i: self.done[i]["ret"]):
+            if _apply(self.done[i], self.state)[0]:
+                yield "done", [i]
+        wants, others = [], False
+        for i in front:
+            o = self.done[i]
+            if o["kind"] == "read" and o["value"] != self.state:
+                wants.append(o["value"])
+            elif o["kind"] == "cas" and o["expect"] != self.state:
+                wants.append(o["expect"])
+            elif o["kind"] == "miss" and o["expect"] == self.state:
+                others = True
+        for want in dict.fromkeys(wants):
+            chain = self.chain(want, limit)
+            if chain:
+                yield "open", chain
+        if others:  # anything else than what is there
+            for i, o in enumerate(self.open):
+                if i not in self.used and o["invoke"] < limit and _apply(o, self.state)[0]:
+                    yield "open", [i]
+
+    def take(self, where, which):
+        before = (self.state, self.first, self.bits)
+        for i in which:
+            op = self.done[i] if where == "done" else self.open[i]
+            self.state = _apply(op, self.state)[1]
+            if where == "done":
+                self.taken[i] = 1
+                self.left -= 1
+                self.bits |= 1 << i
+            else:
+                self.used.add(i)
+                self.bits |= 1 << (len(self.done) + i)
+        return before
+
+    def give_back(self, where, which, before):
+        for i in which:
+            if where == "done":
+                self.taken[i] = 0
+                self.left += 1
+            else:
+                self.used.discard(i)
+        self.state, self.first, self.bits = before
+
+    def run(self):
+        path = [(self.choices(), None)]
+        while self.left:
+            progress = len(self.done) - self.left
+            if progress > self.deepest[0]:
+                self.deepest = (progress, self.state)
+            choice = next(path[-1][0], None)
+            if choice is None:
+                _, how = path.pop()
+                if not path:
+                    return False
+                self.give_back(*how)
+                continue
+            before = self.take(*choice)
+            mark = (self.bits, self.state)
+            if mark in self.tried:
+                self.give_back(*choice, before)
+                continue
+            self.tried.add(mark)
+            path.append((self.choices(), (*choice, before)))
+        return True
+
+
+def check(ops, initial=None):
+    s = _Search(ops, initial)
+    if s.run():
+        return None
+    n, state = s.deepest
+    s = _Search(ops, initial)
+    stuck = sorted(s.done, key=lambda o: o["ret"])[max(0, n - 3):n + 5]
+    return (f"not linearizable: {n} of {len(s.done)} operations can be explained; the register then holds {state!r}, "
+            f"about here:\n" + "\n".join(f"  {o}" for o in stuck))
