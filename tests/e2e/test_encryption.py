@@ -9,7 +9,9 @@ import os
 import shutil
 import signal
 import subprocess
+import pathlib
 import sqlite3
+import tempfile
 
 import pytest
 
@@ -39,7 +41,11 @@ IDENTITY = {"identity": {}}
 
 def values(server, what="secrets"):
     """The stored values of a kind by key: the newest of each."""
-    db = sqlite3.connect("file:%s/store.db?mode=ro" % server.dir, uri=True)
+    copy = tempfile.mkdtemp(prefix="hansa-store-")  # the file itself is locked by its server
+    for f in pathlib.Path(server.dir).glob("store.db*"):
+        if not f.name.endswith(("lock", "shm")):
+            shutil.copy(f, copy)
+    db = sqlite3.connect(copy + "/store.db")
     tables = [r[0] for r in db.execute("select name from sqlite_master where type='table'")]
     found = {}
     for t in tables:
