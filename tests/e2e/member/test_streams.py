@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """exec, attach, cp, port-forward, logs and top with every kubectl at hand, from SPDY (1.20) to WebSocket (1.30 and later)."""
+import datetime
 import fcntl
 import hashlib
 import json
@@ -230,8 +231,24 @@ def test_cp_files_and_folders(k, tmp_path):
     assert (back / "one").read_bytes() == data
     k.out("cp", f"web:{there}/tree", back / "tree", "-c", "side")
     assert (back / "tree/one").read_bytes() == data and (back / "tree/sub/two").read_text() == "two"
-    k("cp", f"web:{there}/absent", back / "absent", "-c", "side")  # old ones end before tar's words are out
-    assert not (back / "absent").exists()
+
+
+def test_cp_of_an_absent_file(k, tmp_path):
+    """tar's complaints, its empty archive and its outcome all arrive. kubectl cp itself leaves with 0 at the archive's end, before
+    it has asked for the outcome, in every cluster; what tar said before is sent before, and is seen when kubectl is quick."""
+    for _ in range(5):
+        r = k("exec", "web", "-c", "side", "--", "tar", "cf", "-", f"{tmp_path}/absent")
+        said = r.stderr.decode().splitlines()
+        assert r.stdout == bytes(10240) and r.returncode == 2
+        assert said == ["tar: Removing leading `/' from member names",
+                        f"tar: {tmp_path}/absent: Cannot stat: No such file or directory",
+                        "tar: Exiting with failure status due to previous errors", "command terminated with exit code 2"]
+    k("cp", f"web:{tmp_path}/absent", tmp_path / "back", "-c", "side")
+    assert not (tmp_path / "back").exists()
+    r = k("cp", f"web:{tmp_path}/absent", tmp_path / "back", "-c", "nope")
+    assert r.returncode == 1 and b"container nope is not valid for pod web" in r.stderr
+    r = k("cp", tmp_path / "absent", f"web:{tmp_path}/there", "-c", "side")
+    assert r.returncode == 1 and not (tmp_path / "there").exists()
 
 
 # --- port-forward ---
@@ -314,17 +331,31 @@ def test_port_forward(forwarded, tmp_path):
 
 # --- logs ---
 
+def utc(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def stamped(k, *options):
+    """[(time, line)] of the lines that the container says."""
+    return [tuple(line.split(" ", 1)) for line in k.out("logs", "web", "-c", "side", "--timestamps", *options).decode().splitlines()]
+
+
 def test_logs_options(k, member):
     lines = k.out("logs", "web", "-c", "side").decode().splitlines()
     assert lines[0] == "line 1"
     assert len(k.out("logs", "web", "-c", "side", "--tail=3").splitlines()) in (3, 4)
     assert k.out("logs", "web", "-c", "side", "--limit-bytes=8") == b"line 1\nl"
-    stamp = k.out("logs", "web", "-c", "side", "--tail=1", "--timestamps").decode().split()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", stamp[0]) and stamp[1] == "line"
-    recent = k.out("logs", "web", "-c", "side", "--since=2s").splitlines()
-    assert 0 < len(recent) <= 14
-    since = k.out("logs", "web", "-c", "side", f"--since-time={stamp[0]}").decode().splitlines()
-    assert f"line {stamp[2]}" in since[:6], "kubectl sends whole seconds"
+    stamp, word, _ = k.out("logs", "web", "-c", "side", "--tail=1", "--timestamps").decode().split()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", stamp) and word == "line"
+    begin = time.time() - 2
+    recent = stamped(k, "--since=2s")
+    end = time.time() - 2
+    everything = stamped(k)
+    assert all(t >= utc(begin) for t, _ in recent)
+    assert {line for t, line in everything if utc(end) <= t <= utc(begin + 2)} <= {line for _, line in recent}
+    # kubectl sends whole seconds of a time: the lines of that second come too.
+    since = stamped(k, f"--since-time={stamp}")
+    assert since[0] == next(line for line in everything if line[0][:19] >= stamp[:19])
     both = k.out("logs", "web", "--all-containers", "--prefix", "--tail=1").decode()
     assert "[pod/web/side] line" in both and "[pod/web/echo]" in both
     assert b"[pod/web/side] line" in k.out("logs", "-l", "app=web", "-c", "side", "--prefix", "--tail=1")
@@ -385,25 +416,60 @@ def test_top(k, member):
 
 # --- other clients ---
 
-def test_python_client(member, pods):
+@pytest.fixture
+def python_api(member, pods):
     config = pytest.importorskip("kubernetes.config", reason="python3-kubernetes is not installed")
     pytest.importorskip("websocket", reason="python3-websocket is not installed")
     from kubernetes import client
-    from kubernetes.stream import portforward, stream
-    api = client.CoreV1Api(config.new_client_from_config(str(member.kubeconfig)))
-    want = {"container": "side", "stderr": True, "stdin": False, "stdout": True, "tty": False}
-    assert stream(api.connect_get_namespaced_pod_exec, "web", "default", command=["echo", "hello"], **want) == "hello\n"
-    s = stream(api.connect_get_namespaced_pod_exec, "web", "default", command=["sh"], _preload_content=False,
-               **{**want, "stdin": True})
+    return client.CoreV1Api(config.new_client_from_config(str(member.kubeconfig)))
+
+
+WANT = {"container": "side", "stderr": True, "stdin": False, "stdout": True, "tty": False}
+
+
+def test_python_client_exec(python_api):
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.stream import stream
+    execute = python_api.connect_get_namespaced_pod_exec
+    assert stream(execute, "web", "default", command=["echo", "hello"], **WANT) == "hello\n"
+    s = stream(execute, "web", "default", command=["sh"], _preload_content=False, **{**WANT, "stdin": True})
     s.write_stdin("echo to err >&2; exit 5\n")
     s.run_forever(timeout=20)
     assert "to err" in s.read_stderr() and s.returncode == 5
-    f = portforward(api.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
+    s = stream(execute, "web", "default", command=["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; exit 3"],
+               _preload_content=False, **WANT)
+    s.run_forever(timeout=20)
+    assert s.returncode == 3 and len(s.read_all()) == 3_000_000  # in this order: read_all forgets the outcome
+    with pytest.raises(ApiException, match="404"):
+        stream(execute, "nobody", "default", command=["true"], **WANT)
+
+
+def test_python_client_log_stream(python_api):
+    from kubernetes import watch
+    answer = python_api.read_namespaced_pod_log("web", "default", container="side", follow=True, tail_lines=0,
+                                                _preload_content=False, _request_timeout=20)
+    got = b""
+    while got.count(b"\n") < 3:
+        got += answer.read(1)
+    answer.release_conn()
+    assert re.fullmatch(rb"line \d+\nline \d+\nline \d+\n", got)
+    numbers = []
+    w = watch.Watch()
+    for line in w.stream(python_api.read_namespaced_pod_log, "web", "default", container="side", tail_lines=1, _request_timeout=20):
+        numbers.append(int(line.split()[1]))
+        if len(numbers) == 4:
+            w.stop()
+    assert numbers == list(range(numbers[0], numbers[0] + 4))
+
+
+def test_python_client_port_forward(python_api):
+    from kubernetes.stream import portforward
+    f = portforward(python_api.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
     conn = f.socket(8080)
-    conn.setblocking(True)
+    conn.settimeout(20)
     conn.sendall(b"GET /py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     answer = b""
-    while b := conn.recv(65536):
+    while b := conn.recv(65536):  # the end of the pod's connection is the end of this one
         answer += b
     assert b'"path":"/py"' in answer.replace(b" ", b"") and f.error(8080) is None
 
