@@ -162,9 +162,7 @@ struct verdict {
 
 static void conflict(struct taken *t, struct verdict *v, const char *reason, struct fed_str name)
 {
-    if (v->reason)
-        return;
-    v->reason = reason;
+    v->reason = reason; /* the last one is told */
     v->message = fed_arena_printf(t->a, "\"%.*s\" is already in use", FED_STR_ARG(name));
 }
 
