@@ -2,6 +2,7 @@
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
 #include "apiserver/fence_priv.h"
 #include "apiserver/admission.h"
+#include "apiserver/custom.h"
 #include "apiserver/encryption.h"
 #include "apiserver/quota.h"
 #include "apiserver/rbac.h"
@@ -211,6 +212,11 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
     struct fed_api *api = r->api;
+    int rc = fed_custom_check_commit(op);
+    if (rc) {
+        fed_commit_fail(op, rc);
+        return;
+    }
     if (r->q.dry_run) {
         settle(op, false);
         if (op->done) {
@@ -363,7 +369,7 @@ static void admitted(struct fed_write_op *op)
             unchanged(op);
             return;
         }
-        if (op->w.kind->has_generation && fed_meta_spec_changed(op->old_tree, op->obj))
+        if (op->w.kind->has_generation && fed_meta_spec_changed(op))
             fed_json_set(
                 meta, "generation",
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
