@@ -3,6 +3,7 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
+#include "apiserver/fence_priv.h"
 #include "apiserver/authn.h"
 #include "apiserver/rbac.h"
 #include "apiserver/admission.h"
@@ -20,6 +21,7 @@ static void on_change(void *ud, const struct store_change *change)
     struct fed_api *api = ud;
     bool logged;
     struct fed_err err = {0};
+    fed_fence_seen(api, change);
     if (fed_cache_apply(&api->cache, change, &logged, &err)) {
         api->failed = true;
         if (api->conf.failed)
@@ -32,6 +34,11 @@ static void on_change(void *ud, const struct store_change *change)
     fed_rbac_changed(api->rbac, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_quota_change(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_hub_wake(api->hub);
+}
+
+static void on_progress(void *ud, uint64_t rev)
+{
+    fed_api_on_progress(ud, rev);
 }
 
 static void on_failed(void *ud, const struct fed_err *err)
@@ -52,6 +59,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_list_init(&api->checks);
     fed_list_init(&api->locals);
     fed_list_init(&api->conversions);
+    fed_list_init(&api->fences);
     if (!conf->metrics)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)
@@ -134,7 +142,7 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
         fed_err_set(&api->load_err, FED_E_INVALID, "keys of service account tokens: %s", fed_sa_defect(api->sa));
         api->failed = true;
     }
-    struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = api};
+    struct store_handlers h = {.on_change = on_change, .on_progress = on_progress, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->history_max = api->cache.keep;
     api->conf.store->ops->load(api->conf.store, load_live, load_history, load_done, api);

@@ -347,6 +347,7 @@ static void start_one(struct many *m, struct fed_kobj *o)
     r->q.ns = fed_arena_dup(&r->arena, o->ns);
     r->v = from->v;
     r->kc = from->kc;
+    r->fence = from->fence;
     struct options opt = m->o;
     opt.uid = fed_arena_dup(&r->arena, o->uid); /* only what was listed */
     struct deletion *d = deletion_new(r, &opt);

@@ -156,7 +156,7 @@ static bool known_subresource(const struct fed_kind_version *v, struct fed_str s
            (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n);
 }
 
-static void serve_kind(struct fed_api_reply *r)
+void fed_api_serve_kind(struct fed_api_reply *r)
 {
     const char *verb = r->q.verb;
     bool named = r->q.name.n > 0, sub = r->q.subresource.n > 0;
@@ -170,16 +170,16 @@ static void serve_kind(struct fed_api_reply *r)
     if (strcmp(verb, "watch") == 0)
         fed_api_watch(r);
     else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
-        fed_api_get(r);
+        fed_api_fresh(r, fed_api_get);
     else if (strcmp(verb, "list") == 0)
-        fed_api_list(r);
+        fed_api_fresh(r, fed_api_list);
     else if ((strcmp(verb, "create") == 0 && !named) ||
              (named && (strcmp(verb, "update") == 0 || strcmp(verb, "patch") == 0)))
         fed_api_write(r);
     else if (strcmp(verb, "delete") == 0 && !sub)
         fed_api_delete(r);
     else if (strcmp(verb, "deletecollection") == 0)
-        fed_api_delete_many(r);
+        fed_api_fresh(r, fed_api_delete_many);
     else
         not_allowed(r);
 }
@@ -233,7 +233,7 @@ static void serve_resource(struct fed_api_reply *r)
                      FED_STR_ARG(fed_query_find(&r->query, "includeObject")));
         return;
     }
-    serve_kind(r);
+    fed_api_serve_kind(r);
 }
 
 /* Answers and returns false when not. Why is worked out only when somebody will read it. */

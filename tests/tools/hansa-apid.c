@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
- *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain] [--encryption-provider-config FILE]
+ *   hansa-apid DIR [--store mem|sqlite|etcd:URL,…] [--etcd-tls CA,CERT,KEY] [--port N] [--plain] [--encryption-provider-config FILE]
  *            [--keep-changes N] [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
@@ -18,6 +18,7 @@
 #include "control/satoken.h"
 #include "kube/pki_dir.h"
 #include "net/loop.h"
+#include "store/etcd.h"
 
 struct apid {
     struct fed_loop *loop;
@@ -39,7 +40,7 @@ struct apid {
     const char *dir;
     bool ended;
     struct conf {
-        const char *store;
+        const char *store, *etcd_tls;
         int64_t port, max_reads, max_writes, keep;
         bool plain, controllers;
         const char *encryption;
@@ -49,7 +50,13 @@ struct apid {
 
 #define AT(f) offsetof(struct conf, f)
 static const struct fed_setting rows[] = {
-    {.name = "store", .type = FED_SET_STR, .offset = AT(store), .dflt = "mem", .arg = "mem|sqlite", .help = "store"},
+    {.name = "store",
+     .type = FED_SET_STR,
+     .offset = AT(store),
+     .dflt = "mem",
+     .arg = "mem|sqlite|etcd:URL,...",
+     .help = "store"},
+    {.name = "etcd-tls", .type = FED_SET_STR, .offset = AT(etcd_tls), .arg = "CA,CERT,KEY", .help = "of etcd"},
     {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "N", .help = "port", .max = 65535},
     {.name = "keep-changes",
      .type = FED_SET_INT,
@@ -149,8 +156,26 @@ static void on_signal(void *ud, int signo)
     fed_httpd_close(a->httpd, 200, http_closed, a);
 }
 
+static void open_etcd(struct apid *a)
+{
+    struct fed_err err = {0};
+    struct fed_str ca = {0}, cert = {0}, key = {0}, rest = fed_str(a->conf.etcd_tls);
+    struct store_etcd_conf conf = {.endpoints = a->conf.store + 5};
+    if (rest.n && fed_str_cut(&rest, ',', &ca) && fed_str_cut(&rest, ',', &cert) && fed_str_cut(&rest, ',', &key)) {
+        conf.ca_file = fed_arena_dupz(&a->arena, ca);
+        conf.cert_file = fed_arena_dupz(&a->arena, cert);
+        conf.key_file = fed_arena_dupz(&a->arena, key);
+    }
+    if (store_etcd_open(a->loop, &conf, &a->store, &err))
+        die("store", &err);
+}
+
 static void open_store(struct apid *a)
 {
+    if (fed_str_starts(fed_str(a->conf.store), FED_STR("etcd:"))) {
+        open_etcd(a);
+        return;
+    }
     if (strcmp(a->conf.store, "sqlite") != 0) {
         a->store = store_mem_new(a->env, 0);
         return;
