@@ -228,6 +228,11 @@ static void serve_resource(struct fed_api_reply *r)
                      "only the following media types are accepted: application/json, application/yaml");
         return;
     }
+    if (!fed_api_include_ok(r)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "unrecognized includeObject value: \"%.*s\"",
+                     FED_STR_ARG(fed_query_find(&r->query, "includeObject")));
+        return;
+    }
     fed_api_serve_kind(r);
 }
 
