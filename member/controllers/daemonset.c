@@ -182,8 +182,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     mbr_revisions_sync(c, job, w.obj, w.tree, &w.revisions);
     w.places = FED_ARENA_ARRAY(w.a, struct place, fed_informer_count(c->m->informers[MBR_NODES]) + 1);
     fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
-    mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
-    w.look_only = !mbr_owner_ready(c, w.key);
+    w.look_only = mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
+    w.look_only = !mbr_owner_ready(c, w.key) || w.look_only;
     sort_pods(&w);
     if (!w.look_only)
         manage(&w);
@@ -213,7 +213,7 @@ static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *n
 
 void mbr_daemonset_init(struct mbr_ctl *c)
 {
-    mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, true, reconcile);
+    mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, MBR_PODS, true, reconcile);
     mbr_ctl_watch(c, MBR_NODES, node_changed);
     mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
 }
