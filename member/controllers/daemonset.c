@@ -34,7 +34,8 @@ static bool add_node(void *ud, struct fed_kobj *node)
     struct place *p = &w->places[w->n++];
     p->node = node;
     /* Not ready, full and cordoned nodes keep theirs: a daemon belongs to the node. */
-    struct mbr_node_state state = {.ready = true,
+    struct mbr_node_state state = {.name = node->name,
+                                   .ready = true,
                                    .pods = 1,
                                    .labels = node->labels,
                                    .n_labels = node->n_labels,
@@ -48,7 +49,9 @@ static bool add_node(void *ud, struct fed_kobj *node)
         if (!fed_str_starts(fed_json_find_text(t, "key"), FED_STR("node.kubernetes.io/")))
             fed_json_push(kept, fed_json_copy(w->a, t));
     state.taints = kept;
-    p->wanted = !node->deleting && !mbr_node_refuses(&state, &need);
+    struct mbr_refusal refusal;
+    mbr_node_judge(w->a, &state, &need, &refusal);
+    p->wanted = !node->deleting && !refusal.n;
     return true;
 }
 
