@@ -11,7 +11,8 @@
 struct fapi_conf {
     const char *name, *zone, *listen, *dir, *pki, *store, *public_url, *encryption;
     struct fed_strings sans;
-    int64_t monitor_period, monitor_timeout, failure_grace, max_reads, max_writes;
+    const char *etcd_ca, *etcd_cert, *etcd_key, *etcd_prefix;
+    int64_t monitor_period, monitor_timeout, failure_grace, leader_lease, max_reads, max_writes;
     bool controllers, verbose, store_check;
     struct fed_access_settings access;
 };

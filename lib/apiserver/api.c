@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/custom.h"
+#include "apiserver/custom_convert.h"
+#include "apiserver/fence_priv.h"
 #include "apiserver/authn.h"
 #include "apiserver/rbac.h"
 #include "apiserver/admission.h"
@@ -18,6 +21,7 @@ static void on_change(void *ud, const struct store_change *change)
     struct fed_api *api = ud;
     bool logged;
     struct fed_err err = {0};
+    fed_fence_seen(api, change);
     if (fed_cache_apply(&api->cache, change, &logged, &err)) {
         api->failed = true;
         if (api->conf.failed)
@@ -26,9 +30,15 @@ static void on_change(void *ud, const struct store_change *change)
     }
     if (!logged)
         return;
+    fed_custom_changed(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_rbac_changed(api->rbac, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_quota_change(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_hub_wake(api->hub);
+}
+
+static void on_progress(void *ud, uint64_t rev)
+{
+    fed_api_on_progress(ud, rev);
 }
 
 static void on_failed(void *ud, const struct fed_err *err)
@@ -48,6 +58,8 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_list_init(&api->idle);
     fed_list_init(&api->checks);
     fed_list_init(&api->locals);
+    fed_list_init(&api->conversions);
+    fed_list_init(&api->fences);
     if (!conf->metrics)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)
@@ -98,6 +110,11 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     fed_history_done(&api->history, &api->cache, rev, compacted);
     fed_hub_loaded(api->hub);
+    if (fed_custom_loaded(api, &api->load_err)) {
+        api->failed = true;
+        api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
+        return;
+    }
     fed_rbac_load(api->rbac, api);
     fed_quota_start(api);
     fed_api_encryption_sweep(api);
@@ -125,7 +142,7 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
         fed_err_set(&api->load_err, FED_E_INVALID, "keys of service account tokens: %s", fed_sa_defect(api->sa));
         api->failed = true;
     }
-    struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = api};
+    struct store_handlers h = {.on_change = on_change, .on_progress = on_progress, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->history_max = api->cache.keep;
     api->conf.store->ops->load(api->conf.store, load_live, load_history, load_done, api);
@@ -145,6 +162,7 @@ void fed_api_free(struct fed_api *api)
         return;
     fed_api_stop(api);
     fed_webhooks_release(api);
+    fed_conv_release(api);
     fed_admission_release(api);
     fed_quota_release(api);
     fed_api_encryption_release(api);
@@ -156,8 +174,11 @@ void fed_api_free(struct fed_api *api)
         fed_authn_leave(r);
         if (r->x && r->closed_set)
             fed_http_on_closed(r->x, NULL, NULL);
-        if (r->op)
+        if (r->op) {
+            fed_kobj_unref(r->op->converting);
             fed_commit_release(r->op);
+        }
+        fed_api_request_let_go(r);
         fed_arena_release(&r->arena);
         free(r);
     }
@@ -171,6 +192,7 @@ void fed_api_free(struct fed_api *api)
         free(c->name);
         free(c);
     }
+    fed_custom_release(api);
     fed_flows_release(api);
     fed_api_docs_release(api);
     fed_sa_free(api->sa);

@@ -62,17 +62,20 @@ struct fed_api {
     size_t n_idle;
     struct fed_list checks;
     struct fed_list locals; /* transports */
+    struct fed_list fences; /* fence_priv.h */
     bool ready, stopped, failed;
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
     size_t bootstrap_left;
     struct fed_task bootstrap;
+    struct fed_map customs;          /* custom kinds: name of the definition -> custom.c's own */
+    struct fed_list conversions;     /* under way at webhooks (custom_convert.c) */
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
     struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
     struct fed_err load_err;
     struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
-    struct fed_metric *m_events, *m_objects, *m_resident;
+    struct fed_metric *m_events, *m_objects, *m_resident, *m_fenced;
 };
 
 enum fed_route_kind { FED_ROUTE_OTHER, FED_ROUTE_RESOURCE };
@@ -93,10 +96,15 @@ struct fed_api_reply {
     bool gzip, pretty, yaml;
     const struct fed_kind_version *v;
     struct fed_kcache *kc;
+    const struct fed_kind *held; /* references of this request: the kind of v, and kc */
+    struct fed_kcache *held_kc;
     struct fed_form form;
     struct fed_json *warnings; /* array of texts, NULL: none */
     uint64_t start_ns;
     struct fed_write_op *op;
+    struct fed_fence *fence;                /* of the local transport; NULL: none */
+    bool synced;                            /* the cache had all there was when the request came, or later (fresh.c) */
+    void (*serve)(struct fed_api_reply *r); /* after that */
     /* fairness (flow.h): of the flow whose seats it has, or in whose queue it waits */
     struct fed_flow *flow, *queued_in;
     struct fed_list queue_link;
@@ -114,11 +122,13 @@ struct fed_api_reply {
 
 /* --- serve.c: requests --- */
 struct fed_api_reply *fed_api_request_new(struct fed_api *api);
-void fed_api_request_done(struct fed_api_reply *r); /* answered, or nobody is left to answer */
+void fed_api_request_done(struct fed_api_reply *r);   /* answered, or nobody is left to answer */
+void fed_api_request_let_go(struct fed_api_reply *r); /* its references of the kind */
 /* The answer will come later: notice when the client leaves. */
 void fed_api_request_defer(struct fed_api_reply *r);
 /* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */
 void fed_api_dispatch(struct fed_api_reply *r);
+void fed_api_serve_kind(struct fed_api_reply *r); /* by its verb */
 void fed_api_warn(struct fed_api_reply *r, const char *fmt, ...) FED_PRINTF(2, 3);
 
 /* --- answer.c --- */
@@ -138,6 +148,13 @@ void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...
 void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
 struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
+
+/* --- fresh.c --- */
+/* serve(r), once the cache has what was acknowledged before the request, if its resourceVersion asks for that. */
+void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r));
+/* A write is about to be refused by what the cache says: true when it is tried once more on a fresher one instead. */
+bool fed_api_refuse_later(struct fed_api_reply *r, int code);
+void fed_api_on_progress(struct fed_api *api, uint64_t rev);
 
 /* --- api_metrics.c --- */
 void fed_api_metrics_make(struct fed_api *api);

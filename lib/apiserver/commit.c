@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
+#include "apiserver/fence_priv.h"
 #include "apiserver/admission.h"
 #include "apiserver/encryption.h"
 #include "apiserver/quota.h"
@@ -120,11 +121,23 @@ static void answer_tree(struct fed_write_op *op, uint64_t rev)
     fed_kobj_unref(o);
 }
 
+/* The process does not lead any more: whatever it meant to write is another's to decide. */
+static void fail_fenced(struct fed_write_op *op)
+{
+    fed_metric_add(op->r->api->m_fenced, 1);
+    fed_err_set(&op->err, FED_E_CANCELED, "not written: this process does not lead the controllers any more");
+    fed_commit_fail(op, FED_E_CANCELED);
+}
+
 static void committed(void *ud, int code, uint64_t rev, const struct fed_err *err)
 {
     struct fed_write_op *op = ud;
     struct fed_api_reply *r = op->r;
     settle(op, code == 0);
+    if (code == FED_E_CONFLICT && r->fence && !fed_fence_holds(r->fence)) {
+        fail_fenced(op);
+        return;
+    }
     if (code == FED_E_CONFLICT) {
         fed_commit_release(op);
         if (fed_commit_may_retry(op)) {
@@ -208,6 +221,10 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
         answer_tree(op, op->old ? op->old->rev : 0);
         return;
     }
+    if (r->fence && !fed_fence_holds(r->fence)) {
+        fail_fenced(op);
+        return;
+    }
     struct fed_buf key = {0}, value = {0};
     fed_cache_key(op->w.kind, r->q.ns, r->q.name, &key);
     struct fed_blob *blob = NULL;
@@ -219,9 +236,11 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
         }
         blob = fed_blob_new_take(&value);
     }
-    struct store_op so = {.key = fed_buf_str(&key), .value = blob, .expect = op->old ? op->old->rev : STORE_ABSENT};
+    struct store_op so[2] = {
+        {.key = fed_buf_str(&key), .value = blob, .expect = op->old ? op->old->rev : STORE_ABSENT}};
+    size_t n = 1 + fed_fence_check(r->fence, &so[1]);
     fed_api_request_defer(r);
-    api->conf.store->ops->commit(api->conf.store, &so, 1, committed, op);
+    api->conf.store->ops->commit(api->conf.store, so, n, committed, op);
     fed_blob_unref(blob);
     fed_buf_release(&key);
 }
@@ -252,6 +271,7 @@ static bool fill_in(struct fed_write_op *op)
 static bool run_hooks(struct fed_write_op *op)
 {
     const struct fed_hooks *h = &op->w.kind->hooks;
+    const struct fed_api_reply *r = op->r;
     int rc;
     if (!fed_rbac_may_grant(op)) { /* after webhooks that change objects; answered */
         settle(op, false);
@@ -267,7 +287,9 @@ static bool run_hooks(struct fed_write_op *op)
         }
     }
     fed_meta_validate(op, op->obj);
-    fed_schema_validate(fed_kind_storage(op->w.kind)->schema, op->obj, &op->causes, NULL);
+    /* Another version of a custom kind was validated by its own schema (decode.c). */
+    if (!op->w.kind->custom || r->v == fed_kind_storage(op->w.kind) || r->form.scale)
+        fed_schema_validate(fed_kind_storage(op->w.kind)->schema, op->obj, &op->causes, NULL);
     if (h->validate)
         h->validate(h->ud, &op->w, op->obj, &op->causes);
     if (fed_str_is(op->w.kind->group, "admissionregistration.k8s.io"))

@@ -32,6 +32,14 @@ struct fed_api_reply *fed_api_request_new(struct fed_api *api)
     return r;
 }
 
+void fed_api_request_let_go(struct fed_api_reply *r)
+{
+    fed_kcache_unref(r->held_kc);
+    fed_kind_unref(r->held);
+    r->held_kc = NULL;
+    r->held = NULL;
+}
+
 void fed_api_request_done(struct fed_api_reply *r)
 {
     if (!r->answered && !r->gone)
@@ -48,6 +56,7 @@ void fed_api_request_done(struct fed_api_reply *r)
         fed_audit_end(r);
     if (r->op) /* refused before its commit */
         fed_commit_release(r->op);
+    fed_api_request_let_go(r);
     if (r->arena.used > KEEP_ARENA) /* an idle request keeps no large chunk */
         fed_arena_release(&r->arena);
     else
@@ -140,13 +149,14 @@ static bool check_dry_run(struct fed_api_reply *r)
     return false;
 }
 
-static bool known_subresource(const struct fed_kind *k, struct fed_str sub)
+static bool known_subresource(const struct fed_kind_version *v, struct fed_str sub)
 {
-    return !sub.n || (k->has_status && fed_str_is(sub, "status")) || (k->has_scale && fed_str_is(sub, "scale")) ||
+    const struct fed_kind *k = v->kind;
+    return !sub.n || (v->has_status && fed_str_is(sub, "status")) || (v->has_scale && fed_str_is(sub, "scale")) ||
            (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n);
 }
 
-static void serve_kind(struct fed_api_reply *r)
+void fed_api_serve_kind(struct fed_api_reply *r)
 {
     const char *verb = r->q.verb;
     bool named = r->q.name.n > 0, sub = r->q.subresource.n > 0;
@@ -160,16 +170,16 @@ static void serve_kind(struct fed_api_reply *r)
     if (strcmp(verb, "watch") == 0)
         fed_api_watch(r);
     else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
-        fed_api_get(r);
+        fed_api_fresh(r, fed_api_get);
     else if (strcmp(verb, "list") == 0)
-        fed_api_list(r);
+        fed_api_fresh(r, fed_api_list);
     else if ((strcmp(verb, "create") == 0 && !named) ||
              (named && (strcmp(verb, "update") == 0 || strcmp(verb, "patch") == 0)))
         fed_api_write(r);
     else if (strcmp(verb, "delete") == 0 && !sub)
         fed_api_delete(r);
     else if (strcmp(verb, "deletecollection") == 0)
-        fed_api_delete_many(r);
+        fed_api_fresh(r, fed_api_delete_many);
     else
         not_allowed(r);
 }
@@ -188,7 +198,8 @@ static void serve_resource(struct fed_api_reply *r)
         fed_api_fail(r, FED_E_UNAVAILABLE, NULL, "%s", api->conf.suspended);
         return;
     }
-    if (!r->v || r->rest.n || !known_subresource(r->v->kind, r->q.subresource)) {
+    if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
+        (!r->v->served && r->v->kind->custom && r->x)) {
         not_found_path(r);
         return;
     }
@@ -208,7 +219,8 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!k->namespaced)
         r->q.ns = (struct fed_str){NULL, 0};
-    r->kc = fed_cache_kind(&api->cache, k);
+    r->kc = r->held_kc = fed_kcache_ref(fed_cache_kind(&api->cache, k));
+    r->held = fed_kind_ref(k);
     if (r->v->warning.n)
         fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
     if (fed_api_negotiate(r)) {
@@ -216,7 +228,7 @@ static void serve_resource(struct fed_api_reply *r)
                      "only the following media types are accepted: application/json, application/yaml");
         return;
     }
-    serve_kind(r);
+    fed_api_serve_kind(r);
 }
 
 /* Answers and returns false when not. Why is worked out only when somebody will read it. */

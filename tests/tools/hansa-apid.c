@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
- *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain] [--encryption-provider-config FILE]
+ *   hansa-apid DIR [--store mem|sqlite|etcd:URL,…] [--etcd-tls CA,CERT,KEY] [--port N] [--plain] [--encryption-provider-config FILE]
  *            [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
@@ -13,10 +13,12 @@
 #include "apiserver/apiserver.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/crd.h"
 #include "control/aggregate.h"
 #include "control/satoken.h"
 #include "kube/pki_dir.h"
 #include "net/loop.h"
+#include "store/etcd.h"
 
 struct apid {
     struct fed_loop *loop;
@@ -29,6 +31,8 @@ struct apid {
     struct fed_tls *tls;
     struct fed_httpd *httpd;
     struct fed_api *api;
+    struct fed_transport *self; /* its own controller: definitions of custom kinds */
+    struct fed_crdctl *crdctl;
     struct fed_access *access;
     struct fed_transport *local;
     struct fed_aggregate *aggregate;
@@ -36,7 +40,7 @@ struct apid {
     const char *dir;
     bool ended;
     struct conf {
-        const char *store;
+        const char *store, *etcd_tls;
         int64_t port, max_reads, max_writes;
         bool plain, controllers;
         const char *encryption;
@@ -46,7 +50,13 @@ struct apid {
 
 #define AT(f) offsetof(struct conf, f)
 static const struct fed_setting rows[] = {
-    {.name = "store", .type = FED_SET_STR, .offset = AT(store), .dflt = "mem", .arg = "mem|sqlite", .help = "store"},
+    {.name = "store",
+     .type = FED_SET_STR,
+     .offset = AT(store),
+     .dflt = "mem",
+     .arg = "mem|sqlite|etcd:URL,...",
+     .help = "store"},
+    {.name = "etcd-tls", .type = FED_SET_STR, .offset = AT(etcd_tls), .arg = "CA,CERT,KEY", .help = "of etcd"},
     {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "N", .help = "port", .max = 65535},
     {.name = "plain", .type = FED_SET_BOOL, .offset = AT(plain), .help = "HTTP without TLS"},
     {.name = "access-controllers", .type = FED_SET_BOOL, .offset = AT(controllers), .help = "fill roles and tokens"},
@@ -113,6 +123,8 @@ static void ready(void *ud, int code, const struct fed_err *err)
     if (a->conf.controllers)
         start_controllers(a);
     fed_log_info("apid", "serving at %s", url);
+    a->crdctl = fed_crdctl_new(&(struct fed_crdctl_conf){.transport = a->self, .kinds = a->kinds});
+    fed_crdctl_start(a->crdctl);
 }
 
 static void store_closed(void *ud)
@@ -139,8 +151,26 @@ static void on_signal(void *ud, int signo)
     fed_httpd_close(a->httpd, 200, http_closed, a);
 }
 
+static void open_etcd(struct apid *a)
+{
+    struct fed_err err = {0};
+    struct fed_str ca = {0}, cert = {0}, key = {0}, rest = fed_str(a->conf.etcd_tls);
+    struct store_etcd_conf conf = {.endpoints = a->conf.store + 5};
+    if (rest.n && fed_str_cut(&rest, ',', &ca) && fed_str_cut(&rest, ',', &cert) && fed_str_cut(&rest, ',', &key)) {
+        conf.ca_file = fed_arena_dupz(&a->arena, ca);
+        conf.cert_file = fed_arena_dupz(&a->arena, cert);
+        conf.key_file = fed_arena_dupz(&a->arena, key);
+    }
+    if (store_etcd_open(a->loop, &conf, &a->store, &err))
+        die("store", &err);
+}
+
 static void open_store(struct apid *a)
 {
+    if (fed_str_starts(fed_str(a->conf.store), FED_STR("etcd:"))) {
+        open_etcd(a);
+        return;
+    }
     if (strcmp(a->conf.store, "sqlite") != 0) {
         a->store = store_mem_new(a->env, 0);
         return;
@@ -219,7 +249,10 @@ static void open_api(struct apid *a)
     conf.access = fed_access_conf(a->access);
     if (a->pki)
         conf.sa_key_pem = fed_pki_dir_sa_key(a->pki);
+    static const struct fed_str masters = {"system:masters", sizeof "system:masters" - 1};
     a->api = fed_api_new(&conf);
+    a->self = fed_api_local(a->api,
+                            &(struct fed_identity){.user = FED_STR("system:apid"), .groups = &masters, .n_groups = 1});
     struct fed_httpd_conf http = {
         .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
     if (fed_addr_parse(FED_STR("127.0.0.1"), (uint16_t)a->conf.port, &http.listen.addr) ||
@@ -251,6 +284,8 @@ int main(int argc, char **argv)
     fed_loop_on_signal(a.loop, SIGHUP, on_hup, &a);
     fed_api_start(a.api, ready, &a);
     fed_loop_run(a.loop);
+    fed_crdctl_free(a.crdctl);
+    fed_transport_free(a.self);
     fed_aggregate_free(a.aggregate);
     fed_satoken_free(a.satoken);
     fed_transport_free(a.local);

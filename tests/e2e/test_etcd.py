@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several control plane servers on one etcd: each serves reads and writes of the same state at once, one runs the
+controllers, another takes over, and a leader that slept too long writes nothing."""
+import json
+import shutil
+import signal
+import tempfile
+import threading
+import time
+
+import pytest
+
+from etcd_lib import ETCD, Etcd, Fedapi, config_map, elapsed
+from fed import poll
+
+pytestmark = pytest.mark.skipif(not ETCD, reason="etcd is not installed (Debian: etcd-server)")
+MAPS = "/api/v1/namespaces/default/configmaps"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/federation-system/leases/hansa-fedapi-controllers"
+
+
+class World:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="hansa-e2e-etcd-")
+        self.etcd, self.servers = None, []
+
+    def up(self, members=1, servers=2):
+        self.etcd = Etcd(self.folder, members)
+        for i in range(servers):
+            self.serve(f"s{i}")
+        return self.servers
+
+    def serve(self, name, *flags):
+        """All servers have the keys of the first: its CA is the federation's."""
+        pki = self.servers[0].dir / "pki" if self.servers else None
+        self.servers.append(Fedapi(self.folder, name, self.etcd, pki, *flags))
+        return self.servers[-1]
+
+    def leader(self, among=None, timeout=60):
+        return poll(lambda: next((s for s in among or self.servers if s.leads()), None), timeout=timeout, interval=0.02,
+                    what="one server leads the controllers")
+
+    def end(self):
+        for s in self.servers:
+            s.end()
+        if self.etcd:
+            self.etcd.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def world():
+    w = World()
+    yield w
+    w.end()
+
+
+def test_what_one_acknowledges_all_serve_at_once(world):
+    a, b = world.up()
+    assert sorted(s.leads() for s in (a, b)) in ([False, True], [False, False])
+    for i in range(30):
+        one, other = (a, b) if i % 2 else (b, a)
+        ns, name = f"ns{i}", f"c{i}"
+        assert one.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
+                                                       "metadata": {"name": ns}})[0] == 201
+        # What depends on another server's write a moment ago is not refused for its absence.
+        status, obj = other.call("POST", f"/api/v1/namespaces/{ns}/configmaps", config_map(name, ns, n="1"))
+        assert status == 201, obj
+        path = f"/api/v1/namespaces/{ns}/configmaps/{name}"
+        status, got = one.call("GET", path)
+        assert (status, got.get("data")) == (200, {"n": "1"})
+        got["data"] = {"n": "2"}
+        assert one.call("PUT", path, got)[0] == 200
+        status, listed = other.call("GET", f"/api/v1/namespaces/{ns}/configmaps")
+        assert [o["data"] for o in listed["items"]] == [{"n": "2"}]
+        status, conflict = other.call("PUT", path, got)  # the old resourceVersion
+        assert (status, conflict["reason"]) == (409, "Conflict")
+        status, _ = other.call("PATCH", path, {"data": {"m": "3"}}, content_type="application/merge-patch+json")
+        assert status == 200
+        assert one.call("GET", path)[1]["data"] == {"n": "2", "m": "3"}
+        assert other.call("DELETE", path)[0] == 200
+        assert one.call("GET", path)[0] == 404
+
+
+def test_a_counter_raised_on_all_servers_loses_nothing(world):
+    """Compare-and-swap by resourceVersion, from several threads on each server."""
+    servers = world.up(servers=3)
+    assert servers[0].call("POST", MAPS, config_map("counter", n="0"))[0] == 201
+    each, threads, odd = 15, [], []
+
+    def raise_it(server):
+        done = 0
+        while done < each:
+            obj = server.call("GET", MAPS + "/counter")[1]
+            obj["data"]["n"] = str(int(obj["data"]["n"]) + 1)
+            status, answer = server.call("PUT", MAPS + "/counter", obj)
+            if status == 200:
+                done += 1
+            elif status != 409:
+                odd.append((status, answer))
+                return
+
+    for s in servers * 2:
+        threads.append(threading.Thread(target=raise_it, args=(s,)))
+        threads[-1].start()
+    for t in threads:
+        t.join()
+    assert not odd, odd
+    assert [s.call("GET", MAPS + "/counter")[1]["data"]["n"] for s in servers] == [str(len(threads) * each)] * 3
+
+
+def test_a_watch_goes_on_at_another_server(world):
+    """resourceVersions mean the same everywhere: a revision that a server has not yet seen is waited for."""
+    a, b = world.up()
+    status, made = a.call("POST", MAPS, config_map("w0"))
+    rev = made["metadata"]["resourceVersion"]
+    for i in range(1, 10):
+        assert (a, b)[i % 2].call("POST", MAPS, config_map(f"w{i}"))[0] == 201
+    for s in (b, a):
+        status, text = s.call("GET", MAPS + f"?watch=1&resourceVersion={rev}&timeoutSeconds=1")
+        lines = [json.loads(line) for line in ([text] if isinstance(text, dict) else text.strip().split("\n"))] \
+            if not isinstance(text, dict) else [text]
+        assert [e["object"]["metadata"]["name"] for e in lines] == [f"w{i}" for i in range(1, 10)]
+
+
+def test_a_custom_kind_is_served_by_all(world):
+    a, b = world.up()
+    world.leader()
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    custom = "/apis/shop.example.com/v1/namespaces/default/carts"
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": {
+        "type": "object", "properties": {"size": {"type": "integer", "default": 3}}}}}}
+    status, made = b.call("POST", definitions, {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "carts.shop.example.com"},
+        "spec": {"group": "shop.example.com", "scope": "Namespaced", "names": {"plural": "carts", "kind": "Cart"},
+                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}})
+    assert status == 201, made
+    for server in (a, b):
+        poll(lambda s=server: s.call("GET", custom)[0] == 200, timeout=30, what="the custom kind is served")
+    cart = {"apiVersion": "shop.example.com/v1", "kind": "Cart", "metadata": {"name": "one"}, "spec": {}}
+    assert a.call("POST", custom, cart)[0] == 201
+    status, got = b.call("GET", custom + "/one")
+    assert (status, got["spec"]) == (200, {"size": 3})
+    c = world.serve("late")
+    assert c.call("GET", custom + "/one")[1]["spec"] == {"size": 3}
+    assert a.call("DELETE", definitions + "/carts.shop.example.com")[0] == 200
+    for server in (a, b, c):
+        poll(lambda s=server: s.call("GET", custom + "/one")[0] == 404, timeout=30, what="the custom kind is gone")
+
+
+def test_another_takes_over_when_the_leader_is_killed(world):
+    world.up(servers=3)
+    measured = []
+    for _ in range(2):
+        leader = world.leader()
+        alive = [s for s in world.servers if s is not leader]
+        leader.signal(signal.SIGKILL)
+        start = time.monotonic()
+        world.leader(alive)
+        measured.append(elapsed(start))
+        leader.end()
+        world.servers = alive
+    print("took over after", ", ".join(f"{t:.2f} s" for t in measured))
+    # By the lease: seen silent for 1.2 s, looked at every 0.2 s. The rest of the bound is for a busy machine.
+    assert max(measured) < 10
+    # The new leader's controllers work: a namespace with content is emptied and goes.
+    server, = world.servers
+    assert server.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
+                                                      "metadata": {"name": "gone"}})[0] == 201
+    assert server.call("POST", "/api/v1/namespaces/gone/configmaps", config_map("x", "gone"))[0] == 201
+    assert server.call("DELETE", "/api/v1/namespaces/gone")[0] == 200
+    poll(lambda: server.call("GET", "/api/v1/namespaces/gone")[0] == 404, timeout=60, what="the namespace is gone")
+
+
+def test_an_orderly_end_hands_over_at_once(world):
+    world.up()
+    leader = world.leader()
+    other, = [s for s in world.servers if s is not leader]
+    leader.signal(signal.SIGTERM)
+    start = time.monotonic()
+    world.leader([other])
+    print(f"handed over after {elapsed(start):.2f} s")
+    assert leader.process.wait(timeout=30) == 0
+
+
+def test_a_leader_that_slept_writes_nothing(world):
+    world.up()
+    leader = world.leader()
+    other, = [s for s in world.servers if s is not leader]
+    fence = world.etcd.value("/hansa/s/fence/hansa-fedapi-controllers")
+    # Work that the leader sees coming while it sleeps: a namespace to empty.
+    for ns in ("work0", "work1"):
+        assert other.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
+                                                         "metadata": {"name": ns}})[0] == 201
+    leader.signal(signal.SIGSTOP)
+    world.leader([other])
+    assert world.etcd.value("/hansa/s/fence/hansa-fedapi-controllers") != fence
+    assert other.call("DELETE", "/api/v1/namespaces/work0")[0] == 200
+    poll(lambda: other.call("GET", "/api/v1/namespaces/work0")[0] == 404, timeout=60, what="work0 is gone")
+    holder = other.call("GET", LEASE)[1]["spec"]["holderIdentity"]
+    # Awake again: it must not take anything back, and serves on as a standby.
+    leader.signal(signal.SIGCONT)
+    poll(lambda: not leader.leads(), timeout=30, what="the old leader has noticed")
+    poll(lambda: leader.call("GET", "/readyz")[0] == 200, timeout=30, what="the old leader serves")
+    assert other.leads() and other.call("GET", LEASE)[1]["spec"]["holderIdentity"] == holder
+    assert leader.call("DELETE", "/api/v1/namespaces/work1")[0] == 200
+    poll(lambda: leader.call("GET", "/api/v1/namespaces/work1")[0] == 404, timeout=60, what="work1 is gone")
+    print("refused by the fence:", leader.metric("hansa_fenced_writes_total"))
+
+
+def test_etcd_away_and_back(world):
+    a, b = world.up()
+    assert a.call("POST", MAPS, config_map("before"))[0] == 201
+    world.etcd.processes[0].kill()
+    world.etcd.processes[0].wait()
+    start = time.monotonic()
+    status, answer = a.call("POST", MAPS, config_map("away"), timeout=30)
+    assert status in (503, 504) and elapsed(start) < 20, answer
+    status, answer = b.call("GET", MAPS + "/before", timeout=30)
+    assert status == 503 and answer["reason"] == "ServiceUnavailable", answer
+    assert b.call("GET", MAPS + "/before?resourceVersion=0")[0] == 200  # what it has, asked for as such
+    poll(lambda: a.call("GET", "/readyz")[0] == 500, timeout=30, what="not ready")
+    world.etcd.start(0)
+    poll(lambda: a.call("POST", MAPS, config_map("after"))[0] in (201, 409), timeout=60, what="writes again")
+    assert b.call("GET", MAPS + "/after")[0] == 200
+    assert b.call("GET", MAPS + "/before")[0] == 200
+
+
+def test_a_member_of_three_is_killed(world):
+    a, b = world.up(members=3)
+    for victim in range(3):
+        world.etcd.processes[victim].kill()
+        world.etcd.processes[victim].wait()
+        for s in (a, b):
+            poll(lambda s=s: s.call("PATCH", "/api/v1/namespaces/default",
+                                    {"metadata": {"annotations": {"victim": str(victim)}}},
+                                    content_type="application/merge-patch+json")[0] == 200, timeout=60, what="writes go on")
+            poll(lambda s=s: s.call("GET", "/api/v1/namespaces/default")[1]["metadata"]["annotations"]["victim"] ==
+                 str(victim), timeout=60, what="reads go on")
+        world.etcd.start(victim)
+        poll(lambda: world.etcd.healthy(victim), timeout=60, what="the member is back")
