@@ -9,6 +9,8 @@
 #include "apiserver/registry.h"
 #include "base/mem.h"
 
+#define OBJECT_MAX (3u * 512 * 1024) /* as it is stored: what etcd takes, which all stores keep to */
+
 #define MAX_ATTEMPTS 5
 
 void fed_commit_release(struct fed_write_op *op)
@@ -236,6 +238,13 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
     struct fed_blob *blob = NULL;
     if (obj) {
         fed_cache_encode(op->w.kind, obj, &value);
+        if (value.n > OBJECT_MAX) {
+            fed_err_set(&op->err, FED_E_TOO_LARGE, "the object has %zu bytes; its limit is %u", value.n, OBJECT_MAX);
+            fed_buf_release(&value);
+            fed_buf_release(&key);
+            fed_commit_fail(op, FED_E_TOO_LARGE);
+            return;
+        }
         if (api->cache.encryption && !seal(op, fed_buf_str(&key), &value)) {
             fed_buf_release(&key);
             return;

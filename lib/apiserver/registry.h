@@ -62,6 +62,7 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
 /* apiVersion and kind of the body against the path. Answers: false. */
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj);
 bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answers: false */
+bool fed_decode_manager(struct fed_write_op *op);    /* ?fieldManager; answers: false */
 
 /* --- commit.c --- */
 /* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */
