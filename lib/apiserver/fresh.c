@@ -60,6 +60,8 @@ bool fed_api_refuse_later(struct fed_api_reply *r, int code)
         fed_commit_release(r->op);
     r->op = NULL;
     r->warnings = NULL;
+    if (strcmp(r->q.verb, "create") == 0)
+        r->q.name = (struct fed_str){NULL, 0}; /* was taken from the body */
     if (r->v->warning.n)
         fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
     later(r, fed_api_serve_kind);

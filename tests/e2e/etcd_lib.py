@@ -35,10 +35,14 @@ class Etcd:
         self.urls = [f"http://127.0.0.1:{p}" for p in ports[:n]]
         self.peers = [f"http://127.0.0.1:{p}" for p in ports[n:]]
         self.processes = [None] * n
-        for i in range(n):
-            self.start(i)
-        for i in range(n):
-            poll(lambda i=i: self.healthy(i), timeout=60, what="etcd answers")
+        try:
+            for i in range(n):
+                self.start(i)
+            for i in range(n):
+                poll(lambda i=i: self.healthy(i), timeout=60, what="etcd answers")
+        except BaseException:
+            self.end()
+            raise
 
     def start(self, i):
         cluster = ",".join(f"m{k}={p}" for k, p in enumerate(self.peers))
@@ -56,6 +60,22 @@ class Etcd:
                 return b"true" in r.read()
         except OSError:
             return False
+
+    def kill(self, i):
+        self.processes[i].kill()
+        self.processes[i].wait()
+
+    def leader(self):
+        """Which member leads, counted from 1; None when none says so."""
+        for i, url in enumerate(self.urls):
+            try:
+                with urllib.request.urlopen(url + "/v3/maintenance/status", data=b"{}", timeout=2) as r:
+                    status = json.load(r)
+            except (OSError, ValueError):
+                continue
+            if status.get("leader") == status["header"]["member_id"]:
+                return i + 1
+        return None
 
     def call(self, path, body):
         """The v3 JSON gateway, as a second opinion on what is in etcd."""

@@ -65,6 +65,8 @@ def test_what_one_acknowledges_all_serve_at_once(world):
         # What depends on another server's write a moment ago is not refused for its absence.
         status, obj = other.call("POST", f"/api/v1/namespaces/{ns}/configmaps", config_map(name, ns, n="1"))
         assert status == 201, obj
+        status, twice = one.call("POST", f"/api/v1/namespaces/{ns}/configmaps", config_map(name, ns, n="1"))
+        assert (status, twice["reason"]) == (409, "AlreadyExists")
         path = f"/api/v1/namespaces/{ns}/configmaps/{name}"
         status, got = one.call("GET", path)
         assert (status, got.get("data")) == (200, {"n": "1"})
