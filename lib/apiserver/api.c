@@ -10,6 +10,7 @@
 #include "apiserver/encryption.h"
 #include "apiserver/flow.h"
 #include "apiserver/quota.h"
+#include "apiserver/quota_guard.h"
 #include "apiserver/registry.h"
 #include "apiserver/sa_token.h"
 #include "apiserver/watch.h"
@@ -22,6 +23,7 @@ static void on_change(void *ud, const struct store_change *change)
     bool logged;
     struct fed_err err = {0};
     fed_fence_seen(api, change);
+    fed_guard_seen(api, change);
     if (fed_cache_apply(&api->cache, change, &logged, &err)) {
         api->failed = true;
         if (api->conf.failed)
@@ -84,6 +86,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
 static void load_live(void *ud, const struct store_change *c)
 {
     struct fed_api *api = ud;
+    fed_guard_seen(api, c);
     if (!api->failed && fed_cache_load(&api->cache, c, &api->load_err))
         api->failed = true;
 }
@@ -165,6 +168,7 @@ void fed_api_free(struct fed_api *api)
     fed_conv_release(api);
     fed_admission_release(api);
     fed_quota_release(api);
+    fed_guards_release(api);
     fed_api_encryption_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);

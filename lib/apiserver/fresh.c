@@ -41,6 +41,14 @@ void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *
         later(r, serve);
 }
 
+bool fed_api_unknown_later(struct fed_api_reply *r)
+{
+    if (!several(r) || r->synced)
+        return false;
+    later(r, fed_api_dispatch);
+    return true;
+}
+
 static bool is_write(const struct fed_api_reply *r)
 {
     static const char *const verbs[] = {"create", "update", "patch", "delete"};

@@ -90,6 +90,18 @@ class Etcd:
         kvs = self.call("/v3/kv/range", {"key": key.encode()}).get("kvs")
         return base64.b64decode(kvs[0]["value"]) if kvs else None
 
+    def history(self, first, last):
+        """[(revision, key)] of all changes of keys, as etcd tells them, from one revision to another."""
+        want = {"create_request": {"key": "AA==", "range_end": "AA==", "start_revision": first}}
+        found, done = [], 0
+        with urllib.request.urlopen(self.urls[0] + "/v3/watch", data=json.dumps(want).encode(), timeout=20) as r:
+            while done < last:
+                for e in json.loads(r.readline())["result"].get("events", ()):
+                    done = int(e["kv"]["mod_revision"])
+                    if done <= last:
+                        found.append((done, base64.b64decode(e["kv"]["key"]).decode()))
+        return found
+
     def end(self):
         for p in self.processes:
             if p and p.poll() is None:

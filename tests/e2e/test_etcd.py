@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several control plane servers on one etcd: each serves reads and writes of the same state at once, one runs the
 controllers, another takes over, and a leader that slept too long writes nothing."""
+import base64
 import json
 import shutil
 import signal
@@ -10,8 +11,9 @@ import time
 
 import pytest
 
+import test_encryption as encryption
 from etcd_lib import ETCD, Etcd, Fedapi, config_map, elapsed
-from fed import poll
+from fed import BIN, poll, run
 
 pytestmark = pytest.mark.skipif(not ETCD, reason="etcd is not installed (Debian: etcd-server)")
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -159,29 +161,141 @@ def test_an_orderly_end_hands_over_at_once(world):
     assert leader.process.wait(timeout=30) == 0
 
 
+FENCE = "/hansa/s/fence/hansa-fedapi-controllers"
+
+
 def test_a_leader_that_slept_writes_nothing(world):
+    """Stopped in the middle of its work, beyond its lease. When it wakes up it is alone: the leader after it is stopped in its
+    turn, with most of the work undone. So whatever is written then would be the first one's doing; until it has come to
+    lead again by the rules, nothing may be, though its hands are full."""
     world.up()
     leader = world.leader()
     other, = [s for s in world.servers if s is not leader]
-    fence = world.etcd.value("/hansa/s/fence/hansa-fedapi-controllers")
-    # Work that the leader sees coming while it sleeps: a namespace to empty.
-    for ns in ("work0", "work1"):
+    names = [f"work{i}" for i in range(40)]
+    for ns in names:
         assert other.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
                                                          "metadata": {"name": ns}})[0] == 201
-    leader.signal(signal.SIGSTOP)
-    world.leader([other])
-    assert world.etcd.value("/hansa/s/fence/hansa-fedapi-controllers") != fence
-    assert other.call("DELETE", "/api/v1/namespaces/work0")[0] == 200
-    poll(lambda: other.call("GET", "/api/v1/namespaces/work0")[0] == 404, timeout=60, what="work0 is gone")
-    holder = other.call("GET", LEASE)[1]["spec"]["holderIdentity"]
-    # Awake again: it must not take anything back, and serves on as a standby.
+        assert other.call("POST", f"/api/v1/namespaces/{ns}/configmaps", config_map("c", ns))[0] == 201
+    fence = world.etcd.value(FENCE)
+    for ns in names:
+        assert other.call("DELETE", f"/api/v1/namespaces/{ns}")[0] == 200
+        if ns == names[3]:
+            leader.signal(signal.SIGSTOP)
+    poll(lambda: world.etcd.value(FENCE) != fence, interval=0.002, timeout=30, what="another leads")
+    other.signal(signal.SIGSTOP)
+    fence, asleep = world.etcd.value(FENCE), world.etcd.revision()
     leader.signal(signal.SIGCONT)
-    poll(lambda: not leader.leads(), timeout=30, what="the old leader has noticed")
-    poll(lambda: leader.call("GET", "/readyz")[0] == 200, timeout=30, what="the old leader serves")
-    assert other.leads() and other.call("GET", LEASE)[1]["spec"]["holderIdentity"] == holder
-    assert leader.call("DELETE", "/api/v1/namespaces/work1")[0] == 200
-    poll(lambda: leader.call("GET", "/api/v1/namespaces/work1")[0] == 404, timeout=60, what="work1 is gone")
-    print("refused by the fence:", leader.metric("hansa_fenced_writes_total"))
+    poll(lambda: world.etcd.value(FENCE) != fence, interval=0.01, timeout=60, what="the first leads again")
+    written = world.etcd.history(asleep + 1, world.etcd.revision())
+    before = [key for _, key in written][:[key for _, key in written].index(FENCE)]
+    print("written before it led again:", sorted(set(before)))
+    odd = [key for key in before if "/leases/" not in key and not key.startswith("/hansa/i/")]
+    assert not odd, odd
+    other.signal(signal.SIGCONT)
+    for ns in names:
+        poll(lambda ns=ns: leader.call("GET", f"/api/v1/namespaces/{ns}")[0] == 404, timeout=60, what=f"{ns} is gone")
+    # The second one had work in hand too, and finds itself no leader.
+    poll(lambda: [s.leads() for s in (leader, other)] == [True, False], timeout=30, what="one leads")
+    assert other.call("GET", "/readyz")[0] == 200
+    print("refused:", [s.metric("hansa_fenced_writes_total") for s in (leader, other)])
+
+
+def test_a_quota_is_one_for_all_servers(world):
+    """Many creates on three servers at once: exactly as many as the quota allows get through, and again after some went."""
+    servers = world.up(servers=3)
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"count/configmaps": "20"}}}
+    assert servers[0].call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
+                                                          "metadata": {"name": "tight"}})[0] == 201
+    path = "/api/v1/namespaces/tight/"
+    assert servers[0].call("POST", path + "resourcequotas", quota)[0] == 201
+    used = {"count/configmaps": "0"}
+
+    def counted(server):
+        return server.call("GET", path + "resourcequotas/few")[1].get("status", {}).get("used")
+    poll(lambda: all(counted(s) == used for s in servers), what="the quota's status")
+    made, refused, odd = [], [], []
+
+    def create(server, prefix):
+        for i in range(12):
+            status, answer = server.call("POST", path + "configmaps", config_map(f"{prefix}-{i}", "tight"))
+            if status == 201:
+                made.append(answer["metadata"]["name"])
+            elif status == 403 and "exceeded quota: few" in answer["message"]:
+                refused.append(answer["message"])
+            else:
+                odd.append((status, answer))
+
+    def rush(mark):
+        threads = [threading.Thread(target=create, args=(s, f"{mark}{k}")) for k, s in enumerate(servers * 3)]
+        start = time.monotonic()
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        print(f"{len(made)} made, {len(refused)} refused in {elapsed(start):.2f} s")
+        assert not odd, odd[:3]
+        listed = [o["metadata"]["name"] for o in servers[0].call("GET", path + "configmaps")[1]["items"]]
+        assert sorted(listed) == sorted(made) and len(made) == 20
+    rush("a")
+    for k, name in enumerate(made[:7]):
+        assert servers[k % 3].call("DELETE", path + "configmaps/" + name)[0] == 200
+    made = made[7:]
+    rush("b")
+    used = {"count/configmaps": "20"}
+    poll(lambda: all(counted(s) == used for s in servers), what="the quota's status")
+    # A quota that is gone limits nobody, and leaves nothing behind.
+    assert world.etcd.value("/hansa/s/quota/tight")
+    assert servers[1].call("DELETE", path + "resourcequotas/few")[0] == 200
+    for s in servers:
+        assert s.call("POST", path + "configmaps", config_map(f"free{s.port}", "tight"))[0] == 201
+    poll(lambda: not world.etcd.value("/hansa/s/quota/tight"), what="its key in etcd goes")
+
+
+def test_kinds_secrets_and_backups(world):
+    """A custom kind is served by all at once; encryption at rest; what kubefed says of backups."""
+    conf = world.folder + "/encryption.json"
+    encryption.config(conf, encryption.gcm("one"), encryption.IDENTITY)
+    world.etcd = Etcd(world.folder)
+    a, b = (world.serve(name, "--encryption-provider-config=" + conf) for name in ("s0", "s1"))
+
+    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+           "metadata": {"name": "ferries.example.com"},
+           "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "ferries", "kind": "Ferry"},
+                    "versions": [{"name": "v1", "served": True, "storage": True, "schema": {
+                        "openAPIV3Schema": {"type": "object", "properties": {"spec": {
+                            "type": "object", "properties": {"seats": {"type": "integer"}}}}}}}]}}
+    crds, ferries = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/apis/example.com/v1/namespaces/default/ferries"
+    assert a.call("POST", crds, crd)[0] == 201
+    poll(lambda: a.call("GET", ferries)[0] == 200, what="it is served")
+    ferry = {"apiVersion": "example.com/v1", "kind": "Ferry", "metadata": {"name": "f"}, "spec": {"seats": 3}}
+    status, answer = b.call("POST", ferries, ferry)
+    assert status == 201, answer
+    assert a.call("GET", ferries + "/f")[1]["spec"] == {"seats": 3}
+
+    secrets = "/api/v1/namespaces/default/secrets"
+    assert a.call("POST", secrets, {"apiVersion": "v1", "kind": "Secret", **encryption.secret("s")})[0] == 201
+    encoded = base64.b64encode(encryption.MARK.encode()).decode()
+    assert b.call("GET", secrets + "/s")[1]["data"] == {"a": encoded}
+
+    def stored():
+        raw = world.etcd.value("/hansa/s/registry/secrets/default/s")
+        assert encoded.encode() not in raw and encryption.MARK.encode() not in raw
+        return raw.split(b"\n")[0].split(b" ")[2]
+    assert stored() == b"one"
+    for keys in (("one", "two"), ("two", "one")):  # every server can read it before the first one writes with it
+        encryption.config(conf, encryption.gcm(*keys), encryption.IDENTITY)
+        for s in (a, b):
+            said = s.log.read_text().count("encryption")
+            s.signal(signal.SIGHUP)
+            poll(lambda s=s, said=said: s.log.read_text().count("encryption") > said, what="the keys are read again")
+    poll(lambda: stored() == b"two", what="it is encrypted anew in the background")
+    assert [s.call("GET", secrets + "/s")[1]["data"] for s in (a, b)] == [{"a": encoded}] * 2
+
+    for argv in (["backup", world.folder + "/b.db"], ["restore", str(a.dir / "kubeconfig"), "--yes"]):
+        done = run(BIN / "kubefed", *argv, "--kubeconfig", a.dir / "kubeconfig", check=False)
+        print(done.stderr)
+        assert done.returncode == 1
+        assert argv[0] == "restore" or "etcdctl snapshot" in done.stderr
 
 
 def test_etcd_away_and_back(world):
