@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
-#include "apiserver/fence_priv.h"
 #include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
+#include "apiserver/fence_priv.h"
 #include "apiserver/authn.h"
 #include "apiserver/rbac.h"
 #include "apiserver/admission.h"
@@ -60,8 +60,8 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_list_init(&api->idle);
     fed_list_init(&api->checks);
     fed_list_init(&api->locals);
-    fed_list_init(&api->fences);
     fed_list_init(&api->conversions);
+    fed_list_init(&api->fences);
     if (!conf->metrics)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)

@@ -126,6 +126,31 @@ def test_a_watch_goes_on_at_another_server(world):
         assert [e["object"]["metadata"]["name"] for e in lines] == [f"w{i}" for i in range(1, 10)]
 
 
+def test_a_custom_kind_is_served_by_all(world):
+    a, b = world.up()
+    world.leader()
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    custom = "/apis/shop.example.com/v1/namespaces/default/carts"
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": {
+        "type": "object", "properties": {"size": {"type": "integer", "default": 3}}}}}}
+    status, made = b.call("POST", definitions, {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "carts.shop.example.com"},
+        "spec": {"group": "shop.example.com", "scope": "Namespaced", "names": {"plural": "carts", "kind": "Cart"},
+                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}})
+    assert status == 201, made
+    poll(lambda: b.call("GET", custom)[0] == 200, timeout=30, what="the custom kind is served")
+    cart = {"apiVersion": "shop.example.com/v1", "kind": "Cart", "metadata": {"name": "one"}, "spec": {}}
+    assert a.call("POST", custom, cart)[0] == 201  # served by one, served by all
+    status, got = b.call("GET", custom + "/one")
+    assert (status, got["spec"]) == (200, {"size": 3})
+    c = world.serve("late")
+    assert c.call("GET", custom + "/one")[1]["spec"] == {"size": 3}
+    assert a.call("DELETE", definitions + "/carts.shop.example.com")[0] == 200
+    for server in (a, b, c):
+        poll(lambda s=server: s.call("GET", custom + "/one")[0] == 404, timeout=30, what="the custom kind is gone")
+
+
 def test_another_takes_over_when_the_leader_is_killed(world):
     world.up(servers=3)
     measured = []
@@ -251,26 +276,12 @@ def test_a_quota_is_one_for_all_servers(world):
     poll(lambda: not world.etcd.value("/hansa/s/quota/tight"), what="its key in etcd goes")
 
 
-def test_kinds_secrets_and_backups(world):
-    """A custom kind is served by all at once; encryption at rest; what kubefed says of backups."""
+def test_secrets_and_backups(world):
+    """Encryption at rest, its keys rotated; what kubefed says of backups."""
     conf = world.folder + "/encryption.json"
     encryption.config(conf, encryption.gcm("one"), encryption.IDENTITY)
     world.etcd = Etcd(world.folder)
     a, b = (world.serve(name, "--encryption-provider-config=" + conf) for name in ("s0", "s1"))
-
-    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-           "metadata": {"name": "ferries.example.com"},
-           "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "ferries", "kind": "Ferry"},
-                    "versions": [{"name": "v1", "served": True, "storage": True, "schema": {
-                        "openAPIV3Schema": {"type": "object", "properties": {"spec": {
-                            "type": "object", "properties": {"seats": {"type": "integer"}}}}}}}]}}
-    crds, ferries = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/apis/example.com/v1/namespaces/default/ferries"
-    assert a.call("POST", crds, crd)[0] == 201
-    poll(lambda: a.call("GET", ferries)[0] == 200, what="it is served")
-    ferry = {"apiVersion": "example.com/v1", "kind": "Ferry", "metadata": {"name": "f"}, "spec": {"seats": 3}}
-    status, answer = b.call("POST", ferries, ferry)
-    assert status == 201, answer
-    assert a.call("GET", ferries + "/f")[1]["spec"] == {"seats": 3}
 
     secrets = "/api/v1/namespaces/default/secrets"
     assert a.call("POST", secrets, {"apiVersion": "v1", "kind": "Secret", **encryption.secret("s")})[0] == 201

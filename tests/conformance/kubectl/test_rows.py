@@ -41,12 +41,18 @@ class Bench:
         self.base, self.wanted, self.servers, self.results, self.lock = base, wanted, {}, {}, threading.Lock()
 
     def server(self, place):
+        """The server and requests to it. One that does not start fails each of its groups with the same reason."""
         if place not in self.servers:
             folder = self.base / place
             folder.mkdir()
             folder.chmod(0o755)
-            server = (Engine if place == "engine" else Cluster)(folder).start()
-            self.servers[place] = server, Api(server.kubeconfig, folder)
+            try:
+                server = (Engine if place == "engine" else Cluster)(folder).start()
+                self.servers[place] = server, Api(server.kubeconfig, folder)
+            except Exception as e:  # pylint: disable=broad-except
+                self.servers[place] = e
+        if isinstance(self.servers[place], Exception):
+            raise self.servers[place]
         return self.servers[place]
 
     def kubectl(self, minor):
@@ -98,8 +104,9 @@ def bench(request):
     wanted = [i.callspec.params["case"] for i in request.session.items if "case" in getattr(getattr(i, "callspec", None), "params", {})]
     made = Bench(base, wanted)
     yield made
-    for server, _ in made.servers.values():
-        server.stop()
+    for server in made.servers.values():
+        if not isinstance(server, Exception):
+            server[0].stop()
     if not os.environ.get("HANSA_KEEP"):
         shutil.rmtree(base, ignore_errors=True)
 
