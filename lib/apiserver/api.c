@@ -43,6 +43,14 @@ static void on_progress(void *ud, uint64_t rev)
     fed_api_on_progress(ud, rev);
 }
 
+/* Who watches lists again: what follows is no history that a watcher could go on with. */
+static void on_gap(void *ud, uint64_t rev)
+{
+    struct fed_api *api = ud;
+    fed_cache_log_gap(&api->cache, rev);
+    fed_hub_gap(api->hub);
+}
+
 static void on_failed(void *ud, const struct fed_err *err)
 {
     struct fed_api *api = ud;
@@ -145,7 +153,8 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
         fed_err_set(&api->load_err, FED_E_INVALID, "keys of service account tokens: %s", fed_sa_defect(api->sa));
         api->failed = true;
     }
-    struct store_handlers h = {.on_change = on_change, .on_progress = on_progress, .on_failed = on_failed, .ud = api};
+    struct store_handlers h = {
+        .on_change = on_change, .on_progress = on_progress, .on_gap = on_gap, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->history_max = api->cache.keep;
     api->conf.store->ops->load(api->conf.store, load_live, load_history, load_done, api);

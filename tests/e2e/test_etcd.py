@@ -8,6 +8,7 @@ import signal
 import tempfile
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -340,3 +341,94 @@ def test_a_member_of_three_is_killed(world):
                  str(victim), timeout=60, what="reads go on")
         world.etcd.start(victim)
         poll(lambda: world.etcd.healthy(victim), timeout=60, what="the member is back")
+
+
+class Watch(threading.Thread):
+    """Reads a watch until it ends."""
+
+    def __init__(self, server, path):
+        super().__init__(daemon=True)
+        self.server, self.path, self.events = server, path, []
+        self.start()
+
+    def run(self):
+        req = urllib.request.Request(f"https://127.0.0.1:{self.server.port}{self.path}")
+        with urllib.request.urlopen(req, timeout=60, context=self.server.tls) as r:
+            for line in r:
+                self.events.append(json.loads(line))
+
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"  # a kind that the controllers leave alone
+
+
+def lease(name, **spec):
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}, "spec": spec}
+
+
+def test_compacted_while_a_server_was_cut_off(world):
+    """What happened meanwhile cannot be told event by event: watchers are cut off with 410 Gone and list again."""
+    a, b = world.up()
+    for i in range(4):
+        assert a.call("POST", LEASES, lease(f"m{i}"))[0] == 201
+    rev = a.call("GET", LEASES)[1]["metadata"]["resourceVersion"]
+    watch = Watch(a, LEASES + f"?watch=1&resourceVersion={rev}")
+    assert b.call("DELETE", LEASES + "/m3")[0] == 200
+    poll(lambda: len(watch.events) == 1, what="the watch is on")
+    a.signal(signal.SIGSTOP)
+    world.etcd.kill(0)
+    world.etcd.start(0)
+    poll(lambda: b.call("DELETE", LEASES + "/m0")[0] in (200, 404), timeout=60, what="writes go on")
+    assert b.call("PATCH", LEASES + "/m1", {"spec": {"holderIdentity": "n"}}, content_type="application/merge-patch+json")[0] == 200
+    assert b.call("DELETE", LEASES + "/m2")[0] == 200
+    assert b.call("POST", LEASES, lease("m2", holderIdentity="again"))[0] == 201
+    world.etcd.call("/v3/kv/compaction", {"revision": world.etcd.revision()})
+    a.signal(signal.SIGCONT)
+    watch.join(60)
+    assert [e["type"] for e in watch.events] == ["DELETED", "ERROR"], watch.events
+    assert watch.events[-1]["object"]["code"] == 410 and watch.events[-1]["object"]["reason"] == "Expired"
+    seen = [{o["metadata"]["name"]: (o["metadata"]["uid"], o["metadata"]["resourceVersion"])
+             for o in s.call("GET", LEASES)[1]["items"]} for s in (a, b)]
+    assert seen[0] == seen[1] and sorted(seen[0]) == ["m1", "m2"]
+    assert a.call("GET", LEASES + f"?watch=1&resourceVersion={rev}&timeoutSeconds=1")[1]["object"]["code"] == 410
+    # From the new list on it is as ever.
+    rev = a.call("GET", LEASES)[1]["metadata"]["resourceVersion"]
+    watch = Watch(a, LEASES + f"?watch=1&resourceVersion={rev}&timeoutSeconds=2")
+    assert b.call("POST", LEASES, lease("m5"))[0] == 201
+    watch.join(60)
+    assert [(e["type"], e["object"]["metadata"]["name"]) for e in watch.events] == [("ADDED", "m5")]
+
+
+def test_etcd_that_does_not_answer(world):
+    """Frozen, not gone: connections stay open and nothing comes. Everything ends in time, and says why."""
+    a, _ = world.up()
+    assert a.call("POST", MAPS, config_map("before"))[0] == 201
+    rev = a.call("GET", MAPS)[1]["metadata"]["resourceVersion"]
+    watch = Watch(a, MAPS + f"?watch=1&resourceVersion={rev}&timeoutSeconds=60")
+    world.etcd.processes[0].send_signal(signal.SIGSTOP)
+    answers = {}
+
+    def ask(what, *args):
+        start = time.monotonic()
+        answers[what] = (*a.call(*args, timeout=60), elapsed(start))
+    threads = [threading.Thread(target=ask, args=args) for args in (
+        ("create", "POST", MAPS, config_map("frozen")), ("read", "GET", MAPS + "/before"), ("list", "GET", MAPS),
+        ("delete", "DELETE", MAPS + "/before"), ("cached", "GET", MAPS + "/before?resourceVersion=0"))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    print({k: (status, f"{took:.1f} s", str(body)[:100]) for k, (status, body, took) in answers.items()})
+    assert answers["cached"][0] == 200
+    assert answers["create"][0] in (503, 504) and answers["delete"][0] in (503, 504)
+    assert answers["read"][0] == answers["list"][0] == 503
+    assert max(took for _, _, took in answers.values()) < 30
+    poll(lambda: a.call("GET", "/readyz")[0] == 500, timeout=30, what="not ready")
+    status, text = a.call("GET", "/readyz?verbose")
+    assert "[-]etcd" in str(text), text
+    assert a.call("GET", "/livez")[0] == 200
+    world.etcd.processes[0].send_signal(signal.SIGCONT)
+    poll(lambda: a.call("GET", "/readyz")[0] == 200, timeout=60, what="ready again")
+    poll(lambda: a.call("POST", MAPS, config_map("after"))[0] in (201, 409), timeout=60, what="writes again")
+    poll(lambda: any(e["object"]["metadata"]["name"] == "after" for e in watch.events), what="the watch has gone on")
+    names = [e["object"]["metadata"]["name"] for e in watch.events if e["type"] == "ADDED"]
+    assert len(names) == len(set(names)) and not [e for e in watch.events if e["type"] == "ERROR"]
