@@ -2,6 +2,7 @@
 /* DELETE of one object and of a collection: preconditions, finalizers, grace, propagation. */
 #include "apiserver/admission.h"
 #include "apiserver/custom_convert.h"
+#include "apiserver/list_options.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
@@ -431,7 +432,9 @@ void fed_api_delete_many(struct fed_api_reply *r)
                      "the server does not allow this method on the requested resource");
         return;
     }
-    if (!fed_filter_read(r, &m->filter, &r->arena) || !read_options(r, &m->o)) {
+    struct fed_list_options list;
+    if (!fed_filter_read(r, &m->filter, &r->arena) || !fed_list_options_read(r, false, &list) ||
+        !read_options(r, &m->o)) {
         free(m);
         return;
     }

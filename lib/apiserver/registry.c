@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, update and patch: one attempt from the body and the current object to the object to commit. */
 #include "apiserver/registry.h"
+#include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
 
 static struct fed_json *body_of(struct fed_write_op *op, struct fed_json *dups)
@@ -65,11 +66,8 @@ static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fe
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "resourceVersion should not be set on objects to be created");
         return;
     }
-    if (r->v->kind->terminating) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
-                     "create not allowed while custom resource definition is terminating");
+    if (fed_custom_refuses_create(r))
         return;
-    }
     if (!keeps_status(r->v))
         fed_json_remove_key(obj, "status");
     if (!fed_decode_refine(op, obj, dups))

@@ -200,7 +200,8 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
-        not_found_path(r);
+        if (!fed_api_unknown_later(r))
+            not_found_path(r);
         return;
     }
     const struct fed_kind *k = r->v->kind;
@@ -226,6 +227,11 @@ static void serve_resource(struct fed_api_reply *r)
     if (fed_api_negotiate(r)) {
         fed_api_fail(r, FED_E_NOT_ACCEPTABLE, NULL,
                      "only the following media types are accepted: application/json, application/yaml");
+        return;
+    }
+    if (!fed_api_include_ok(r)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "unrecognized includeObject value: \"%.*s\"",
+                     FED_STR_ARG(fed_query_find(&r->query, "includeObject")));
         return;
     }
     fed_api_serve_kind(r);

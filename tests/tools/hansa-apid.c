@@ -2,7 +2,7 @@
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
  *   hansa-apid DIR [--store mem|sqlite|etcd:URL,…] [--etcd-tls CA,CERT,KEY] [--port N] [--plain] [--encryption-provider-config FILE]
- *            [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
+ *            [--keep-changes N] [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
  * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob").
@@ -42,7 +42,7 @@ struct apid {
     bool ended;
     struct conf {
         const char *store, *etcd_tls;
-        int64_t port, max_reads, max_writes;
+        int64_t port, max_reads, max_writes, keep;
         bool plain, controllers;
         const char *encryption;
         struct fed_access_settings access;
@@ -60,6 +60,11 @@ static const struct fed_setting rows[] = {
      .help = "store"},
     {.name = "etcd-tls", .type = FED_SET_STR, .offset = AT(etcd_tls), .arg = "CA,CERT,KEY", .help = "of etcd"},
     {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "N", .help = "port", .max = 65535},
+    {.name = "keep-changes",
+     .type = FED_SET_INT,
+     .offset = AT(keep),
+     .arg = "N",
+     .help = "changes that watches reach back"},
     {.name = "plain", .type = FED_SET_BOOL, .offset = AT(plain), .help = "HTTP without TLS"},
     {.name = "access-controllers", .type = FED_SET_BOOL, .offset = AT(controllers), .help = "fill roles and tokens"},
     {.name = "encryption-provider-config",
@@ -244,6 +249,7 @@ static void open_api(struct apid *a)
                                 .tokens = list,
                                 .encryption_config = a->conf.encryption,
                                 .notice = on_notice,
+                                .keep_changes = (uint64_t)a->conf.keep,
                                 .max_reads = (uint32_t)a->conf.max_reads,
                                 .max_writes = (uint32_t)a->conf.max_writes,
                                 .ud = a};
