@@ -193,8 +193,12 @@ static void start_again(void *ud)
 
 static void open_vault(struct fapi_server *s)
 {
-    struct fapi_vault_conf conf = {
-        .env = s->env, .store = s->damage ? NULL : s->store, .path = s->store_path, .restart = start_again, .ud = s};
+    struct fapi_vault_conf conf = {.env = s->env,
+                                   .store = s->damage ? NULL : s->store,
+                                   .path = s->store_path,
+                                   .keys = s->conf.encryption,
+                                   .restart = start_again,
+                                   .ud = s};
     s->vault = fapi_vault_new(&conf);
 }
 
