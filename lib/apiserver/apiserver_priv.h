@@ -68,7 +68,8 @@ struct fed_api {
     void *on_ready_ud;
     size_t bootstrap_left;
     struct fed_task bootstrap;
-    struct fed_map customs;          /* custom kinds: name of the definition -> custom.c's own */
+    struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
+    bool customs_loaded;
     struct fed_list conversions;     /* under way at webhooks (custom_convert.c) */
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
     struct fed_arena forever;        /* configuration copies */

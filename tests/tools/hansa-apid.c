@@ -11,6 +11,7 @@
 
 #include "apiserver/access.h"
 #include "apiserver/apiserver.h"
+#include "apiserver/serving.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/crd.h"
@@ -45,6 +46,7 @@ struct apid {
         bool plain, controllers;
         const char *encryption;
         struct fed_access_settings access;
+        struct fed_serving_settings serving;
     } conf;
 };
 
@@ -77,6 +79,7 @@ static const struct fed_setting rows[] = {
      .arg = "N",
      .help = "writes"},
     FED_ACCESS_ROWS(AT(access)),
+    FED_SERVING_ROWS(AT(serving)),
 };
 static const struct fed_settings settings = {.program = "hansa-apid",
                                              .summary = "the resource engine alone",
@@ -259,8 +262,8 @@ static void open_api(struct apid *a)
     a->api = fed_api_new(&conf);
     a->self = fed_api_local(a->api,
                             &(struct fed_identity){.user = FED_STR("system:apid"), .groups = &masters, .n_groups = 1});
-    struct fed_httpd_conf http = {
-        .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
+    struct fed_httpd_conf http = fed_serving_conf(a->api, a->metrics, &a->conf.serving);
+    http.listen.tls = a->tls;
     if (fed_addr_parse(FED_STR("127.0.0.1"), (uint16_t)a->conf.port, &http.listen.addr) ||
         fed_httpd_open(a->loop, &http, &a->httpd, &err))
         die("listen", &err);
