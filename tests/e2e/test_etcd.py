@@ -434,3 +434,28 @@ def test_etcd_that_does_not_answer(world):
     poll(lambda: any(e["object"]["metadata"]["name"] == "after" for e in watch.events), what="the watch has gone on")
     names = [e["object"]["metadata"]["name"] for e in watch.events if e["type"] == "ADDED"]
     assert len(names) == len(set(names)) and not [e for e in watch.events if e["type"] == "ERROR"]
+
+
+@pytest.mark.skipif(not shutil.which("etcdctl"), reason="etcdctl is not installed (Debian: etcd-client)")
+def test_a_snapshot_is_restored(world):
+    """As the operators' page says: etcd's own snapshot. A server that still runs sees that time went back, and ends."""
+    a, = world.up(servers=1)
+    assert a.call("POST", LEASES, lease("before"))[0] == 201
+    env = {**os.environ, "ETCDCTL_API": "3"}
+    snapshot, member = world.folder + "/snapshot.db", world.folder + "/etcd0"
+    run("etcdctl", "--endpoints", world.etcd.urls[0], "snapshot", "save", snapshot, env=env)
+    for i in range(5):
+        assert a.call("POST", LEASES, lease(f"after{i}"))[0] == 201
+    last = a.call("GET", LEASES)[1]["metadata"]["resourceVersion"]
+    world.etcd.kill(0)
+    shutil.rmtree(member)
+    run("etcdctl", "snapshot", "restore", snapshot, "--data-dir", member, "--name", "m0", "--initial-cluster",
+        "m0=" + world.etcd.peers[0], "--initial-advertise-peer-urls", world.etcd.peers[0], env=env)
+    world.etcd.start(0)
+    poll(lambda: a.process.poll() is not None, timeout=60, what="the server ends")
+    assert a.process.returncode == 1 and "gone back" in a.log.read_text()
+    b = world.serve("again")
+    assert [o["metadata"]["name"] for o in b.call("GET", LEASES)[1]["items"]] == ["before"]
+    # Who knew more lists again.
+    gone = b.call("GET", LEASES + f"?watch=1&resourceVersion={int(last) + 1000}&timeoutSeconds=5")[1]
+    assert gone["type"] == "ERROR" and gone["object"]["code"] == 410, gone
