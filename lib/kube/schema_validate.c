@@ -505,10 +505,8 @@ static void check_duplicates(struct check *c, const struct fed_schema *s, const 
 
 /* --- objects --- */
 
-static bool missing(const struct check *c, const struct fed_prop *p, const struct fed_json *obj)
+static bool missing(const struct check *c, const struct fed_prop *p, const struct fed_json *v)
 {
-    const struct fed_json *v = fed_json_find_str(obj, p->name);
-
     if (!c->model.n)
         return !v || (v->type == FED_JSON_NULL && !p->schema.nullable);
     if (p->schema.shape->type == FED_SHAPE_INTEGER && !p->schema.pb)
@@ -550,14 +548,17 @@ static void check_object(struct check *c, const struct fed_schema *s, const stru
 
     /* Owner references are checked with the metadata, in other words than "Required value". */
     bool elsewhere = fed_str_is(c->model, "meta.v1.OwnerReference");
+    struct fed_json_index ix = {0};
 
+    fed_json_index_build(&ix, v);
     for (uint32_t i = 0; i < shape->n_props; i++) {
         const struct fed_prop *p = &shape->props[i];
 
-        if (p->schema.required && !elsewhere && missing(c, p, v))
+        if (p->schema.required && !elsewhere && missing(c, p, fed_json_index_find(&ix, v, p->name)))
             fed_causes_add(c->causes, FED_CAUSE_REQUIRED, path_of(c, v, p->name.p), (struct fed_str){NULL, 0}, "%s",
                            shape->embedded ? "must not be empty" : "");
     }
+    fed_json_index_release(&ix);
     if (shape->embedded && !c->model.n)
         check_embedded(c, v);
     FED_JSON_EACH(child, v) {
