@@ -174,8 +174,8 @@ static int listen_api(struct mbr *m, struct fed_err *err)
 {
     char *server;
     int64_t asked = m->conf->port ? m->conf->port : m->range.api_port ? m->range.api_port : API_PORT;
-    struct fed_httpd_conf conf = {
-        .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = m->api, .listen = {.tls = m->tls}};
+    struct fed_httpd_conf conf = fed_serving_conf(m->api, m->metrics, &m->conf->serving);
+    conf.listen.tls = m->tls;
     if (fed_addr_parse(fed_str(m->range.api_ip), (uint16_t)asked, &conf.listen.addr) < 0)
         return FED_E_INTERNAL;
     int rc = fed_httpd_open(m->loop, &conf, &m->httpd, err);
@@ -302,6 +302,7 @@ static int make_api(struct mbr *m, struct fed_err *err)
         rc = fed_access_open(m->loop, m->metrics, &m->conf->access, &m->access, err);
     if (rc < 0)
         return rc;
+    fed_access_on_notice(m->access, notice, m);
     m->services = mbr_services_new(m);
     mbr_virtuals_init(m);
     m->api = fed_api_new(&(struct fed_api_conf){

@@ -92,6 +92,7 @@ static const struct fed_setting rows[] = {
      .help = "make no mount name spaces even where they are allowed",
      .hidden = true},
     FED_ACCESS_ROWS(AT(access)),
+    FED_SERVING_ROWS(AT(serving)),
     {.name = "verbose", .type = FED_SET_BOOL, .offset = AT(verbose), .help = "log more"},
 };
 static const struct fed_settings settings = {
@@ -114,7 +115,11 @@ static void on_hangup(void *ud, int signo)
 {
     struct mbr *m = ud;
     (void)signo;
+    struct fed_err err = {0};
     fed_api_reload(m->api);
+    fed_access_reload(m->access);
+    if (fed_tls_reload(m->tls, &err))
+        fed_log_error("member", "TLS: %s", err.text);
 }
 
 static int stop_only(const struct mbr_conf *conf)

@@ -200,7 +200,8 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
-        not_found_path(r);
+        if (!fed_api_unknown_later(r))
+            not_found_path(r);
         return;
     }
     const struct fed_kind *k = r->v->kind;
@@ -228,19 +229,48 @@ static void serve_resource(struct fed_api_reply *r)
                      "only the following media types are accepted: application/json, application/yaml");
         return;
     }
+    if (!fed_api_include_ok(r)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "unrecognized includeObject value: \"%.*s\"",
+                     FED_STR_ARG(fed_query_find(&r->query, "includeObject")));
+        return;
+    }
     fed_api_serve_kind(r);
+}
+
+/* A list, watch or deletion of many that selects one name is about that name (RequestInfo of k8s.io/apiserver): so
+ * resourceNames of a role can allow it. */
+static struct fed_str selected_name(struct fed_api_reply *r)
+{
+    struct fed_str none = {NULL, 0}, text = fed_query_find(&r->query, "fieldSelector");
+    struct fed_field_selector fields = {0};
+    const char *v = r->q.verb;
+    if (!text.n || r->q.name.n || r->route != FED_ROUTE_RESOURCE ||
+        (strcmp(v, "list") != 0 && strcmp(v, "watch") != 0 && strcmp(v, "deletecollection") != 0) ||
+        fed_field_selector_parse(&r->arena, fed_arena_dup(&r->arena, text), &fields, NULL))
+        return none;
+    for (size_t i = 0; i < fields.n; i++)
+        if (fed_str_is(fields.reqs[i].path, "metadata.name") && !fields.reqs[i].not_equal)
+            return fields.reqs[i].value;
+    return none;
 }
 
 /* Answers and returns false when not. Why is worked out only when somebody will read it. */
 static bool may(struct fed_api_reply *r)
 {
     struct fed_buf reason = {0};
-    bool ok = fed_api_decide(r->api, &r->q, r->audit ? &reason : NULL) == FED_AUTHZ_ALLOW;
+    struct fed_api_request q = r->q;
+    struct fed_str name = selected_name(r);
+    if (name.n)
+        q.name = name;
+    bool ok = fed_api_decide(r->api, &q, r->audit ? &reason : NULL) == FED_AUTHZ_ALLOW;
     if (r->audit)
         fed_audit_decided(r, ok, fed_buf_str(&reason));
+    if (!ok) {
+        fed_buf_reset(&reason);
+        (void)fed_api_decide(r->api, &q, &reason);
+        fed_api_forbid(r, &q, fed_buf_str(&reason));
+    }
     fed_buf_release(&reason);
-    if (!ok)
-        fed_api_fail_forbidden(r);
     return ok;
 }
 
@@ -299,7 +329,19 @@ static bool is_health(struct fed_str p)
 
 const char *fed_api_refusal(int http_status, struct fed_buf *body)
 {
-    fed_status_write(body, fed_code_from_status(http_status, NULL), fed_http_reason(http_status), NULL);
+    const char *text = http_status == 413   ? "Request entity too large: limit is 3145728"
+                       : http_status == 429 ? "too many connections, please try again later"
+                                            : fed_http_reason(http_status);
+    int code = fed_code_from_status(http_status, NULL);
+    if (fed_code_status(code) == http_status) {
+        fed_status_write(body, code, text, NULL);
+        return "application/json";
+    }
+    /* A status that Kubernetes has no reason for. */
+    fed_buf_addz(body,
+                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+    fed_json_write_string(body, fed_str(text));
+    fed_buf_addf(body, ",\"code\":%d}", http_status);
     return "application/json";
 }
 

@@ -153,7 +153,7 @@ static struct fed_str go_path(struct check *c, const struct fed_json *v)
 
 static void type_mismatch(struct check *c, const struct fed_schema *s, const struct fed_json *v, const char *want)
 {
-    struct fed_str go, path, model;
+    struct fed_str go, path, model, number = {NULL, 0};
 
     if (!c->type_error || !c->model.n) {
         fed_causes_add(c->causes, FED_CAUSE_TYPE_INVALID, path_of(c, v, NULL), fed_str(openapi_type(v)),
@@ -165,9 +165,12 @@ static void type_mismatch(struct check *c, const struct fed_schema *s, const str
     go = go_type(c, s);
     path = go_path(c, v);
     model = short_model(c->model);
-    *c->type_error =
-        fed_arena_printf(c->causes->arena, "json: cannot unmarshal %s into Go struct field %.*s.%.*s of type %.*s",
-                         json_type_name(v), FED_STR_ARG(model), FED_STR_ARG(path), FED_STR_ARG(go));
+    if (v->type == FED_JSON_NUMBER && fed_str_starts(go, FED_STR("int"))) /* of a number that does not fit */
+        number = fed_str_head(v->s, 64);
+    *c->type_error = fed_arena_printf(c->causes->arena,
+                                      "json: cannot unmarshal %s%s%.*s into Go struct field %.*s.%.*s of type %.*s",
+                                      json_type_name(v), number.n ? " " : "", FED_STR_ARG(number), FED_STR_ARG(model),
+                                      FED_STR_ARG(path), FED_STR_ARG(go));
 }
 
 static void decode_error(struct check *c, const struct fed_json *v, const char *text)

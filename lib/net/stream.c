@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "net/stream_priv.h"
 
-enum { CONNECT_TIMEOUT_MS = 10000, ACCEPT_TIMEOUT_MS = 10000, KEEPALIVE_S = 60 };
+enum { CONNECT_TIMEOUT_MS = 10000, KEEPALIVE_S = 60 };
 
 static void on_object_close(struct fed_loop_object *object)
 {
@@ -136,7 +136,7 @@ void fed_stream_transport_ready(struct fed_stream *s)
     if (s->tls.ssl) {
         s->state = FED_STREAM_HANDSHAKE;
         if (s->listener)
-            fed_timer_start(&s->loop->env, &s->deadline, ACCEPT_TIMEOUT_MS, on_deadline);
+            fed_timer_start(&s->loop->env, &s->deadline, fed_listener_handshake_ms(s->listener), on_deadline);
         fed_stream_continue_handshake(s);
         if (s->state == FED_STREAM_HANDSHAKE)
             fed_stream_read_more(s);
@@ -234,6 +234,12 @@ const struct fed_addr *fed_stream_local(const struct fed_stream *s)
 struct fed_str fed_stream_alpn(const struct fed_stream *s)
 {
     return fed_tls_conn_alpn(&s->tls);
+}
+
+int64_t fed_stream_peer_until(const struct fed_stream *s, bool *refused)
+{
+    *refused = s->cert_refused;
+    return s->cert_until_s;
 }
 
 bool fed_stream_peer_identity(const struct fed_stream *s, struct fed_str *cn, const struct fed_str **orgs, size_t *n)

@@ -55,6 +55,8 @@ const struct fed_addr *fed_stream_local(const struct fed_stream *s);
 struct fed_str fed_stream_alpn(const struct fed_stream *s);
 /* Verified client certificate: CN and each O of its subject (arena of the stream). False when there is none. */
 bool fed_stream_peer_identity(const struct fed_stream *s, struct fed_str *cn, const struct fed_str **orgs, size_t *n);
+/* Seconds since 1970 at which it ends; 0: there is none. *refused: one was shown and did not verify. */
+int64_t fed_stream_peer_until(const struct fed_stream *s, bool *refused);
 
 struct fed_listener;
 struct fed_listener_conf {
@@ -67,7 +69,8 @@ struct fed_listener_conf {
     /* A new connection, after its TLS handshake: set handlers on it at once (`open` is not called for it). */
     void (*accept)(void *ud, struct fed_stream *s);
     void *ud;
-    uint32_t max_streams; /* beyond: accepted and closed at once; 0: 16,384 */
+    uint32_t handshake_timeout_ms; /* TLS; 0: 10,000 */
+    uint32_t max_streams;          /* beyond: accepted and closed at once; 0: 16,384 */
 };
 FED_MUST_USE int fed_listener_open(struct fed_loop *loop, const struct fed_listener_conf *conf,
                                    struct fed_listener **out, struct fed_err *err);

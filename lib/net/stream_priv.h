@@ -76,7 +76,8 @@ struct fed_stream {
 
     struct fed_addr peer, local;
     struct fed_arena arena;
-    bool has_identity;
+    bool has_identity, cert_refused;
+    int64_t cert_until_s;
     struct fed_str cn;
     const struct fed_str *orgs;
     size_t n_orgs;
@@ -102,6 +103,7 @@ void fed_stream_continue_handshake(struct fed_stream *s);
 
 /* listener.c */
 void fed_listener_stream_ready(struct fed_listener *l, struct fed_stream *s);
+uint32_t fed_listener_handshake_ms(const struct fed_listener *l);
 void fed_listener_stream_gone(struct fed_listener *l);
 
 #endif

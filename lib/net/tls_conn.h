@@ -24,6 +24,7 @@ struct fed_tls_conn { /* zero-initialised = none */
     struct fed_str in;
     char *kept; /* what `in` points into after keep_input */
     struct fed_buf out;
+    bool heard; /* bytes have come */
 };
 
 /* A client verifies server_name (or, when NULL, the address of the peer). Takes a reference to tls. */
@@ -45,6 +46,8 @@ struct fed_str fed_tls_conn_alpn(const struct fed_tls_conn *c);
 /* CN and each O of the verified peer certificate, copied to the arena; false when there is none. */
 bool fed_tls_conn_identity(const struct fed_tls_conn *c, struct fed_arena *arena, struct fed_str *cn,
                            const struct fed_str **orgs, size_t *n);
+/* Seconds since 1970 at which the verified peer certificate ends; 0: there is none, or it did not verify (*refused). */
+int64_t fed_tls_conn_peer_until(const struct fed_tls_conn *c, bool *refused);
 
 /* From tls.c: the current context (new reference), after a look at changed files; what a session is made from. */
 SSL_CTX *fed_tls_context(struct fed_tls *tls, uint64_t now_ms);
