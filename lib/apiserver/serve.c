@@ -86,6 +86,7 @@ static void closed(void *ud)
     if (r->stream_gone) {
         void (*gone)(void *) = r->stream_gone;
         r->stream_gone = NULL;
+        r->answered = true; /* nobody will end it */
         gone(r->stream_ud);
     }
     fed_api_request_done(r);
