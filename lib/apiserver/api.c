@@ -88,9 +88,20 @@ static void load_live(void *ud, const struct store_change *c)
         api->failed = true;
 }
 
+/* All live keys were told: custom kinds before the history, which is theirs too. */
+static void load_customs(struct fed_api *api)
+{
+    if (api->failed || api->customs_loaded)
+        return;
+    api->customs_loaded = true;
+    if (fed_custom_loaded(api, &api->load_err))
+        api->failed = true;
+}
+
 static void load_history(void *ud, const struct store_change *c)
 {
     struct fed_api *api = ud;
+    load_customs(api);
     if (!api->failed)
         fed_history_add(&api->history, &api->cache, c);
 }
@@ -98,6 +109,8 @@ static void load_history(void *ud, const struct store_change *c)
 static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err)
 {
     struct fed_api *api = ud;
+    if (!code)
+        load_customs(api);
     if (code || api->failed) {
         fed_history_release(&api->history);
         api->failed = true;
@@ -110,11 +123,6 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     fed_history_done(&api->history, &api->cache, rev, compacted);
     fed_hub_loaded(api->hub);
-    if (fed_custom_loaded(api, &api->load_err)) {
-        api->failed = true;
-        api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
-        return;
-    }
     fed_rbac_load(api->rbac, api);
     fed_quota_start(api);
     fed_api_encryption_sweep(api);

@@ -68,7 +68,8 @@ struct fed_api {
     void *on_ready_ud;
     size_t bootstrap_left;
     struct fed_task bootstrap;
-    struct fed_map customs;          /* custom kinds: name of the definition -> custom.c's own */
+    struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
+    bool customs_loaded;
     struct fed_list conversions;     /* under way at webhooks (custom_convert.c) */
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
     struct fed_arena forever;        /* configuration copies */
@@ -170,6 +171,7 @@ bool fed_query_true(const struct fed_query *q, const char *name); /* as Kubernet
 /* --- negotiate.c --- */
 /* Sets form, yaml, pretty by Accept. FED_E_NOT_ACCEPTABLE. `watch`: streams only JSON. */
 FED_MUST_USE int fed_api_negotiate(struct fed_api_reply *r);
+bool fed_api_include_ok(const struct fed_api_reply *r); /* ?includeObject of a Table is one that there is */
 /* True when Accept names `type` with parameters g, v, as (aggregated discovery). */
 bool fed_accept_has(struct fed_str accept, const char *type, const char *g, const char *v, const char *as);
 bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or a wildcard */

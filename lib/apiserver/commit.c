@@ -2,11 +2,14 @@
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
 #include "apiserver/fence_priv.h"
 #include "apiserver/admission.h"
+#include "apiserver/custom.h"
 #include "apiserver/encryption.h"
 #include "apiserver/quota.h"
 #include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
+
+#define OBJECT_MAX (3u * 512 * 1024) /* as it is stored: what etcd takes, which all stores keep to */
 
 #define MAX_ATTEMPTS 5
 
@@ -211,6 +214,11 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
     struct fed_api *api = r->api;
+    int rc = fed_custom_check_commit(op);
+    if (rc) {
+        fed_commit_fail(op, rc);
+        return;
+    }
     if (r->q.dry_run) {
         settle(op, false);
         if (op->done) {
@@ -230,6 +238,13 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
     struct fed_blob *blob = NULL;
     if (obj) {
         fed_cache_encode(op->w.kind, obj, &value);
+        if (value.n > OBJECT_MAX) {
+            fed_err_set(&op->err, FED_E_TOO_LARGE, "the object has %zu bytes; its limit is %u", value.n, OBJECT_MAX);
+            fed_buf_release(&value);
+            fed_buf_release(&key);
+            fed_commit_fail(op, FED_E_TOO_LARGE);
+            return;
+        }
         if (api->cache.encryption && !seal(op, fed_buf_str(&key), &value)) {
             fed_buf_release(&key);
             return;
@@ -363,7 +378,7 @@ static void admitted(struct fed_write_op *op)
             unchanged(op);
             return;
         }
-        if (op->w.kind->has_generation && fed_meta_spec_changed(op->old_tree, op->obj))
+        if (op->w.kind->has_generation && fed_meta_spec_changed(op))
             fed_json_set(
                 meta, "generation",
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));

@@ -51,7 +51,7 @@ void fed_meta_create(struct fed_write_op *op, struct fed_json *obj);
 int fed_meta_update(struct fed_write_op *op, struct fed_json *obj); /* FED_E_CONFLICT and so on in op->err */
 void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj);
 /* spec (all but metadata and status) differs */
-bool fed_meta_spec_changed(const struct fed_json *old, const struct fed_json *obj);
+bool fed_meta_spec_changed(const struct fed_write_op *op);
 /* Equal but for resourceVersion, and the times of managedFields. */
 bool fed_meta_same(const struct fed_json *old, const struct fed_json *obj);
 bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *obj);
@@ -62,6 +62,7 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
 /* apiVersion and kind of the body against the path. Answers: false. */
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj);
 bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answers: false */
+bool fed_decode_manager(struct fed_write_op *op);    /* ?fieldManager; answers: false */
 
 /* --- commit.c --- */
 /* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */

@@ -179,7 +179,9 @@ static struct fed_str bookmark_json(struct fed_watcher *w, uint64_t rev, bool in
     fed_buf_addz(b, "{\"kind\":\"");
     fed_buf_add(b, partial ? FED_STR("PartialObjectMetadata") : w->kc->kind->kind);
     fed_buf_addz(b, "\",\"apiVersion\":\"");
-    fed_buf_add(b, partial ? FED_STR("meta.k8s.io/v1") : f->v->api_version);
+    fed_buf_add(b, partial ? FED_STR("meta.k8s.io/") : f->v->api_version);
+    if (partial)
+        fed_buf_addz(b, f->meta_version);
     fed_buf_addz(b, "\",\"metadata\":");
     fed_buf_append(b, meta, (size_t)n);
     fed_buf_addc(b, '}');
