@@ -63,6 +63,7 @@ struct fed_api {
     struct fed_list checks;
     struct fed_list locals; /* transports */
     struct fed_list fences; /* fence_priv.h */
+    struct fed_map guards;  /* quota_guard.c: namespace -> struct fed_guard */
     bool ready, stopped, failed;
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
@@ -154,6 +155,8 @@ struct fed_str fed_api_qualified(struct fed_api_reply *r);                      
 /* serve(r), once the cache has what was acknowledged before the request, if its resourceVersion asks for that. */
 void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r));
 /* A write is about to be refused by what the cache says: true when it is tried once more on a fresher one instead. */
+/* A kind that this process does not serve: another one may just have defined it. True: it is looked for again. */
+bool fed_api_unknown_later(struct fed_api_reply *r);
 bool fed_api_refuse_later(struct fed_api_reply *r, int code);
 void fed_api_on_progress(struct fed_api *api, uint64_t rev);
 

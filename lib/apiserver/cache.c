@@ -379,13 +379,21 @@ static void pins_expire(struct fed_cache *c)
 void fed_cache_log_drop(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
-    c->floor = ch->rev;
+    c->floor = FED_MAX(c->floor, ch->rev);
     fed_kobj_unref(ch->old);
     fed_kobj_unref(ch->now);
     fed_kcache_unref(ch->kc);
     *ch = (struct fed_change){0};
     if (c->oldest_pin < c->floor)
         pins_expire(c);
+}
+
+void fed_cache_log_gap(struct fed_cache *c, uint64_t rev)
+{
+    while (c->first_seq < c->next_seq)
+        fed_cache_log_drop(c);
+    c->floor = FED_MAX(c->floor, rev);
+    pins_expire(c);
 }
 
 void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch)

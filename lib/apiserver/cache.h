@@ -122,5 +122,6 @@ FED_MUST_USE int fed_cache_decode(const struct fed_kcache *kc, const struct stor
                                   struct fed_err *err);
 void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch); /* takes its references */
 void fed_cache_log_drop(struct fed_cache *c);                             /* the first one; the floor moves up */
+void fed_cache_log_gap(struct fed_cache *c, uint64_t rev);                /* history up to rev is not known */
 
 #endif

@@ -16,6 +16,7 @@ enum fed_patch_type { FED_PATCH_NONE, FED_PATCH_JSON, FED_PATCH_MERGE, FED_PATCH
 enum fed_strict { FED_STRICT_WARN, FED_STRICT_IGNORE, FED_STRICT_STRICT };
 
 struct fed_quota_reservation;
+struct fed_guard_pass;
 struct fed_write_op {
     struct fed_api_reply *r;
     int attempts;
@@ -33,6 +34,7 @@ struct fed_write_op {
     struct fed_json *old_tree;           /* storage version; not to be changed */
     struct fed_json *obj;                /* the attempt's result, storage version */
     struct fed_quota_reservation *quota; /* held until the commit is settled */
+    struct fed_guard_pass *pass;         /* quota_guard.h; likewise */
     struct fed_causes causes;
     struct fed_err err;
     struct fed_write w;
@@ -67,6 +69,8 @@ bool fed_decode_manager(struct fed_write_op *op);    /* ?fieldManager; answers: 
 /* --- commit.c --- */
 /* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */
 void fed_commit_object(struct fed_write_op *op);
+/* The object is computed: quota, then the store. Again when it is its turn, or after another process took from the quota. */
+void fed_commit_quota(struct fed_write_op *op);
 /* Writes (obj) or deletes (obj NULL) the key of old or obj, expecting old's revision. */
 void fed_commit_store(struct fed_write_op *op, struct fed_json *obj);
 void fed_commit_fail(struct fed_write_op *op, int code);                               /* by op->err */

@@ -202,7 +202,8 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
-        not_found_path(r);
+        if (!fed_api_unknown_later(r))
+            not_found_path(r);
         return;
     }
     const struct fed_kind *k = r->v->kind;

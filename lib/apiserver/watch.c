@@ -559,6 +559,17 @@ void fed_hub_end_kind(struct fed_hub *hub, struct fed_kcache *kc)
     sweep(hub);
 }
 
+static void cut_one(struct fed_watcher *w)
+{
+    end_watcher(w, FED_E_EXPIRED, "the history of changes was lost while the store was away");
+}
+
+void fed_hub_gap(struct fed_hub *hub)
+{
+    hub->seq = hub->api->cache.next_seq;
+    each_watcher(hub, cut_one);
+}
+
 void fed_hub_stop(struct fed_hub *hub)
 {
     each_watcher(hub, end_one);
