@@ -19,25 +19,25 @@ static void rules(void **state)
         const char *sub, *old, *now, *wrong; /* wrong: field and words of the only cause; NULL: none */
     } cases[] = {
         {"", NULL, POD(""), NULL},
-        {"", NULL, WITH(GUEST), "spec.ephemeralContainers cannot be set on create"},
-        {"", POD(""), WITH(GUEST), "spec pod updates may not change"},
-        {"", WITH(GUEST), POD(""), "spec pod updates may not change"},
+        {"", NULL, WITH(GUEST), "spec.ephemeralContainers Forbidden: cannot be set on create"},
+        {"", POD(""), WITH(GUEST), "spec Forbidden: pod updates may not change"},
+        {"", WITH(GUEST), POD(""), "spec Forbidden: pod updates may not change"},
         {"", WITH(GUEST), WITH(GUEST), NULL},
         {"ephemeralcontainers", POD(""), WITH(GUEST), NULL},
         {"ephemeralcontainers", WITH(GUEST), WITH(GUEST ",{\"name\":\"h\",\"image\":\"i\"}"), NULL},
         {"ephemeralcontainers", WITH(GUEST), POD(""),
-         "spec.ephemeralContainers existing ephemeral containers \"g\" may not be removed"},
+         "spec.ephemeralContainers Forbidden: existing ephemeral containers \"g\" may not be removed"},
         {"ephemeralcontainers", WITH(GUEST), WITH("{\"name\":\"g\",\"image\":\"j\"}"),
-         "spec.ephemeralContainers existing ephemeral containers \"g\" may not be changed"},
+         "spec.ephemeralContainers Forbidden: existing ephemeral containers \"g\" may not be changed"},
         {"ephemeralcontainers", POD(""), WITH("{\"name\":\"a\",\"image\":\"i\"}"), "spec.ephemeralContainers[0].name "},
         {"ephemeralcontainers", POD(""), WITH("{\"name\":\"g\",\"image\":\"i\",\"targetContainerName\":\"a\"}"), NULL},
         {"ephemeralcontainers", POD(""), WITH("{\"name\":\"g\",\"image\":\"i\",\"targetContainerName\":\"x\"}"),
          "spec.ephemeralContainers[0].targetContainerName "},
         {"ephemeralcontainers", POD(""), WITH("{\"name\":\"g\",\"image\":\"i\",\"ports\":[{\"containerPort\":1}]}"),
-         "spec.ephemeralContainers[0].ports cannot be set for an Ephemeral Container"},
+         "spec.ephemeralContainers[0].ports Forbidden: cannot be set for an Ephemeral Container"},
         {"ephemeralcontainers", POD(""),
          WITH("{\"name\":\"g\",\"image\":\"i\",\"resources\":{\"limits\":{\"cpu\":\"1\"}}}"),
-         "spec.ephemeralContainers[0].resources cannot be set for an Ephemeral Container"},
+         "spec.ephemeralContainers[0].resources Forbidden: cannot be set for an Ephemeral Container"},
     };
     struct fed_kinds *k = fed_kinds_new();
     (void)state;
@@ -55,7 +55,8 @@ static void rules(void **state)
         v->kind->hooks.validate(v->kind->hooks.ud, &w, now, &causes);
         struct fed_buf said = {0};
         for (size_t n = 0; n < causes.n; n++)
-            fed_buf_addf(&said, "%.*s %.*s\n", FED_STR_ARG(causes.items[n].field), FED_STR_ARG(causes.items[n].detail));
+            fed_buf_addf(&said, "%.*s %.*s\n", FED_STR_ARG(causes.items[n].field),
+                         FED_STR_ARG(causes.items[n].message));
         if (causes.n != (cases[i].wrong != NULL) ||
             (cases[i].wrong && !fed_str_starts(fed_buf_str(&said), fed_str(cases[i].wrong))))
             fail_msg("%zu: %s", i, fed_buf_z(&said));
