@@ -37,14 +37,9 @@ enum fed_authz fapi_authorize(void *ud FED_UNUSED, const struct fed_api_request 
 
 static bool goes_to_members(const struct fed_kind *kind, const struct fed_json *obj)
 {
-    struct fed_str name = fed_obj_name(obj);
-    if (kind->residence != FED_RESIDE_BOTH)
-        return false;
-    if (kind->namespaced)
-        return !fapi_ns_is_private(fed_obj_ns(obj));
-    if (kind->group.n == 0 && fed_str_is(kind->plural, "namespaces"))
-        return !fed_str_is(name, "default") && !fapi_ns_is_private(name);
-    return true;
+    return kind->residence == FED_RESIDE_BOTH &&
+           !fapi_stays(kind->kind, kind->namespaced ? fed_obj_ns(obj) : FED_STR(""), fed_obj_name(obj),
+                       fed_json_find_text(obj, "type"));
 }
 
 static bool waits_for_members(const struct fed_kind *kind, const struct fed_json *obj)

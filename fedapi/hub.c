@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "control/crd.h"
 #include "control/aggregate.h"
 #include "control/eventttl.h"
 #include "control/gc.h"
@@ -20,10 +21,24 @@ const char *const fapi_core_kinds[] = {
     "apps/deployments",
     "apps/replicasets",
     "apps/daemonsets",
+    "apps/statefulsets",
+    "apps/controllerrevisions",
+    "/replicationcontrollers",
+    "/persistentvolumeclaims",
+    "/podtemplates",
+    "batch/jobs",
+    "batch/cronjobs",
+    "autoscaling/horizontalpodautoscalers",
+    "policy/poddisruptionbudgets",
+    "scheduling.k8s.io/priorityclasses",
+    "storage.k8s.io/storageclasses",
+    "networking.k8s.io/networkpolicies",
+    "networking.k8s.io/ingressclasses",
     "networking.k8s.io/ingresses",
     "discovery.k8s.io/endpointslices",
     "multicluster.x-k8s.io/serviceimports",
     "coordination.k8s.io/leases",
+    "apiextensions.k8s.io/customresourcedefinitions",
     "/resourcequotas",
     "/limitranges",
     "admissionregistration.k8s.io/mutatingwebhookconfigurations",
@@ -41,6 +56,7 @@ struct fapi_hub {
     struct fed_gc *gc;
     struct fed_nsctl *namespaces;
     struct fed_eventttl *events;
+    struct fed_crdctl *definitions;
     struct fed_aggregate *aggregate;
 };
 
@@ -56,7 +72,8 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
     struct fapi_hub *h = FED_NEW(struct fapi_hub);
     h->resources = fed_calloc(fed_kinds_count(kinds), sizeof(*h->resources));
     for (size_t i = 0; i < fed_kinds_count(kinds); i++)
-        add_resource(h, fed_kinds_at(kinds, i));
+        if (!fed_kinds_at(kinds, i)->custom) /* those come through fed_crdctl */
+            add_resource(h, fed_kinds_at(kinds, i));
     struct fed_gc_conf gc = {
         .transport = t, .resources = h->resources, .n_resources = h->n, .hold_for = FAPI_FINALIZER};
     struct fed_nsctl_conf ns = {.transport = t, .resources = h->resources, .n_resources = h->n};
@@ -67,6 +84,8 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
         h->aggregate = fed_aggregate_new(t);
     fed_gc_start(h->gc);
     fed_nsctl_start(h->namespaces);
+    h->definitions = fed_crdctl_new(&(struct fed_crdctl_conf){t, kinds, h->gc, h->namespaces});
+    fed_crdctl_start(h->definitions);
     return h;
 }
 
@@ -74,6 +93,7 @@ void fapi_hub_free(struct fapi_hub *h)
 {
     if (!h)
         return;
+    fed_crdctl_free(h->definitions);
     fed_aggregate_free(h->aggregate);
     fed_eventttl_free(h->events);
     fed_nsctl_free(h->namespaces);

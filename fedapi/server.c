@@ -272,7 +272,9 @@ static void loaded(void *ud, int code, const struct fed_err *load_err)
 {
     struct fapi_server *s = ud;
     struct fed_err err = {0};
-    if (code == FED_E_CORRUPT && s->store_path && !s->damage) {
+    /* The store's own words. An object that we cannot read (a key of encryption that is not there) is no damage. */
+    if (code == FED_E_CORRUPT && s->store_path && !s->damage &&
+        fed_str_starts(fed_str(load_err->text), FED_STR("load store "))) {
         s->damage = fed_arena_dupz(&s->arena, fed_str(load_err->text));
         fed_task_post(s->env, &s->fall_back, close_damaged);
         return;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verbs.c: from the command line to a verb; help and man page from the same tables. */
-#include <stdarg.h>
-
 #include "base/mem.h"
 #include "fedctl/fedctl.h"
 
@@ -12,35 +10,6 @@ static const struct fctl_verb *const verbs[] = {
 const struct fctl_verb *const *fctl_verbs(void)
 {
     return verbs;
-}
-
-static const char *env_of_process(const char *name)
-{
-    return getenv(name);
-}
-
-void fctl_init(struct fctl *c, struct fed_loop *loop)
-{
-    *c = (struct fctl){.loop = loop, .env = fed_loop_env(loop), .out = stdout, .getenv = env_of_process};
-}
-
-void fctl_release(struct fctl *c)
-{
-    for (struct fctl_api *api = c->apis; api; api = api->next) {
-        fed_transport_free(api->transport);
-        fed_rest_conf_release(&api->rest);
-    }
-    fed_arena_release(&c->arena);
-}
-
-void fctl_say(struct fctl *c, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    vfprintf(c->out, fmt, args);
-    va_end(args);
-    fputc('\n', c->out);
-    fflush(c->out);
 }
 
 /* --- help --- */

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/crd.h"
 #include "control/aggregate.h"
 #include "control/eventttl.h"
 #include "control/gc.h"
@@ -242,6 +243,8 @@ static void open_doors(struct mbr *m)
     m->eventttl = fed_eventttl_new(m->client, 0);
     fed_gc_start(m->gc);
     fed_nsctl_start(m->nsctl);
+    m->crdctl = fed_crdctl_new(&(struct fed_crdctl_conf){m->client, m->kinds, m->gc, m->nsctl});
+    fed_crdctl_start(m->crdctl);
     m->aggregate = fed_aggregate_new(m->client);
     m->satoken = fed_satoken_new(&(struct fed_satoken_conf){
         .transport = m->client, .ca_pem = fed_pki_dir_ca(m->pki), .make = make_token, .ud = m});
@@ -397,6 +400,7 @@ void mbr_stop(struct mbr *m, int exit_status)
     mbr_agents_free(m->agents);
     mbr_proxy_free(m->proxy);
     mbr_controllers_free(m->controllers);
+    fed_crdctl_free(m->crdctl); /* it tells the next two */
     if (m->gc)
         fed_gc_free(m->gc);
     if (m->nsctl)

@@ -94,6 +94,7 @@ struct mbr {
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;
+    struct fed_crdctl *crdctl;
     struct fed_aggregate *aggregate;
     struct fed_satoken *satoken;
     struct fed_timer renew_timer;

@@ -11,15 +11,30 @@
 
 /* --- errors --- */
 
-/* A failed fsync is never "full": what it should have kept may be lost already. */
+static bool is_no_room(int sys)
+{
+    return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
+}
+
+/* What the system said last of the store's file or of its log: SQLite keeps it for each, and tells it of neither. */
+static bool file_had_no_room(sqlite3 *conn, int which)
+{
+    sqlite3_file *file = NULL;
+    int sys = 0;
+    return sqlite3_file_control(conn, "main", which, &file) == SQLITE_OK && file && file->pMethods &&
+           file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &sys) == SQLITE_OK && is_no_room(sys);
+}
+
+/* SQLite says "full" for ENOSPC only. A failed fsync is never full: what it should have kept may be lost already. */
 static bool is_full(sqlite3 *conn)
 {
-    int ext = sqlite3_extended_errcode(conn), sys = sqlite3_system_errno(conn);
+    int ext = sqlite3_extended_errcode(conn);
     if ((ext & 0xff) == SQLITE_FULL)
         return true;
     if ((ext & 0xff) != SQLITE_IOERR || ext == SQLITE_IOERR_FSYNC || ext == SQLITE_IOERR_DIR_FSYNC)
         return false;
-    return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
+    return is_no_room(sqlite3_system_errno(conn)) || file_had_no_room(conn, SQLITE_FCNTL_JOURNAL_POINTER) ||
+           file_had_no_room(conn, SQLITE_FCNTL_FILE_POINTER);
 }
 
 static int full_error(struct store_db *db, struct fed_err *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fedapi/controllers/aggregate.h"
+#include "fedapi/controllers/aggregate_priv.h"
 
 #include "fedapi/controllers/federation.h"
 
@@ -10,6 +10,11 @@ static const char *const daemonset_sums[] = {
     "currentNumberScheduled", "desiredNumberScheduled", "numberAvailable", "numberMisscheduled", "numberReady",
     "updatedNumberScheduled", "numberUnavailable"};
 
+static const char *const statefulset_sums[] = {"replicas", "availableReplicas", "readyReplicas", "currentReplicas",
+                                               "updatedReplicas"};
+static const char *const budget_sums[] = {"disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"};
+static const char *const autoscaler_sums[] = {"currentReplicas", "desiredReplicas"};
+
 static bool is_kind(const struct fapi_aggregate_in *in, const char *kind)
 {
     return fed_str_is(in->hub->kind, kind);
@@ -17,7 +22,18 @@ static bool is_kind(const struct fapi_aggregate_in *in, const char *kind)
 
 static bool is_workload(const struct fapi_aggregate_in *in)
 {
-    return is_kind(in, "Deployment") || is_kind(in, "ReplicaSet") || is_kind(in, "DaemonSet");
+    static const char *const kinds[] = {"Deployment",
+                                        "ReplicaSet",
+                                        "DaemonSet",
+                                        "StatefulSet",
+                                        "ReplicationController",
+                                        "Job",
+                                        "CronJob",
+                                        "HorizontalPodAutoscaler"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(kinds); i++)
+        if (is_kind(in, kinds[i]))
+            return true;
+    return false;
 }
 
 static bool has_problem(const struct fapi_report *r)
@@ -158,13 +174,33 @@ struct fed_json *fapi_aggregate_status(struct fed_arena *a, const struct fapi_ag
         set_sums(a, in, status, deployment_sums, FED_ARRAY_LEN(deployment_sums), false);
         set_joined(a, in, status, "Available", "MinimumReplicasAvailable", "MinimumReplicasUnavailable");
         set_joined(a, in, status, "Progressing", "NewReplicaSetAvailable", "ReplicaSetUpdated");
-    } else if (is_kind(in, "ReplicaSet")) {
+    } else if (is_kind(in, "ReplicaSet") || is_kind(in, "ReplicationController")) {
         set_sums(a, in, status, replicaset_sums, FED_ARRAY_LEN(replicaset_sums), false);
         if (!fed_json_find(status, "replicas"))
             fed_json_set(status, "replicas", fed_json_new_int(a, 0));
     } else if (is_kind(in, "DaemonSet")) {
         set_sums(a, in, status, daemonset_sums, 5, true);
         set_sums(a, in, status, daemonset_sums + 5, 2, false);
+    } else if (is_kind(in, "StatefulSet")) {
+        set_sums(a, in, status, statefulset_sums, 2, true);
+        set_sums(a, in, status, statefulset_sums + 2, 3, false);
+    } else if (is_kind(in, "PodDisruptionBudget")) {
+        set_sums(a, in, status, budget_sums, FED_ARRAY_LEN(budget_sums), true);
+    } else if (is_kind(in, "HorizontalPodAutoscaler")) {
+        set_sums(a, in, status, autoscaler_sums, FED_ARRAY_LEN(autoscaler_sums), true);
+        fapi_aggregate_times(a, in, status, "lastScaleTime", true);
+        set_propagated(a, in, status);
+        return status;
+    } else if (is_kind(in, "Job")) {
+        fapi_aggregate_job(a, in, status);
+        set_propagated(a, in, status);
+        return status;
+    } else if (is_kind(in, "CronJob")) {
+        fapi_aggregate_cronjob(a, in, status);
+        return status;
+    } else if (is_kind(in, "PersistentVolumeClaim")) {
+        fapi_aggregate_claim(a, in, status);
+        return status;
     } else if (is_kind(in, "Service")) {
         service_status(a, in, status);
         return status;
@@ -191,7 +227,10 @@ struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_
         if (r->replicas >= 0)
             fed_json_set(one, "replicas", fed_json_new_int(a, r->replicas));
         if (is_workload(in)) {
-            const char *ready = is_kind(in, "DaemonSet") ? "numberReady" : "readyReplicas";
+            const char *ready = is_kind(in, "DaemonSet")                 ? "numberReady"
+                                : is_kind(in, "Job")                     ? "succeeded"
+                                : is_kind(in, "HorizontalPodAutoscaler") ? "currentReplicas"
+                                                                         : "readyReplicas";
             fed_json_set(one, "ready",
                          fed_json_new_int(a, fed_json_int(fed_json_at(r->object, "status", ready, NULL), 0)));
         }

@@ -2,6 +2,7 @@
 #include "fedapi/controllers/desired.h"
 
 #include "fedapi/controllers/marks.h"
+#include "fedapi/controllers/spread.h"
 
 /* Annotations that speak to the hub, or that a controller of the member writes. The v1 preferences and the selector go
  * along, as they always did. */
@@ -96,6 +97,14 @@ static void by_kind(struct fed_arena *a, const struct fapi_desired_conf *conf, s
     } else if (fed_str_is(kind, "PersistentVolumeClaim")) {
         fed_json_remove_key(spec, "volumeName");
         retain(a, spec, fed_json_find(conf->member, "spec"), "volumeName");
+    } else if (fed_str_is(kind, "Job")) {
+        /* The selector is of the federated Job's uid, so that its pods are known as one Job's in all clusters. What is
+         * left of it is taken away by the hub: a copy that goes by itself would be made, and run, again. */
+        fed_json_set(spec, "manualSelector", fed_json_new_bool(a, true));
+        fed_json_remove_key(spec, "ttlSecondsAfterFinished");
+        if (conf->replicas < 0)
+            return;
+        retain(a, spec, fed_json_find(conf->member, "spec"), "completions");
     } else if (fed_str_is(kind, "DaemonSet")) {
         fed_json_remove_key(spec, "templateGeneration"); /* old API versions only */
     }
@@ -120,9 +129,8 @@ struct fed_json *fapi_desired(struct fed_arena *a, const struct fapi_desired_con
             fed_json_set_str(out, m->key, fed_json_copy(a, m));
     }
     struct fed_json *spec = fed_json_find(out, "spec");
-    if (spec && conf->replicas >= 0)
-        fed_json_set(spec, "replicas", fed_json_new_int(a, conf->replicas));
-    if (spec && scaled_by_member(conf->source))
+    fapi_spread_apply(a, kind, out, conf->replicas);
+    if (spec && (conf->scaled || scaled_by_member(conf->source)))
         retain(a, spec, fed_json_find(conf->member, "spec"), "replicas");
     by_kind(a, conf, kind, out);
     return out;

@@ -16,7 +16,8 @@ struct fapi_desired_conf {
     const struct fed_json *source; /* the federated object in the version that the member is spoken to */
     const struct fed_json *member; /* what the member has now; NULL: nothing */
     struct fed_str federation_uid;
-    int64_t replicas; /* of the plan; -1: as in the source */
+    int64_t replicas; /* the cluster's part by the plan (spread.h); -1: as in the source */
+    bool scaled;      /* an autoscaler has the last word on the replicas */
 };
 struct fed_json *fapi_desired(struct fed_arena *a, const struct fapi_desired_conf *conf);
 

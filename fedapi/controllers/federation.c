@@ -8,7 +8,9 @@
 #include "fedapi/controllers/edge.h"
 #include "fedapi/controllers/endpoints.h"
 #include "fedapi/controllers/member.h"
+#include "fedapi/controllers/replicator.h"
 #include "fedapi/controllers/scheduler.h"
+#include "fedapi/controllers/spread.h"
 #include "fedapi/controllers/status.h"
 
 /* --- kinds --- */
@@ -17,9 +19,7 @@ static enum fapi_spread spread_of(const struct fed_kind *k)
 {
     if (fed_str_is(k->plural, "namespaces") && k->group.n == 0)
         return FAPI_SPREAD_NAMESPACE;
-    if (fed_str_is(k->group, "apps") && (fed_str_is(k->plural, "deployments") || fed_str_is(k->plural, "replicasets")))
-        return FAPI_SPREAD_DIVIDE;
-    return FAPI_SPREAD_COPY;
+    return fapi_spread_find(k->kind) ? FAPI_SPREAD_DIVIDE : FAPI_SPREAD_COPY;
 }
 
 static void add_kind(struct fapi_federation *f, const struct fed_kind *k)
@@ -47,6 +47,44 @@ static void make_informers(struct fapi_federation *f)
     }
 }
 
+/* An autoscaler comes or goes: who owns the replicas of its target changes. */
+static void look_at_target(struct fapi_federation *f, const struct fed_kobj *hpa)
+{
+    struct fed_arena a = {0};
+    const struct fed_json *ref = hpa ? fed_json_at(fed_kobj_parse(hpa, &a), "spec", "scaleTargetRef", NULL) : NULL;
+    for (size_t i = 0; ref && i < f->n_kinds; i++) {
+        if (!fed_str_eq(f->kinds[i].kind->kind, fed_json_find_text(ref, "kind")))
+            continue;
+        struct fed_str key = fapi_key(&a, &f->kinds[i], hpa->ns, fed_json_find_text(ref, "name"));
+        for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
+            fapi_replicator_add(m->replicator, key);
+    }
+    fed_arena_release(&a);
+}
+
+struct scaled {
+    const struct fed_kobj *hub;
+    bool yes;
+};
+
+static bool scales(void *ud, struct fed_kobj *hpa)
+{
+    struct scaled *x = ud;
+    struct fed_arena a = {0};
+    x->yes = x->yes || (!hpa->deleting && fapi_spread_scales(fed_kobj_parse(hpa, &a), x->hub->kind, x->hub->name));
+    fed_arena_release(&a);
+    return !x->yes;
+}
+
+bool fapi_is_scaled(struct fapi_federation *f, const struct fed_kobj *hub)
+{
+    struct fapi_kind *k = fapi_kind_find(f, "autoscaling", "horizontalpodautoscalers");
+    struct scaled x = {.hub = hub};
+    if (k)
+        fed_informer_each(k->hub, hub->ns, scales, &x);
+    return x.yes;
+}
+
 static void hub_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct hub_ctx *ctx = ud;
@@ -59,6 +97,8 @@ static void hub_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     }
     if (ctx->kind->kind->group.n == 0 && fed_str_is(ctx->kind->kind->plural, "services"))
         fapi_endpoints_service_changed(ctx->fed->endpoints, o->ns, o->name);
+    if (fed_str_is(ctx->kind->kind->kind, "HorizontalPodAutoscaler") && (!old || !now || now->deleting))
+        look_at_target(ctx->fed, o);
     fed_arena_release(&a);
 }
 

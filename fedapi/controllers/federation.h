@@ -36,7 +36,7 @@
 /* How objects of a kind spread over the clusters. */
 enum fapi_spread {
     FAPI_SPREAD_COPY,   /* the same object everywhere */
-    FAPI_SPREAD_DIVIDE, /* spec.replicas is divided (Deployment, ReplicaSet) */
+    FAPI_SPREAD_DIVIDE, /* a number of it is divided (spread.h) */
     FAPI_SPREAD_NAMESPACE
 };
 struct fapi_kind {
@@ -144,5 +144,8 @@ struct fapi_assignment *fapi_assignment_find(struct fapi_federation *f, const ch
 struct fapi_assignment *fapi_assignment_get(struct fapi_federation *f, const char *key);
 void fapi_assignment_drop(struct fapi_federation *f, const char *key);
 struct fapi_share *fapi_assignment_share(struct fapi_assignment *p, const struct fapi_member *m); /* or NULL */
+
+/* True when a HorizontalPodAutoscaler of the federation scales the object. */
+bool fapi_is_scaled(struct fapi_federation *f, const struct fed_kobj *hub);
 
 #endif

@@ -17,20 +17,32 @@ bool fapi_ns_is_private(struct fed_str ns)
     return fed_str_is(ns, "federation-system") || fed_str_starts(ns, FED_STR("kube-"));
 }
 
+const char *fapi_stays(struct fed_str kind, struct fed_str ns, struct fed_str name, struct fed_str type)
+{
+    if (fapi_ns_is_private(ns))
+        return "the namespace is each cluster's own";
+    if (fed_str_is(kind, "Namespace") && ns.n == 0 && (fapi_ns_is_private(name) || fed_str_is(name, "default")))
+        return "the namespace is each cluster's own";
+    if ((fed_str_is(kind, "ServiceAccount") && fed_str_is(name, "default")) ||
+        (fed_str_is(kind, "ConfigMap") && fed_str_is(name, "kube-root-ca.crt")))
+        return "each cluster makes its own";
+    if (fed_str_is(kind, "Secret") && fed_str_is(type, "kubernetes.io/service-account-token"))
+        return "service account tokens are valid in one cluster only";
+    if (fed_str_is(kind, "Secret") && fed_str_is(type, "helm.sh/release.v1"))
+        return "a Helm release is of the whole federation";
+    return NULL;
+}
+
 bool fapi_propagates(const struct fed_kobj *obj, const char **why)
 {
-    *why = NULL;
-    if (fapi_ns_is_private(obj->ns))
-        *why = "the namespace is each cluster's own";
-    if (fed_str_is(obj->kind, "Namespace") && obj->ns.n == 0 &&
-        (fapi_ns_is_private(obj->name) || fed_str_is(obj->name, "default")))
-        *why = "the namespace is each cluster's own";
+    struct fed_arena a = {0};
+    struct fed_str type = {0};
+    /* Most Secrets are looked at without reading them. */
     if (fed_str_is(obj->kind, "Secret") &&
-        fed_str_find(obj->json, FED_STR("kubernetes.io/service-account-token"), 0) >= 0) {
-        struct fed_arena a = {0};
-        if (fed_str_is(fed_json_find_text(fed_kobj_parse(obj, &a), "type"), "kubernetes.io/service-account-token"))
-            *why = "service account tokens are valid in one cluster only";
-        fed_arena_release(&a);
-    }
+        (fed_str_find(obj->json, FED_STR("kubernetes.io/service-account-token"), 0) >= 0 ||
+         fed_str_find(obj->json, FED_STR("helm.sh/release.v1"), 0) >= 0))
+        type = fed_json_find_text(fed_kobj_parse(obj, &a), "type");
+    *why = fapi_stays(obj->kind, obj->ns, obj->name, type);
+    fed_arena_release(&a);
     return *why == NULL;
 }

@@ -88,8 +88,11 @@ static void on_slice(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 static struct fed_informer *start_informer(struct fapi_member *m, const struct fed_resource *r, const char *selector,
                                            const char *index_label, const struct fed_informer_handlers *h)
 {
-    struct fed_informer_conf conf = {
-        .transport = m->transport, .resource = r, .label_selector = selector, .index_label = index_label};
+    struct fed_informer_conf conf = {.transport = m->transport,
+                                     .resource = r,
+                                     .label_selector = selector,
+                                     .optional = true,
+                                     .index_label = index_label};
     struct fed_informer *inf = fed_informer_new(&conf);
     fed_informer_add_handlers(inf, h);
     fed_informer_start(inf);

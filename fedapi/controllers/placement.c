@@ -5,17 +5,8 @@
 
 #include "fedapi/controllers/marks.h"
 #include "fedapi/controllers/planner.h"
+#include "fedapi/controllers/spread.h"
 #include "kube/selector.h"
-
-/* The annotation with the preferences of a kind whose replicas are divided; NULL: it is not. */
-static const char *preferences_key(const struct fed_kobj *obj)
-{
-    if (fed_str_is(obj->kind, "Deployment"))
-        return "federation.kubernetes.io/deployment-preferences";
-    if (fed_str_is(obj->kind, "ReplicaSet"))
-        return "federation.kubernetes.io/replica-set-preferences";
-    return NULL;
-}
 
 static void select_clusters(struct fed_arena *a, const struct fed_str text, const struct fed_selector *sel,
                             const struct fapi_cluster *clusters, size_t n, struct fapi_placement *out)
@@ -50,7 +41,7 @@ static void divide(struct fed_arena *a, const struct fed_kobj *obj, int64_t repl
     size_t n = 0;
     for (size_t i = 0; i < out->n; i++) {
         const struct fapi_cluster *c = out->spots[i].cluster;
-        if (!out->spots[i].selected)
+        if (!out->spots[i].selected || out->spots[i].replicas >= 0)
             continue;
         spots[n] = &out->spots[i];
         cs[n++] =
@@ -75,6 +66,57 @@ static void divide(struct fed_arena *a, const struct fed_kobj *obj, int64_t repl
     }
 }
 
+/* What runs already keeps its part: only the rest is divided, among those that have none. Returns the rest. */
+static int64_t keep_fixed(struct fapi_placement *out, int64_t number)
+{
+    for (size_t i = 0; i < out->n; i++) {
+        struct fapi_spot *s = &out->spots[i];
+        if (!s->selected || s->cluster->current < 0 || s->cluster->conflict)
+            continue;
+        s->replicas = s->cluster->current;
+        s->why = FED_STR("keeps its part: what a Job is to complete cannot change");
+        number -= s->replicas;
+    }
+    return FED_MAX(number, 0);
+}
+
+/* One cluster gets all: the one that has it, else the one with the largest part. */
+static void gather(struct fapi_placement *out, int64_t number)
+{
+    struct fapi_spot *best = NULL;
+    for (size_t i = 0; i < out->n; i++) {
+        struct fapi_spot *s = &out->spots[i];
+        bool better = s->selected && s->replicas > 0 &&
+                      (!best || (s->cluster->current > 0) > (best->cluster->current > 0) ||
+                       ((s->cluster->current > 0) == (best->cluster->current > 0) && s->replicas > best->replicas));
+        best = better ? s : best;
+    }
+    for (size_t i = 0; best && i < out->n; i++) {
+        struct fapi_spot *s = &out->spots[i];
+        if (s->selected && s != best)
+            s->why = FED_STR("it stays in one piece, in another cluster");
+        s->replicas = s == best ? number : s->selected ? 0 : s->replicas;
+    }
+    if (best)
+        best->why = FED_STR("it stays in one piece, here");
+}
+
+/* A cluster without a part has no use for the object. */
+static void skip_empty(struct fapi_placement *out)
+{
+    for (size_t i = 0; i < out->n; i++)
+        if (out->spots[i].selected && out->spots[i].replicas == 0)
+            out->spots[i].selected = false;
+}
+
+/* A Job that ended is not begun again where it was not: clusters come and go. */
+static bool has_ended(const struct fed_json *tree)
+{
+    const struct fed_json *status = fed_json_find(tree, "status");
+    return fed_str_is(fed_json_find_text(fed_obj_condition(status, "Complete"), "status"), "True") ||
+           fed_str_is(fed_json_find_text(fed_obj_condition(status, "Failed"), "status"), "True");
+}
+
 static bool replicas_are_members(const struct fed_kobj *obj)
 {
     return fed_str_is(fed_kobj_annotation(obj, FAPI_RETAIN_REPLICAS), "true") ||
@@ -93,7 +135,8 @@ int fapi_place(struct fed_arena *a, const struct fed_kobj *obj, const struct fed
     if (code != 0)
         return code;
     select_clusters(a, text, &sel, clusters, n, out);
-    const char *key = preferences_key(obj);
+    const struct fapi_spread_rule *rule = fapi_spread_find(obj->kind);
+    const char *key = rule ? rule->preferences : NULL;
     if (!key || replicas_are_members(obj) || out->n_selected == 0)
         return 0;
     if (fapi_preferences_parse(a, fed_kobj_annotation(obj, key), &prefs, &why) != 0) {
@@ -101,6 +144,11 @@ int fapi_place(struct fed_arena *a, const struct fed_kobj *obj, const struct fed
         out->message = fed_arena_printf(a, "annotation %s: %s; replicas are divided equally", key, why.text);
         fapi_preferences_default(a, &prefs);
     }
-    divide(a, obj, fed_json_int(fed_json_at(tree, "spec", "replicas", NULL), 1), &prefs, out);
+    int64_t number = fapi_spread_number(obj->kind, tree), left = rule->fixed ? keep_fixed(out, number) : number;
+    divide(a, obj, rule->fixed && has_ended(tree) ? 0 : left, &prefs, out);
+    if (fapi_spread_whole(obj->kind, tree))
+        gather(out, number);
+    if (rule->skip_empty && number > 0)
+        skip_empty(out);
     return 0;
 }

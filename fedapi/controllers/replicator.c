@@ -18,6 +18,7 @@
 #include "fedapi/controllers/jobs.h"
 #include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/scheduler.h"
+#include "fedapi/controllers/spread.h"
 #include "fedapi/controllers/status.h"
 
 #define LOOK_AGAIN_MS 60000 /* at a conflict */
@@ -85,7 +86,7 @@ static void report_conflict(struct fapi_replicator *r, const char *key, struct f
     if (share && share->state != FAPI_SYNC_CONFLICT && !fapi_aggregate_told(hub, r->member->name, fed_str(text)))
         fed_event_warning(r->member->fed->recorder, hub, "Conflict", "%s", text);
     if (share)
-        share->found = fed_json_int(fed_json_at(fed_kobj_parse(there, &a), "spec", "replicas", NULL), -1);
+        share->found = fapi_spread_number(hub->kind, fed_kobj_parse(there, &a));
     set_state(r, key, FAPI_SYNC_CONFLICT, text);
     fed_workqueue_add_after(r->queue, fed_str(key), LOOK_AGAIN_MS); /* our watch does not show its end */
     fed_arena_release(&a);
@@ -169,7 +170,8 @@ static struct fed_json *make_desired(struct fapi_replicator *r, struct fed_arena
     struct fapi_desired_conf conf = {.source = fed_kobj_parse(hub, a),
                                      .member = member,
                                      .federation_uid = fed_str(r->member->fed->uid),
-                                     .replicas = share->replicas};
+                                     .replicas = share->replicas,
+                                     .scaled = fapi_is_scaled(r->member->fed, hub)};
     return fapi_desired(a, &conf);
 }
 

@@ -16,6 +16,7 @@
 #include "fedapi/controllers/place.h"
 #include "fedapi/controllers/placement.h"
 #include "fedapi/controllers/replicator.h"
+#include "fedapi/controllers/spread.h"
 #include "fedapi/controllers/status.h"
 
 struct fapi_scheduler {
@@ -61,7 +62,7 @@ static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m
         return share->replicas;
     struct fed_kobj *have = fapi_member_find(m, k, hub->ns, hub->name);
     if (have)
-        return fed_json_int(fed_json_at(fed_kobj_parse(have, a), "spec", "replicas", NULL), -1);
+        return fapi_spread_number(hub->kind, fed_kobj_parse(have, a));
     return fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
 }
 

@@ -117,11 +117,40 @@ static struct fed_json *status_patch(struct fed_arena *a, const struct fed_json 
     return patch;
 }
 
+/* ttlSecondsAfterFinished of a Job is the hub's business: its copies go with it. True when the delete was started. */
+static bool look_at_ttl(struct fapi_status *s, const char *key, const struct fapi_kind *k, const struct fed_kobj *hub,
+                        const struct fapi_aggregate_in *in)
+{
+    static const char *const ends[] = {"Complete", "Failed"};
+    int64_t ttl = fed_json_int(fed_json_at(in->tree, "spec", "ttlSecondsAfterFinished", NULL), -1), at;
+    if (ttl < 0 || !fed_str_is(hub->kind, "Job") || hub->deleting)
+        return false;
+    for (size_t i = 0; i < FED_ARRAY_LEN(ends); i++) {
+        const struct fed_json *c = fed_obj_condition(fed_json_find(in->tree, "status"), ends[i]);
+        if (!fed_str_is(fed_json_find_text(c, "status"), "True") ||
+            fed_time_parse(fed_json_find_text(c, "lastTransitionTime"), &at) < 0)
+            continue;
+        int64_t left = at + ttl * 1000 - in->now_ms;
+        if (left > 0) {
+            fed_workqueue_add_after(s->queue, fed_str(key), (uint64_t)left + 10);
+            return false;
+        }
+        struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
+        job->finish = annotated;
+        job->call = fed_client_delete(s->fed->hub, &k->resource, hub->ns, hub->name, "Background", hub->uid,
+                                      fapi_job_answered, job);
+        return true;
+    }
+    return false;
+}
+
 static void write_if_changed(struct fapi_status *s, const char *key, const struct fapi_kind *k,
                              const struct fed_kobj *hub, struct fed_arena *a, const struct fapi_aggregate_in *in)
 {
     struct fed_json *patch = k->kind->has_status ? status_patch(a, in->tree, fapi_aggregate_status(a, in)) : NULL;
     const char *sub = "status";
+    if (!patch && look_at_ttl(s, key, k, hub, in))
+        return;
     if (!patch) {
         patch = annotation_patch(a, hub, fapi_aggregate_annotation(a, in));
         sub = "";

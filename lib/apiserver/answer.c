@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering a request: bytes, objects, Status errors; and the replies of virtual resources. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/custom_convert.h"
 #include "apiserver/flow.h"
 #include "apiserver/audit.h"
 #include "base/mem.h"
@@ -98,6 +99,8 @@ void fed_api_answer_object(struct fed_api_reply *r, int status, struct fed_kobj 
 {
     struct fed_blob *blob = NULL;
     struct fed_buf b = {0};
+    if (fed_conv_answer(r, status, o))
+        return;
     if (r->form.kind == FED_FORM_TABLE) {
         fed_form_write(&b, o, &r->form, fed_wall_ms(r->api->env), true);
         fed_api_answer_text(r, status, fed_buf_str(&b));

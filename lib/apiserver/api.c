@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life: made, loaded from the store, ready, stopped. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/custom.h"
+#include "apiserver/custom_convert.h"
 #include "apiserver/authn.h"
 #include "apiserver/rbac.h"
 #include "apiserver/admission.h"
@@ -26,6 +28,7 @@ static void on_change(void *ud, const struct store_change *change)
     }
     if (!logged)
         return;
+    fed_custom_changed(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_rbac_changed(api->rbac, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_quota_change(api, fed_cache_change(&api->cache, api->cache.next_seq - 1));
     fed_hub_wake(api->hub);
@@ -48,6 +51,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     fed_list_init(&api->idle);
     fed_list_init(&api->checks);
     fed_list_init(&api->locals);
+    fed_list_init(&api->conversions);
     if (!conf->metrics)
         api->conf.metrics = api->own_metrics = fed_metrics_new();
     if (conf->sa_key_pem.n)
@@ -98,6 +102,11 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     fed_history_done(&api->history, &api->cache, rev, compacted);
     fed_hub_loaded(api->hub);
+    if (fed_custom_loaded(api, &api->load_err)) {
+        api->failed = true;
+        api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
+        return;
+    }
     fed_rbac_load(api->rbac, api);
     fed_quota_start(api);
     fed_api_encryption_sweep(api);
@@ -145,6 +154,7 @@ void fed_api_free(struct fed_api *api)
         return;
     fed_api_stop(api);
     fed_webhooks_release(api);
+    fed_conv_release(api);
     fed_admission_release(api);
     fed_quota_release(api);
     fed_api_encryption_release(api);
@@ -156,8 +166,11 @@ void fed_api_free(struct fed_api *api)
         fed_authn_leave(r);
         if (r->x && r->closed_set)
             fed_http_on_closed(r->x, NULL, NULL);
-        if (r->op)
+        if (r->op) {
+            fed_kobj_unref(r->op->converting);
             fed_commit_release(r->op);
+        }
+        fed_api_request_let_go(r);
         fed_arena_release(&r->arena);
         free(r);
     }
@@ -171,6 +184,7 @@ void fed_api_free(struct fed_api *api)
         free(c->name);
         free(c);
     }
+    fed_custom_release(api);
     fed_flows_release(api);
     fed_api_docs_release(api);
     fed_sa_free(api->sa);

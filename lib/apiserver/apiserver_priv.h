@@ -67,6 +67,8 @@ struct fed_api {
     void *on_ready_ud;
     size_t bootstrap_left;
     struct fed_task bootstrap;
+    struct fed_map customs;          /* custom kinds: name of the definition -> custom.c's own */
+    struct fed_list conversions;     /* under way at webhooks (custom_convert.c) */
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
     struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
@@ -93,6 +95,8 @@ struct fed_api_reply {
     bool gzip, pretty, yaml;
     const struct fed_kind_version *v;
     struct fed_kcache *kc;
+    const struct fed_kind *held; /* references of this request: the kind of v, and kc */
+    struct fed_kcache *held_kc;
     struct fed_form form;
     struct fed_json *warnings; /* array of texts, NULL: none */
     uint64_t start_ns;
@@ -114,7 +118,8 @@ struct fed_api_reply {
 
 /* --- serve.c: requests --- */
 struct fed_api_reply *fed_api_request_new(struct fed_api *api);
-void fed_api_request_done(struct fed_api_reply *r); /* answered, or nobody is left to answer */
+void fed_api_request_done(struct fed_api_reply *r);   /* answered, or nobody is left to answer */
+void fed_api_request_let_go(struct fed_api_reply *r); /* its references of the kind */
 /* The answer will come later: notice when the client leaves. */
 void fed_api_request_defer(struct fed_api_reply *r);
 /* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */

@@ -167,6 +167,29 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
     return rc;
 }
 
+/* Of a custom kind: in the version it was written in (only a webhook might convert it), by the schema of today. */
+static int custom_object(const struct fed_kind *kind, struct fed_str api_version, struct fed_str json, uint64_t rev,
+                         struct fed_kobj **out, struct fed_err *err)
+{
+    struct fed_arena a = {0};
+    struct fed_json *tree = NULL;
+    const struct fed_kind_version *v = fed_kind_storage(kind);
+    int rc = fed_json_parse(&a, json, NULL, &tree, err);
+    for (size_t i = 0; i < kind->n_versions; i++)
+        if (fed_str_eq(kind->versions[i].api_version, api_version))
+            v = &kind->versions[i];
+    if (rc == 0) {
+        fed_schema_prune(v->schema, tree, NULL, NULL);
+        fed_schema_default(&a, v->schema, tree);
+        struct fed_buf b = {0};
+        fed_json_write(&b, tree);
+        rc = fed_kobj_new_at(fed_buf_str(&b), rev, out, err);
+        fed_buf_release(&b);
+    }
+    fed_arena_release(&a);
+    return rc;
+}
+
 struct fed_str fed_cache_key_id(const struct fed_cache *c, struct fed_str key)
 {
     const char *id = fed_map_count(&c->sealed) ? fed_map_find(&c->sealed, key) : NULL;
@@ -208,7 +231,8 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
         json = fed_buf_str(&plain);
     }
     if (rc == 0)
-        rc = fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
+        rc = kind->custom ? custom_object(kind, word[1], json, ch->rev, out, err)
+             : fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
     if (rc == 0 && live)
@@ -245,6 +269,34 @@ struct fed_kobj *fed_cache_restamp(const struct fed_kobj *o, uint64_t rev)
 
 /* --- life --- */
 
+struct fed_kcache *fed_kcache_ref(struct fed_kcache *kc)
+{
+    if (kc)
+        kc->refs++;
+    return kc;
+}
+
+void fed_kcache_unref(struct fed_kcache *kc)
+{
+    if (!kc || --kc->refs)
+        return;
+    fed_tree_unref(kc->root);
+    free(kc->slots);
+    fed_kind_unref(kc->kind);
+    free(kc);
+}
+
+static struct fed_kcache *kcache_new(struct fed_cache *c, const struct fed_kind *kind)
+{
+    struct fed_kcache *kc = FED_NEW(struct fed_kcache);
+    kc->cache = c;
+    kc->kind = fed_kind_ref(kind);
+    kc->refs = 1;
+    fed_list_init(&kc->watchers);
+    fed_map_set(&c->kinds, kind->store_prefix, kc);
+    return kc;
+}
+
 void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed)
 {
     *c = (struct fed_cache){.keep = keep, .seed = seed, .first_seq = 1, .next_seq = 1, .oldest_pin = UINT64_MAX};
@@ -252,12 +304,32 @@ void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t k
     while (c->cap < keep)
         c->cap *= 2;
     c->log = fed_calloc(c->cap, sizeof *c->log);
-    for (size_t i = 0; i < fed_kinds_count(kinds); i++) {
-        struct fed_kcache *kc = FED_NEW(struct fed_kcache);
-        kc->cache = c;
-        kc->kind = fed_kinds_at(kinds, i);
-        fed_list_init(&kc->watchers);
-        fed_map_set(&c->kinds, kc->kind->store_prefix, kc);
+    for (size_t i = 0; i < fed_kinds_count(kinds); i++)
+        (void)kcache_new(c, fed_kinds_at(kinds, i));
+}
+
+struct fed_orphan {
+    struct fed_blob *value;
+    uint64_t rev;
+};
+
+static void orphan_free(struct fed_orphan *o)
+{
+    if (o)
+        fed_blob_unref(o->value);
+    free(o);
+}
+
+static void orphan_put(struct fed_cache *c, struct fed_str key, struct fed_blob *value, uint64_t rev)
+{
+    struct fed_orphan *o = NULL;
+    if (value) {
+        o = FED_NEW(struct fed_orphan);
+        o->value = fed_blob_ref(value);
+        o->rev = rev;
+        orphan_free(fed_map_set(&c->orphans, key, o));
+    } else {
+        orphan_free(fed_map_remove(&c->orphans, key));
     }
 }
 
@@ -268,6 +340,7 @@ static void pins_expire(struct fed_cache *c)
     for (size_t i = 0; i < FED_CACHE_PINS; i++) {
         if (c->pins[i].kc && c->pins[i].rev < c->floor) {
             fed_tree_unref(c->pins[i].root);
+            fed_kcache_unref(c->pins[i].kc);
             c->pins[i].kc = NULL;
             c->pins[i].root = NULL;
         } else if (c->pins[i].kc) {
@@ -283,6 +356,7 @@ void fed_cache_log_drop(struct fed_cache *c)
     c->floor = ch->rev;
     fed_kobj_unref(ch->old);
     fed_kobj_unref(ch->now);
+    fed_kcache_unref(ch->kc);
     *ch = (struct fed_change){0};
     if (c->oldest_pin < c->floor)
         pins_expire(c);
@@ -292,6 +366,7 @@ void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch)
 {
     if (c->next_seq - c->first_seq >= c->keep)
         fed_cache_log_drop(c);
+    (void)fed_kcache_ref(ch->kc);
     c->log[c->next_seq++ & (c->cap - 1)] = *ch;
 }
 
@@ -300,15 +375,16 @@ void fed_cache_release(struct fed_cache *c)
     while (c->first_seq < c->next_seq)
         fed_cache_log_drop(c);
     free(c->log);
-    for (size_t i = 0; i < FED_CACHE_PINS; i++)
+    for (size_t i = 0; i < FED_CACHE_PINS; i++) {
         fed_tree_unref(c->pins[i].root);
-    FED_MAP_EACH(e, &c->kinds) {
-        struct fed_kcache *kc = e->value;
-        fed_tree_unref(kc->root);
-        free(kc->slots);
-        free(kc);
+        fed_kcache_unref(c->pins[i].kc);
     }
+    FED_MAP_EACH(e, &c->kinds)
+        fed_kcache_unref(e->value);
     fed_map_release(&c->kinds);
+    FED_MAP_EACH(e, &c->orphans)
+        orphan_free(e->value);
+    fed_map_release(&c->orphans);
     fed_map_release(&c->sealed);
     FED_MAP_EACH(e, &c->key_ids)
         free(e->value);
@@ -328,14 +404,9 @@ static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
     kc->last_rev = o->rev;
 }
 
-int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err)
+static int load_object(struct fed_kcache *kc, const struct store_change *change, struct fed_str ns, struct fed_str name,
+                       struct fed_err *err)
 {
-    struct fed_str ns, name;
-    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
-    if (!kc) {
-        c->n_unknown++;
-        return 0;
-    }
     struct fed_kobj *o = NULL;
     int rc = decode(kc, change, ns, name, true, &o, err);
     if (rc == 0) {
@@ -345,6 +416,17 @@ int fed_cache_load(struct fed_cache *c, const struct store_change *change, struc
     }
     fed_kobj_unref(o);
     return rc;
+}
+
+int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err)
+{
+    struct fed_str ns, name;
+    struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
+    if (!kc) {
+        orphan_put(c, change->key, change->value, change->rev);
+        return 0;
+    }
+    return load_object(kc, change, ns, name, err);
 }
 
 void fed_cache_loaded(struct fed_cache *c, uint64_t rev)
@@ -363,8 +445,10 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (change->rev > c->rev)
         c->rev = change->rev;
-    if (!kc)
+    if (!kc) {
+        orphan_put(c, change->key, change->value, change->rev);
         return 0;
+    }
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     ch.old = fed_kobj_ref(fed_cache_find(kc, ns, name));
     if (change->value) {
@@ -386,6 +470,102 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     fed_cache_log_add(c, &ch);
     *logged = true;
     return 0;
+}
+
+/* --- custom kinds --- */
+
+int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, struct fed_kcache **out, struct fed_err *err)
+{
+    struct fed_kcache *kc = kcache_new(c, kind);
+    int rc = 0;
+    FED_MAP_EACH(e, &c->orphans) {
+        struct fed_orphan *o = e->value;
+        struct store_change ch = {.key = e->key, .value = o->value, .rev = o->rev};
+        struct fed_str ns, name;
+        if (fed_cache_of_key(c, e->key, &ns, &name) != kc)
+            continue;
+        if (load_object(kc, &ch, ns, name, err)) {
+            rc = FED_E_CORRUPT;
+            continue; /* stays an orphan */
+        }
+        orphan_free(o);
+        fed_map_remove(&c->orphans, e->key);
+    }
+    kc->last_rev = kc->since = c->rev; /* the past of the kind begins now */
+    *out = kc;
+    return rc;
+}
+
+struct objects {
+    struct fed_kobj **items;
+    size_t n, cap;
+};
+
+static bool collect(void *ud, struct fed_kobj *o)
+{
+    struct objects *list = ud;
+    if (list->n == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 64;
+        list->items = fed_realloc(list->items, list->cap * sizeof *list->items);
+    }
+    list->items[list->n++] = fed_kobj_ref(o);
+    return true;
+}
+
+static struct objects all_objects(struct fed_kcache *kc)
+{
+    struct objects list = {0};
+    struct fed_str none = {NULL, 0};
+    fed_tree_walk(kc->root, none, none, none, collect, &list);
+    return list;
+}
+
+/* Objects are made anew, so that those in snapshots and in the log, and their encodings, stay what they were. */
+void fed_cache_swap_kind(struct fed_kcache *kc, const struct fed_kind *kind)
+{
+    struct objects list = all_objects(kc);
+    uint64_t last = kc->last_rev;
+    const struct fed_kind *old = kc->kind;
+    kc->kind = fed_kind_ref(kind);
+    for (size_t i = 0; i < list.n; i++) {
+        struct fed_kobj *o = list.items[i], *now = NULL;
+        if (custom_object(kind, o->api_version, o->json, o->rev, &now, NULL) == 0)
+            state_put(kc, now);
+        fed_kobj_unref(now);
+        fed_kobj_unref(o);
+    }
+    kc->last_rev = last;
+    free(list.items);
+    fed_kind_unref(old);
+}
+
+static void make_orphan(struct fed_kcache *kc, struct fed_kobj *o)
+{
+    struct fed_buf key = {0}, value = {0};
+    fed_cache_key(kc->kind, o->ns, o->name, &key);
+    fed_buf_addz(&value, "json ");
+    fed_buf_add(&value, o->api_version);
+    fed_buf_addz(&value, " -\n");
+    fed_buf_add(&value, o->json);
+    struct fed_blob *blob = fed_blob_new_take(&value);
+    orphan_put(kc->cache, fed_buf_str(&key), blob, o->rev);
+    fed_blob_unref(blob);
+    fed_buf_release(&key);
+}
+
+void fed_cache_drop_kind(struct fed_cache *c, struct fed_kcache *kc)
+{
+    struct objects list = all_objects(kc);
+    for (size_t i = 0; i < list.n; i++) {
+        make_orphan(kc, list.items[i]);
+        index_remove(kc, list.items[i]->ns, list.items[i]->name);
+        fed_kobj_unref(list.items[i]);
+    }
+    free(list.items);
+    fed_tree_unref(kc->root);
+    kc->root = NULL;
+    fed_map_remove(&c->kinds, kc->kind->store_prefix);
+    fed_kcache_unref(kc);
 }
 
 /* --- the log and the past --- */
@@ -457,7 +637,8 @@ void fed_cache_pin(struct fed_kcache *kc, uint64_t rev, struct fed_node *root)
             return;
     size_t i = c->next_pin++ % FED_CACHE_PINS;
     fed_tree_unref(c->pins[i].root);
-    c->pins[i].kc = kc;
+    fed_kcache_unref(c->pins[i].kc);
+    c->pins[i].kc = fed_kcache_ref(kc);
     c->pins[i].rev = rev;
     c->pins[i].root = fed_tree_ref(root);
     c->oldest_pin = FED_MIN(c->oldest_pin, rev);

@@ -6,8 +6,12 @@
  *             reference to a root: taking one is free, and it never changes. The log keeps the last `keep` changes with
  *             the object before and after; a root of an earlier revision is rebuilt by undoing changes, so no root
  *             has to be kept for each revision. Roots that a paged LIST handed out a token for are pinned (64).
+ *             Custom kinds come, change and go while the server runs: values under keys of unknown kinds are kept as
+ *             they are ("orphans") and become objects when their kind comes.
  * Invariants: every change with revision > floor is in the log, in revision order.
- * Ownership:  found objects are borrowed until the next change; ref to keep. Threads: the state thread.
+ * Ownership:  found objects are borrowed until the next change; ref to keep. A kcache counts references (the cache, log
+ *             entries, pins, watchers, requests): that of a kind that went lives, empty, as long as one is held.
+ * Threads:    the state thread.
  */
 #ifndef FED_APISERVER_CACHE_H
 #define FED_APISERVER_CACHE_H
@@ -22,7 +26,9 @@ struct fed_encryption;
 
 struct fed_kcache {
     struct fed_cache *cache;
-    const struct fed_kind *kind;
+    const struct fed_kind *kind; /* its own reference */
+    unsigned refs;
+    uint64_t since; /* custom kinds: the log has their changes after this revision only */
     struct fed_node *root;
     struct fed_kobj **slots; /* open addressing, linear probing */
     size_t n, cap;
@@ -52,10 +58,10 @@ struct fed_cache {
     size_t next_pin;
     uint64_t oldest_pin; /* no pin is older; they expire with the log */
     uint64_t seed;
+    struct fed_map orphans;                  /* key -> struct fed_orphan: values of kinds that are not served (now) */
     const struct fed_encryption *encryption; /* borrowed; NULL: values are plain */
     struct fed_map sealed;                   /* store key -> id of the key that its value is encrypted with */
     struct fed_map key_ids;                  /* the ids, each once */
-    size_t n_unknown;                        /* keys of kinds that this program does not serve: left alone */
 };
 
 void fed_cache_init(struct fed_cache *c, const struct fed_kinds *kinds, size_t keep, uint64_t seed);
@@ -67,6 +73,17 @@ void fed_cache_loaded(struct fed_cache *c, uint64_t rev);
 /* A committed change: state, then log. *logged is set when it concerned a kind that is served. */
 FED_MUST_USE int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool *logged,
                                  struct fed_err *err);
+
+/* A custom kind comes: orphans of its keys become its objects. FED_E_CORRUPT names the key that is damaged (the kind is
+ * served without it). Borrowed. */
+FED_MUST_USE int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, struct fed_kcache **out,
+                                    struct fed_err *err);
+/* Its definition changed: objects are shown by the new schema (defaults, unknown fields) without being written. */
+void fed_cache_swap_kind(struct fed_kcache *kc, const struct fed_kind *kind);
+/* It went: what objects are left become orphans again. Its watchers were ended before. */
+void fed_cache_drop_kind(struct fed_cache *c, struct fed_kcache *kc);
+struct fed_kcache *fed_kcache_ref(struct fed_kcache *kc); /* NULL ok */
+void fed_kcache_unref(struct fed_kcache *kc);             /* NULL ok */
 
 struct fed_kobj *fed_cache_find(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name);
 /* The sequence number of the first change after `rev`; FED_E_EXPIRED when the log does not reach back so far. */

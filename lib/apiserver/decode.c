@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what a client wrote to the storage version: known fields, defaults, types, conversion. */
+#include "apiserver/custom_convert.h"
 #include "apiserver/registry.h"
 
 bool fed_decode_strictness(struct fed_write_op *op)
@@ -102,6 +103,27 @@ static bool report(struct fed_write_op *op, struct fed_json *list)
     return false;
 }
 
+/* A custom kind is held to the schema of the request's version, which after the conversion nobody can. What the
+ * request does not write (status or all else, commit.c) does not matter. */
+static bool refused_version(struct fed_write_op *op, const struct fed_json *obj, const struct fed_causes *found)
+{
+    struct fed_api_reply *r = op->r;
+    bool split = r->v->has_status, of_status = fed_str_is(r->q.subresource, "status");
+    for (size_t i = 0; i < found->n; i++) {
+        bool in_status = fed_str_is(found->items[i].field, "status") ||
+                         fed_str_starts(found->items[i].field, FED_STR("status.")) ||
+                         fed_str_starts(found->items[i].field, FED_STR("status["));
+        if (!split || in_status == of_status)
+            fed_causes_keep(&op->causes, &found->items[i]);
+    }
+    if (!op->causes.n)
+        return false;
+    r->q.name = r->q.name.n ? r->q.name : fed_obj_name(obj);
+    fed_commit_release(op);
+    fed_api_fail_causes(r, &op->causes);
+    return true;
+}
+
 bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
 {
     struct fed_api_reply *r = op->r;
@@ -128,9 +150,12 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
         return false;
     }
     struct fed_err err = {0};
-    if (v != to && fed_kind_convert(&r->arena, obj, v, to, &err)) {
-        fed_api_fail_err(r, &err);
+    if (v->kind->custom && v != to && refused_version(op, obj, &scratch))
         return false;
-    }
-    return true;
+    int rc = v != to ? fed_conv_body(op, obj, v, to, &err) : 0;
+    if (rc == FED_E_BUSY) /* the attempt comes again */
+        return false;
+    if (rc)
+        fed_api_fail_err(r, &err);
+    return rc == 0;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DELETE of one object and of a collection: preconditions, finalizers, grace, propagation. */
 #include "apiserver/admission.h"
+#include "apiserver/custom_convert.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
+#include "kube/crd.h"
 
 struct options {
     struct fed_str policy; /* "", Background, Foreground, Orphan */
@@ -150,6 +152,8 @@ static bool must_wait(struct deletion *d, struct fed_json *obj)
         set_finalizer(a, meta, "orphan", fed_str_is(d->o.policy, "Orphan"));
         set_finalizer(a, meta, "foregroundDeletion", fed_str_is(d->o.policy, "Foreground"));
     }
+    if (fed_crd_is(op->w.kind) && !op->old->deleting)
+        fed_crd_begin_deletion(a, obj, fed_wall_ms(op->w.env));
     bool ns = is_core(op->w.kind, "namespaces");
     const struct fed_json *f = fed_json_find(meta, "finalizers");
     const struct fed_json *nf = ns ? fed_json_at(obj, "spec", "finalizers", NULL) : NULL;
@@ -250,8 +254,14 @@ static void attempt(struct fed_write_op *op)
     }
     if (!check_preconditions(d))
         return;
+    /* What goes at once need not be converted: it can be deleted while the webhook is away. */
+    bool stays = op->old->n_finalizers || fed_str_is(d->o.policy, "Orphan") || fed_str_is(d->o.policy, "Foreground");
+    if (stays && fed_conv_current(op)) {
+        fed_commit_release(op);
+        return;
+    }
     d->uid = fed_arena_dup(&r->arena, op->old->uid);
-    op->old_tree = fed_kobj_parse(op->old, &r->arena);
+    op->old_tree = fed_registry_stored(op);
     fed_admission_delete(op, options_tree(d), admitted);
 }
 

@@ -3,8 +3,8 @@
 #include "apiserver/apiserver_priv.h"
 #include "base/mem.h"
 
-#define MAX_GROUPS   128
-#define MAX_VERSIONS 16
+#define MAX_GROUPS   512
+#define MAX_VERSIONS 32
 
 struct groups {
     struct fed_str names[MAX_GROUPS];
@@ -215,8 +215,9 @@ static struct fed_json *add_resource(struct shape *s, struct fed_str plural, str
     return o;
 }
 
-static void add_kind(struct shape *s, const struct fed_kind *k)
+static void add_kind(struct shape *s, const struct fed_kind_version *v)
 {
+    const struct fed_kind *k = v->kind;
     bool is_namespace = fed_str_is(k->plural, "namespaces") && !k->group.n;
     struct fed_json *o = add_resource(s, k->plural, k->singular, k->kind, k->namespaced,
                                       is_namespace ? "create,delete,get,list,patch,update,watch"
@@ -229,9 +230,9 @@ static void add_kind(struct shape *s, const struct fed_kind *k)
         fed_json_set(o, "categories", texts(s, k->categories, k->n_categories));
     s->kind = k;
     s->subs = s->aggregated ? fed_json_array(&s->a) : NULL;
-    if (k->has_status)
+    if (v->has_status)
         add_sub(s, k->plural, FED_STR("status"), k->kind, k->namespaced, "get,patch,update");
-    if (k->has_scale)
+    if (v->has_scale)
         add_sub(s, k->plural, FED_STR("scale"), FED_STR("Scale"), k->namespaced, "get,patch,update");
     if (is_namespace)
         add_sub(s, k->plural, FED_STR("finalize"), k->kind, false, "update");
@@ -255,7 +256,7 @@ static void fill(struct shape *s)
         const struct fed_kind *k = fed_kinds_at(ks, i);
         const struct fed_kind_version *v = fed_kinds_by_resource(ks, s->group, s->version, k->plural);
         if (v && v->kind == k && v->served)
-            add_kind(s, k);
+            add_kind(s, v);
     }
     fed_api_virtual_each(s->api, add_virtual, s);
 }

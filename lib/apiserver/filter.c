@@ -38,12 +38,12 @@ bool fed_filter_match(const struct fed_watch_filter *f, struct fed_kobj *o, stru
     return true;
 }
 
-static bool selectable(const struct fed_kind *k, struct fed_str path)
+static bool selectable(const struct fed_kind_version *v, struct fed_str path)
 {
-    if (fed_str_is(path, "metadata.name") || (fed_str_is(path, "metadata.namespace") && k->namespaced))
+    if (fed_str_is(path, "metadata.name") || (fed_str_is(path, "metadata.namespace") && v->kind->namespaced))
         return true;
-    for (size_t i = 0; i < k->n_selectable; i++)
-        if (fed_str_eq(k->selectable[i], path))
+    for (size_t i = 0; i < v->n_selectable; i++)
+        if (fed_str_eq(v->selectable[i], path))
             return true;
     return false;
 }
@@ -63,7 +63,7 @@ bool fed_filter_read(struct fed_api_reply *r, struct fed_watch_filter *f, struct
         return false;
     }
     for (size_t i = 0; i < f->fields.n; i++)
-        if (!selectable(r->v->kind, f->fields.reqs[i].path)) {
+        if (!selectable(r->v, f->fields.reqs[i].path)) {
             fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "field label not supported: %.*s",
                          FED_STR_ARG(f->fields.reqs[i].path));
             return false;

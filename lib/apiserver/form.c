@@ -14,9 +14,53 @@ static void encodings_free(void *ext)
 {
     for (struct encoding *e = ext, *next; e; e = next) {
         next = e->next;
+        fed_kind_unref(e->form.v->kind);
         fed_blob_unref(e->blob);
         free(e);
     }
+}
+
+const struct fed_kind_version *fed_form_stored(const struct fed_kind *k, const struct fed_kobj *o)
+{
+    for (size_t i = 0; k->custom && i < k->n_versions; i++)
+        if (fed_str_eq(k->versions[i].api_version, o->api_version))
+            return &k->versions[i];
+    return fed_kind_storage(k);
+}
+
+static struct encoding *find_encoding(const struct fed_kobj *o, const struct fed_form *f)
+{
+    for (struct encoding *e = o->ext; e; e = e->next)
+        if (fed_form_equal(&e->form, f))
+            return e;
+    return NULL;
+}
+
+static struct encoding *add_encoding(struct fed_kobj *o, const struct fed_form *f, struct fed_blob *blob)
+{
+    struct encoding *e = FED_NEW(struct encoding);
+    e->form = *f;
+    (void)fed_kind_ref(f->v->kind);
+    e->blob = blob;
+    e->next = o->ext;
+    o->ext = e;
+    o->ext_free = encodings_free;
+    return e;
+}
+
+bool fed_form_ready(const struct fed_kobj *o, const struct fed_form *f)
+{
+    const struct fed_kind *k = f->v->kind;
+    struct fed_form whole = {.kind = FED_FORM_OBJECT, .v = f->v};
+    return !k->conversion || f->kind == FED_FORM_PARTIAL || f->scale || fed_form_stored(k, o) == f->v ||
+           find_encoding(o, &whole);
+}
+
+void fed_form_put(struct fed_kobj *o, const struct fed_kind_version *v, struct fed_blob *json)
+{
+    struct fed_form whole = {.kind = FED_FORM_OBJECT, .v = v};
+    if (!find_encoding(o, &whole))
+        (void)add_encoding(o, &whole, fed_blob_ref(json));
 }
 
 bool fed_form_equal(const struct fed_form *a, const struct fed_form *b)
@@ -42,6 +86,7 @@ struct fed_json *fed_form_path(const struct fed_json *obj, struct fed_str path)
 
 struct fed_json *fed_form_scale(struct fed_arena *a, struct fed_kobj *o, const struct fed_kind *kind)
 {
+    const struct fed_kind_version *v = fed_form_stored(kind, o);
     struct fed_json *obj = fed_kobj_parse(o, a), *meta = fed_json_find(obj, "metadata");
     struct fed_json *s = fed_obj_new(a, "autoscaling/v1", "Scale", o->ns, o->name);
     struct fed_json *m = fed_obj_metadata(a, s);
@@ -52,14 +97,14 @@ struct fed_json *fed_form_scale(struct fed_arena *a, struct fed_kobj *o, const s
             fed_json_set(m, keep[i], fed_json_copy(a, f));
     }
     struct fed_json *spec = fed_json_set(s, "spec", fed_json_object(a));
-    struct fed_json *f = fed_form_path(obj, kind->scale_spec_path);
+    struct fed_json *f = fed_form_path(obj, v->scale_spec_path);
     fed_json_set(spec, "replicas", fed_json_new_int(a, fed_json_int(f, 0)));
     struct fed_json *status = fed_json_set(s, "status", fed_json_object(a));
-    f = fed_form_path(obj, kind->scale_status_path);
+    f = fed_form_path(obj, v->scale_status_path);
     fed_json_set(status, "replicas", fed_json_new_int(a, fed_json_int(f, 0)));
     /* A selector is text in CRDs and an object in the apps kinds. */
-    f = kind->scale_selector_path.n ? fed_form_path(obj, kind->scale_selector_path) : NULL;
-    if (!f)
+    f = v->scale_selector_path.n ? fed_form_path(obj, v->scale_selector_path) : NULL;
+    if (!f && !kind->custom)
         f = fed_json_at(obj, "spec", "selector", NULL);
     if (f && f->type == FED_JSON_STRING) {
         fed_json_set(status, "selector", fed_json_copy(a, f));
@@ -98,8 +143,10 @@ static void put_version(struct fed_buf *b, struct fed_kobj *o, const struct fed_
     } else {
         obj = fed_kobj_parse(o, &a);
         /* A hook that cannot convert what is stored leaves the object as far as it came: better than no answer. */
-        int rc = fed_kind_convert(&a, obj, fed_kind_storage(f->v->kind), f->v, NULL);
+        int rc = fed_kind_convert(&a, obj, fed_form_stored(f->v->kind, o), f->v, NULL);
         (void)rc;
+        if (f->v->kind->custom)
+            fed_schema_prune(f->v->schema, obj, NULL, NULL);
     }
     fed_json_write(b, obj);
     fed_arena_release(&a);
@@ -107,28 +154,20 @@ static void put_version(struct fed_buf *b, struct fed_kobj *o, const struct fed_
 
 struct fed_str fed_form_bytes(struct fed_kobj *o, const struct fed_form *f, struct fed_blob **blob)
 {
-    if (f->kind == FED_FORM_OBJECT && !f->scale && f->v == fed_kind_storage(f->v->kind)) {
+    if (f->kind == FED_FORM_OBJECT && !f->scale && f->v == fed_form_stored(f->v->kind, o)) {
         if (blob)
             *blob = o->blob && fed_blob_str(o->blob).n == o->json.n ? o->blob : NULL;
         return o->json;
     }
-    for (struct encoding *e = o->ext; e; e = e->next)
-        if (fed_form_equal(&e->form, f)) {
-            if (blob)
-                *blob = e->blob;
-            return fed_blob_str(e->blob);
-        }
-    struct fed_buf b = {0};
-    if (f->kind == FED_FORM_PARTIAL)
-        put_partial(&b, o, f);
-    else
-        put_version(&b, o, f);
-    struct encoding *e = FED_NEW(struct encoding);
-    e->form = *f;
-    e->blob = fed_blob_new_take(&b);
-    e->next = o->ext;
-    o->ext = e;
-    o->ext_free = encodings_free;
+    struct encoding *e = find_encoding(o, f);
+    if (!e) {
+        struct fed_buf b = {0};
+        if (f->kind == FED_FORM_PARTIAL)
+            put_partial(&b, o, f);
+        else
+            put_version(&b, o, f);
+        e = add_encoding(o, f, fed_blob_new_take(&b));
+    }
     if (blob)
         *blob = e->blob;
     return fed_blob_str(e->blob);
@@ -137,11 +176,11 @@ struct fed_str fed_form_bytes(struct fed_kobj *o, const struct fed_form *f, stru
 void fed_form_row(struct fed_buf *out, struct fed_kobj *o, const struct fed_form *f, int64_t now_ms)
 {
     struct fed_arena a = {0};
-    struct fed_json *obj = fed_kobj_parse(o, &a);
-    if (f->v != fed_kind_storage(f->v->kind)) {
-        int rc = fed_kind_convert(&a, obj, fed_kind_storage(f->v->kind), f->v, NULL);
-        (void)rc; /* as in put_version */
-    }
+    struct fed_json *obj = NULL;
+    struct fed_form of_version = {.kind = FED_FORM_OBJECT, .v = f->v};
+    if (f->v == fed_form_stored(f->v->kind, o) ||
+        fed_json_parse(&a, fed_form_bytes(o, &of_version, NULL), NULL, &obj, NULL))
+        obj = fed_kobj_parse(o, &a);
     fed_buf_addz(out, "{\"cells\":");
     fed_json_write(out, fed_kind_row(&a, f->v, obj, now_ms));
     if (f->include == FED_INCLUDE_OBJECT) {

@@ -21,6 +21,14 @@ struct fed_form {
     const char *meta_version; /* "v1" or "v1beta1" of meta.k8s.io */
     bool scale;               /* the scale subresource of the object */
 };
+/* The version that the object's bytes are in: the storage version, but for objects of custom kinds that were written
+ * before another version became it. */
+const struct fed_kind_version *fed_form_stored(const struct fed_kind *k, const struct fed_kobj *o);
+/* The form can be had at once. False: a webhook has to convert the object first (custom_convert.h). */
+bool fed_form_ready(const struct fed_kobj *o, const struct fed_form *f);
+/* What the webhook made of the object in version v: kept with it. */
+void fed_form_put(struct fed_kobj *o, const struct fed_kind_version *v, struct fed_blob *json);
+
 bool fed_form_equal(const struct fed_form *a, const struct fed_form *b);
 
 /* Bytes of the object in the form; not for tables. Borrowed from the object. *blob (may be NULL) is set when the bytes

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET of one object and LIST: consistent pages, selectors, forms. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/custom_convert.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
 #include "codec/base64.h"
@@ -331,8 +332,9 @@ static void stream_page(struct page *p, struct fed_str meta)
 
 static void put_whole(struct page *p, struct fed_buf *b, struct fed_str meta)
 {
-    if (p->r->form.kind == FED_FORM_OBJECT && p->r->form.v == fed_kind_storage(p->r->form.v->kind))
-        (void)fed_buf_reserve(b, stored_size(p)); /* one allocation of the right size */
+    if (p->r->form.kind == FED_FORM_OBJECT &&
+        p->r->form.v == fed_kind_storage(p->r->form.v->kind)) /* mostly what is stored */
+        (void)fed_buf_reserve(b, stored_size(p));             /* one allocation of the right size */
     put_list_head(p, b, meta);
     put_items(p, b, SIZE_MAX);
 }
@@ -363,6 +365,33 @@ static void answer_page(struct page *p)
     }
 }
 
+static void page_ready(void *ud, int code, const struct fed_err *err)
+{
+    struct page *p = ud;
+    if (code)
+        fed_api_fail_err(p->r, err);
+    else
+        answer_page(p);
+    page_free(p);
+}
+
+/* Some of the objects have to be converted by a webhook first: true, and the list is answered then. */
+static bool convert_page(struct page *p)
+{
+    struct fed_api_reply *r = p->r;
+    bool ready = true;
+    for (size_t i = 0; i < p->n && ready; i++)
+        ready = fed_form_ready(p->objs[i], &r->form);
+    if (ready)
+        return false;
+    struct page *own = FED_NEW(struct page);
+    *own = *p;
+    *p = (struct page){.r = r};
+    fed_api_request_defer(r);
+    (void)fed_conv_objects(r->api, r->form.v, own->objs, own->n, page_ready, own);
+    return true;
+}
+
 void fed_api_list(struct fed_api_reply *r)
 {
     struct page p = {.r = r};
@@ -372,7 +401,8 @@ void fed_api_list(struct fed_api_reply *r)
             answer_expired(&p);
         } else {
             fed_tree_walk(p.root, r->q.ns, p.after_ns, p.after_name, collect, &p);
-            answer_page(&p);
+            if (!convert_page(&p))
+                answer_page(&p);
         }
     }
     fed_tree_unref(p.root);

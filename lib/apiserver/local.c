@@ -98,7 +98,7 @@ static void watch_object(void *ud, enum fed_event type, struct fed_kobj *o)
 {
     struct fed_local_call *c = ud;
     if (c->form.v == NULL || type == FED_EVENT_BOOKMARK ||
-        (c->form.v == fed_kind_storage(c->form.v->kind) && c->form.kind == FED_FORM_OBJECT)) {
+        (c->form.v == fed_form_stored(c->form.v->kind, o) && c->form.kind == FED_FORM_OBJECT)) {
         c->h.event(c->ud, type, o);
         return;
     }

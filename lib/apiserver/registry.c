@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, update and patch: one attempt from the body and the current object to the object to commit. */
 #include "apiserver/registry.h"
+#include "apiserver/custom_convert.h"
 
 static struct fed_json *body_of(struct fed_write_op *op, struct fed_json *dups)
 {
@@ -49,9 +50,10 @@ static bool check_place(struct fed_write_op *op, struct fed_json *obj)
 }
 
 /* Nodes are registered with their status in the same request; everything else starts without. */
-static bool keeps_status(const struct fed_kind *k)
+static bool keeps_status(const struct fed_kind_version *v)
 {
-    return !k->has_status || (fed_str_is(k->plural, "nodes") && !k->group.n);
+    const struct fed_kind *k = v->kind;
+    return !v->has_status || (fed_str_is(k->plural, "nodes") && !k->group.n);
 }
 
 /* From a complete object in the request's version to the commit of a new one. */
@@ -63,7 +65,12 @@ static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fe
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "resourceVersion should not be set on objects to be created");
         return;
     }
-    if (!keeps_status(r->v->kind))
+    if (r->v->kind->terminating) {
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
+                     "create not allowed while custom resource definition is terminating");
+        return;
+    }
+    if (!keeps_status(r->v))
         fed_json_remove_key(obj, "status");
     if (!fed_decode_refine(op, obj, dups))
         return;
@@ -86,9 +93,28 @@ static void attempt_create(struct fed_write_op *op)
     create_from(op, obj, dups);
 }
 
+/* Of a custom kind the encoding was made before (fed_conv_current), or needs no webhook. */
+static struct fed_json *tree_in(struct fed_write_op *op, const struct fed_kind_version *v)
+{
+    struct fed_arena *a = &op->r->arena;
+    struct fed_form form = {.kind = FED_FORM_OBJECT, .v = v};
+    struct fed_json *tree = NULL;
+    if (!v->kind->custom || !fed_form_ready(op->old, &form) ||
+        fed_json_parse(a, fed_arena_dup(a, fed_form_bytes(op->old, &form, NULL)), NULL, &tree, NULL))
+        return fed_kobj_parse(op->old, a);
+    return tree;
+}
+
+struct fed_json *fed_registry_stored(struct fed_write_op *op)
+{
+    return tree_in(op, fed_kind_storage(op->r->v->kind));
+}
+
 struct fed_json *fed_registry_current(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
+    if (r->v->kind->custom)
+        return tree_in(op, r->v);
     struct fed_json *tree = fed_kobj_parse(op->old, &r->arena);
     struct fed_err err = {0};
     if (fed_kind_convert(&r->arena, tree, fed_kind_storage(r->v->kind), r->v, &err)) {
@@ -104,7 +130,7 @@ static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_
     struct fed_api_reply *r = op->r;
     struct fed_arena *a = &r->arena;
     if (!r->q.subresource.n) {
-        if (r->v->kind->has_status) {
+        if (r->v->has_status) {
             const struct fed_json *status = fed_json_find(op->old_tree, "status");
             if (status)
                 fed_json_set(obj, "status", fed_json_copy(a, status));
@@ -158,7 +184,7 @@ void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, in
 {
     struct fed_arena *a = &op->r->arena;
     struct fed_json *at = obj;
-    struct fed_str path = op->w.kind->scale_spec_path, piece;
+    struct fed_str path = fed_kind_storage(op->w.kind)->scale_spec_path, piece;
     if (path.n && path.p[0] == '.')
         path = fed_str_from(path, 1);
     while (fed_str_cut(&path, '.', &piece)) {
@@ -210,7 +236,7 @@ static bool need_current(struct fed_write_op *op)
     op->old = fed_kobj_ref(fed_cache_find(r->kc, r->q.ns, r->q.name));
     if (!op->old)
         return false;
-    op->old_tree = fed_kobj_parse(op->old, &r->arena);
+    op->old_tree = fed_registry_stored(op);
     return true;
 }
 
@@ -260,12 +286,19 @@ static void attempt_patch(struct fed_write_op *op)
 static void attempt(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
+    if (fed_conv_current(op))
+        return;
     if (strcmp(r->q.verb, "create") == 0)
         attempt_create(op);
     else if (strcmp(r->q.verb, "update") == 0)
         attempt_update(op);
     else
         attempt_patch(op);
+}
+
+static void warn(void *ud, const char *text)
+{
+    fed_api_warn(ud, "%s", text);
 }
 
 static struct fed_str manager_of(struct fed_api_reply *r)
@@ -291,7 +324,9 @@ struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(str
                                .version = r->v,
                                .subresource = r->q.subresource,
                                .user = r->q.who.user,
-                               .dry_run = r->q.dry_run};
+                               .dry_run = r->q.dry_run,
+                               .warn = warn,
+                               .warn_ud = r};
     r->op = op;
     return op;
 }

@@ -40,6 +40,10 @@ struct fed_write_op {
     void (*done)(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
     void *ud;
     void (*again)(struct fed_write_op *op); /* the attempt, after a conflict */
+    /* custom_convert.h: the body last sent to a conversion webhook and what came of it; the object under way there */
+    struct fed_str conv_in, conv_out;
+    char conv_uid[37];
+    struct fed_kobj *converting;
 };
 
 /* --- metadata (meta.c): changes obj, adds causes --- */
@@ -82,7 +86,8 @@ bool fed_patch_type(struct fed_write_op *op); /* by Content-Type; 415 answered: 
 void fed_delete_object(struct fed_write_op *op);
 /* Sets what the scale subresource is about. */
 void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, int64_t replicas);
-/* The version's tree of the current object. */
+/* The current object as a tree, in the request's version and in the storage version. */
 struct fed_json *fed_registry_current(struct fed_write_op *op);
+struct fed_json *fed_registry_stored(struct fed_write_op *op);
 
 #endif

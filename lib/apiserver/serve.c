@@ -32,6 +32,14 @@ struct fed_api_reply *fed_api_request_new(struct fed_api *api)
     return r;
 }
 
+void fed_api_request_let_go(struct fed_api_reply *r)
+{
+    fed_kcache_unref(r->held_kc);
+    fed_kind_unref(r->held);
+    r->held_kc = NULL;
+    r->held = NULL;
+}
+
 void fed_api_request_done(struct fed_api_reply *r)
 {
     if (!r->answered && !r->gone)
@@ -48,6 +56,7 @@ void fed_api_request_done(struct fed_api_reply *r)
         fed_audit_end(r);
     if (r->op) /* refused before its commit */
         fed_commit_release(r->op);
+    fed_api_request_let_go(r);
     if (r->arena.used > KEEP_ARENA) /* an idle request keeps no large chunk */
         fed_arena_release(&r->arena);
     else
@@ -140,9 +149,10 @@ static bool check_dry_run(struct fed_api_reply *r)
     return false;
 }
 
-static bool known_subresource(const struct fed_kind *k, struct fed_str sub)
+static bool known_subresource(const struct fed_kind_version *v, struct fed_str sub)
 {
-    return !sub.n || (k->has_status && fed_str_is(sub, "status")) || (k->has_scale && fed_str_is(sub, "scale")) ||
+    const struct fed_kind *k = v->kind;
+    return !sub.n || (v->has_status && fed_str_is(sub, "status")) || (v->has_scale && fed_str_is(sub, "scale")) ||
            (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n);
 }
 
@@ -188,7 +198,8 @@ static void serve_resource(struct fed_api_reply *r)
         fed_api_fail(r, FED_E_UNAVAILABLE, NULL, "%s", api->conf.suspended);
         return;
     }
-    if (!r->v || r->rest.n || !known_subresource(r->v->kind, r->q.subresource)) {
+    if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
+        (!r->v->served && r->v->kind->custom && r->x)) {
         not_found_path(r);
         return;
     }
@@ -208,7 +219,8 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!k->namespaced)
         r->q.ns = (struct fed_str){NULL, 0};
-    r->kc = fed_cache_kind(&api->cache, k);
+    r->kc = r->held_kc = fed_kcache_ref(fed_cache_kind(&api->cache, k));
+    r->held = fed_kind_ref(k);
     if (r->v->warning.n)
         fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
     if (fed_api_negotiate(r)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apiserver/watch.h"
 
+#include "apiserver/custom_convert.h"
 #include "base/mem.h"
 
 #define BACKLOG_MAX (256u * 1024) /* bytes waiting at a client before it has to read on from the log */
@@ -24,6 +25,8 @@ struct fed_watcher {
     uint64_t seq; /* next change to look at (INITIAL: after the snapshot; BEHIND) */
     size_t backlog;
     bool gone, columns_sent, walked;
+    bool initial_ready;            /* the snapshot's objects are converted */
+    struct fed_conv_wait *convert; /* a webhook is at work for it: it waits */
     struct fed_task task;
     struct fed_timer timer;
 };
@@ -95,11 +98,14 @@ static void lines_release(struct lines *l)
 static void free_watcher(struct fed_watcher *w)
 {
     fed_list_remove(&w->link);
+    fed_conv_cancel(w->convert);
     fed_task_cancel(&w->task);
     fed_timer_stop(w->hub->api->env, &w->timer);
     fed_tree_unref(w->root);
     fed_kobj_unref(w->last);
     fed_arena_release(&w->arena);
+    fed_kind_unref(w->spec.form.v->kind);
+    fed_kcache_unref(w->kc);
     w->hub->n--;
     fed_api_count_watch(w->hub->api, w->kc->kind, -1);
     free(w);
@@ -211,6 +217,35 @@ static bool match(struct fed_watcher *w, struct fed_kobj *o)
     return yes;
 }
 
+/* The state before, in the change's revision; with what a webhook made of it. */
+static struct fed_kobj *make_left(struct fed_watcher *w, const struct fed_change *ch)
+{
+    struct fed_kobj *left = fed_cache_restamp(ch->old, ch->rev), *seen = NULL;
+    const struct fed_kind_version *v = w->spec.form.v;
+    struct fed_form whole = {.kind = FED_FORM_OBJECT, .v = v};
+    if (fed_form_ready(left, &w->spec.form) ||
+        fed_kobj_new_at(fed_form_bytes(ch->old, &whole, NULL), ch->rev, &seen, NULL))
+        return left;
+    struct fed_blob *blob = fed_blob_new(seen->json);
+    fed_form_put(left, v, blob);
+    fed_blob_unref(blob);
+    fed_kobj_unref(seen);
+    return left;
+}
+
+static bool selects(const struct fed_watcher *w)
+{
+    return w->spec.filter.labels.n || w->spec.filter.labels.nothing || w->spec.filter.fields.n;
+}
+
+/* All that may be sent of the change is there in the watcher's version. */
+static bool change_ready(const struct fed_watcher *w, const struct fed_change *ch)
+{
+    const struct fed_form *f = &w->spec.form;
+    return !f->v->kind->conversion ||
+           (fed_form_ready(ch->now, f) && (!ch->old || !selects(w) || fed_form_ready(ch->old, f)));
+}
+
 static void deliver(struct fed_watcher *w, const struct fed_change *ch, struct lines *l)
 {
     if (w->spec.from_rev && ch->rev <= w->spec.rev)
@@ -221,7 +256,7 @@ static void deliver(struct fed_watcher *w, const struct fed_change *ch, struct l
     } else if (before && ch->deleted) {
         emit(w, FED_EVENT_DELETED, ch->now, l);
     } else if (before) {
-        struct fed_kobj *left = l && l->left ? fed_kobj_ref(l->left) : fed_cache_restamp(ch->old, ch->rev);
+        struct fed_kobj *left = l && l->left ? fed_kobj_ref(l->left) : make_left(w, ch);
         if (l && !l->left)
             l->left = fed_kobj_ref(left);
         emit(w, FED_EVENT_DELETED, left, l);
@@ -242,9 +277,63 @@ static bool send_initial(void *ud, struct fed_kobj *o)
     return !w->gone;
 }
 
+static void pump_task(struct fed_task *t);
+
+static void converted(void *ud, int code, const struct fed_err *err)
+{
+    struct fed_watcher *w = ud;
+    w->convert = NULL;
+    if (code)
+        end_watcher(w, code, err->text);
+    else
+        fed_task_post(w->hub->api->env, &w->task, pump_task);
+}
+
+static void convert_change(struct fed_watcher *w, const struct fed_change *ch)
+{
+    struct fed_kobj *objs[2] = {ch->now, ch->old};
+    w->convert = fed_conv_objects(w->hub->api, w->spec.form.v, objs, ch->old && selects(w) ? 2 : 1, converted, w);
+}
+
+struct unready {
+    struct fed_watcher *w;
+    struct fed_kobj **objs;
+    size_t n, cap;
+};
+
+static bool collect_unready(void *ud, struct fed_kobj *o)
+{
+    struct unready *u = ud;
+    if (fed_form_ready(o, &u->w->spec.form))
+        return true;
+    if (u->n == u->cap) {
+        u->cap = u->cap ? u->cap * 2 : 64;
+        u->objs = fed_realloc(u->objs, u->cap * sizeof(struct fed_kobj *));
+    }
+    u->objs[u->n++] = o;
+    return true;
+}
+
+/* The whole snapshot at once, so that the webhook is asked in batches. True: it is at work. */
+static bool convert_initial(struct fed_watcher *w)
+{
+    struct unready u = {.w = w};
+    struct fed_str none = {NULL, 0};
+    if (w->initial_ready || !w->spec.form.v->kind->conversion)
+        return false;
+    w->initial_ready = true;
+    fed_tree_walk(w->root, w->spec.filter.ns, none, none, collect_unready, &u);
+    if (u.n)
+        w->convert = fed_conv_objects(w->hub->api, w->spec.form.v, u.objs, u.n, converted, w);
+    free(u.objs);
+    return w->convert != NULL;
+}
+
 static void pump_initial(struct fed_watcher *w)
 {
     struct fed_str ns = {NULL, 0}, name = {NULL, 0};
+    if (convert_initial(w))
+        return;
     if (w->last) {
         ns = w->last->ns;
         name = w->last->name;
@@ -268,6 +357,8 @@ static void pump(struct fed_watcher *w)
 {
     struct fed_hub *hub = w->hub;
     struct fed_cache *c = &hub->api->cache;
+    if (w->convert)
+        return;
     hub->busy++;
     if (w->state == INITIAL)
         pump_initial(w);
@@ -276,7 +367,12 @@ static void pump(struct fed_watcher *w)
             end_watcher(w, FED_E_EXPIRED, "the watcher was too slow: its place in the log of changes is gone");
             break;
         }
-        const struct fed_change *ch = fed_cache_change(c, w->seq++);
+        const struct fed_change *ch = fed_cache_change(c, w->seq);
+        if (ch->kc == w->kc && !change_ready(w, ch)) {
+            convert_change(w, ch);
+            break;
+        }
+        w->seq++;
         if (ch->kc == w->kc)
             deliver(w, ch, NULL);
     }
@@ -316,13 +412,14 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
 {
     struct fed_cache *c = &hub->api->cache;
     uint64_t seq = hub->seq;
-    if (spec->from_rev && fed_cache_seq_after(c, spec->rev, &seq))
+    if (spec->from_rev && (spec->rev < kc->since || fed_cache_seq_after(c, spec->rev, &seq)))
         return fed_err_set(err, FED_E_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)spec->rev,
                            (unsigned long long)c->floor);
     struct fed_watcher *w = FED_NEW(struct fed_watcher);
     w->hub = hub;
-    w->kc = kc;
+    w->kc = fed_kcache_ref(kc);
     w->spec = *spec;
+    (void)fed_kind_ref(spec->form.v->kind);
     w->arena = *arena;
     *arena = (struct fed_arena){0};
     w->ops = ops;
@@ -360,6 +457,12 @@ static void hand_out(struct fed_hub *hub, const struct fed_change *ch)
         if (w->backlog > BACKLOG_MAX) {
             w->state = BEHIND;
             w->seq = hub->seq;
+            continue;
+        }
+        if (!change_ready(w, ch)) {
+            w->state = BEHIND;
+            w->seq = hub->seq;
+            fed_task_post(hub->api->env, &w->task, pump_task);
             continue;
         }
         deliver(w, ch, &lines);
@@ -438,6 +541,20 @@ struct fed_hub *fed_hub_new(struct fed_api *api)
     hub->seq = 1;
     fed_timer_start(api->env, &hub->bookmarks, BOOKMARK_MS, bookmark_all);
     return hub;
+}
+
+void fed_hub_end_kind(struct fed_hub *hub, struct fed_kcache *kc)
+{
+    if (!hub->busy)
+        fan_out(&hub->task);
+    hub->busy++;
+    FED_LIST_EACH(it, &kc->watchers) {
+        struct fed_watcher *w = FED_LIST_ENTRY(it, struct fed_watcher, link);
+        if (!w->gone)
+            end_watcher(w, 0, "");
+    }
+    hub->busy--;
+    sweep(hub);
 }
 
 void fed_hub_stop(struct fed_hub *hub)

@@ -47,6 +47,8 @@ struct fed_watch_spec {
 
 struct fed_hub *fed_hub_new(struct fed_api *api);
 void fed_hub_free(struct fed_hub *hub);
+/* Ends the watchers of a kind, in order, after the changes that are in the log: its definition changed or went. */
+void fed_hub_end_kind(struct fed_hub *hub, struct fed_kcache *kc);
 void fed_hub_wake(struct fed_hub *hub);   /* the log has grown */
 void fed_hub_loaded(struct fed_hub *hub); /* what the log has now is the past: nobody is handed it */
 void fed_hub_stop(struct fed_hub *hub);   /* ends all watchers */

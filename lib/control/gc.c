@@ -13,6 +13,7 @@ struct gc_resource {
     struct fed_gc *gc;
     const struct fed_resource *resource;
     struct fed_informer *informer;
+    bool synced;
 };
 struct node;              /* one uid: an object that is there, or an owner that others name */
 struct edge {             /* dependent -> owner */
@@ -40,7 +41,7 @@ struct job { /* a look at one object, under way */
 struct fed_gc {
     struct fed_transport *t;
     const char *hold_for;
-    struct gc_resource *resources;
+    struct gc_resource **resources;
     size_t n_resources, n_synced;
     struct fed_map nodes;  /* uid -> struct node */
     struct fed_map absent; /* uids of owners that were proven gone: a uid never comes back */
@@ -281,7 +282,7 @@ static const struct fed_resource *resource_of(const struct fed_gc *gc, const str
     ptrdiff_t slash = fed_str_chr(o->api_version, '/', 0);
     struct fed_str group = slash < 0 ? FED_STR("") : fed_str_head(o->api_version, (size_t)slash);
     for (size_t i = 0; i < gc->n_resources; i++) {
-        const struct fed_resource *r = gc->resources[i].resource;
+        const struct fed_resource *r = gc->resources[i]->resource;
         if (fed_str_is(group, r->group) && fed_str_is(o->kind, r->kind))
             return r;
     }
@@ -382,6 +383,7 @@ static void begin_judging(struct fed_gc *gc)
 static void synced(void *ud)
 {
     struct gc_resource *r = ud;
+    r->synced = true;
     if (++r->gc->n_synced == r->gc->n_resources)
         begin_judging(r->gc);
 }
@@ -392,32 +394,85 @@ static void impatient(struct fed_timer *timer)
     begin_judging(fed_container_of(timer, struct fed_gc, impatience));
 }
 
+static struct gc_resource *add_resource(struct fed_gc *gc, const struct fed_resource *resource)
+{
+    struct gc_resource *r = FED_NEW(struct gc_resource);
+    r->gc = gc;
+    r->resource = resource;
+    r->informer = fed_informer_new(&(struct fed_informer_conf){.transport = gc->t, .resource = resource});
+    fed_informer_add_handlers(r->informer,
+                              &(struct fed_informer_handlers){.changed = changed, .synced = synced, .ud = r});
+    gc->resources = fed_realloc(gc->resources, (gc->n_resources + 1) * sizeof(struct gc_resource *));
+    gc->resources[gc->n_resources++] = r;
+    return r;
+}
+
+void fed_gc_add(struct fed_gc *gc, const struct fed_resource *resource)
+{
+    fed_informer_start(add_resource(gc, resource)->informer);
+}
+
+/* Its objects are gone, as far as we are concerned; what was to be done with them is not done any more. */
+static void leave_resource(struct gc_resource *r)
+{
+    struct fed_gc *gc = r->gc;
+    FED_LIST_EACH_SAFE(l, &gc->jobs) {
+        struct job *j = fed_container_of(l, struct job, link);
+        if (j->resource != r->resource)
+            continue;
+        fed_call_cancel(j->call);
+        job_end(j, 0);
+    }
+    for (bool again = true; again;) { /* nodes come and go with each */
+        again = false;
+        FED_MAP_EACH(e, &gc->nodes) {
+            struct node *n = e->value;
+            if (!n->obj || n->resource != r->resource)
+                continue;
+            struct fed_kobj *o = fed_kobj_ref(n->obj);
+            changed(r, o, NULL);
+            fed_kobj_unref(o);
+            again = true;
+            break;
+        }
+    }
+}
+
+void fed_gc_remove(struct fed_gc *gc, const struct fed_resource *resource)
+{
+    for (size_t i = 0; i < gc->n_resources; i++) {
+        struct gc_resource *r = gc->resources[i];
+        if (r->resource != resource)
+            continue;
+        fed_informer_free(r->informer);
+        leave_resource(r);
+        gc->n_synced -= r->synced;
+        memmove(&gc->resources[i], &gc->resources[i + 1], (gc->n_resources - i - 1) * sizeof(struct gc_resource *));
+        gc->n_resources--;
+        free(r);
+        break;
+    }
+    if (gc->n_resources && all_synced(gc))
+        begin_judging(gc);
+}
+
 struct fed_gc *fed_gc_new(const struct fed_gc_conf *conf)
 {
     struct fed_gc *gc = FED_NEW(struct fed_gc);
     gc->t = conf->transport;
     gc->hold_for = conf->hold_for;
-    gc->n_resources = conf->n_resources;
-    gc->resources = fed_calloc(conf->n_resources, sizeof(*gc->resources));
     fed_list_init(&gc->jobs);
     gc->queue = fed_workqueue_new(&(struct fed_workqueue_conf){
         .env = gc->t->env, .name = "gc", .concurrency = 20, .base_ms = 50, .work = work, .ud = gc});
-    for (size_t i = 0; i < conf->n_resources; i++) {
-        struct gc_resource *r = &gc->resources[i];
-        r->gc = gc;
-        r->resource = &conf->resources[i];
-        r->informer = fed_informer_new(
-            &(struct fed_informer_conf){.transport = conf->transport, .resource = &conf->resources[i]});
-        fed_informer_add_handlers(r->informer,
-                                  &(struct fed_informer_handlers){.changed = changed, .synced = synced, .ud = r});
-    }
+    for (size_t i = 0; i < conf->n_resources; i++)
+        (void)add_resource(gc, &conf->resources[i]);
     return gc;
 }
 
 void fed_gc_start(struct fed_gc *gc)
 {
     for (size_t i = 0; i < gc->n_resources; i++)
-        fed_informer_start(gc->resources[i].informer);
+        fed_informer_start(gc->resources[i]->informer);
     fed_timer_start(gc->t->env, &gc->impatience, IMPATIENT_MS, impatient);
 }
 
@@ -427,7 +482,7 @@ void fed_gc_free(struct fed_gc *gc)
         return;
     fed_timer_stop(gc->t->env, &gc->impatience);
     for (size_t i = 0; i < gc->n_resources; i++)
-        fed_informer_free(gc->resources[i].informer);
+        fed_informer_free(gc->resources[i]->informer);
     FED_LIST_EACH_SAFE(l, &gc->jobs) {
         struct job *j = fed_container_of(l, struct job, link);
         fed_call_cancel(j->call);
@@ -440,6 +495,8 @@ void fed_gc_free(struct fed_gc *gc)
         node_free(e->value);
     fed_map_release(&gc->nodes);
     fed_map_release(&gc->absent);
+    for (size_t i = 0; i < gc->n_resources; i++)
+        free(gc->resources[i]);
     free(gc->resources);
     free(gc);
 }

@@ -23,6 +23,9 @@ struct fed_gc_conf {
     const char *hold_for;
 };
 struct fed_gc *fed_gc_new(const struct fed_gc_conf *conf);
+/* A resource more or less, of a custom kind: borrowed from add to remove. */
+void fed_gc_add(struct fed_gc *gc, const struct fed_resource *r);
+void fed_gc_remove(struct fed_gc *gc, const struct fed_resource *r);
 void fed_gc_start(struct fed_gc *gc);
 void fed_gc_free(struct fed_gc *gc);
 bool fed_gc_synced(const struct fed_gc *gc);

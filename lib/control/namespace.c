@@ -18,6 +18,8 @@ struct job { /* one pass over one namespace */
 };
 struct fed_nsctl {
     struct fed_nsctl_conf conf;
+    const struct fed_resource **resources;
+    size_t n;
     struct fed_informer *informer;
     struct fed_workqueue *queue;
     struct fed_list jobs;
@@ -41,7 +43,7 @@ static void delete_item(void *ud, struct fed_kobj *obj)
     struct job *j = ud;
     j->found++;
     if (!obj->deleting)
-        fed_client_delete(j->ctl->conf.transport, &j->ctl->conf.resources[j->next], obj->ns, obj->name, "Background",
+        fed_client_delete(j->ctl->conf.transport, j->ctl->resources[j->next], obj->ns, obj->name, "Background",
                           obj->uid, NULL, NULL);
 }
 
@@ -53,7 +55,7 @@ static void listed(void *ud, int code, const struct fed_call_response *res, cons
     uint64_t rev;
     j->call = NULL;
     if (code == 0)
-        code = fed_list_read(&a, &j->ctl->conf.resources[j->next], res->body, delete_item, j, &rev, &cont, NULL);
+        code = fed_list_read(&a, j->ctl->resources[j->next], res->body, delete_item, j, &rev, &cont, NULL);
     else if (code == FED_E_NOT_FOUND)
         code = 0; /* a resource that is not served holds nothing */
     fed_arena_release(&a);
@@ -92,11 +94,11 @@ static void finalize(struct job *j)
 
 static void list_next(struct job *j)
 {
-    while (j->next < j->ctl->conf.n_resources && !j->ctl->conf.resources[j->next].namespaced)
+    while (j->next < j->ctl->n && !j->ctl->resources[j->next]->namespaced)
         j->next++;
-    if (j->next < j->ctl->conf.n_resources)
-        j->call = fed_client_list(j->ctl->conf.transport, &j->ctl->conf.resources[j->next], fed_str(j->ns), "limit=500",
-                                  listed, j);
+    if (j->next < j->ctl->n)
+        j->call =
+            fed_client_list(j->ctl->conf.transport, j->ctl->resources[j->next], fed_str(j->ns), "limit=500", listed, j);
     else if (j->found)
         job_end(j, FED_E_BUSY); /* looked at again after the back-off */
     else
@@ -137,10 +139,48 @@ static void changed(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *
         fed_workqueue_add(c->queue, now->name);
 }
 
+static void add(struct fed_nsctl *c, const struct fed_resource *r)
+{
+    c->resources = fed_realloc(c->resources, (c->n + 1) * sizeof(struct fed_resource *));
+    c->resources[c->n++] = r;
+}
+
+/* Nothing may be overlooked by a pass that counted through another list. */
+static void begin_anew(struct fed_nsctl *c)
+{
+    FED_LIST_EACH_SAFE(l, &c->jobs) {
+        struct job *j = fed_container_of(l, struct job, link);
+        fed_call_cancel(j->call);
+        j->call = NULL;
+        j->next = 0;
+        list_next(j);
+    }
+}
+
+void fed_nsctl_add(struct fed_nsctl *c, const struct fed_resource *r)
+{
+    add(c, r);
+    begin_anew(c);
+}
+
+void fed_nsctl_remove(struct fed_nsctl *c, const struct fed_resource *r)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->resources[i] != r)
+            continue;
+        memmove(&c->resources[i], &c->resources[i + 1], (c->n - i - 1) * sizeof(struct fed_resource *));
+        c->n--;
+        break;
+    }
+    begin_anew(c);
+}
+
 struct fed_nsctl *fed_nsctl_new(const struct fed_nsctl_conf *conf)
 {
     struct fed_nsctl *c = FED_NEW(struct fed_nsctl);
     c->conf = *conf;
+    for (size_t i = 0; i < conf->n_resources; i++)
+        add(c, &conf->resources[i]);
     fed_list_init(&c->jobs);
     c->queue = fed_workqueue_new(&(struct fed_workqueue_conf){.env = conf->transport->env,
                                                               .name = "namespace",
@@ -171,6 +211,7 @@ void fed_nsctl_free(struct fed_nsctl *c)
         free(j);
     }
     fed_workqueue_free(c->queue);
+    free(c->resources);
     free(c);
 }
 

@@ -16,6 +16,9 @@ struct fed_nsctl_conf {
     size_t n_resources;
 };
 struct fed_nsctl *fed_nsctl_new(const struct fed_nsctl_conf *conf);
+/* A resource more or less, of a custom kind: borrowed from add to remove. Passes under way begin anew. */
+void fed_nsctl_add(struct fed_nsctl *c, const struct fed_resource *r);
+void fed_nsctl_remove(struct fed_nsctl *c, const struct fed_resource *r);
 void fed_nsctl_start(struct fed_nsctl *c);
 void fed_nsctl_free(struct fed_nsctl *c);
 bool fed_nsctl_idle(const struct fed_nsctl *c);

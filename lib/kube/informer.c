@@ -222,6 +222,16 @@ static void back_off(struct fed_informer *inf)
     fed_timer_start(inf->env, &inf->timer, inf->delay_ms * (500 + fed_random_below(inf->env, 1001)) / 1000, retry_due);
 }
 
+/* An API that is not there holds nothing; what it held once stays until it says otherwise. */
+static void is_absent(struct fed_informer *inf, int code)
+{
+    if (!inf->conf.optional || code != FED_E_NOT_FOUND || inf->synced)
+        return;
+    inf->synced = true;
+    inf->must_list = true;
+    tell_synced(inf);
+}
+
 static void failed(struct fed_informer *inf)
 {
     set_live(inf, false);
@@ -283,7 +293,9 @@ static void page_done(void *ud, int code, const struct fed_call_response *res, c
         /* A continue token that expired means the list starts again; so does any other failure. */
         free(inf->cont);
         inf->cont = NULL;
-        failed(inf);
+        is_absent(inf, code);
+        if (!inf->freed)
+            failed(inf);
     }
     leave(inf);
 }
@@ -364,7 +376,10 @@ static void watch_end(void *ud, int code, const struct fed_err *err FED_UNUSED)
     if (code == FED_E_EXPIRED || code == FED_E_GONE)
         inf->must_list = true;
     bool short_lived = fed_mono_ns(inf->env) - inf->opened_ns < (uint64_t)SHORT_WATCH_MS * 1000000;
-    if (code != 0 && code != FED_E_EXPIRED && code != FED_E_GONE) {
+    is_absent(inf, code);
+    if (inf->freed) {
+        /* a handler had enough */
+    } else if (code != 0 && code != FED_E_EXPIRED && code != FED_E_GONE) {
         failed(inf);
     } else if (short_lived) { /* also a server that ends each watch at once: no storm */
         back_off(inf);

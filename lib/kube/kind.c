@@ -22,17 +22,48 @@ struct fed_kinds {
     bool have_core_types;
 };
 
+struct fed_kind_own {
+    struct fed_arena arena;
+    struct fed_rules *rules;
+    unsigned refs;
+};
+
 struct fed_kinds *fed_kinds_new(void)
 {
     return FED_NEW(struct fed_kinds);
+}
+
+static void free_rules(struct fed_rules *r)
+{
+    for (; r; r = r->next)
+        regfree(&r->regex);
+}
+
+const struct fed_kind *fed_kind_ref(const struct fed_kind *kind)
+{
+    if (kind && kind->own)
+        kind->own->refs++;
+    return kind;
+}
+
+void fed_kind_unref(const struct fed_kind *kind)
+{
+    struct fed_kind_own *own = kind ? kind->own : NULL;
+
+    if (!own || --own->refs)
+        return;
+    free_rules(own->rules);
+    fed_arena_release(&own->arena); /* the kind itself is in it */
+    free(own);
 }
 
 void fed_kinds_free(struct fed_kinds *k)
 {
     if (!k)
         return;
-    for (struct fed_rules *r = k->rules; r; r = r->next)
-        regfree(&r->regex);
+    for (size_t i = 0; i < k->n; i++)
+        fed_kind_unref(k->kinds[i]);
+    free_rules(k->rules);
     fed_map_release(&k->types);
     fed_map_release(&k->bodies);
     fed_map_release(&k->resources);
@@ -109,7 +140,7 @@ static struct fed_str dup_text(struct reader *r, const struct fed_json *doc, con
 {
     struct fed_str s = fed_json_find_text(doc, key);
 
-    return fed_arena_dup(&r->set->arena, s.n ? s : fed_str(dflt));
+    return fed_arena_dup(r->c.arena, s.n ? s : fed_str(dflt));
 }
 
 static size_t dup_list(struct reader *r, const struct fed_json *list, struct fed_str **out)
@@ -119,9 +150,9 @@ static size_t dup_list(struct reader *r, const struct fed_json *list, struct fed
     *out = NULL;
     if (!list || list->type != FED_JSON_ARRAY || !list->n)
         return 0;
-    *out = FED_ARENA_ARRAY(&r->set->arena, struct fed_str, list->n);
+    *out = FED_ARENA_ARRAY(r->c.arena, struct fed_str, list->n);
     FED_JSON_EACH(it, list)
-        (*out)[n++] = fed_arena_dup(&r->set->arena, fed_json_str(it));
+        (*out)[n++] = fed_arena_dup(r->c.arena, fed_json_str(it));
     return n;
 }
 
@@ -160,25 +191,30 @@ static int read_residence(struct reader *r, const struct fed_json *doc, struct f
     return 0;
 }
 
-static void read_subresources(struct reader *r, const struct fed_json *doc, struct fed_kind *kind)
+/* Subresources and selectable fields: of the version, else of the kind. */
+static void read_serving(struct reader *r, const struct fed_json *kind, const struct fed_json *version,
+                         struct fed_kind_version *v)
 {
-    const struct fed_json *sub = fed_json_find(doc, "subresources"), *status = fed_json_find(sub, "status");
-    const struct fed_json *scale = fed_json_find(sub, "scale");
+    const struct fed_json *own = fed_json_find(version, "subresources"), *fields;
+    const struct fed_json *sub = own ? own : fed_json_find(kind, "subresources");
+    const struct fed_json *status = fed_json_find(sub, "status"), *scale = fed_json_find(sub, "scale");
 
-    kind->has_status = status && (status->type == FED_JSON_OBJECT || fed_json_bool(status, false));
+    fields = fed_json_find(version, "selectableFields");
+    v->n_selectable = dup_list(r, fields ? fields : fed_json_find(kind, "selectableFields"), &v->selectable);
+    v->has_status = status && (status->type == FED_JSON_OBJECT || fed_json_bool(status, false));
     if (!scale || scale->type != FED_JSON_OBJECT)
         return;
-    kind->has_scale = true;
-    kind->scale_spec_path = dup_text(r, scale, "specReplicasPath", ".spec.replicas");
-    kind->scale_status_path = dup_text(r, scale, "statusReplicasPath", ".status.replicas");
-    kind->scale_selector_path = dup_text(r, scale, "labelSelectorPath", "");
+    v->has_scale = true;
+    v->scale_spec_path = dup_text(r, scale, "specReplicasPath", ".spec.replicas");
+    v->scale_status_path = dup_text(r, scale, "statusReplicasPath", ".status.replicas");
+    v->scale_selector_path = dup_text(r, scale, "labelSelectorPath", "");
 }
 
 static void read_columns(struct reader *r, const struct fed_json *list, struct fed_kind_version *v)
 {
     if (!list || list->type != FED_JSON_ARRAY)
         return;
-    v->columns = FED_ARENA_ARRAY(&r->set->arena, struct fed_column, list->n ? list->n : 1);
+    v->columns = FED_ARENA_ARRAY(r->c.arena, struct fed_column, list->n ? list->n : 1);
     FED_JSON_EACH(it, list) {
         struct fed_column *col = &v->columns[v->n_columns++];
 
@@ -191,7 +227,8 @@ static void read_columns(struct reader *r, const struct fed_json *list, struct f
     }
 }
 
-static int read_version(struct reader *r, const struct fed_json *doc, struct fed_kind *kind, struct fed_kind_version *v)
+static int read_version(struct reader *r, const struct fed_json *whole, const struct fed_json *doc,
+                        struct fed_kind *kind, struct fed_kind_version *v)
 {
     struct fed_str name = fed_json_find_text(doc, "name");
     ptrdiff_t slash = fed_str_chr(name, '/', 0);
@@ -202,16 +239,16 @@ static int read_version(struct reader *r, const struct fed_json *doc, struct fed
     if (!name.n || name.n > 200)
         return fed_err_set(r->err, FED_E_INVALID, "versions: name is required");
     v->kind = kind;
-    v->group = slash >= 0 ? fed_arena_dup(&r->set->arena, fed_str_head(name, (size_t)slash)) : kind->group;
-    v->version = fed_arena_dup(&r->set->arena, slash >= 0 ? fed_str_from(name, (size_t)slash + 1) : name);
+    v->group = slash >= 0 ? fed_arena_dup(r->c.arena, fed_str_head(name, (size_t)slash)) : kind->group;
+    v->version = fed_arena_dup(r->c.arena, slash >= 0 ? fed_str_from(name, (size_t)slash + 1) : name);
     v->api_version = v->group.n
-                         ? fed_arena_printf(&r->set->arena, "%.*s/%.*s", FED_STR_ARG(v->group), FED_STR_ARG(v->version))
+                         ? fed_arena_printf(r->c.arena, "%.*s/%.*s", FED_STR_ARG(v->group), FED_STR_ARG(v->version))
                          : v->version;
     v->served = fed_json_bool(fed_json_find(doc, "served"), true);
     v->warning = dup_text(r, doc, "deprecated", "");
     if (!schema)
         return fed_err_set(r->err, FED_E_INVALID, "versions: %.*s: schema is required", FED_STR_ARG(name));
-    root = FED_ARENA_NEW(&r->set->arena, struct fed_schema);
+    root = FED_ARENA_NEW(r->c.arena, struct fed_schema);
     rc = fed_schema_compile(&r->c, schema, root);
     if (!rc)
         rc = fed_schema_finish_root(&r->c, root);
@@ -220,6 +257,7 @@ static int read_version(struct reader *r, const struct fed_json *doc, struct fed
     fed_shape_has_defaults(root->shape); /* computed now: later readers may be several threads */
     v->schema = root;
     read_columns(r, fed_json_find(doc, "columns"), v);
+    read_serving(r, whole, doc, v);
     return 0;
 }
 
@@ -231,7 +269,7 @@ static int read_versions(struct reader *r, const struct fed_json *doc, struct fe
 
     if (!list || list->type != FED_JSON_ARRAY || !list->n || list->n > 100)
         return fed_err_set(r->err, FED_E_INVALID, "versions: between 1 and 100 are required");
-    kind->versions = FED_ARENA_ARRAY(&r->set->arena, struct fed_kind_version, list->n);
+    kind->versions = FED_ARENA_ARRAY(r->c.arena, struct fed_kind_version, list->n);
     for (int pass = 0; pass < 2; pass++) {
         FED_JSON_EACH(it, list) {
             bool stored = storage.n ? fed_str_eq(fed_json_find_text(it, "name"), storage) : it == list->first;
@@ -239,7 +277,7 @@ static int read_versions(struct reader *r, const struct fed_json *doc, struct fe
 
             if (stored != (pass == 0))
                 continue;
-            rc = read_version(r, it, kind, &kind->versions[kind->n_versions++]);
+            rc = read_version(r, doc, it, kind, &kind->versions[kind->n_versions++]);
             if (rc)
                 return rc;
         }
@@ -260,7 +298,7 @@ static int read_versions(struct reader *r, const struct fed_json *doc, struct fe
 
 static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_kind *kind)
 {
-    struct fed_arena *a = &r->set->arena;
+    struct fed_arena *a = r->c.arena;
     int rc;
 
     kind->group = dup_text(r, doc, "group", "");
@@ -273,17 +311,20 @@ static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_ki
                                                      : fed_arena_printf(a, "%.*sList", FED_STR_ARG(kind->kind));
     kind->n_short_names = dup_list(r, fed_json_find(doc, "shortNames"), &kind->short_names);
     kind->n_categories = dup_list(r, fed_json_find(doc, "categories"), &kind->categories);
-    kind->n_selectable = dup_list(r, fed_json_find(doc, "selectableFields"), &kind->selectable);
     kind->namespaced = fed_json_bool(fed_json_find(doc, "namespaced"), true);
     kind->has_generation = fed_json_bool(fed_json_find(doc, "generation"), false);
     kind->store_prefix =
         kind->group.n ? fed_arena_printf(a, "/registry/%.*s/%.*s/", FED_STR_ARG(kind->group), FED_STR_ARG(kind->plural))
                       : fed_arena_printf(a, "/registry/%.*s/", FED_STR_ARG(kind->plural));
-    read_subresources(r, doc, kind);
-    if ((rc = read_name_rule(r, doc, kind)) || (rc = read_residence(r, doc, kind)))
+    if ((rc = read_name_rule(r, doc, kind)) || (rc = read_residence(r, doc, kind)) ||
+        (rc = read_versions(r, doc, kind)))
         return rc;
-    return read_versions(r, doc, kind);
+    kind->has_status = fed_kind_storage(kind)->has_status;
+    kind->has_scale = fed_kind_storage(kind)->has_scale;
+    return 0;
 }
+
+static int need_core_types(struct fed_kinds *k, struct fed_err *err);
 
 /* --- the set --- */
 
@@ -317,9 +358,12 @@ bool fed_kinds_remove(struct fed_kinds *k, struct fed_str group, struct fed_str 
     for (size_t i = 0; i < k->n; i++) {
         if (!fed_str_eq(k->kinds[i]->group, group) || !fed_str_eq(k->kinds[i]->plural, plural))
             continue;
-        unindex(k, k->kinds[i]);
+        struct fed_kind *old = k->kinds[i];
+
+        unindex(k, old);
         memmove(&k->kinds[i], &k->kinds[i + 1], sizeof(*k->kinds) * (k->n - i - 1));
         k->n--;
+        fed_kind_unref(old);
         return true;
     }
     return false;
@@ -352,7 +396,7 @@ static int add_types(struct reader *r, const struct fed_json *defs)
             return fed_err_wrap(r->err, FED_E_INVALID, "types: %.*s", FED_STR_ARG(def->key));
         FED_JSON_EACH(gvk, shape->gvks) {
             struct fed_str group = fed_json_find_text(gvk, "group"), version = fed_json_find_text(gvk, "version");
-            struct fed_schema *s = FED_ARENA_NEW(&r->set->arena, struct fed_schema);
+            struct fed_schema *s = FED_ARENA_NEW(r->c.arena, struct fed_schema);
 
             s->shape = shape;
             snprintf(av, sizeof(av), "%.*s%s%.*s", FED_STR_ARG(group), group.n ? "/" : "", FED_STR_ARG(version));
@@ -372,6 +416,40 @@ static struct reader reader_make(struct fed_kinds *k, const struct fed_json *doc
                                  .rules = &k->rules,
                                  .err = err,
                                  .core = true}};
+}
+
+int fed_kind_compile(struct fed_kinds *k, const struct fed_json *doc, struct fed_kind **out, struct fed_err *err)
+{
+    struct fed_kind_own *own;
+    struct fed_kind *kind;
+    struct reader r;
+    const struct fed_json *conversion = fed_json_find(doc, "conversion");
+    int rc = need_core_types(k, err);
+
+    if (rc)
+        return rc;
+    own = FED_NEW(struct fed_kind_own);
+    own->refs = 1;
+    kind = FED_ARENA_NEW(&own->arena, struct fed_kind);
+    kind->own = own;
+    kind->custom = true;
+    r = (struct reader){
+        .set = k, .err = err, .c = {.arena = &own->arena, .types = &k->types, .rules = &own->rules, .err = err}};
+    rc = read_kind(&r, doc, kind);
+    if (rc) {
+        fed_kind_unref(kind);
+        return fed_err_wrap(err, rc, "%.*s", FED_STR_ARG(fed_json_find_text(doc, "plural")));
+    }
+    if (conversion)
+        kind->conversion = fed_json_copy(&own->arena, conversion);
+    *out = kind;
+    return 0;
+}
+
+void fed_kinds_put(struct fed_kinds *k, struct fed_kind *kind)
+{
+    fed_kind_ref(kind);
+    insert_kind(k, kind);
 }
 
 static int add_document(struct fed_kinds *k, const struct fed_json *doc, struct fed_err *err)

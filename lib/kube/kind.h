@@ -4,7 +4,9 @@
  * Model:      struct fed_kinds is the set of kinds that one API server serves, keyed by group + plural. A kind has
  *             versions; one is stored. Each version has a compiled structural schema (kube/schema.h). What a schema
  *             cannot say is a hook: conversion, cross-field validation, preparation, printer cells.
- * Ownership:  kinds live as long as the set. Threads: built on one thread, then read-only (CRDs: state thread only).
+ * Ownership:  kinds of documents live as long as the set. Custom kinds (fed_kind_compile) have memory of their own and
+ *             count references: the set, the cache, each request, watch and encoding holds one, so that a definition
+ *             may change or go at any time. Threads: built on one thread, then read-only (custom kinds: state thread).
  *
  * The document (YAML, one file per kind in lib/kube/schema/ for core kinds, fedapi/schema/ for the federation's):
  *   group: apps                      # "" for core
@@ -22,6 +24,7 @@
  *   subresources: {status: true, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas,
  *                  labelSelectorPath: .status.selector}}
  *   selectableFields: [status.phase] # besides metadata.name and metadata.namespace
+ *                                    # (subresources and selectableFields may also stand in a version)
  *   versions:
  *   - name: v1                       # "apps/v1beta1", "extensions/v1beta1": group/version where they differ
  *     served: true
@@ -33,7 +36,7 @@
  * Words of our own in schemas: $type: NAME (a named type; description, default, x-… beside it belong to this use);
  * x-pb: N or [OUTER, N] (protobuf field, in the message at field OUTER when Go embeds a struct); x-pb-raw (message {1:
  * JSON text}); x-pb-ptr (zero and empty are sent as values); x-pb-wrap (message {repeated items = 1}); x-micro (a time with microseconds); x-default-if: "type=A|B"
- * (the default applies when the sibling has one of the values); x-default-from: NAME (default is that sibling's value).
+ * (the default applies when the sibling has one of the values); x-or-bool (a boolean fits too); x-default-from: NAME (default is that sibling's value).
  * Columns named Name or Age take the place of those that the server adds; the core kinds name their Age column because
  * wide columns follow it. A version without columns shows those of the storage version.
  */
@@ -63,6 +66,11 @@ struct fed_kind_version {
     const struct fed_schema *schema;
     struct fed_column *columns; /* after Name, before Age, which the server adds unless the hooks print all */
     size_t n_columns;
+    /* As of the kind; those of custom kinds may differ from version to version. */
+    bool has_status, has_scale;
+    struct fed_str scale_spec_path, scale_status_path, scale_selector_path; /* ".spec.replicas" */
+    struct fed_str *selectable;                                             /* field selector paths */
+    size_t n_selectable;
 };
 /* Context of a write, for hooks. */
 struct fed_write {
@@ -74,6 +82,8 @@ struct fed_write {
     struct fed_str subresource;             /* "", "status", "scale" */
     struct fed_str user;
     bool dry_run;
+    void (*warn)(void *ud, const char *text); /* a Warning header of the answer; may be NULL */
+    void *warn_ud;
 };
 struct fed_hooks {
     void *ud;
@@ -94,24 +104,35 @@ struct fed_kind {
     struct fed_str group, kind, list_kind, plural, singular;
     struct fed_str *short_names, *categories;
     size_t n_short_names, n_categories;
-    bool namespaced, has_generation, has_status, has_scale;
-    struct fed_str scale_spec_path, scale_status_path, scale_selector_path; /* ".spec.replicas" */
+    bool namespaced, has_generation, has_status, has_scale; /* of the storage version */
     enum fed_residence residence;
     const char *(*check_name)(struct fed_str name); /* kube/names.h */
-    struct fed_str *selectable;                     /* field selector paths */
-    size_t n_selectable;
-    struct fed_kind_version *versions; /* storage version first, then by preference */
+    struct fed_kind_version *versions;              /* storage version first, then by preference */
     size_t n_versions;
     struct fed_hooks hooks;
     struct fed_str store_prefix; /* "/registry/apps/deployments/" */
+    /* Kinds of CustomResourceDefinitions: */
+    struct fed_kind_own *own; /* memory and references; NULL: the set's */
+    bool custom;
+    bool terminating;                  /* being deleted: no new objects */
+    const struct fed_json *conversion; /* spec.conversion.webhook; NULL: versions differ in apiVersion only */
 };
 
 struct fed_kinds *fed_kinds_new(void);
 void fed_kinds_free(struct fed_kinds *k);
 /* Adds the kinds of an embedded bundle (JSON array of documents made by the build from the YAML files). */
 FED_MUST_USE int fed_kinds_add_bundle(struct fed_kinds *k, struct fed_str json, struct fed_err *err);
-/* Adds one document (CRDs, tests). Replaces a kind of the same group and plural. */
+/* Adds one document (tests). Replaces a kind of the same group and plural. */
 FED_MUST_USE int fed_kinds_add(struct fed_kinds *k, const struct fed_json *doc, struct fed_err *err);
+/* A custom kind of one document (see kube/crd.h) with memory of its own, one reference, not yet in the set, which must
+ * outlive it (types). */
+FED_MUST_USE int fed_kind_compile(struct fed_kinds *k, const struct fed_json *doc, struct fed_kind **out,
+                                  struct fed_err *err);
+/* Puts a custom kind into the set (its own reference), in place of one of the same group and plural. */
+void fed_kinds_put(struct fed_kinds *k, struct fed_kind *kind);
+/* References of custom kinds; of others both do nothing. NULL ok. */
+const struct fed_kind *fed_kind_ref(const struct fed_kind *kind);
+void fed_kind_unref(const struct fed_kind *kind);
 /* The core kinds' bundle, and their built-in hooks (conversion, validation, cells). names: NULL-terminated list of
  * "group/plural" ("" group: "/pods") to serve, or NULL for all. */
 FED_MUST_USE int fed_kinds_add_core(struct fed_kinds *k, const char *const *names, struct fed_err *err);
@@ -119,7 +140,7 @@ FED_MUST_USE int fed_kinds_add_core(struct fed_kinds *k, const char *const *name
  * kinds' own run first); a convert or cells that is set replaces the one present. */
 void fed_kinds_set_hooks(struct fed_kinds *k, const char *group, const char *plural, const struct fed_hooks *hooks);
 
-/* Takes a kind out (a CRD was deleted). What borrowed it stays valid: its memory is freed with the set. */
+/* Takes a kind out (a CRD was deleted) and drops the set's reference. */
 bool fed_kinds_remove(struct fed_kinds *k, struct fed_str group, struct fed_str plural);
 /* Place of a group in discovery: core, apps, … custom groups, extensions last. Smaller is earlier; equal: by name. */
 int fed_kind_group_rank(struct fed_str group);

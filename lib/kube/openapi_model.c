@@ -49,7 +49,11 @@ static void put_text(struct fed_models *m, struct fed_json *o, const char *key, 
 
 static void put_number(struct fed_models *m, struct fed_json *o, const char *key, double d)
 {
-    fed_json_set(o, key, fed_json_new_number(m->arena, fed_arena_printf(m->arena, "%.17g", d)));
+    struct fed_str text = fed_arena_printf(m->arena, "%.15g", d);
+
+    if (strtod(text.p, NULL) != d)
+        text = fed_arena_printf(m->arena, "%.17g", d);
+    fed_json_set(o, key, fed_json_new_number(m->arena, text));
 }
 
 static void put_count(struct fed_models *m, struct fed_json *o, const char *key, int64_t n, int64_t none)
@@ -73,6 +77,14 @@ static void put_rules(struct fed_models *m, struct fed_json *o, const struct fed
     put_text(m, o, "pattern", r->pattern);
     if (r->enums)
         fed_json_set(o, "enum", fed_json_copy(m->arena, r->enums));
+    if (r->exclusive_min)
+        fed_json_set(o, "exclusiveMinimum", fed_json_new_bool(m->arena, true));
+    if (r->exclusive_max)
+        fed_json_set(o, "exclusiveMaximum", fed_json_new_bool(m->arena, true));
+    if (r->multiple_of > 0)
+        put_number(m, o, "multipleOf", r->multiple_of);
+    put_count(m, o, "minProperties", r->min_props, 0);
+    put_count(m, o, "maxProperties", r->max_props, -1);
 }
 
 static const char *type_name(const struct fed_shape *s)
@@ -106,6 +118,17 @@ static void put_members(struct fed_models *m, struct fed_json *o, const struct f
     fed_json_set(o, "properties", props);
 }
 
+/* A number or a text, of a custom kind: v2 has only the format to say so. */
+static bool is_custom_either(const struct fed_shape *shape)
+{
+    return shape->type == FED_SHAPE_INT_OR_STRING && !shape->model.n && !shape->format_name.n;
+}
+
+static void put_either(struct fed_models *m, struct fed_json *o)
+{
+    fed_json_set(o, "x-kubernetes-int-or-string", fed_json_new_bool(m->arena, true));
+}
+
 static struct fed_json *shape_body(struct fed_models *m, const struct fed_shape *shape, int depth)
 {
     struct fed_json *o = fed_json_object(m->arena);
@@ -120,6 +143,16 @@ static struct fed_json *shape_body(struct fed_models *m, const struct fed_shape 
     put_rules(m, o, shape->rules);
     if (depth > MAX_DEPTH)
         return o;
+    if (is_custom_either(shape))
+        put_either(m, o);
+    if (shape->embedded)
+        fed_json_set(o, "x-kubernetes-embedded-resource", fed_json_new_bool(m->arena, true));
+    if (shape->preserve && !shape->model.n && (shape->type == FED_SHAPE_OBJECT || shape->type == FED_SHAPE_ANY)) {
+        fed_json_set(o, "x-kubernetes-preserve-unknown-fields", fed_json_new_bool(m->arena, true));
+        /* v2 knows no "these and others": kubectl would refuse the others. */
+        if (!m->v3)
+            return o;
+    }
     put_members(m, o, shape, depth);
     if (shape->items)
         fed_json_set(o, "items", schema_of(m, shape->items, depth + 1));
@@ -136,6 +169,8 @@ static struct fed_json *shape_body(struct fed_models *m, const struct fed_shape 
 static void put_use(struct fed_models *m, struct fed_json *o, const struct fed_schema *s)
 {
     put_text(m, o, "description", s->description);
+    if (s->nullable && m->v3)
+        fed_json_set(o, "nullable", fed_json_new_bool(m->arena, true));
     if (s->dflt)
         fed_json_set(o, "default", fed_json_copy(m->arena, s->dflt));
     if (s->list_type != FED_LIST_ATOMIC)

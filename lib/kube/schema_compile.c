@@ -3,6 +3,7 @@
 #include <ctype.h>
 
 #include "base/mem.h"
+#include "kube/pattern.h"
 #include "kube/schema_priv.h"
 
 enum { MAX_SCHEMA_DEPTH = 64 };
@@ -54,45 +55,19 @@ static int type_of(struct fed_compiler *c, const struct fed_json *doc, enum fed_
     return fed_err_set(c->err, FED_E_INVALID, "type: unsupported schema type \"%.*s\"", FED_STR_ARG(t));
 }
 
-/* POSIX extended expressions know \w \s \b (glibc) but neither \d nor (?: nor the RE2 classes. */
-static char *posix_pattern(struct fed_str p)
-{
-    struct fed_buf b;
-    char *z;
-
-    fed_buf_init(&b, 65536);
-    for (size_t i = 0; i < p.n; i++) {
-        if (p.p[i] == '\\' && i + 1 < p.n && (p.p[i + 1] == 'd' || p.p[i + 1] == 'D')) {
-            fed_buf_addz(&b, p.p[i + 1] == 'd' ? "[0-9]" : "[^0-9]");
-            i++;
-        } else if (p.p[i] == '\\' && i + 1 < p.n) {
-            fed_buf_append(&b, p.p + i, 2);
-            i++;
-        } else if (p.p[i] == '(' && i + 2 < p.n && p.p[i + 1] == '?' && p.p[i + 2] == ':') {
-            fed_buf_addc(&b, '(');
-            i += 2;
-        } else {
-            fed_buf_addc(&b, p.p[i]);
-        }
-    }
-    z = fed_strdup(fed_buf_z(&b));
-    fed_buf_release(&b);
-    return z;
-}
-
+/* Our own documents must be right; a pattern of a custom kind that cannot be evaluated is only kept for OpenAPI (whoever
+ * made the definition was warned, see crd_schema.c). */
 static int compile_pattern(struct fed_compiler *c, struct fed_str pattern, struct fed_rules *r)
 {
-    char *z;
-    int rc;
+    struct fed_err why = {0};
+    int rc = fed_pattern_compile(pattern, &r->regex, &why);
 
-    if (pattern.n > 4096)
-        return fed_err_set(c->err, FED_E_INVALID, "pattern: too long");
-    z = posix_pattern(pattern);
-    rc = regcomp(&r->regex, z, REG_EXTENDED | REG_NOSUB);
-    free(z);
-    if (rc)
-        return fed_err_set(c->err, FED_E_INVALID, "pattern: cannot be compiled: %.*s", FED_STR_ARG(pattern));
+    if (rc && (c->core || rc != FED_E_UNSUPPORTED))
+        return fed_err_set(c->err, FED_E_INVALID, "pattern: cannot be compiled: %.*s: %s",
+                           FED_STR_ARG(fed_str_head(pattern, 100)), why.text);
     r->pattern = fed_arena_dup(c->arena, pattern);
+    if (rc)
+        return 0;
     r->has_pattern = true;
     r->next = *c->rules;
     *c->rules = r;
@@ -219,6 +194,44 @@ static int compile_children(struct fed_compiler *c, const struct fed_json *doc, 
     return rc;
 }
 
+/* Members that are required but not described here: branches of anyOf and so on only name them. */
+static void compile_required(struct fed_compiler *c, const struct fed_json *doc, struct fed_shape *shape)
+{
+    const struct fed_json *required = fed_json_find(doc, "required");
+    struct fed_rules *r = shape->rules;
+
+    FED_JSON_EACH(it, required) {
+        if (fed_shape_find(shape, fed_json_str(it)) || !fed_json_str(it).n)
+            continue;
+        if (!r) {
+            r = shape->rules = FED_ARENA_NEW(c->arena, struct fed_rules);
+            r->max_length = r->max_items = r->max_props = -1;
+        }
+        if (!r->required)
+            r->required = FED_ARENA_ARRAY(c->arena, struct fed_str, required->n);
+        r->required[r->n_required++] = fed_arena_dup(c->arena, fed_json_str(it));
+    }
+}
+
+static int add_member(struct fed_compiler *c, struct fed_shape *shape, const char *name, struct fed_shape *type);
+
+/* An embedded resource has what every object has. The type is absent only while a definition is being checked. */
+static int add_embedded(struct fed_compiler *c, struct fed_shape *shape)
+{
+    struct fed_shape *text = fed_map_find(c->types, FED_STR(" string/"));
+    struct fed_shape *meta = fed_map_find(c->types, FED_STR("meta.v1.ObjectMeta"));
+    int rc;
+
+    if (!text || !meta)
+        return 0;
+    if ((rc = add_member(c, shape, "apiVersion", text)) || (rc = add_member(c, shape, "kind", text)) ||
+        (rc = add_member(c, shape, "metadata", meta)))
+        return rc;
+    ((struct fed_prop *)fed_shape_find(shape, FED_STR("apiVersion")))->schema.required = true;
+    ((struct fed_prop *)fed_shape_find(shape, FED_STR("kind")))->schema.required = true;
+    return 0;
+}
+
 static int compile_shape(struct fed_compiler *c, const struct fed_json *doc, struct fed_shape *shape)
 {
     struct fed_str format = fed_json_find_text(doc, "format");
@@ -242,10 +255,14 @@ static int compile_shape(struct fed_compiler *c, const struct fed_json *doc, str
     shape->pb_wrap = fed_json_bool(fed_json_find(doc, "x-pb-wrap"), false);
     if ((rc = compile_children(c, doc, shape)))
         return rc;
+    if (shape->embedded && !c->core && (rc = add_embedded(c, shape)))
+        return rc;
     if (has_rules(doc)) {
         shape->rules = FED_ARENA_NEW(c->arena, struct fed_rules);
         rc = compile_rules(c, doc, shape->rules);
     }
+    if (!rc && !c->core)
+        compile_required(c, doc, shape);
     shape->compiled = true;
     return rc;
 }
@@ -326,6 +343,7 @@ static void compile_use(struct fed_compiler *c, const struct fed_json *doc, stru
     out->patch_key = text_of(c, doc, "x-kubernetes-patch-merge-key");
     out->nullable = fed_json_bool(fed_json_find(doc, "nullable"), false);
     out->atomic = out->shape->atomic || fed_str_is(fed_json_find_text(doc, "x-kubernetes-map-type"), "atomic");
+    out->or_bool = fed_json_bool(fed_json_find(doc, "x-or-bool"), false);
     out->pb_ptr = fed_json_bool(fed_json_find(doc, "x-pb-ptr"), false);
     compile_pb(doc, out);
     keys = fed_json_find(doc, "x-kubernetes-list-map-keys");
@@ -372,6 +390,10 @@ static int add_member(struct fed_compiler *c, struct fed_shape *shape, const cha
         shape->props = grown;
         p->name = fed_str(name);
         p->schema.shape = type;
+        p->schema.description = fed_str(strcmp(name, "kind") == 0       ? "Kind of this object."
+                                        : strcmp(name, "metadata") == 0 ? "Name, namespace, labels, annotations and "
+                                                                          "bookkeeping."
+                                                                        : "Group and version of this object.");
         qsort(grown, shape->n_props, sizeof(*grown), cmp_props);
     } else if (!p->schema.shape->model.n) {
         p->schema.shape = type;

@@ -49,6 +49,8 @@ struct fed_rules {
     struct fed_json *enums; /* array, or NULL */
     struct fed_schema **all_of, **any_of, **one_of, *not_of;
     size_t n_all_of, n_any_of, n_one_of;
+    struct fed_str *required; /* members that the shape does not describe */
+    size_t n_required;
     struct fed_rules *next; /* list for regfree */
 };
 struct fed_prop;
@@ -83,7 +85,8 @@ struct fed_schema {
     uint8_t list_type;              /* enum fed_list_type */
     bool patch_merge, patch_retain; /* x-kubernetes-patch-strategy */
     bool atomic, required, nullable;
-    bool pb_ptr; /* zero and empty are values on the wire (a pointer in Go) */
+    bool or_bool; /* a boolean fits as well (JSONSchemaPropsOrBool) */
+    bool pb_ptr;  /* zero and empty are values on the wire (a pointer in Go) */
 };
 struct fed_prop {
     struct fed_str name;
@@ -98,7 +101,7 @@ struct fed_compiler {
     struct fed_rules **rules;    /* list of all rules with a regex */
     struct fed_err *err;
     int depth;
-    bool core; /* type definitions go to the set's arena */
+    bool core; /* a document of ours: type definitions go to the set's arena. False: of a custom kind */
 };
 FED_MUST_USE int fed_schema_compile(struct fed_compiler *c, const struct fed_json *doc, struct fed_schema *out);
 /* The named type, compiled when needed; NULL and err set when unknown. */
@@ -124,7 +127,7 @@ struct fed_core_hooks {
 };
 extern const struct fed_core_hooks fed_hooks_pod[], fed_hooks_workload[], fed_hooks_service[], fed_hooks_node[],
     fed_hooks_config[], fed_hooks_batch[], fed_hooks_network[], fed_hooks_rbac[], fed_hooks_storage[],
-    fed_hooks_policy[], fed_hooks_event[];
+    fed_hooks_policy[], fed_hooks_event[], fed_hooks_crd[];
 extern const struct fed_core_hooks *const fed_core_hook_tables[];
 /* Chains `more` behind the hooks present (see hooks.c). */
 void fed_hooks_add(struct fed_arena *a, struct fed_hooks *present, const struct fed_hooks *more);

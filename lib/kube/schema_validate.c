@@ -7,6 +7,7 @@
 
 #include "base/env.h"
 #include "codec/base64.h"
+#include "kube/format.h"
 #include "kube/quantity.h"
 #include "kube/schema_priv.h"
 
@@ -65,6 +66,18 @@ static const char *json_type_name(const struct fed_json *v)
     default:
         return "object";
     }
+}
+
+/* As OpenAPI calls the value's type, in quotes: what Kubernetes shows as the wrong value of custom kinds. */
+static const char *openapi_type(const struct fed_json *v)
+{
+    if (v->type == FED_JSON_NUMBER)
+        return fed_json_is_int(v, NULL) ? "\"integer\"" : "\"number\"";
+    return v->type == FED_JSON_BOOL     ? "\"boolean\""
+           : v->type == FED_JSON_NULL   ? "\"null\""
+           : v->type == FED_JSON_STRING ? "\"string\""
+           : v->type == FED_JSON_ARRAY  ? "\"array\""
+                                        : "\"object\"";
 }
 
 static struct fed_str short_model(struct fed_str model)
@@ -142,9 +155,8 @@ static void type_mismatch(struct check *c, const struct fed_schema *s, const str
     struct fed_str go, path, model;
 
     if (!c->type_error || !c->model.n) {
-        fed_causes_add(c->causes, FED_CAUSE_TYPE_INVALID, path_of(c, v, NULL), shown(c, v),
-                       "%.*s in body must be of type %s: \"%s\"", FED_STR_ARG(path_of(c, v, NULL)), want,
-                       json_type_name(v));
+        fed_causes_add(c->causes, FED_CAUSE_TYPE_INVALID, path_of(c, v, NULL), fed_str(openapi_type(v)),
+                       "%.*s in body must be of type %s: %s", FED_STR_ARG(path_of(c, v, NULL)), want, openapi_type(v));
         return;
     }
     if (c->type_error->n)
@@ -179,6 +191,8 @@ static void check_string_format(struct check *c, const struct fed_schema *s, con
     int64_t n;
     struct fed_str bytes;
 
+    if (s->shape->type == FED_SHAPE_INT_OR_STRING)
+        return;
     switch (s->shape->format) {
     case FED_FORMAT_QUANTITY:
         if (fed_quantity_milli(v->s, &n))
@@ -202,6 +216,10 @@ static void check_string_format(struct check *c, const struct fed_schema *s, con
                 fed_arena_printf(c->causes->arena, "illegal base64 data at input byte %zu", first_bad_byte(v->s)).p);
         break;
     default:
+        if (!c->model.n && !fed_format_ok(s->shape->format_name, v->s))
+            fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                           "%.*s in body must be of type %.*s: %.*s", FED_STR_ARG(path_of(c, v, NULL)),
+                           FED_STR_ARG(s->shape->format_name), FED_STR_ARG(shown(c, v)));
         break;
     }
 }
@@ -247,6 +265,8 @@ static bool check_type(struct check *c, const struct fed_schema *s, const struct
         ok = v->type == FED_JSON_STRING || fed_json_is_int(v, NULL);
         break;
     }
+    if (!ok && s->or_bool && v->type == FED_JSON_BOOL)
+        return false;
     if (!ok && !(v->type == FED_JSON_NULL && s->nullable))
         type_mismatch(c, s, v, names[s->shape->type]);
     return ok;
@@ -362,6 +382,10 @@ static void check_rules(struct check *c, const struct fed_rules *r, const struct
         check_count(c, v, v->n, r->min_items, r->max_items, "items");
     else if (v->type == FED_JSON_OBJECT)
         check_count(c, v, v->n, r->min_props, r->max_props, "properties");
+    for (size_t i = 0; v->type == FED_JSON_OBJECT && i < r->n_required; i++)
+        if (!fed_json_find_str(v, r->required[i]))
+            fed_causes_add(c->causes, FED_CAUSE_REQUIRED, path_of(c, v, r->required[i].p), (struct fed_str){NULL, 0},
+                           "%s", "");
     check_branches(c, r, v);
 }
 

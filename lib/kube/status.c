@@ -18,11 +18,10 @@ static const struct {
 };
 enum { MAX_CAUSES = 100, MAX_SHOWN_VALUE = 1000 };
 
-void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,
-                    const char *detail_fmt, ...)
+static bool has_room(struct fed_causes *c)
 {
     if (c->n == MAX_CAUSES)
-        return;
+        return false;
     if (c->n == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 8;
         struct fed_cause *items = FED_ARENA_ARRAY(c->arena, struct fed_cause, cap);
@@ -31,6 +30,20 @@ void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_s
         c->items = items;
         c->cap = cap;
     }
+    return true;
+}
+
+void fed_causes_keep(struct fed_causes *c, const struct fed_cause *cause)
+{
+    if (has_room(c))
+        c->items[c->n++] = *cause;
+}
+
+void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,
+                    const char *detail_fmt, ...)
+{
+    if (!has_room(c))
+        return;
     struct fed_buf text = {0};
     fed_buf_addz(&text, cause_words[type].words);
     if (value.n) {

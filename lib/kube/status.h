@@ -31,6 +31,9 @@ struct fed_causes { /* arena-owned, at most 100 are kept */
 void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,
                     const char *detail_fmt, ...) FED_PRINTF(5, 6);
 
+/* One that was added elsewhere (in the same arena). */
+void fed_causes_keep(struct fed_causes *c, const struct fed_cause *cause);
+
 struct fed_status_details {
     struct fed_str name, group, kind, uid;
     const struct fed_causes *causes;

@@ -58,24 +58,45 @@ static bool named(const struct fed_kind_version *v, const char *name)
     return false;
 }
 
+static bool is_number(struct fed_str s)
+{
+    struct fed_arena a = {0};
+    struct fed_json *v = NULL;
+    bool yes = fed_json_parse(&a, s, NULL, &v, NULL) == 0 && v->type == FED_JSON_NUMBER;
+
+    fed_arena_release(&a);
+    return yes;
+}
+
+/* The columns of a custom kind are all there are beside the name. */
+static bool prints_age(const struct fed_kind_version *v)
+{
+    return v->kind->custom || named(v, "Age") || named(v, "Created At") || named(v, "Last Seen") ||
+           named(v, "Pod Labels");
+}
+
 static struct fed_json *path_cell(struct fed_arena *a, const struct fed_column *col, const struct fed_json *obj,
-                                  int64_t now_ms)
+                                  int64_t now_ms, bool custom)
 {
     struct fed_str text = {NULL, 0};
     int64_t n;
 
     if (col->json_path.n)
         text = fed_json_path_text(a, obj, col->json_path);
+    if (!text.n && custom)
+        return fed_json_null(a);
     if (!text.n)
         return fed_json_new_strz(a, fed_str_is(col->type, "date") ? "<unknown>" : "");
     if (fed_str_is(col->type, "date"))
         return fed_json_new_str(a, fed_cell_since(a, text, now_ms));
     if (fed_str_is(col->type, "integer") && fed_str_i64(text, &n) == 0)
         return fed_json_new_int(a, n);
-    if (fed_str_is(col->type, "number"))
+    if (fed_str_is(col->type, "number") && (!custom || is_number(text)))
         return fed_json_new_number(a, text);
-    if (fed_str_is(col->type, "boolean"))
+    if (fed_str_is(col->type, "boolean") && (!custom || fed_str_is(text, "true") || fed_str_is(text, "false")))
         return fed_json_new_bool(a, fed_str_is(text, "true"));
+    if (custom && !fed_str_is(col->type, "string"))
+        return fed_json_null(a); /* another type than the column says */
     return fed_json_new_str(a, text);
 }
 
@@ -85,7 +106,7 @@ struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version
     struct fed_json *row = fed_json_array(a);
     uint32_t want = (uint32_t)v->n_columns;
 
-    if (!named(v, "Name")) {
+    if (v->kind->custom || !named(v, "Name")) {
         fed_json_push(row, fed_json_new_str(a, fed_obj_name(obj)));
         want++;
     }
@@ -96,13 +117,13 @@ struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version
             const struct fed_column *col = &v->columns[i];
             bool age = !col->json_path.n && (fed_str_is(col->name, "Age") || fed_str_is(col->name, "Created At"));
 
-            fed_json_push(row,
-                          age ? fed_json_new_str(a, fed_cell_age(a, obj, now_ms)) : path_cell(a, col, obj, now_ms));
+            fed_json_push(row, age ? fed_json_new_str(a, fed_cell_age(a, obj, now_ms))
+                                   : path_cell(a, col, obj, now_ms, v->kind->custom));
         }
     }
     while (row->n < want)
         fed_json_push(row, fed_json_new_strz(a, "<none>"));
-    if (!named(v, "Age") && !named(v, "Created At") && !named(v, "Last Seen") && !named(v, "Pod Labels"))
+    if (!prints_age(v))
         fed_json_push(row, fed_json_new_str(a, fed_cell_age(a, obj, now_ms)));
     return row;
 }
@@ -125,13 +146,13 @@ struct fed_json *fed_kind_column_definitions(struct fed_arena *a, const struct f
 {
     struct fed_json *list = fed_json_array(a);
 
-    if (!named(v, "Name"))
+    if (v->kind->custom || !named(v, "Name"))
         define(a, list, FED_STR("Name"), FED_STR("string"), FED_STR("name"),
                FED_STR("Name of the object, unique in its namespace."), 0);
     for (size_t i = 0; i < v->n_columns; i++)
         define(a, list, v->columns[i].name, v->columns[i].type, v->columns[i].format, v->columns[i].description,
                v->columns[i].priority);
-    if (!named(v, "Age") && !named(v, "Created At") && !named(v, "Last Seen") && !named(v, "Pod Labels"))
+    if (!prints_age(v))
         define(a, list, FED_STR("Age"), FED_STR("string"), FED_STR(""), FED_STR("Time since the object was made."), 0);
     return list;
 }

@@ -472,7 +472,10 @@ STORIES = {
         previous terminated container "p" in pod "p" not found
         ! logs none
         not found
-        ! exec p -- ls
+        $ exec p -- printenv HOSTNAME
+        /^p$/
+        ! exec p -- false
+        exit code 1
         $ create serviceaccount robot
         serviceaccount/robot created
         $ create role r --verb=get --resource=pods

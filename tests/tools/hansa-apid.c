@@ -13,6 +13,7 @@
 #include "apiserver/apiserver.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/crd.h"
 #include "control/aggregate.h"
 #include "control/satoken.h"
 #include "kube/pki_dir.h"
@@ -29,6 +30,8 @@ struct apid {
     struct fed_tls *tls;
     struct fed_httpd *httpd;
     struct fed_api *api;
+    struct fed_transport *self; /* its own controller: definitions of custom kinds */
+    struct fed_crdctl *crdctl;
     struct fed_access *access;
     struct fed_transport *local;
     struct fed_aggregate *aggregate;
@@ -113,6 +116,8 @@ static void ready(void *ud, int code, const struct fed_err *err)
     if (a->conf.controllers)
         start_controllers(a);
     fed_log_info("apid", "serving at %s", url);
+    a->crdctl = fed_crdctl_new(&(struct fed_crdctl_conf){.transport = a->self, .kinds = a->kinds});
+    fed_crdctl_start(a->crdctl);
 }
 
 static void store_closed(void *ud)
@@ -219,7 +224,10 @@ static void open_api(struct apid *a)
     conf.access = fed_access_conf(a->access);
     if (a->pki)
         conf.sa_key_pem = fed_pki_dir_sa_key(a->pki);
+    static const struct fed_str masters = {"system:masters", sizeof "system:masters" - 1};
     a->api = fed_api_new(&conf);
+    a->self = fed_api_local(a->api,
+                            &(struct fed_identity){.user = FED_STR("system:apid"), .groups = &masters, .n_groups = 1});
     struct fed_httpd_conf http = {
         .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
     if (fed_addr_parse(FED_STR("127.0.0.1"), (uint16_t)a->conf.port, &http.listen.addr) ||
@@ -251,6 +259,8 @@ int main(int argc, char **argv)
     fed_loop_on_signal(a.loop, SIGHUP, on_hup, &a);
     fed_api_start(a.api, ready, &a);
     fed_loop_run(a.loop);
+    fed_crdctl_free(a.crdctl);
+    fed_transport_free(a.self);
     fed_aggregate_free(a.aggregate);
     fed_satoken_free(a.satoken);
     fed_transport_free(a.local);

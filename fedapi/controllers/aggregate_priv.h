@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* aggregate_priv.h: statuses whose parts are not only summed: Jobs, CronJobs, claims. Pure. */
+#ifndef FAPI_CONTROLLERS_AGGREGATE_PRIV_H
+#define FAPI_CONTROLLERS_AGGREGATE_PRIV_H
+
+#include "fedapi/controllers/aggregate.h"
+
+/* The latest (or earliest) of a time in all clusters' statuses; the member is taken out when none has it. */
+void fapi_aggregate_times(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status,
+                          const char *key, bool latest);
+void fapi_aggregate_job(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status);
+void fapi_aggregate_cronjob(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status);
+void fapi_aggregate_claim(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status);
+
+#endif

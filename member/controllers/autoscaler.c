@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HorizontalPodAutoscalers, by hpaplan.h, each 15 s. Metrics of type Resource and ContainerResource are known (what the
+ * agents measure); others are told in the conditions as failing. */
+#include "base/mem.h"
+#include "kube/quantity.h"
+#include "kube/selector.h"
+#include "member/agent/usage.h"
+#include "member/controllers/hpaplan.h"
+#include "member/controllers/owner.h"
+
+enum { PERIOD_MS = 15000 };
+
+struct own {
+    struct fed_map memories; /* key -> struct mbr_hpa_memory * */
+};
+struct work {
+    struct mbr_ctl *c;
+    struct mbr_job *job;
+    struct fed_arena *a;
+    struct fed_kobj *obj, *target;
+    enum mbr_kind kind; /* of the target */
+    struct fed_json *tree, *spec, *status, *current_metrics;
+    struct fed_selector sel;
+    struct fed_kobj **pods;
+    size_t n_pods, cap_pods;
+    int64_t now_ms, current;
+    const char *what; /* the metric that decides */
+};
+
+static void condition(struct work *w, const char *type, bool ok, const char *reason, const char *message)
+{
+    fed_obj_set_condition(w->a, w->status, type, ok ? "True" : "False", reason, fed_arena_dup(w->a, fed_str(message)),
+                          w->now_ms);
+}
+
+static bool find_target(struct work *w)
+{
+    static const enum mbr_kind kinds[] = {MBR_DEPLOYMENTS, MBR_REPLICASETS, MBR_STATEFULSETS, MBR_CONTROLLERS};
+    const struct fed_json *ref = fed_json_find(w->spec, "scaleTargetRef");
+    struct fed_str kind = fed_json_find_text(ref, "kind"), name = fed_json_find_text(ref, "name");
+    for (size_t i = 0; i < FED_ARRAY_LEN(kinds); i++)
+        if (fed_str_is(kind, mbr_resource(kinds[i])->kind)) {
+            w->kind = kinds[i];
+            w->target = mbr_find(w->c->m, kinds[i], w->obj->ns, name);
+        }
+    if (w->target)
+        return true;
+    struct fed_str text = fed_arena_printf(
+        w->a, "the HPA controller was unable to get the target's current scale: %.*s \"%.*s\" not found",
+        FED_STR_ARG(kind), FED_STR_ARG(name));
+    condition(w, "AbleToScale", false, "FailedGetScale", text.p);
+    fed_event_warning(w->c->events, w->obj, "FailedGetScale", "%s", text.p);
+    return false;
+}
+
+static bool gather(void *ud, struct fed_kobj *pod)
+{
+    struct work *w = ud;
+    const struct mbr_pod_info *p;
+    if (!fed_selector_matches(&w->sel, pod->labels, pod->n_labels))
+        return true;
+    p = mbr_pod_info_get(w->c->m, pod);
+    if (p->deleting || p->ended)
+        return true;
+    if (w->n_pods == w->cap_pods) {
+        struct fed_kobj **more =
+            FED_ARENA_ARRAY(w->a, struct fed_kobj *, w->cap_pods = w->cap_pods ? w->cap_pods * 2 : 16);
+        if (w->n_pods)
+            memcpy(more, w->pods, w->n_pods * sizeof(*more));
+        w->pods = more;
+    }
+    w->pods[w->n_pods++] = pod;
+    return true;
+}
+
+static int64_t request_of(struct work *w, const struct fed_kobj *pod, struct fed_str resource, struct fed_str container)
+{
+    int64_t sum = 0, v;
+    FED_JSON_EACH(ct, fed_json_at(fed_kobj_parse(pod, w->a), "spec", "containers", NULL)) {
+        const struct fed_json *q = fed_json_find_str(fed_json_at(ct, "resources", "requests", NULL), resource);
+        if (container.n && !fed_str_eq(container, fed_json_find_text(ct, "name")))
+            continue;
+        if (!q || (fed_str_is(resource, "cpu") ? fed_quantity_milli(q->s, &v) : fed_quantity_units(q->s, &v)) < 0)
+            return 0; /* one container without a request: no utilization */
+        sum += v;
+    }
+    return sum;
+}
+
+/* What a pod uses now, or one container of it. */
+static bool known(struct work *w, const struct fed_kobj *pod, struct fed_str container, struct mbr_usage_value *v)
+{
+    struct mbr_usage *u = w->c->m->usage;
+    if (!u || !mbr_usage_ask(u))
+        return false;
+    return container.n ? mbr_usage_container(u, pod->uid, fed_arena_dupz(w->a, container), v)
+                       : mbr_usage_pod(u, pod->uid, v);
+}
+
+static struct mbr_hpa_pod *measure(struct work *w, struct fed_str resource, struct fed_str container)
+{
+    struct mbr_hpa_pod *list = FED_ARENA_ARRAY(w->a, struct mbr_hpa_pod, w->n_pods + 1);
+    bool cpu = fed_str_is(resource, "cpu");
+    for (size_t i = 0; i < w->n_pods; i++) {
+        const struct mbr_pod_info *p = mbr_pod_info_get(w->c->m, w->pods[i]);
+        struct mbr_usage_value v;
+        list[i].request = request_of(w, w->pods[i], resource, container);
+        if (fed_str_is(p->phase, "Pending") || (cpu && !p->ready)) {
+            list[i].state = MBR_HPA_UNREADY;
+        } else if (!known(w, w->pods[i], container, &v)) {
+            list[i].state = MBR_HPA_MISSING;
+        } else {
+            list[i].usage = cpu ? v.cpu_nano / 1000000 : v.memory;
+        }
+    }
+    return list;
+}
+
+static void show_metric(struct work *w, const struct fed_json *spec, const char *member, const struct mbr_hpa_metric *m,
+                        bool cpu)
+{
+    struct fed_json *o = fed_json_object(w->a), *in = fed_json_object(w->a), *now = fed_json_object(w->a);
+    const struct fed_json *source = fed_json_find(spec, member), *container = fed_json_find(source, "container");
+    struct fed_buf text = {0};
+    fed_json_set(o, "type", fed_json_copy(w->a, fed_json_find(spec, "type")));
+    fed_json_set(in, "name", fed_json_copy(w->a, fed_json_find(source, "name")));
+    if (container)
+        fed_json_set(in, "container", fed_json_copy(w->a, container));
+    if (m->percent)
+        fed_json_set(now, "averageUtilization", fed_json_new_int(w->a, m->now_percent));
+    if (cpu)
+        fed_quantity_format_milli(&text, m->now_value);
+    else
+        fed_buf_addf(&text, "%lld", (long long)m->now_value);
+    fed_json_set(now, "averageValue", fed_json_new_str(w->a, fed_arena_dup(w->a, fed_buf_str(&text))));
+    fed_buf_release(&text);
+    fed_json_set(in, "current", now);
+    fed_json_set(o, member, in);
+    fed_json_push(w->current_metrics, o);
+}
+
+/* -1 and a condition when the metric gives no size. */
+static int64_t propose(struct work *w, const struct fed_json *spec)
+{
+    struct fed_str type = fed_json_find_text(spec, "type");
+    bool by_container = fed_str_is(type, "ContainerResource");
+    const char *member = by_container ? "containerResource" : "resource";
+    const struct fed_json *source = fed_json_find(spec, member), *target = fed_json_find(source, "target");
+    struct fed_str resource = fed_json_find_text(source, "name"), text;
+    bool cpu = fed_str_is(resource, "cpu");
+    const struct fed_json *value = fed_json_find(target, "averageValue");
+    struct mbr_hpa_metric m = {
+        .n = w->n_pods, .current = w->current, .percent = fed_json_int(fed_json_find(target, "averageUtilization"), 0)};
+    if (value && !m.percent &&
+        (cpu ? fed_quantity_milli(value->s, &m.value) : fed_quantity_units(value->s, &m.value)) < 0)
+        m.value = 0;
+    if (!source || (!cpu && !fed_str_is(resource, "memory")) || (!m.percent && m.value <= 0)) {
+        text = fed_arena_printf(w->a,
+                                "the HPA was unable to compute the replica count: metrics of type %.*s %.*s are "
+                                "not served by this cluster",
+                                FED_STR_ARG(type), FED_STR_ARG(resource));
+    } else {
+        m.pods = measure(w, resource, fed_json_find_text(source, "container"));
+        if (mbr_hpa_propose(&m)) {
+            show_metric(w, spec, member, &m, cpu);
+            w->what = fed_arena_printf(w->a, "%.*s %sresource utilization (percentage of request)",
+                                       FED_STR_ARG(resource), by_container ? "container " : "")
+                          .p;
+            if (!m.percent)
+                w->what =
+                    fed_arena_printf(w->a, "%.*s %sresource", FED_STR_ARG(resource), by_container ? "container " : "")
+                        .p;
+            return m.replicas;
+        }
+        text = fed_arena_printf(w->a,
+                                "the HPA was unable to compute the replica count: failed to get %.*s utilization: "
+                                "no figures yet, or a container without a request",
+                                FED_STR_ARG(resource));
+    }
+    condition(w, "ScalingActive", false, "FailedGetResourceMetric", text.p);
+    fed_event_warning(w->c->events, w->obj, "FailedGetResourceMetric", "%s", text.p);
+    return -1;
+}
+
+/* The largest proposal; with a metric that failed, only growth is believed. */
+static int64_t proposal(struct work *w)
+{
+    int64_t best = -1;
+    bool failed = false;
+    const char *decides = "";
+    FED_JSON_EACH(spec, fed_json_find(w->spec, "metrics")) {
+        int64_t n = propose(w, spec);
+        failed = failed || n < 0;
+        if (n > best) {
+            best = n;
+            decides = w->what;
+        }
+    }
+    w->what = decides;
+    if (best < 0 || (failed && best < w->current))
+        return -1;
+    condition(w, "ScalingActive", true, "ValidMetricFound",
+              fed_arena_printf(w->a, "the HPA was able to successfully calculate a replica count from %s", decides).p);
+    return best;
+}
+
+static void rescale(struct work *w, int64_t to, const char *reason)
+{
+    struct fed_json *patch = fed_json_object(w->a), *spec = fed_json_object(w->a);
+    fed_json_set(spec, "replicas", fed_json_new_int(w->a, to));
+    fed_json_set(patch, "spec", spec);
+    mbr_job_merge(w->job, w->kind, w->target->ns, w->target->name, "scale", patch);
+    fed_event_normal(w->c->events, w->obj, "SuccessfulRescale", "New size: %lld; reason: %s", (long long)to, reason);
+    condition(
+        w, "AbleToScale", true, "SucceededRescale",
+        fed_arena_printf(w->a, "the HPA controller was able to update the target scale to %lld", (long long)to).p);
+    mbr_set_time(w->a, w->status, "lastScaleTime", w->now_ms);
+}
+
+static struct mbr_hpa_memory *memory_of(struct work *w)
+{
+    struct own *own = w->c->own;
+    struct mbr_hpa_memory *m = fed_map_find(&own->memories, fed_str(w->job->key));
+    if (!m) {
+        fed_map_set(&own->memories, fed_str(w->job->key), m = FED_NEW(struct mbr_hpa_memory));
+        mbr_hpa_note(&m->proposals, w->now_ms, w->current); /* as if it had been right until now */
+    }
+    return m;
+}
+
+static int64_t decide(struct work *w)
+{
+    const struct fed_json *behavior = fed_json_find(w->spec, "behavior");
+    struct mbr_hpa_limits l = {.current = w->current,
+                               .now_ms = w->now_ms,
+                               .min = fed_json_int(fed_json_find(w->spec, "minReplicas"), 1),
+                               .max = fed_json_int(fed_json_find(w->spec, "maxReplicas"), 1)};
+    const char *reason = "";
+    if (w->current == 0) {
+        condition(w, "ScalingActive", false, "ScalingDisabled",
+                  "scaling is disabled since the replica count of the target is zero");
+        return 0;
+    }
+    mbr_hpa_rules_read(&l.up, fed_json_find(behavior, "scaleUp"), true);
+    mbr_hpa_rules_read(&l.down, fed_json_find(behavior, "scaleDown"), false);
+    if (w->current > l.max) {
+        l.replicas = l.max;
+        reason = "Current number of replicas above Spec.MaxReplicas";
+    } else if (w->current < l.min) {
+        l.replicas = l.min;
+        reason = "Current number of replicas below Spec.MinReplicas";
+    } else if ((l.proposed = proposal(w)) >= 0) {
+        mbr_hpa_limit(&l, memory_of(w));
+        condition(w, "ScalingLimited", l.limited, l.limit, l.limit_message);
+        reason =
+            l.replicas > w->current ? fed_arena_printf(w->a, "%s above target", w->what).p : "All metrics below target";
+    } else {
+        return w->current;
+    }
+    if (l.replicas != w->current) {
+        struct mbr_hpa_memory *m = memory_of(w);
+        bool up = l.replicas > w->current;
+        mbr_hpa_note(up ? &m->ups : &m->downs, w->now_ms, up ? l.replicas - w->current : w->current - l.replicas);
+        rescale(w, l.replicas, reason);
+    } else if (l.stabilized) {
+        condition(w, "AbleToScale", true, l.stabilized,
+                  "recent recommendations were higher than current one, applying the highest recent recommendation");
+    } else {
+        condition(w, "AbleToScale", true, "ReadyForNewScale", "recommended size matches current size");
+    }
+    return l.replicas;
+}
+
+static void write_status(struct work *w, int64_t desired)
+{
+    const struct fed_json *old = fed_json_find(w->tree, "status");
+    fed_json_set(w->status, "currentReplicas", fed_json_new_int(w->a, w->current));
+    fed_json_set(w->status, "desiredReplicas", fed_json_new_int(w->a, desired));
+    fed_json_remove_key(w->status, "currentMetrics");
+    if (w->current_metrics->n)
+        fed_json_set(w->status, "currentMetrics", w->current_metrics);
+    if (old && fed_json_equal(old, w->status))
+        return;
+    fed_json_set(w->tree, "status", w->status);
+    mbr_job_update(w->job, MBR_AUTOSCALERS, w->tree, "status");
+}
+
+static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
+{
+    struct work w = {.c = c, .job = job, .a = &job->arena, .now_ms = fed_wall_ms(c->m->env), .what = ""};
+    struct own *own = c->own;
+    w.obj = mbr_find(c->m, MBR_AUTOSCALERS, ns, name);
+    if (!w.obj || w.obj->deleting) {
+        free(fed_map_remove(&own->memories, fed_str(job->key)));
+        return mbr_job_end(job, 0);
+    }
+    w.tree = fed_kobj_parse(w.obj, w.a);
+    w.spec = fed_json_find(w.tree, "spec");
+    const struct fed_json *status = fed_json_find(w.tree, "status");
+    w.status = status ? fed_json_copy(w.a, status) : fed_json_object(w.a);
+    w.current_metrics = fed_json_array(w.a);
+    int64_t desired = 0;
+    if (find_target(&w)) {
+        const struct fed_json *target = fed_kobj_parse(w.target, w.a);
+        w.current = fed_json_int(fed_json_at(target, "spec", "replicas", NULL), 1);
+        if (mbr_owner_selector(w.kind, w.a, target, &w.sel) == 0)
+            fed_informer_each(c->m->informers[MBR_PODS], ns, gather, &w);
+        desired = decide(&w);
+    }
+    write_status(&w, desired);
+    fed_workqueue_add_after(c->queue, fed_str(job->key), PERIOD_MS);
+    mbr_job_end(job, 0);
+}
+
+/* Its own status writes must not make it look again at once. */
+static void changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct fed_arena a = {0};
+    bool same =
+        old && now &&
+        fed_json_equal(fed_json_find(fed_kobj_parse(old, &a), "spec"), fed_json_find(fed_kobj_parse(now, &a), "spec"));
+    fed_arena_release(&a);
+    if (!same)
+        mbr_ctl_enqueue_self(ctl, old, now);
+}
+
+static void release(struct mbr_ctl *c)
+{
+    struct own *own = c->own;
+    FED_MAP_EACH(e, &own->memories)
+        free(e->value);
+    fed_map_release(&own->memories);
+}
+
+void mbr_autoscaler_init(struct mbr_ctl *c)
+{
+    c->own = FED_NEW(struct own);
+    c->release = release;
+    mbr_ctl_queue(c, "horizontal-pod-autoscaler", reconcile);
+    mbr_ctl_watch(c, MBR_AUTOSCALERS, changed);
+}

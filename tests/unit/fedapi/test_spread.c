@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs, CronJobs and autoscalers: each cluster's part, where it goes, and what the parts make together. */
+#include "fedapi/controllers/aggregate.h"
+#include "fedapi/controllers/marks.h"
+#include "fedapi/controllers/placement.h"
+#include "fedapi/controllers/spread.h"
+#include "tests/unit/unit.h"
+
+static struct fed_json *parse(struct fed_arena *a, const char *text)
+{
+    struct fed_json *v = NULL;
+    assert_int_equal(fed_json_parse(a, fed_str(text), NULL, &v, NULL), 0);
+    return v;
+}
+
+static struct fed_str text_of(struct fed_arena *a, const struct fed_json *v)
+{
+    struct fed_buf b = {0};
+    fed_json_write(&b, v);
+    struct fed_str s = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return s;
+}
+
+static void test_parts(void **state)
+{
+    static const struct {
+        const char *kind, *spec;
+        int64_t number, part;
+        const char *want;
+    } cases[] = {
+        {"Deployment", "{\"replicas\":6}", 6, 2, "{\"replicas\":2}"},
+        {"Job", "{\"completions\":6,\"parallelism\":3}", 6, 2, "{\"completions\":2,\"parallelism\":1}"},
+        {"Job", "{\"completions\":5,\"parallelism\":2}", 5, 3, "{\"completions\":3,\"parallelism\":2}"},
+        {"Job", "{\"parallelism\":4}", 4, 1, "{\"parallelism\":1}"},
+        {"Job", "{\"completions\":5,\"parallelism\":0}", 5, 3, "{\"completions\":3,\"parallelism\":0}"},
+        {"CronJob", "{\"jobTemplate\":{\"spec\":{\"completions\":4,\"parallelism\":4}}}", 4, 2,
+         "{\"jobTemplate\":{\"spec\":{\"completions\":2,\"parallelism\":2}}}"},
+        {"CronJob", "{\"jobTemplate\":{\"spec\":{}}}", 1, 1, "{\"jobTemplate\":{\"spec\":{\"parallelism\":1}}}"},
+        {"HorizontalPodAutoscaler", "{\"minReplicas\":3,\"maxReplicas\":9}", 9, 3,
+         "{\"minReplicas\":1,\"maxReplicas\":3}"},
+        {"HorizontalPodAutoscaler", "{\"minReplicas\":9,\"maxReplicas\":9}", 9, 1,
+         "{\"minReplicas\":1,\"maxReplicas\":1}"},
+        {"ConfigMap", "{}", -1, -1, "{}"},
+        {"StatefulSet", "{\"replicas\":3}", -1, -1, "{\"replicas\":3}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        struct fed_arena a = {0};
+        struct fed_str whole = fed_arena_printf(&a, "{\"spec\":%s}", cases[i].spec);
+        struct fed_json *tree = parse(&a, whole.p);
+        CHECK(cases[i].spec, fapi_spread_number(fed_str(cases[i].kind), tree) == cases[i].number);
+        fapi_spread_apply(&a, fed_str(cases[i].kind), tree, cases[i].part);
+        CHECK_TEXT(cases[i].spec, text_of(&a, fed_json_find(tree, "spec")), cases[i].want);
+        fed_arena_release(&a);
+    }
+}
+
+struct place_case {
+    const char *name, *kind, *spec, *status;
+    int64_t current[3]; /* of the clusters; -1: no copy */
+    int64_t sum;        /* of all parts */
+    size_t placed;
+    int64_t first; /* part of the first cluster; -1: whatever */
+};
+static const struct place_case places[] = {
+    {"a Job is divided", "Job", "{\"completions\":6}", "{}", {-1, -1, -1}, 6, 3, 2},
+    {"one completion: one cluster", "Job", "{\"completions\":1}", "{}", {-1, -1, -1}, 1, 1, -1},
+    {"what was made stays", "Job", "{\"completions\":6}", "{}", {5, -1, -1}, 6, 2, 5},
+    {"all was given out", "Job", "{\"completions\":6}", "{}", {3, 3, -1}, 6, 2, 3},
+    {"an ended one is not begun again",
+     "Job",
+     "{\"completions\":6}",
+     "{\"conditions\":[{\"type\":\"Complete\",\"status\":\"True\"}]}",
+     {3, -1, -1},
+     3,
+     1,
+     3},
+    {"nothing to complete", "Job", "{\"completions\":0}", "{}", {-1, -1, -1}, 0, 3, 0},
+    {"by index: one cluster",
+     "Job",
+     "{\"completions\":6,\"completionMode\":\"Indexed\"}",
+     "{}",
+     {-1, -1, -1},
+     6,
+     1,
+     -1},
+    {"by index: where it is", "Job", "{\"completions\":6,\"completionMode\":\"Indexed\"}", "{}", {6, -1, -1}, 6, 1, 6},
+    {"a CronJob may move", "CronJob", "{\"jobTemplate\":{\"spec\":{\"completions\":6}}}", "{}", {-1, -1, -1}, 6, 3, 2},
+    {"an autoscaler", "HorizontalPodAutoscaler", "{\"maxReplicas\":2}", "{}", {-1, -1, -1}, 2, 2, -1},
+    {"a StatefulSet is copied", "StatefulSet", "{\"replicas\":2}", "{}", {-1, -1, -1}, -3, 3, -1},
+};
+
+static void test_places(void **state)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(places); i++) {
+        const struct place_case *c = &places[i];
+        struct fed_arena a = {0};
+        struct fapi_cluster clusters[3];
+        struct fapi_placement p;
+        struct fed_kobj *o;
+        struct fed_str text = fed_arena_printf(
+            &a,
+            "{\"apiVersion\":\"batch/v1\",\"kind\":\"%s\",\"metadata\":{\"name\":\"x\",\"namespace\":\"n\"},"
+            "\"spec\":%s,\"status\":%s}",
+            c->kind, c->spec, c->status);
+        int64_t sum = 0;
+        size_t placed = 0;
+        for (size_t k = 0; k < 3; k++)
+            clusters[k] = (struct fapi_cluster){.name = fed_str(names[k]), .current = c->current[k], .capacity = -1};
+        assert_int_equal(fed_kobj_new(text, (struct fed_str){0}, (struct fed_str){0}, &o, NULL), 0);
+        assert_int_equal(fapi_place(&a, o, fed_kobj_parse(o, &a), clusters, 3, &p, NULL), 0);
+        for (size_t k = 0; k < 3; k++) {
+            sum += p.spots[k].replicas;
+            placed += p.spots[k].selected;
+        }
+        CHECK(c->name, sum == c->sum);
+        CHECK(c->name, placed == c->placed);
+        CHECK(c->name, c->first < 0 || p.spots[0].replicas == c->first);
+        fed_kobj_unref(o);
+        fed_arena_release(&a);
+    }
+}
+
+static void test_what_stays(void **state)
+{
+    static const struct {
+        const char *kind, *ns, *name, *type;
+        bool stays;
+    } cases[] = {
+        {"Secret", "shop", "sh.helm.release.v1.web.v1", "helm.sh/release.v1", true},
+        {"Secret", "shop", "token", "kubernetes.io/service-account-token", true},
+        {"Secret", "shop", "pass", "Opaque", false},
+        {"ServiceAccount", "shop", "default", "", true},
+        {"ServiceAccount", "shop", "web", "", false},
+        {"ConfigMap", "shop", "kube-root-ca.crt", "", true},
+        {"ConfigMap", "shop", "conf", "", false},
+        {"ConfigMap", "kube-system", "conf", "", true},
+        {"Namespace", "", "default", "", true},
+        {"Namespace", "", "shop", "", false},
+        {"Job", "shop", "default", "", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
+        CHECK(cases[i].name, (fapi_stays(fed_str(cases[i].kind), fed_str(cases[i].ns), fed_str(cases[i].name),
+                                         fed_str(cases[i].type)) != NULL) == cases[i].stays);
+}
+
+static struct fed_str aggregated(struct fed_arena *a, const char *kind, const char *one, const char *two)
+{
+    struct fed_kobj *hub;
+    struct fed_str text = fed_arena_printf(
+        a, "{\"apiVersion\":\"batch/v1\",\"kind\":\"%s\",\"metadata\":{\"name\":\"x\",\"namespace\":\"n\"}}", kind);
+    assert_int_equal(fed_kobj_new(text, (struct fed_str){0}, (struct fed_str){0}, &hub, NULL), 0);
+    struct fapi_report reports[2] = {
+        {.cluster = FED_STR("a"), .state = "Synced", .replicas = 2, .object = parse(a, one)},
+        {.cluster = FED_STR("b"), .state = "Synced", .replicas = 2, .object = parse(a, two)}};
+    struct fapi_aggregate_in in = {
+        .hub = hub, .tree = fed_kobj_parse(hub, a), .reports = reports, .n = 2, .now_ms = 1000000};
+    struct fed_json *status = fapi_aggregate_status(a, &in);
+    fed_json_remove_key(status, "conditions");
+    struct fed_str out = text_of(a, status);
+    struct fed_json *again = fapi_aggregate_status(a, &in);
+    FED_JSON_EACH(c, fed_json_find(again, "conditions"))
+        if (!fed_str_is(fed_json_find_text(c, "type"), "Propagated"))
+            out = fed_arena_printf(a, "%.*s %.*s=%.*s", FED_STR_ARG(out), FED_STR_ARG(fed_json_find_text(c, "type")),
+                                   FED_STR_ARG(fed_json_find_text(c, "status")));
+    fed_kobj_unref(hub);
+    return out;
+}
+
+#define ENDED(type) "\"conditions\":[{\"type\":\"" type "\",\"status\":\"True\",\"reason\":\"R\",\"message\":\"m\"}]"
+
+static void test_statuses(void **state)
+{
+    static const struct {
+        const char *kind, *one, *two, *want;
+    } cases[] = {
+        {"Job", "{\"status\":{\"succeeded\":2,\"startTime\":\"2026-11-21T08:00:05Z\"," ENDED("Complete") "}}",
+         "{\"status\":{\"succeeded\":1,\"active\":1,\"startTime\":\"2026-11-21T08:00:00Z\"}}",
+         "{\"active\":1,\"succeeded\":3,\"startTime\":\"2026-11-21T08:00:00Z\"}"},
+        {"Job", "{\"status\":{\"succeeded\":2,\"completionTime\":\"2026-11-21T08:00:05Z\"," ENDED("Complete") "}}",
+         "{\"status\":{\"succeeded\":2,\"completionTime\":\"2026-11-21T08:00:07Z\"," ENDED("Complete") "}}",
+         "{\"succeeded\":4,\"completionTime\":\"2026-11-21T08:00:07Z\"} Complete=True"},
+        {"Job", "{\"status\":{\"succeeded\":2," ENDED("Complete") "}}",
+         "{\"status\":{\"failed\":1," ENDED("Failed") "}}", "{\"succeeded\":2,\"failed\":1} Failed=True"},
+        {"CronJob", "{\"status\":{\"lastScheduleTime\":\"2026-11-21T08:00:00Z\",\"active\":[{\"name\":\"j\"}]}}",
+         "{\"status\":{\"lastScheduleTime\":\"2026-11-21T08:05:00Z\"}}",
+         "{\"lastScheduleTime\":\"2026-11-21T08:05:00Z\",\"active\":[{\"name\":\"j\"}]}"},
+        {"PersistentVolumeClaim", "{\"status\":{\"phase\":\"Bound\"}}", "{\"status\":{\"phase\":\"Pending\"}}",
+         "{\"phase\":\"Pending\"}"},
+        {"HorizontalPodAutoscaler", "{\"status\":{\"currentReplicas\":2,\"desiredReplicas\":3}}",
+         "{\"status\":{\"currentReplicas\":1,\"desiredReplicas\":1}}", "{\"currentReplicas\":3,\"desiredReplicas\":4}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        struct fed_arena a = {0};
+        CHECK_TEXT(cases[i].kind, aggregated(&a, cases[i].kind, cases[i].one, cases[i].two), cases[i].want);
+        fed_arena_release(&a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_places),
+                                       cmocka_unit_test(test_what_stays), cmocka_unit_test(test_statuses)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

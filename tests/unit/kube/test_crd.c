@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CustomResourceDefinitions: structural rules, patterns, formats, defaults and pruning of custom kinds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kube/crd.h"
+#include "kube/format.h"
+#include "kube/pattern.h"
+#include "kube/schema.h"
+
+static struct fed_json *parse(struct fed_arena *a, const char *text)
+{
+    struct fed_json *v = NULL;
+    struct fed_err err = {0};
+
+    if (fed_json_parse(a, fed_str(text), NULL, &v, &err))
+        fail_msg("%s: %s", err.text, text);
+    return v;
+}
+
+/* A schema at "s" and the first complaint about it; NULL: none. */
+static void test_structural(void **state)
+{
+    static const struct {
+        const char *schema, *want;
+    } cases[] = {
+        {"{\"type\":\"object\"}", NULL},
+        {"{}", "s.type: Required value: must not be empty at the root"},
+        {"{\"type\":\"string\"}", "s.type: Invalid value: \"string\": must be object at the root"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{}}}",
+         "s.properties[a].type: Required value: must not be empty for specified object fields"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"items\":{}}}}",
+         "s.properties[a].items.type: Required value: must not be empty for specified array items"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"x-kubernetes-int-or-string\":true}}}", NULL},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"x-kubernetes-preserve-unknown-fields\":true}}}", NULL},
+        {"{\"type\":\"object\",\"$ref\":\"#/x\"}", "s.$ref: Forbidden: $ref is not supported"},
+        {"{\"type\":\"object\",\"additionalProperties\":false}",
+         "s.additionalProperties: Forbidden: additionalProperties cannot be set to false"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"text\"}}}",
+         "s.properties[a].type: Unsupported value: \"text\": supported values: \"array\", \"boolean\", \"integer\", "
+         "\"number\", \"object\", \"string\""},
+        {"{\"type\":\"object\",\"anyOf\":[{\"properties\":{\"b\":{\"minimum\":1}}}]}",
+         "s.properties[b]: Required value: because it is defined in s.anyOf[0].properties[b]"},
+        {"{\"type\":\"object\",\"anyOf\":[{\"description\":\"x\"}]}",
+         "s.anyOf[0].description: Forbidden: must be empty to be structural"},
+        {"{\"type\":\"object\",\"properties\":{\"metadata\":{\"type\":\"object\",\"properties\":{\"labels\":{\"type\":"
+         "\"object\"}}}}}",
+         "s.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata "
+         "is implicitly specified"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"default\":3}}}", NULL},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"default\":{\"x\":1}}}}",
+         "s.properties[a].default: Invalid value: must not have unknown fields: x"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"set\",\"items\":{"
+         "\"type\":\"object\"}}}}",
+         "s.properties[a].items.x-kubernetes-map-type: Invalid value: must be atomic as item of a list with "
+         "x-kubernetes-list-type=set"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"[a\"}}}",
+         "s.properties[a].pattern: Invalid value: \"[a\": must be a valid regular expression, but isn't: missing "
+         "closing ]"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        struct fed_arena a = {0};
+        struct fed_causes causes = {.arena = &a};
+        struct fed_str got = {NULL, 0};
+
+        fed_crd_schema_check(parse(&a, cases[i].schema), FED_STR("s"), &causes, NULL, NULL);
+        if (causes.n)
+            got = fed_arena_printf(&a, "%.*s: %.*s", FED_STR_ARG(causes.items[0].field),
+                                   FED_STR_ARG(causes.items[0].message));
+        if (cases[i].want ? !fed_str_is(got, cases[i].want) : got.n != 0)
+            fail_msg("%s\n  says %.*s\n  not  %s", cases[i].schema, FED_STR_ARG(got), cases[i].want);
+        fed_arena_release(&a);
+    }
+}
+
+static void test_patterns(void **state)
+{
+    static const struct {
+        const char *pattern, *yes, *no;
+        int code;
+    } cases[] = {{"^[\\w\\-.]+$", "a-b.c", "a b", 0},
+                 {"^(?:\\d{2,3}|x)$", "123", "1", 0},
+                 {"^[^\\]/]+$", "abc", "a]b", 0},
+                 {"^[a\\-z]$", "-", "b", 0},
+                 {"^a\\/b$", "a/b", "ab", 0},
+                 {"(?i)^abc$", "ABC", "abd", 0},
+                 {"^[[:alpha:]^-]*?$", "a^-", "1", 0},
+                 {"^\\x41\\.$", "A.", "Ax", 0},
+                 {"^{}$", "{}", "x", 0},
+                 {"\\p{L}", NULL, NULL, FED_E_UNSUPPORTED},
+                 {"(?=a)", NULL, NULL, FED_E_UNSUPPORTED},
+                 {"(a)\\1", NULL, NULL, FED_E_INVALID},
+                 {"*a", NULL, NULL, FED_E_INVALID},
+                 {"(a", NULL, NULL, FED_E_INVALID},
+                 {"a)", NULL, NULL, FED_E_INVALID},
+                 {"((a{1000}){1000}){1000}", NULL, NULL, FED_E_LIMIT}};
+
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        regex_t re;
+        int rc = fed_pattern_compile(fed_str(cases[i].pattern), &re, NULL);
+
+        if (rc != cases[i].code)
+            fail_msg("%s: %d", cases[i].pattern, rc);
+        if (rc)
+            continue;
+        if (regexec(&re, cases[i].yes, 0, NULL, 0) || !regexec(&re, cases[i].no, 0, NULL, 0))
+            fail_msg("%s: '%s' or '%s'", cases[i].pattern, cases[i].yes, cases[i].no);
+        regfree(&re);
+    }
+}
+
+static void test_formats(void **state)
+{
+    static const struct {
+        const char *format, *yes, *no;
+    } cases[] = {{"ipv4", "10.0.0.1", "10.0.0"},        {"ipv6", "::1", "1"},
+                 {"cidr", "10.0.0.0/8", "10.0.0.0/33"}, {"uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6ba7b810"},
+                 {"uri", "https://a/b", "a b"},         {"email", "a@b.c", "a@"},
+                 {"hostname", "a-b.c", "-a"},           {"date", "2024-02-29", "2023-02-29"},
+                 {"duration", "1h30m", "1x"},           {"mac", "00:11:22:33:44:55", "00:11"}};
+
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
+        if (!fed_format_ok(fed_str(cases[i].format), fed_str(cases[i].yes)) ||
+            fed_format_ok(fed_str(cases[i].format), fed_str(cases[i].no)))
+            fail_msg("%s", cases[i].format);
+    assert_true(fed_format_ok(FED_STR("unheard-of"), FED_STR("x")));
+}
+
+static const char crd[] =
+    "{\"metadata\":{\"name\":\"a.b.c\"},\"spec\":{\"group\":\"b.c\",\"scope\":\"Namespaced\",\"names\":{\"plural\":"
+    "\"as\",\"kind\":\"A\"},\"versions\":[{\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{"
+    "\"openAPIV3Schema\":{\"type\":\"object\",\"properties\":{\"spec\":{\"type\":\"object\",\"properties\":{"
+    "\"n\":{\"type\":\"integer\",\"default\":3},\"k\":{\"type\":\"string\",\"nullable\":true,\"default\":\"x\"},"
+    "\"list\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"d\":{\"type\":\"boolean\","
+    "\"default\":true}}}},\"free\":{\"type\":\"object\",\"x-kubernetes-preserve-unknown-fields\":true,\"properties\":{"
+    "\"in\":{\"type\":\"object\",\"properties\":{\"y\":{\"type\":\"string\"}}}}}}}}}}}]}}";
+
+/* What an object looks like after pruning and defaulting; the kind lives by its references. */
+static void test_objects(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"spec\":{}}", "{\"spec\":{\"k\":\"x\",\"n\":3}}"},
+        {"{\"spec\":{\"n\":null,\"k\":null}}", "{\"spec\":{\"k\":null,\"n\":3}}"},
+        {"{\"spec\":{\"n\":1,\"k\":\"\",\"list\":[{},{\"d\":false,\"e\":1}]},\"other\":1}",
+         "{\"spec\":{\"n\":1,\"k\":\"\",\"list\":[{\"d\":true},{\"d\":false}]}}"},
+        {"{\"spec\":{\"n\":1,\"k\":\"\",\"free\":{\"a\":[1],\"in\":{\"y\":\"\",\"z\":1}}}}",
+         "{\"spec\":{\"n\":1,\"k\":\"\",\"free\":{\"a\":[1],\"in\":{\"y\":\"\"}}}}"},
+    };
+    struct fed_kinds *kinds = fed_kinds_new();
+    struct fed_arena a = {0};
+    struct fed_kind *kind = NULL;
+    struct fed_err err = {0};
+
+    (void)state;
+    if (fed_kind_compile(kinds, fed_crd_document(&a, parse(&a, crd)), &kind, &err))
+        fail_msg("%s", err.text);
+    fed_kinds_put(kinds, kind);
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        struct fed_json *obj = parse(&a, cases[i][0]);
+        const struct fed_schema *s = fed_kind_storage(kind)->schema;
+        struct fed_buf b = {0};
+
+        fed_schema_prune(s, obj, NULL, NULL);
+        fed_schema_default(&a, s, obj);
+        fed_json_write(&b, obj);
+        if (!fed_json_equal(obj, parse(&a, cases[i][1])))
+            fail_msg("%s becomes %s", cases[i][0], fed_buf_z(&b));
+        fed_buf_release(&b);
+    }
+    assert_non_null(fed_kinds_by_kind(kinds, FED_STR("b.c/v1"), FED_STR("A")));
+    assert_true(fed_kinds_remove(kinds, FED_STR("b.c"), FED_STR("as")));
+    assert_null(fed_kinds_by_kind(kinds, FED_STR("b.c/v1"), FED_STR("A")));
+    assert_true(fed_str_is(kind->kind, "A")); /* ours still */
+    fed_kind_unref(kind);
+    fed_arena_release(&a);
+    fed_kinds_free(kinds);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_structural), cmocka_unit_test(test_patterns),
+                                       cmocka_unit_test(test_formats), cmocka_unit_test(test_objects)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
