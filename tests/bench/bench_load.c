@@ -32,7 +32,8 @@ struct conn {
     struct fed_buf part; /* of a head that has not come whole */
     uint64_t sent_ns;
 };
-struct template {
+struct template
+{
     struct fed_buf bytes;
     char *place; /* of the digits; NULL: none */
 };
@@ -86,7 +87,8 @@ static double cpu_s(const struct rusage *from)
     struct rusage now;
     getrusage(RUSAGE_SELF, &now);
     return (double)(now.ru_utime.tv_sec - from->ru_utime.tv_sec + now.ru_stime.tv_sec - from->ru_stime.tv_sec) +
-           (double)(now.ru_utime.tv_usec - from->ru_utime.tv_usec + now.ru_stime.tv_usec - from->ru_stime.tv_usec) / 1e6;
+           (double)(now.ru_utime.tv_usec - from->ru_utime.tv_usec + now.ru_stime.tv_usec - from->ru_stime.tv_usec) /
+               1e6;
 }
 
 static void begin(struct load *l)
