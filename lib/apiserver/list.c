@@ -346,7 +346,7 @@ static void put_whole(struct page *p, struct fed_buf *b, struct fed_str meta)
 {
     if (p->r->form.kind == FED_FORM_OBJECT &&
         p->r->form.v == fed_kind_storage(p->r->form.v->kind)) /* mostly what is stored */
-        (void)fed_buf_reserve(b, stored_size(p, SIZE_MAX));             /* one allocation of the right size */
+        (void)fed_buf_reserve(b, stored_size(p, SIZE_MAX));   /* one allocation of the right size */
     put_list_head(p, b, meta);
     put_items(p, b, SIZE_MAX);
 }
