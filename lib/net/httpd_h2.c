@@ -167,9 +167,10 @@ static void flush(struct httpd_conn *c)
         size_t backlog = fed_stream_backlog(c->stream);
         if (backlog >= HTTPD_OUT_AHEAD)
             return; /* drained comes */
+        httpd_take_out(c);
         int rc = fed_h2_send(c->h2, &c->out, FED_MIN(HTTPD_OUT_AHEAD - backlog, (size_t)HTTPD_OUT_FLUSH));
         bool more = c->out.n > 0;
-        httpd_flush(c);
+        httpd_send(c);
         if (rc) {
             httpd_kill(c);
             return;
