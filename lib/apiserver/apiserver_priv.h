@@ -77,6 +77,7 @@ struct fed_api {
     uint64_t quiet_rev, trimmed_rev;
     struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
     struct fed_metric *m_events, *m_objects, *m_resident;
+    struct fed_api_series *series; /* api_metrics.c */
 };
 
 enum fed_route_kind { FED_ROUTE_OTHER, FED_ROUTE_RESOURCE };
