@@ -12,14 +12,19 @@
 #include "fedapi/controllers/edge.h"
 #include "fedapi/controllers/federation.h"
 #include "fedapi/hub.h"
+#include "fedapi/leader.h"
 #include "fedapi/schema/schema.h"
+#include "kube/guard.h"
 #include "fedapi/vault.h"
 #include "kube/pki_dir.h"
 #include "kube/remote.h"
 #include "net/httpd.h"
+#include "store/etcd.h"
 
 #define RENEW_EVERY_MS 43200000
 #define CLOSE_GRACE_MS 500
+#define RESIGN_MS      150 /* for the write that gives the lease up */
+#define LEASE_NAME     "hansa-fedapi-controllers"
 #define MAX_SANS       64
 
 static const char *const static_namespaces[] = {"default", FAPI_SYSTEM_NS, "kube-system", "kube-public", NULL};
@@ -42,14 +47,15 @@ struct fapi_server {
     struct fed_api *api;
     struct fed_tls *tls;
     struct fed_httpd *httpd;
-    struct fed_transport *hub;
+    struct fed_transport *own_hub; /* the controllers' way to the hub, when nobody else can lead them */
+    struct fapi_leader *leader;    /* or else who leads */
     struct fapi_hub *hub_controllers;
     struct fed_satoken *tokens;
     struct fapi_federation *federation;
-    struct fed_timer renew;
+    struct fed_timer renew, stop;
     struct fed_task fall_back;
     int exit_status;
-    bool stopping;
+    bool stopping, etcd_up;
 };
 
 /* --- keys --- */
@@ -118,6 +124,33 @@ static int issue(void *ud, struct fed_str cn, struct fed_str org, struct fed_buf
 
 /* --- store --- */
 
+static void etcd_state(void *ud, bool up, const char *text)
+{
+    struct fapi_server *s = ud;
+    s->etcd_up = up;
+    if (up)
+        fed_log_info("fedapi", "etcd: connected to %s", text);
+    else
+        fed_log_error("fedapi", "etcd is away: %s", text);
+}
+
+static bool etcd_check(void *ud)
+{
+    return ((struct fapi_server *)ud)->etcd_up;
+}
+
+static int open_etcd(struct fapi_server *s, const char *endpoints, struct fed_err *err)
+{
+    struct store_etcd_conf conf = {.endpoints = endpoints,
+                                   .ca_file = s->conf.etcd_ca,
+                                   .cert_file = s->conf.etcd_cert,
+                                   .key_file = s->conf.etcd_key,
+                                   .prefix = s->conf.etcd_prefix,
+                                   .on_state = etcd_state,
+                                   .ud = s};
+    return store_etcd_open(s->loop, &conf, &s->store, err);
+}
+
 /* A damaged store is no reason to be unreachable: an operator restores a backup through us. */
 static void serve_without(struct fapi_server *s, const char *why)
 {
@@ -133,8 +166,11 @@ static int open_store(struct fapi_server *s, struct fed_err *err)
         s->store = store_mem_new(s->env, 0);
         return 0;
     }
+    if (fed_str_starts(kind, FED_STR("etcd:")))
+        return open_etcd(s, s->conf.store + 5, err);
     if (!fed_str_is(kind, "sqlite") && !fed_str_starts(kind, FED_STR("sqlite:")))
-        return fed_err_set(err, FED_E_INVALID, "--store: \"%s\" is neither sqlite[:PATH] nor mem", s->conf.store);
+        return fed_err_set(err, FED_E_INVALID, "--store: \"%s\" is none of sqlite[:PATH], etcd:URL,… and mem",
+                           s->conf.store);
     struct fed_str path = kind.n > 7 ? fed_str_from(kind, 7) : (struct fed_str){0};
     s->store_path =
         path.n ? fed_arena_dupz(&s->arena, path) : fed_arena_printf(&s->arena, "%s/store.db", s->conf.dir).p;
@@ -171,6 +207,11 @@ static void store_failed(void *ud, const struct fed_err *err)
 
 /* --- members --- */
 
+static bool may_write(void *ud)
+{
+    return fapi_leader_may(((struct fapi_server *)ud)->leader);
+}
+
 static struct fed_transport *connect_member(void *ud, const char *cluster, const struct fed_rest_conf *rest,
                                             struct fed_err *err)
 {
@@ -181,7 +222,7 @@ static struct fed_transport *connect_member(void *ud, const char *cluster, const
     if (fed_remote_new(s->loop, &conf, &t, err) != 0)
         t = NULL;
     fed_rest_conf_release(&conf.rest);
-    return t;
+    return t && s->leader ? fed_guard_new(t, may_write, s) : t;
 }
 
 /* --- up --- */
@@ -195,8 +236,8 @@ static int listen_now(struct fapi_server *s, struct fed_err *err)
                                .peer = FED_TLS_PEER_OPTIONAL,
                                .alpn = "h2,http/1.1"};
     int code = fed_tls_new(s->env, &tls, &s->tls, err);
-    struct fed_httpd_conf conf = {
-        .listen = {.addr = s->addr, .tls = s->tls}, .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = s->api};
+    struct fed_httpd_conf conf = fed_serving_conf(s->api, s->metrics, &s->conf.serving);
+    conf.listen = (struct fed_listener_conf){.addr = s->addr, .tls = s->tls};
     if (!code)
         code = fed_httpd_open(s->loop, &conf, &s->httpd, err);
     if (code)
@@ -215,18 +256,16 @@ static int make_token(void *ud, const struct fed_kobj *account, struct fed_str s
     return fed_api_legacy_token(ud, account->ns, account->name, account->uid, secret, token, err);
 }
 
-static void start_controllers(struct fapi_server *s)
+static void controllers_started(void *ud, struct fed_transport *hub)
 {
-    static const struct fed_str masters = FED_STR_INIT("system:masters");
-    struct fed_identity who = {.user = FED_STR("system:federation-controllers"), .groups = &masters, .n_groups = 1};
+    struct fapi_server *s = ud;
     struct fapi_issuer issuer = {.issue = issue, .server = s->public_url, .ud = s};
-    s->hub = fed_api_local(s->api, &who);
-    s->hub_controllers = fapi_hub_start(s->hub, s->kinds);
+    s->hub_controllers = fapi_hub_start(hub, s->kinds);
     s->tokens = fed_satoken_new(&(struct fed_satoken_conf){
-        .transport = s->hub, .ca_pem = fed_pki_dir_ca(s->pki), .make = make_token, .ud = s->api});
+        .transport = hub, .ca_pem = fed_pki_dir_ca(s->pki), .make = make_token, .ud = s->api});
     struct fapi_federation_conf conf = {
         .env = s->env,
-        .hub = s->hub,
+        .hub = hub,
         .kinds = s->kinds,
         .metrics = s->metrics,
         .connector = {.connect = connect_member, .ud = s},
@@ -238,6 +277,37 @@ static void start_controllers(struct fapi_server *s)
     };
     s->federation = fapi_federation_new(&conf);
     fapi_federation_start(s->federation);
+}
+
+static void controllers_stopped(void *ud)
+{
+    struct fapi_server *s = ud;
+    fapi_federation_free(s->federation);
+    fed_satoken_free(s->tokens);
+    s->tokens = NULL;
+    fapi_hub_free(s->hub_controllers);
+    s->federation = NULL;
+    s->hub_controllers = NULL;
+}
+
+static void start_controllers(struct fapi_server *s)
+{
+    static const struct fed_str masters = FED_STR_INIT("system:masters");
+    struct fed_identity who = {.user = FED_STR("system:federation-controllers"), .groups = &masters, .n_groups = 1};
+    struct fapi_leader_conf conf = {.api = s->api,
+                                    .who = who,
+                                    .ns = FAPI_SYSTEM_NS,
+                                    .name = LEASE_NAME,
+                                    .lease_ms = (uint32_t)s->conf.leader_lease,
+                                    .started = controllers_started,
+                                    .stopped = controllers_stopped,
+                                    .ud = s};
+    if (s->store->ops->sync) { /* a store that others may write to */
+        s->leader = fapi_leader_new(&conf);
+        return;
+    }
+    s->own_hub = fed_api_local(s->api, &who);
+    controllers_started(s, s->own_hub);
 }
 
 static int open_api(struct fapi_server *s, struct fed_err *err);
@@ -343,6 +413,8 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
                                 /* members with the process runtime publish loopback addresses */
                                 .allow_loopback_endpoints = fed_addr_is_loopback(&s->addr)};
     s->api = fed_api_new(&conf);
+    if (s->store->ops->sync)
+        fed_api_add_check(s->api, "etcd", etcd_check, s);
     fed_api_start(s->api, loaded, s);
     return 0;
 }
@@ -394,18 +466,26 @@ static void httpd_closed(void *ud)
 {
     struct fapi_server *s = ud;
     s->httpd = NULL;
-    fapi_federation_free(s->federation);
-    fed_satoken_free(s->tokens);
-    fapi_hub_free(s->hub_controllers);
-    s->tokens = NULL;
-    fed_transport_free(s->hub);
-    s->federation = NULL;
-    s->hub_controllers = NULL;
-    s->hub = NULL;
+    fapi_leader_free(s->leader);
+    controllers_stopped(s);
+    fed_transport_free(s->own_hub);
+    s->leader = NULL;
+    s->own_hub = NULL;
     if (s->store)
         s->store->ops->close(s->store, store_closed, s);
     else
         fed_loop_stop(s->loop);
+}
+
+static void stop_serving(struct fed_timer *t)
+{
+    struct fapi_server *s = fed_container_of(t, struct fapi_server, stop);
+    if (s->api)
+        fed_api_stop(s->api);
+    if (s->httpd)
+        fed_httpd_close(s->httpd, CLOSE_GRACE_MS, httpd_closed, s);
+    else
+        httpd_closed(s);
 }
 
 void fapi_server_stop(struct fapi_server *s, int exit_status)
@@ -415,12 +495,10 @@ void fapi_server_stop(struct fapi_server *s, int exit_status)
     s->stopping = true;
     s->exit_status = exit_status;
     fed_timer_stop(s->env, &s->renew);
-    if (s->api)
-        fed_api_stop(s->api);
-    if (s->httpd)
-        fed_httpd_close(s->httpd, CLOSE_GRACE_MS, httpd_closed, s);
-    else
-        httpd_closed(s);
+    bool resigns = s->leader && fapi_leader_leads(s->leader);
+    if (resigns)
+        fapi_leader_resign(s->leader);
+    fed_timer_start(s->env, &s->stop, resigns ? RESIGN_MS : 0, stop_serving);
 }
 
 int fapi_server_exit_status(const struct fapi_server *s)

@@ -5,15 +5,18 @@
 #define FAPI_SERVER_H
 
 #include "apiserver/access.h"
+#include "apiserver/serving.h"
 #include "codec/settings.h"
 #include "net/loop.h"
 
 struct fapi_conf {
     const char *name, *zone, *listen, *dir, *pki, *store, *public_url, *encryption;
     struct fed_strings sans;
-    int64_t monitor_period, monitor_timeout, failure_grace, max_reads, max_writes;
+    const char *etcd_ca, *etcd_cert, *etcd_key, *etcd_prefix;
+    int64_t monitor_period, monitor_timeout, failure_grace, leader_lease, max_reads, max_writes;
     bool controllers, verbose, store_check;
     struct fed_access_settings access;
+    struct fed_serving_settings serving;
 };
 extern const struct fed_settings fapi_settings;
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "kube/quantity.h"
+#include "member/controllers/peers.h"
 
 struct mbr_pods {
     struct mbr *m;
@@ -70,6 +71,69 @@ static void read_ports(struct mbr_pod_info *i, const struct fed_json *container,
     }
 }
 
+/* --- what it takes of its node --- */
+
+enum { ASKS_CPU = 100, ASKS_MEMORY = 200 << 20 }; /* for choosing a node, of a container that asks for nothing */
+
+static void add_extra(struct mbr_pod_need *to, struct fed_str name, int64_t n, bool most)
+{
+    size_t i = 0;
+    while (i < to->n_extras && !fed_str_eq(to->extras[i].name, name))
+        i++;
+    if (i == MBR_POD_EXTRAS)
+        return;
+    if (i == to->n_extras)
+        to->extras[to->n_extras++] = (struct mbr_extra){name, 0};
+    to->extras[i].n = most ? FED_MAX(to->extras[i].n, n) : to->extras[i].n + n;
+}
+
+static void add_requests(struct mbr_pod_need *to, const struct fed_json *requests)
+{
+    const struct fed_json *cpu = fed_json_find(requests, "cpu"), *memory = fed_json_find(requests, "memory");
+    to->cpu_milli += quantity(cpu, true);
+    to->memory += quantity(memory, false);
+    to->asked_cpu += cpu ? quantity(cpu, true) : ASKS_CPU;
+    to->asked_memory += memory ? quantity(memory, false) : ASKS_MEMORY;
+    FED_JSON_EACH(r, requests)
+        if (r != cpu && r != memory)
+            add_extra(to, r->key, quantity(r, false), false);
+}
+
+static void at_least(struct mbr_pod_need *to, const struct mbr_pod_need *n)
+{
+    to->cpu_milli = FED_MAX(to->cpu_milli, n->cpu_milli);
+    to->memory = FED_MAX(to->memory, n->memory);
+    to->asked_cpu = FED_MAX(to->asked_cpu, n->asked_cpu);
+    to->asked_memory = FED_MAX(to->asked_memory, n->asked_memory);
+    for (size_t i = 0; i < n->n_extras; i++)
+        add_extra(to, n->extras[i].name, n->extras[i].n, true);
+}
+
+/* The containers together, or the hungriest moment before them; sidecars (init containers that go on) count in both. */
+static void read_need(struct mbr_pod_info *i, const struct fed_json *spec)
+{
+    struct mbr_pod_need sidecars = {0}, start = {0};
+    FED_JSON_EACH(c, fed_json_find(spec, "initContainers")) {
+        struct mbr_pod_need now = sidecars;
+        const struct fed_json *requests = fed_json_at(c, "resources", "requests", NULL);
+        add_requests(&now, requests);
+        at_least(&start, &now);
+        if (fed_str_is(fed_json_find_text(c, "restartPolicy"), "Always"))
+            sidecars = now;
+    }
+    i->need = sidecars;
+    FED_JSON_EACH(c, fed_json_find(spec, "containers"))
+        add_requests(&i->need, fed_json_at(c, "resources", "requests", NULL));
+    at_least(&i->need, &start);
+    const struct fed_json *overhead = fed_json_find(spec, "overhead");
+    i->need.cpu_milli += quantity(fed_json_find(overhead, "cpu"), true);
+    i->need.memory += quantity(fed_json_find(overhead, "memory"), false);
+    for (size_t k = 0; k < i->n_ports; k++)
+        if (i->ports[k].host)
+            i->need.host_ports[i->need.n_host_ports++] =
+                i->ports[k].host + (fed_str_is(i->ports[k].protocol, "UDP") ? 65536u : 0);
+}
+
 static void read_spec(struct mbr_pod_info *i, const struct fed_json *pod)
 {
     const struct fed_json *spec = fed_json_find(pod, "spec");
@@ -80,12 +144,13 @@ static void read_spec(struct mbr_pod_info *i, const struct fed_json *pod)
     i->node = fed_json_find_text(spec, "nodeName");
     i->scheduler = fed_json_find_text(spec, "schedulerName");
     i->host_network = fed_json_bool(fed_json_find(spec, "hostNetwork"), false);
-    FED_JSON_EACH(c, fed_json_find(spec, "containers")) {
-        const struct fed_json *req = fed_json_at(c, "resources", "requests", NULL);
-        i->cpu_milli += quantity(fed_json_find(req, "cpu"), true);
-        i->memory += quantity(fed_json_find(req, "memory"), false);
+    i->priority = fed_json_int(fed_json_find(spec, "priority"), 0);
+    const struct fed_json *gates = fed_json_find(spec, "schedulingGates");
+    i->gated = gates && gates->n;
+    i->speaks = mbr_speaks_of_pods(fed_json_find(spec, "affinity"));
+    FED_JSON_EACH(c, fed_json_find(spec, "containers"))
         read_ports(i, c, real);
-    }
+    read_need(i, spec);
 }
 
 void mbr_pod_info_read(struct mbr_pod_info *i, const struct fed_json *pod)
@@ -126,6 +191,8 @@ const struct mbr_pod_info *mbr_pod_info_get(struct mbr *m, const struct fed_kobj
         fresh.ports[k].name = fed_arena_dup(&keep, fresh.ports[k].name);
         fresh.ports[k].protocol = fed_arena_dup(&keep, fresh.ports[k].protocol);
     }
+    for (size_t k = 0; k < fresh.need.n_extras; k++)
+        fresh.need.extras[k].name = fed_arena_dup(&keep, fresh.need.extras[k].name);
     fed_arena_release(&fresh.arena);
     fed_arena_release(&a);
     fresh.arena = keep;

@@ -6,6 +6,7 @@
 #ifndef MEMBER_PODINFO_H
 #define MEMBER_PODINFO_H
 
+#include "member/controllers/choice.h"
 #include "member/member.h"
 
 enum { MBR_POD_PORTS = 16 };
@@ -17,8 +18,10 @@ struct mbr_pod_info {
     uint64_t rev;
     struct fed_str node, ip, phase, scheduler;
     bool host_network, ready, deleting, ended; /* ended: Succeeded or Failed */
+    bool gated, speaks;                        /* schedulingGates; its affinity speaks of pods */
     int64_t created_ms, ready_ms;              /* ready_ms: since when */
-    int64_t cpu_milli, memory;                 /* requests */
+    int64_t priority;
+    struct mbr_pod_need need; /* requests and host ports; no trees */
     int64_t restarts;
     struct mbr_pod_port ports[MBR_POD_PORTS];
     size_t n_ports;

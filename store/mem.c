@@ -94,7 +94,7 @@ static void apply(struct mem_store *m, const struct store_op_copy *op, uint64_t 
 {
     struct record *r = fed_map_find(&m->records, op->key);
     struct fed_blob *prev = r ? r->value : NULL;
-    if (!op->value && !r)
+    if (op->check || (!op->value && !r))
         return;
     if (!r) {
         r = FED_NEW(struct record);
@@ -121,7 +121,7 @@ static void apply(struct mem_store *m, const struct store_op_copy *op, uint64_t 
 static bool changes_anything(const struct mem_store *m, const struct store_ops_copy *ops)
 {
     for (size_t i = 0; i < ops->n; i++)
-        if (ops->ops[i].value || fed_map_has(&m->records, ops->ops[i].key))
+        if (!ops->ops[i].check && (ops->ops[i].value || fed_map_has(&m->records, ops->ops[i].key)))
             return true;
     return false;
 }

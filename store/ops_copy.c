@@ -13,6 +13,7 @@ void store_ops_copy(struct store_ops_copy *to, const struct store_op *ops, size_
         to->ops[i].key = fed_str_n(fed_strdup_str(ops[i].key), ops[i].key.n);
         to->ops[i].value = ops[i].value ? fed_blob_ref(ops[i].value) : NULL;
         to->ops[i].expect = ops[i].expect;
+        to->ops[i].check = ops[i].check;
     }
 }
 

@@ -11,6 +11,7 @@ struct store_op_copy {
     struct fed_str key; /* owned */
     struct fed_blob *value;
     uint64_t expect;
+    bool check;
 };
 struct store_ops_copy {
     struct store_op_copy *ops;

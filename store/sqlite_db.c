@@ -304,7 +304,7 @@ static int run_txn(struct store_db *db, struct store_db_txn *t, struct counters 
             t->code = store_conflict(&t->err, op->key);
             return 0;
         }
-        if (op->value || old[i].id)
+        if (!op->check && (op->value || old[i].id))
             t->create_revs[i] = old[i].id ? old[i].create_rev : n->next_rev;
         any |= t->create_revs[i] != 0;
     }

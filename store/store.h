@@ -5,13 +5,13 @@
  *             the resourceVersion of the objects it wrote. The store keeps the latest value of each key and the history
  *             of changes since the compaction revision. Readers do not read from the store: they replay it once at
  *             start (load) and then follow on_change; lib/apiserver/cache holds the state.
- * Invariants: on_change delivers every change exactly once in revision order, our own and (etcd) others'; a
+ * Invariants: on_change delivers every change exactly once in revision order, our own and (etcd) others' (but see on_gap); a
  *             transaction's completion is called after its changes were delivered. Acknowledged means durable.
  *             Revision 0 does not exist: the empty store is at revision 1 (as etcd's first write gives 2).
  * Ownership:  values are fed_blobs, referenced by whoever keeps them. Keys are copied.
  * Threads:    every call and every callback on the env's thread; a backend may own a writer thread behind it.
  * Failure:    FED_E_CONFLICT (an expectation did not hold: nothing of the transaction was written), FED_E_FULL,
- *             FED_E_IO, FED_E_UNAVAILABLE (etcd away), FED_E_TOO_MANY (queue full), FED_E_CLOSED. After a failed commit
+ *             FED_E_IO, FED_E_UNAVAILABLE (etcd away: not written), FED_E_TOO_MANY (queue full), FED_E_CLOSED. After a failed commit
  *             whose outcome is unknown (etcd time-out) FED_E_TIMEOUT: the change may still arrive by on_change.
  */
 #ifndef STORE_STORE_H
@@ -37,6 +37,13 @@ struct store_change {
 
 struct store_handlers {
     void (*on_change)(void *ud, const struct store_change *change);
+    /* The state is that of `rev`, though no change of ours has it: etcd's revision goes on with other keys too. May be
+     * NULL. */
+    void (*on_progress)(void *ud, uint64_t rev);
+    /* etcd, when history was compacted that we had not seen: the changes up to `rev` that follow are the difference of two
+     * states, told neither in their order nor each with its own revision, and what came and went between is not told.
+     * May be NULL. */
+    void (*on_gap)(void *ud, uint64_t rev);
     /* The store stopped for good (disk gone, lock lost): err says why. No callback follows. */
     void (*on_failed)(void *ud, const struct fed_err *err);
     void *ud;
@@ -48,6 +55,7 @@ struct store_op {
     struct fed_str key;
     struct fed_blob *value; /* NULL: delete (deleting an absent key with STORE_ANY writes nothing) */
     uint64_t expect;        /* revision of the key's last change, STORE_ABSENT or STORE_ANY */
+    bool check;             /* only the expectation: the key is not written (a fence) */
 };
 /* code 0: committed at rev. Conflict: `rev` is 0. */
 typedef void (*store_commit_cb)(void *ud, int code, uint64_t rev, const struct fed_err *err);
@@ -64,8 +72,12 @@ struct store_ops {
                  void (*done)(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err),
                  void *ud);
     /* Queues a transaction of n <= STORE_MAX_OPS (128) operations on distinct keys; keys and blobs are copied/referenced before it
-     * returns. cb is called exactly once, never before commit returns. Transactions commit in the order submitted. */
+     * returns. cb is called exactly once, never before commit returns, and after a conflict not before on_change has
+     * shown what conflicts. Transactions on one key commit in the order submitted (mem, sqlite: all do). */
     void (*commit)(struct store *s, const struct store_op *ops, size_t n, store_commit_cb cb, void *ud);
+    /* Calls cb once on_change has delivered every change that was acknowledged, by any process, before the call; code
+     * FED_E_UNAVAILABLE, FED_E_TIMEOUT when that cannot be told. NULL: always so, as one process writes (mem, sqlite). */
+    void (*sync)(struct store *s, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud);
     /* Forgets history up to and including rev; values that were current at rev stay, so that the value before each
      * later change is still known. In slices: writes go on meanwhile. */
     void (*compact)(struct store *s, uint64_t rev, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud);

@@ -137,7 +137,12 @@ static void fail(struct fed_api_reply *r, int code, const char *message, const s
     struct fed_buf b = {0};
     int status = fed_code_status(code);
     struct fed_status_details d = details ? *details : (struct fed_status_details){0};
-    if (code == FED_E_TOO_MANY && !d.retry_after_s) { /* clients wait and try again only when told how long */
+    if (fed_api_refuse_later(r, code)) {
+        fed_buf_release(&b);
+        return;
+    }
+    if ((code == FED_E_TOO_MANY || code == FED_E_UNAVAILABLE) &&
+        !d.retry_after_s) { /* clients wait and try again only when told how long */
         d.retry_after_s = 1;
         details = &d;
     }

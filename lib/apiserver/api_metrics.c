@@ -23,6 +23,8 @@ void fed_api_metrics_make(struct fed_api *api)
                            "Requests under way at the scrape, watches left out.", "request_kind", NULL, 0);
     api->m_stored =
         fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_storage_objects", "Objects stored.", "resource", NULL, 0);
+    api->m_fenced = fed_metrics_counter(m, "hansa_fenced_writes_total",
+                                        "Writes of controllers refused because another process leads them.");
     api->m_events = fed_metrics_counter(m, "hansa_watch_events_total", "Watch events sent to all watchers.");
     api->m_objects = fed_metrics_gauge(m, "hansa_store_revision", "Revision of the state served.");
     api->m_resident = fed_metrics_gauge(m, "process_resident_memory_bytes", "Memory of the process that is in RAM.");

@@ -62,12 +62,15 @@ struct fed_api {
     size_t n_idle;
     struct fed_list checks;
     struct fed_list locals; /* transports */
+    struct fed_list fences; /* fence_priv.h */
+    struct fed_map guards;  /* quota_guard.c: namespace -> struct fed_guard */
     bool ready, stopped, failed;
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
     size_t bootstrap_left;
     struct fed_task bootstrap;
-    struct fed_map customs;          /* custom kinds: name of the definition -> custom.c's own */
+    struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
+    bool customs_loaded;
     struct fed_list conversions;     /* under way at webhooks (custom_convert.c) */
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
     struct fed_arena forever;        /* configuration copies */
@@ -76,7 +79,7 @@ struct fed_api {
     struct fed_timer quiet; /* looks for the end of a burst of writes */
     uint64_t quiet_rev, trimmed_rev;
     struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
-    struct fed_metric *m_events, *m_objects, *m_resident;
+    struct fed_metric *m_events, *m_objects, *m_resident, *m_fenced;
     struct fed_api_series *series; /* api_metrics.c */
 };
 
@@ -104,6 +107,9 @@ struct fed_api_reply {
     struct fed_json *warnings; /* array of texts, NULL: none */
     uint64_t start_ns;
     struct fed_write_op *op;
+    struct fed_fence *fence;                /* of the local transport; NULL: none */
+    bool synced;                            /* the cache had all there was when the request came, or later (fresh.c) */
+    void (*serve)(struct fed_api_reply *r); /* after that */
     /* fairness (flow.h): of the flow whose seats it has, or in whose queue it waits */
     struct fed_flow *flow, *queued_in;
     struct fed_list queue_link;
@@ -127,6 +133,7 @@ void fed_api_request_let_go(struct fed_api_reply *r); /* its references of the k
 void fed_api_request_defer(struct fed_api_reply *r);
 /* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */
 void fed_api_dispatch(struct fed_api_reply *r);
+void fed_api_serve_kind(struct fed_api_reply *r); /* by its verb */
 void fed_api_warn(struct fed_api_reply *r, const char *fmt, ...) FED_PRINTF(2, 3);
 
 /* --- answer.c --- */
@@ -147,6 +154,15 @@ void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
 struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
 
+/* --- fresh.c --- */
+/* serve(r), once the cache has what was acknowledged before the request, if its resourceVersion asks for that. */
+void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r));
+/* A write is about to be refused by what the cache says: true when it is tried once more on a fresher one instead. */
+/* A kind that this process does not serve: another one may just have defined it. True: it is looked for again. */
+bool fed_api_unknown_later(struct fed_api_reply *r);
+bool fed_api_refuse_later(struct fed_api_reply *r, int code);
+void fed_api_on_progress(struct fed_api *api, uint64_t rev);
+
 /* --- api_metrics.c --- */
 void fed_api_metrics_make(struct fed_api *api);
 void fed_api_count(struct fed_api_reply *r, int status);
@@ -161,6 +177,7 @@ bool fed_query_true(const struct fed_query *q, const char *name); /* as Kubernet
 /* --- negotiate.c --- */
 /* Sets form, yaml, pretty by Accept. FED_E_NOT_ACCEPTABLE. `watch`: streams only JSON. */
 FED_MUST_USE int fed_api_negotiate(struct fed_api_reply *r);
+bool fed_api_include_ok(const struct fed_api_reply *r); /* ?includeObject of a Table is one that there is */
 /* True when Accept names `type` with parameters g, v, as (aggregated discovery). */
 bool fed_accept_has(struct fed_str accept, const char *type, const char *g, const char *v, const char *as);
 bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or a wildcard */

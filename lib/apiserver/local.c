@@ -4,6 +4,7 @@
  *
  * A call is served in a posted task, so that no callback comes before the starting function returned; its answer is
  * handed over at once when it is there. */
+#include "apiserver/fence.h"
 #include "apiserver/audit.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
@@ -15,6 +16,7 @@ struct local {
     struct fed_list calls; /* of struct fed_local_call */
     struct fed_arena arena;
     struct fed_identity who;
+    struct fed_fence *fence;
 };
 struct fed_local_call {
     struct fed_call call; /* first */
@@ -182,6 +184,7 @@ static void serve(struct fed_task *t)
     c->r = r;
     r->q.verb = c->method;
     r->q.who = c->local->who;
+    r->fence = c->local->fence;
     r->user_agent = fed_str(api->conf.server_name);
     r->accept = fed_arena_dup(&r->arena, c->accept);
     r->q.content_type = fed_arena_dup(&r->arena, c->content_type);
@@ -284,6 +287,13 @@ struct fed_transport *fed_api_local(struct fed_api *api, const struct fed_identi
     l->who.groups = groups;
     l->who.n_groups = who->n_groups + 1;
     return &l->t;
+}
+
+struct fed_transport *fed_api_local_fenced(struct fed_api *api, const struct fed_identity *who, struct fed_fence *f)
+{
+    struct fed_transport *t = fed_api_local(api, who);
+    ((struct local *)t)->fence = f;
+    return t;
 }
 
 static void stop_call(struct fed_local_call *c)

@@ -156,7 +156,7 @@ static bool known_subresource(const struct fed_kind_version *v, struct fed_str s
            (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n);
 }
 
-static void serve_kind(struct fed_api_reply *r)
+void fed_api_serve_kind(struct fed_api_reply *r)
 {
     const char *verb = r->q.verb;
     bool named = r->q.name.n > 0, sub = r->q.subresource.n > 0;
@@ -170,16 +170,16 @@ static void serve_kind(struct fed_api_reply *r)
     if (strcmp(verb, "watch") == 0)
         fed_api_watch(r);
     else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
-        fed_api_get(r);
+        fed_api_fresh(r, fed_api_get);
     else if (strcmp(verb, "list") == 0)
-        fed_api_list(r);
+        fed_api_fresh(r, fed_api_list);
     else if ((strcmp(verb, "create") == 0 && !named) ||
              (named && (strcmp(verb, "update") == 0 || strcmp(verb, "patch") == 0)))
         fed_api_write(r);
     else if (strcmp(verb, "delete") == 0 && !sub)
         fed_api_delete(r);
     else if (strcmp(verb, "deletecollection") == 0)
-        fed_api_delete_many(r);
+        fed_api_fresh(r, fed_api_delete_many);
     else
         not_allowed(r);
 }
@@ -200,7 +200,8 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
-        not_found_path(r);
+        if (!fed_api_unknown_later(r))
+            not_found_path(r);
         return;
     }
     const struct fed_kind *k = r->v->kind;
@@ -228,7 +229,12 @@ static void serve_resource(struct fed_api_reply *r)
                      "only the following media types are accepted: application/json, application/yaml");
         return;
     }
-    serve_kind(r);
+    if (!fed_api_include_ok(r)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "unrecognized includeObject value: \"%.*s\"",
+                     FED_STR_ARG(fed_query_find(&r->query, "includeObject")));
+        return;
+    }
+    fed_api_serve_kind(r);
 }
 
 /* Answers and returns false when not. Why is worked out only when somebody will read it. */
@@ -299,7 +305,19 @@ static bool is_health(struct fed_str p)
 
 const char *fed_api_refusal(int http_status, struct fed_buf *body)
 {
-    fed_status_write(body, fed_code_from_status(http_status, NULL), fed_http_reason(http_status), NULL);
+    const char *text = http_status == 413   ? "Request entity too large: limit is 3145728"
+                       : http_status == 429 ? "too many connections, please try again later"
+                                            : fed_http_reason(http_status);
+    int code = fed_code_from_status(http_status, NULL);
+    if (fed_code_status(code) == http_status) {
+        fed_status_write(body, code, text, NULL);
+        return "application/json";
+    }
+    /* A status that Kubernetes has no reason for. */
+    fed_buf_addz(body,
+                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+    fed_json_write_string(body, fed_str(text));
+    fed_buf_addf(body, ",\"code\":%d}", http_status);
     return "application/json";
 }
 

@@ -17,6 +17,7 @@ struct fed_lease {
     char *seen_holder;
     uint64_t seen_rev, seen_ns; /* the last change observed, by our own clock */
     uint64_t asked_ns;          /* when the write under way was sent: leading counts from there */
+    uint64_t until_ns;          /* leading ends */
     bool leads;
 };
 
@@ -43,6 +44,11 @@ bool fed_lease_leads(const struct fed_lease *l)
     return l->leads;
 }
 
+bool fed_lease_valid(const struct fed_lease *l)
+{
+    return l->leads && fed_mono_ns(l->env) < l->until_ns;
+}
+
 static void again_due(struct fed_timer *timer)
 {
     struct fed_lease *l = fed_container_of(timer, struct fed_lease, retry);
@@ -52,7 +58,7 @@ static void again_due(struct fed_timer *timer)
 
 static void again(struct fed_lease *l)
 {
-    uint64_t ms = l->conf.retry_ms;
+    uint64_t ms = l->leads && l->conf.every_ms ? l->conf.every_ms : l->conf.retry_ms;
     fed_timer_start(l->env, &l->retry, ms - ms / 10 + fed_random_below(l->env, ms / 5 + 1), again_due);
 }
 
@@ -78,6 +84,7 @@ static void lead(struct fed_lease *l)
         stop_leading(l);
         return;
     }
+    l->until_ns = l->asked_ns + (uint64_t)l->conf.renew_ms * 1000000;
     fed_timer_start(l->env, &l->deadline, l->conf.renew_ms - gone, deadline_due);
     if (!l->leads) {
         l->leads = true;
@@ -119,8 +126,8 @@ static void written(void *ud, int code, const struct fed_call_response *res, con
     if (code == 0 && fed_kobj_new(res->body, (struct fed_str){0}, (struct fed_str){0}, &obj, NULL) == 0) {
         observe(l, obj->rev, fed_str(l->identity));
         fed_kobj_unref(obj);
-        again(l);
         lead(l);
+        again(l);
         return;
     }
     again(l); /* a conflict: somebody else was faster; a failure: the deadline decides */

@@ -16,9 +16,10 @@ struct mbr_ctl { /* one controller */
     struct fed_workqueue *queue;
     struct fed_recorder *events;
     struct mbr_expect expect;
-    enum mbr_kind kind;     /* owner.h: of the objects that own pods */
+    enum mbr_kind kind;     /* owner.h: of the owners */
+    enum mbr_kind owned;    /* owner.h: of what they own */
     bool adopts;            /* owner.h */
-    struct fed_map orphans; /* owner.h: uid -> kobj (referenced): pods without a controller, few */
+    struct fed_map orphans; /* owner.h: uid -> kobj (referenced): children without a controller, few */
     void *own;              /* freed with free() after `release` */
     void (*release)(struct mbr_ctl *c);
 };

@@ -34,7 +34,8 @@ static bool add_node(void *ud, struct fed_kobj *node)
     struct place *p = &w->places[w->n++];
     p->node = node;
     /* Not ready, full and cordoned nodes keep theirs: a daemon belongs to the node. */
-    struct mbr_node_state state = {.ready = true,
+    struct mbr_node_state state = {.name = node->name,
+                                   .ready = true,
                                    .pods = 1,
                                    .labels = node->labels,
                                    .n_labels = node->n_labels,
@@ -48,7 +49,9 @@ static bool add_node(void *ud, struct fed_kobj *node)
         if (!fed_str_starts(fed_json_find_text(t, "key"), FED_STR("node.kubernetes.io/")))
             fed_json_push(kept, fed_json_copy(w->a, t));
     state.taints = kept;
-    p->wanted = !node->deleting && !mbr_node_refuses(&state, &need);
+    struct mbr_refusal refusal;
+    mbr_node_judge(w->a, &state, &need, &refusal);
+    p->wanted = !node->deleting && !refusal.n;
     return true;
 }
 
@@ -182,8 +185,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     mbr_revisions_sync(c, job, w.obj, w.tree, &w.revisions);
     w.places = FED_ARENA_ARRAY(w.a, struct place, fed_informer_count(c->m->informers[MBR_NODES]) + 1);
     fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
-    mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
-    w.look_only = !mbr_owner_ready(c, w.key);
+    w.look_only = mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
+    w.look_only = !mbr_owner_ready(c, w.key) || w.look_only;
     sort_pods(&w);
     if (!w.look_only)
         manage(&w);
@@ -213,7 +216,7 @@ static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *n
 
 void mbr_daemonset_init(struct mbr_ctl *c)
 {
-    mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, true, reconcile);
+    mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, MBR_PODS, true, reconcile);
     mbr_ctl_watch(c, MBR_NODES, node_changed);
     mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deployments: finds or makes the ReplicaSet of the current template, sizes all sets by rollout.h, keeps revisions and
- * the status. Spec changes of ReplicaSets go as merge patches: nobody else changes the replicas of an owned set. */
+/* Deployments: finds, adopts or makes the ReplicaSet of the current template, sizes all sets by rollout.h, keeps revisions
+ * and the status. Spec changes of ReplicaSets go as merge patches: nobody else changes the replicas of an owned set. */
 #include "base/mem.h"
 #include "kube/names.h"
-#include "member/controllers/controllers.h"
+#include "member/controllers/owner.h"
 #include "member/controllers/rollout.h"
 
 #define REVISION     "deployment.kubernetes.io/revision"
 #define DESIRED      "deployment.kubernetes.io/desired-replicas"
 #define MAX_REPLICAS "deployment.kubernetes.io/max-replicas"
 #define HASH_LABEL   "pod-template-hash"
+enum { AGAIN_MS = 1000 };
 
 struct set {
     struct mbr_rollout_set size; /* first */
@@ -27,13 +28,25 @@ struct work {
     size_t n_sets;
     struct set *fresh;
     struct mbr_rollout plan;
-    int64_t revision; /* of the fresh set */
-    bool made;        /* a set is being made: its status comes later */
+    int64_t revision;   /* of the fresh set */
+    int64_t collisions; /* names that were taken by strangers */
+    bool made;          /* a set is being made: its status comes later */
 };
 
 static int64_t count(const struct fed_json *tree, const char *key)
 {
     return fed_json_int(fed_json_at(tree, "status", key, NULL), 0);
+}
+
+/* What a client in Go adds to a template that it read and writes back, or leaves out of it. */
+static void trim(struct fed_json *v)
+{
+    FED_JSON_EACH_SAFE(c, v) {
+        trim(c);
+        if (c->key.p && (c->type == FED_JSON_NULL || (c->type == FED_JSON_ARRAY && !c->n) ||
+                         (c->type == FED_JSON_OBJECT && !c->n && fed_str_is(c->key, "resources"))))
+            fed_json_remove(c);
+    }
 }
 
 static bool same_template(struct fed_arena *a, const struct fed_json *rs, const struct fed_json *want)
@@ -43,9 +56,8 @@ static bool same_template(struct fed_arena *a, const struct fed_json *rs, const 
     fed_json_remove_key(labels, HASH_LABEL);
     struct fed_json *mine = fed_json_copy(a, want);
     fed_json_remove_key(fed_json_at(mine, "metadata", "labels", NULL), HASH_LABEL);
-    /* creationTimestamp: null is what clients in Go leave in templates */
-    fed_json_remove_key(fed_json_find(have, "metadata"), "creationTimestamp");
-    fed_json_remove_key(fed_json_find(mine, "metadata"), "creationTimestamp");
+    trim(have);
+    trim(mine);
     return fed_json_equal(have, mine);
 }
 
@@ -119,15 +131,25 @@ static struct fed_json *set_annotations(struct work *w, int64_t revision)
     return to;
 }
 
+/* The name of the set to be made, and its hash. A set of that name that is not ours counts as a collision: the next
+ * name is taken. */
+static struct fed_str new_name(struct work *w, char hash[11])
+{
+    for (;; w->collisions++) {
+        fed_name_hash(fed_arena_printf(w->a, "%llx%lld/%lld", (unsigned long long)mbr_tree_hash(w->template),
+                                       /* a deleted set's name may still be on its way out */ (long long)w->revision,
+                                       (long long)w->collisions),
+                      hash);
+        struct fed_str name = fed_arena_printf(w->a, "%.*s-%s", FED_STR_ARG(w->obj->name), hash);
+        if (!mbr_find(w->c->m, MBR_REPLICASETS, w->obj->ns, name))
+            return name;
+    }
+}
+
 static void create_set(struct work *w)
 {
     char hash[11];
-    struct fed_str text =
-        fed_arena_printf(w->a, "%llx%lld", (unsigned long long)mbr_tree_hash(w->template),
-                         /* a deleted set's name may still be on its way out */ (long long)w->revision);
-    fed_name_hash(text, hash);
-    struct fed_json *rs = fed_obj_new(w->a, "apps/v1", "ReplicaSet", w->obj->ns,
-                                      fed_arena_printf(w->a, "%.*s-%s", FED_STR_ARG(w->obj->name), hash));
+    struct fed_json *rs = fed_obj_new(w->a, "apps/v1", "ReplicaSet", w->obj->ns, new_name(w, hash));
     struct fed_json *meta = fed_obj_metadata(w->a, rs), *spec = fed_json_object(w->a), *labels;
     struct fed_json *template = fed_json_copy(w->a, w->template);
     struct fed_json *selector = fed_json_copy(w->a, fed_json_find(w->spec, "selector"));
@@ -147,6 +169,7 @@ static void create_set(struct work *w)
     fed_json_set(rs, "spec", spec);
     w->made = true;
     mbr_job_create(w->job, MBR_REPLICASETS, w->obj->ns, rs);
+    fed_workqueue_add_after(w->c->queue, fed_str(w->job->key), AGAIN_MS); /* the name may have been taken meanwhile */
     fed_event_normal(w->c->events, w->obj, "ScalingReplicaSet", "Scaled up replica set %.*s to %lld",
                      FED_STR_ARG(fed_obj_name(rs)), (long long)first);
 }
@@ -269,6 +292,8 @@ static void write_status(struct work *w)
     mbr_patch_count(w->a, status, "readyReplicas", t.ready);
     mbr_patch_count(w->a, status, "availableReplicas", t.available);
     mbr_patch_count(w->a, status, "unavailableReplicas", FED_MAX(w->plan.replicas - t.available, 0));
+    if (w->collisions)
+        fed_json_set(status, "collisionCount", fed_json_new_int(w->a, w->collisions));
     const struct fed_json *conditions = fed_json_find(now, "conditions");
     if (conditions)
         fed_json_set(status, "conditions", fed_json_copy(w->a, conditions));
@@ -302,6 +327,9 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     w.template = fed_json_find(w.spec, "template");
     if (!w.template)
         return mbr_job_end(job, 0);
+    if (mbr_owner_adopt(c, job, w.obj, w.tree, NULL)) /* a set is coming, and with it this key */
+        return mbr_job_end(job, 0);
+    w.collisions = count(w.tree, "collisionCount");
     read_sets(&w);
     make_plan(&w);
     bool may_make = mbr_rollout_plan(&w.plan);
@@ -315,14 +343,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     mbr_job_end(job, 0);
 }
 
-static void set_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    mbr_ctl_enqueue_owner(ctl, now ? now : old, "Deployment");
-}
-
 void mbr_deployment_init(struct mbr_ctl *c)
 {
-    mbr_ctl_queue(c, "deployment-controller", reconcile);
-    mbr_ctl_watch(c, MBR_DEPLOYMENTS, mbr_ctl_enqueue_self);
-    mbr_ctl_watch(c, MBR_REPLICASETS, set_changed);
+    mbr_owner_init(c, "deployment-controller", MBR_DEPLOYMENTS, MBR_REPLICASETS, true, reconcile);
 }

@@ -400,6 +400,6 @@ static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 
 void mbr_jobs_init(struct mbr_ctl *c)
 {
-    mbr_owner_init(c, "job-controller", MBR_JOBS, false, reconcile);
+    mbr_owner_init(c, "job-controller", MBR_JOBS, MBR_PODS, false, reconcile);
     mbr_ctl_watch(c, MBR_PODS, pod_changed);
 }

@@ -103,10 +103,9 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     }
     w.tree = fed_kobj_parse(w.obj, w.a);
     w.spec = fed_json_find(w.tree, "spec");
-    if (!w.obj->deleting)
-        mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
+    bool moving = !w.obj->deleting && mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
     read_pods(&w);
-    if (mbr_owner_ready(c, w.key) && !w.obj->deleting)
+    if (mbr_owner_ready(c, w.key) && !w.obj->deleting && !moving)
         scale(&w, fed_json_int(fed_json_find(w.spec, "replicas"), 1));
     write_status(&w);
     mbr_job_end(job, 0);
@@ -114,10 +113,10 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
 
 void mbr_replicaset_init(struct mbr_ctl *c)
 {
-    mbr_owner_init(c, "replicaset-controller", MBR_REPLICASETS, true, reconcile);
+    mbr_owner_init(c, "replicaset-controller", MBR_REPLICASETS, MBR_PODS, true, reconcile);
 }
 
 void mbr_replication_init(struct mbr_ctl *c)
 {
-    mbr_owner_init(c, "replication-controller", MBR_CONTROLLERS, true, reconcile);
+    mbr_owner_init(c, "replication-controller", MBR_CONTROLLERS, MBR_PODS, true, reconcile);
 }

@@ -250,12 +250,12 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     w.spec = fed_json_find(w.tree, "spec");
     if (w.obj->deleting || !fed_json_find(w.spec, "template"))
         return mbr_job_end(job, 0);
-    mbr_owner_adopt(c, job, w.obj, w.tree, fits);
+    bool moving = mbr_owner_adopt(c, job, w.obj, w.tree, fits);
     mbr_revisions_sync(c, job, w.obj, w.tree, &w.revisions);
     read_spec(&w);
     w.pods = mbr_owned(c->m, w.a, MBR_PODS, w.obj, &w.n_pods);
     read_pods(&w);
-    if (mbr_owner_ready(c, fed_str(job->key))) {
+    if (mbr_owner_ready(c, fed_str(job->key)) && !moving) {
         mbr_setplan_make(&w.plan);
         act(&w, w.plan.pods, w.plan.n, false);
         act(&w, w.plan.extra, w.plan.n_extra, true);
@@ -274,6 +274,6 @@ static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *n
 
 void mbr_statefulset_init(struct mbr_ctl *c)
 {
-    mbr_owner_init(c, "statefulset-controller", MBR_STATEFULSETS, true, reconcile);
+    mbr_owner_init(c, "statefulset-controller", MBR_STATEFULSETS, MBR_PODS, true, reconcile);
     mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
 }

@@ -39,7 +39,7 @@ static void write_one(struct sim_store *s, struct waiting *w)
     size_t n = w->ops.n;
     struct store_ops_copy copy = w->ops;
     for (size_t i = 0; i < n; i++)
-        ops[i] = (struct store_op){copy.ops[i].key, copy.ops[i].value, copy.ops[i].expect};
+        ops[i] = (struct store_op){copy.ops[i].key, copy.ops[i].value, copy.ops[i].expect, copy.ops[i].check};
     fed_list_remove(&w->link);
     fed_list_push_back(&s->writing, &w->link);
     s->disk->ops->commit(s->disk, ops, n, committed, w);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
- *   hansa-apid DIR [--store mem|sqlite] [--port N] [--plain] [--encryption-provider-config FILE]
- *            [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
+ *   hansa-apid DIR [--store mem|sqlite|etcd:URL,…] [--etcd-tls CA,CERT,KEY] [--port N] [--plain] [--encryption-provider-config FILE]
+ *            [--keep-changes N] [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
  * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob").
@@ -11,6 +11,7 @@
 
 #include "apiserver/access.h"
 #include "apiserver/apiserver.h"
+#include "apiserver/serving.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/crd.h"
@@ -18,6 +19,7 @@
 #include "control/satoken.h"
 #include "kube/pki_dir.h"
 #include "net/loop.h"
+#include "store/etcd.h"
 
 struct apid {
     struct fed_loop *loop;
@@ -39,18 +41,30 @@ struct apid {
     const char *dir;
     bool ended;
     struct conf {
-        const char *store;
-        int64_t port, max_reads, max_writes;
+        const char *store, *etcd_tls;
+        int64_t port, max_reads, max_writes, keep;
         bool plain, controllers;
         const char *encryption;
         struct fed_access_settings access;
+        struct fed_serving_settings serving;
     } conf;
 };
 
 #define AT(f) offsetof(struct conf, f)
 static const struct fed_setting rows[] = {
-    {.name = "store", .type = FED_SET_STR, .offset = AT(store), .dflt = "mem", .arg = "mem|sqlite", .help = "store"},
+    {.name = "store",
+     .type = FED_SET_STR,
+     .offset = AT(store),
+     .dflt = "mem",
+     .arg = "mem|sqlite|etcd:URL,...",
+     .help = "store"},
+    {.name = "etcd-tls", .type = FED_SET_STR, .offset = AT(etcd_tls), .arg = "CA,CERT,KEY", .help = "of etcd"},
     {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "N", .help = "port", .max = 65535},
+    {.name = "keep-changes",
+     .type = FED_SET_INT,
+     .offset = AT(keep),
+     .arg = "N",
+     .help = "changes that watches reach back"},
     {.name = "plain", .type = FED_SET_BOOL, .offset = AT(plain), .help = "HTTP without TLS"},
     {.name = "access-controllers", .type = FED_SET_BOOL, .offset = AT(controllers), .help = "fill roles and tokens"},
     {.name = "encryption-provider-config",
@@ -65,6 +79,7 @@ static const struct fed_setting rows[] = {
      .arg = "N",
      .help = "writes"},
     FED_ACCESS_ROWS(AT(access)),
+    FED_SERVING_ROWS(AT(serving)),
 };
 static const struct fed_settings settings = {.program = "hansa-apid",
                                              .summary = "the resource engine alone",
@@ -144,8 +159,26 @@ static void on_signal(void *ud, int signo)
     fed_httpd_close(a->httpd, 200, http_closed, a);
 }
 
+static void open_etcd(struct apid *a)
+{
+    struct fed_err err = {0};
+    struct fed_str ca = {0}, cert = {0}, key = {0}, rest = fed_str(a->conf.etcd_tls);
+    struct store_etcd_conf conf = {.endpoints = a->conf.store + 5};
+    if (rest.n && fed_str_cut(&rest, ',', &ca) && fed_str_cut(&rest, ',', &cert) && fed_str_cut(&rest, ',', &key)) {
+        conf.ca_file = fed_arena_dupz(&a->arena, ca);
+        conf.cert_file = fed_arena_dupz(&a->arena, cert);
+        conf.key_file = fed_arena_dupz(&a->arena, key);
+    }
+    if (store_etcd_open(a->loop, &conf, &a->store, &err))
+        die("store", &err);
+}
+
 static void open_store(struct apid *a)
 {
+    if (fed_str_starts(fed_str(a->conf.store), FED_STR("etcd:"))) {
+        open_etcd(a);
+        return;
+    }
     if (strcmp(a->conf.store, "sqlite") != 0) {
         a->store = store_mem_new(a->env, 0);
         return;
@@ -216,6 +249,7 @@ static void open_api(struct apid *a)
                                 .tokens = list,
                                 .encryption_config = a->conf.encryption,
                                 .notice = on_notice,
+                                .keep_changes = (uint64_t)a->conf.keep,
                                 .max_reads = (uint32_t)a->conf.max_reads,
                                 .max_writes = (uint32_t)a->conf.max_writes,
                                 .ud = a};
@@ -228,8 +262,8 @@ static void open_api(struct apid *a)
     a->api = fed_api_new(&conf);
     a->self = fed_api_local(a->api,
                             &(struct fed_identity){.user = FED_STR("system:apid"), .groups = &masters, .n_groups = 1});
-    struct fed_httpd_conf http = {
-        .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
+    struct fed_httpd_conf http = fed_serving_conf(a->api, a->metrics, &a->conf.serving);
+    http.listen.tls = a->tls;
     if (fed_addr_parse(FED_STR("127.0.0.1"), (uint16_t)a->conf.port, &http.listen.addr) ||
         fed_httpd_open(a->loop, &http, &a->httpd, &err))
         die("listen", &err);

@@ -105,7 +105,7 @@ static int try_open(struct world *w, uint64_t keep, uint64_t history_max)
         w->store = NULL;
         return code;
     }
-    struct store_handlers h = {on_change, NULL, w};
+    struct store_handlers h = {.on_change = on_change, .ud = w};
     store_set_handlers(w->store, &h);
     w->store->history_max = history_max;
     w->store->ops->load(w->store, on_live, on_history, on_loaded, w);

@@ -53,73 +53,152 @@ static const struct fed_json *parse(struct fed_arena *a, const char *text)
     return v;
 }
 
+/* The first reason, or "". */
+static const char *why(struct fed_arena *a, const struct mbr_node_state *n, const struct mbr_pod_need *need)
+{
+    struct mbr_refusal r;
+    mbr_node_judge(a, n, need, &r);
+    return r.n ? fed_arena_dupz(a, r.why[0]) : "";
+}
+
 static void test_refusals(void **state)
 {
     struct fed_arena a = {0};
     struct mbr_node_state n = node("n");
     struct mbr_pod_need need = {.cpu_milli = 600, .memory = 10};
     (void)state;
-    assert_null(mbr_node_refuses(&n, &need));
+    assert_string_equal(why(&a, &n, &need), "");
     n.used_cpu = 500;
-    assert_string_equal(mbr_node_refuses(&n, &need), "Insufficient cpu");
+    assert_string_equal(why(&a, &n, &need), "Insufficient cpu");
     n = node("n");
     n.used_memory = 995;
-    assert_string_equal(mbr_node_refuses(&n, &need), "Insufficient memory");
+    assert_string_equal(why(&a, &n, &need), "Insufficient memory");
     n = node("n");
     n.used_pods = 3;
-    assert_string_equal(mbr_node_refuses(&n, &need), "Too many pods");
+    assert_string_equal(why(&a, &n, &need), "Too many pods");
     n = node("n");
     n.host_ports = port_80;
     n.n_host_ports = 1;
     need.host_ports[0] = 80 + 65536; /* UDP */
     need.n_host_ports = 1;
-    assert_null(mbr_node_refuses(&n, &need));
+    assert_string_equal(why(&a, &n, &need), "");
     need.host_ports[0] = 80;
-    assert_non_null(mbr_node_refuses(&n, &need));
+    assert_string_equal(why(&a, &n, &need), "node(s) didn't have free ports for the requested pod ports");
     need.n_host_ports = 0;
     need.node_selector = parse(&a, "{\"zone\":\"b\"}");
-    assert_non_null(mbr_node_refuses(&n, &need));
+    assert_string_equal(why(&a, &n, &need), "node(s) didn't match Pod's node affinity/selector");
     need.node_selector = parse(&a, "{\"zone\":\"a\"}");
-    assert_null(mbr_node_refuses(&n, &need));
+    assert_string_equal(why(&a, &n, &need), "");
     n.taints = parse(&a, "[{\"key\":\"k\",\"value\":\"v\",\"effect\":\"NoSchedule\"}]");
-    assert_non_null(mbr_node_refuses(&n, &need));
+    assert_string_equal(why(&a, &n, &need), "node(s) had untolerated taint {k: v}");
     need.tolerations = parse(&a, "[{\"key\":\"k\",\"operator\":\"Equal\",\"value\":\"v\",\"effect\":\"NoSchedule\"}]");
-    assert_null(mbr_node_refuses(&n, &need));
+    assert_string_equal(why(&a, &n, &need), "");
     need.tolerations = parse(&a, "[{\"operator\":\"Exists\"}]");
-    assert_null(mbr_node_refuses(&n, &need));
-    need.affinity =
-        parse(&a, "{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{\"nodeSelectorTerms\":"
-                  "[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}]}}}");
-    assert_non_null(mbr_node_refuses(&n, &need));
-    n = node("n");
+    assert_string_equal(why(&a, &n, &need), "");
     n.cordoned = true;
-    assert_non_null(mbr_node_refuses(&n, &(struct mbr_pod_need){0}));
+    assert_string_equal(why(&a, &n, &need), "");
+    assert_string_equal(why(&a, &n, &(struct mbr_pod_need){0}), "node(s) were unschedulable");
+    n = node("n");
+    need.extras[0] = (struct mbr_extra){FED_STR("example.com/gpu"), 2};
+    need.n_extras = 1;
+    assert_string_equal(why(&a, &n, &need), "Insufficient example.com/gpu");
+    n.allocatable = parse(&a, "{\"example.com/gpu\":\"3\"}");
+    assert_string_equal(why(&a, &n, &need), "");
+    n.used_extras[0] = 2;
+    assert_string_equal(why(&a, &n, &need), "Insufficient example.com/gpu");
     fed_arena_release(&a);
+}
+
+struct affinity_case {
+    const char *terms;
+    bool want;
+};
+static const struct affinity_case affinities[] = {
+    {"{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"In\",\"values\":[\"b\",\"a\"]}]}", true},
+    {"{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}", false},
+    {"{\"matchExpressions\":[{\"key\":\"disk\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}", true},
+    {"{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"Exists\"},{\"key\":\"disk\",\"operator\":\"Exists\"}]}",
+     false},
+    {"{\"matchExpressions\":[{\"key\":\"disk\",\"operator\":\"DoesNotExist\"}]}", true},
+    {"{\"matchExpressions\":[{\"key\":\"cores\",\"operator\":\"Gt\",\"values\":[\"7\"]}]}", true},
+    {"{\"matchExpressions\":[{\"key\":\"cores\",\"operator\":\"Lt\",\"values\":[\"8\"]}]}", false},
+    {"{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"Gt\",\"values\":[\"1\"]}]}", false},
+    {"{\"matchFields\":[{\"key\":\"metadata.name\",\"operator\":\"In\",\"values\":[\"n\"]}]}", true},
+    {"{\"matchFields\":[{\"key\":\"metadata.name\",\"operator\":\"NotIn\",\"values\":[\"n\"]}]}", false},
+    {"{}", false},
+    {"{},{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"Exists\"}]}", true},
+};
+
+static void test_affinity(void **state)
+{
+    static const struct fed_kv labels[] = {{FED_STR_INIT("zone"), FED_STR_INIT("a")},
+                                           {FED_STR_INIT("cores"), FED_STR_INIT("8")}};
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(affinities); i++) {
+        struct fed_arena a = {0};
+        struct mbr_node_state n = node("n");
+        n.labels = labels;
+        n.n_labels = 2;
+        struct fed_str text = fed_arena_printf(&a,
+                                               "{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":"
+                                               "{\"nodeSelectorTerms\":[%s]}}}",
+                                               affinities[i].terms);
+        if (mbr_node_affine(parse(&a, text.p), &n) != affinities[i].want)
+            fail_msg("%s", affinities[i].terms);
+        fed_arena_release(&a);
+    }
+}
+
+static int choose(struct fed_arena *a, const struct mbr_node_state *nodes, size_t n, const struct mbr_pod_need *need,
+                  struct fed_buf *text)
+{
+    struct mbr_refusal r[4];
+    for (size_t i = 0; i < n; i++)
+        mbr_node_judge(a, &nodes[i], need, &r[i]);
+    int at = mbr_node_best(a, nodes, n, need, r, NULL);
+    fed_buf_reset(text);
+    if (at < 0)
+        mbr_explain(r, n, text);
+    return at;
 }
 
 static void test_choice(void **state)
 {
+    struct fed_arena a = {0};
     struct mbr_node_state nodes[3] = {node("a"), node("b"), node("c")};
     struct mbr_pod_need need = {0};
-    struct fed_buf why = {0};
+    struct fed_buf text = {0};
     (void)state;
     nodes[0].used_pods = 2;
     nodes[1].used_pods = 1;
     nodes[2].used_pods = 1;
-    assert_int_equal(mbr_node_choose(nodes, 3, &need, &why), 1);
+    assert_int_equal(choose(&a, nodes, 3, &need, &text), 1);
+    nodes[2].asked_cpu = -1; /* more free room */
+    assert_int_equal(choose(&a, nodes, 3, &need, &text), 2);
+    nodes[2].asked_cpu = 0;
     nodes[1].cordoned = true;
-    assert_int_equal(mbr_node_choose(nodes, 3, &need, &why), 2);
+    assert_int_equal(choose(&a, nodes, 3, &need, &text), 2);
+    nodes[2].taints = parse(&a, "[{\"key\":\"k\",\"effect\":\"PreferNoSchedule\"}]");
+    assert_int_equal(choose(&a, nodes, 3, &need, &text), 0);
+    nodes[2].taints = NULL;
+    need.affinity = parse(&a, "{\"nodeAffinity\":{\"preferredDuringSchedulingIgnoredDuringExecution\":[{\"weight\":10,"
+                              "\"preference\":{\"matchFields\":[{\"key\":\"metadata.name\",\"operator\":\"In\","
+                              "\"values\":[\"a\"]}]}}]}}");
+    assert_int_equal(choose(&a, nodes, 3, &need, &text), 0);
     need.cpu_milli = 5000;
-    assert_int_equal(mbr_node_choose(nodes, 3, &need, &why), -1);
-    assert_string_equal(fed_buf_z(&why), "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable.");
-    fed_buf_reset(&why);
-    assert_int_equal(mbr_node_choose(NULL, 0, &need, &why), -1);
-    fed_buf_release(&why);
+    need.memory = 5000;
+    nodes[2].memory = 6000;
+    assert_int_equal(choose(&a, nodes, 3, &need, &text), -1);
+    assert_string_equal(fed_buf_z(&text), "0/3 nodes are available: 1 Insufficient memory, "
+                                          "1 node(s) were unschedulable, 2 Insufficient cpu.");
+    assert_int_equal(choose(&a, NULL, 0, &need, &text), -1);
+    fed_buf_release(&text);
+    fed_arena_release(&a);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_victims), cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_choice)};
+                                       cmocka_unit_test(test_affinity), cmocka_unit_test(test_choice)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
