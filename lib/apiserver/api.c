@@ -107,6 +107,7 @@ static void load_customs(struct fed_api *api)
     if (api->failed || api->customs_loaded)
         return;
     api->customs_loaded = true;
+    fed_cache_live_done(&api->cache);
     if (fed_custom_loaded(api, &api->load_err))
         api->failed = true;
 }

@@ -169,7 +169,7 @@ int fed_tls_conn_read(struct fed_tls_conn *c, char *buf, size_t room, size_t *n,
     *n = 0;
     clear_errors();
     while (*n < room) {
-        if (c->in.n == 0 && !SSL_has_pending(c->ssl)) /* what OpenSSL would find out at greater cost */
+        if (c->in.n == 0 && !c->ended && !SSL_has_pending(c->ssl)) /* what OpenSSL would find out at greater cost */
             return *n > 0 ? FED_TLS_DONE : FED_TLS_WAIT;
         size_t got = 0;
         int rc = SSL_read_ex(c->ssl, buf + *n, room - *n, &got);
@@ -177,8 +177,10 @@ int fed_tls_conn_read(struct fed_tls_conn *c, char *buf, size_t room, size_t *n,
             *n += got;
             continue;
         }
-        if (*n > 0) /* deliver first; the next call meets the same end again */
+        if (*n > 0) { /* deliver first; the next call meets the same end again */
+            c->ended = SSL_get_error(c->ssl, rc) != SSL_ERROR_WANT_READ;
             return FED_TLS_DONE;
+        }
         return step_of(c, rc, "TLS", err);
     }
     return FED_TLS_DONE;
