@@ -9,8 +9,8 @@
 
 #include <stdarg.h>
 
-#define KEEP_IDLE  256u
-#define KEEP_ARENA (64u * 1024)
+#define KEEP_IDLE  64u
+#define KEEP_ARENA (16u * 1024)
 
 struct fed_api_reply *fed_api_request_new(struct fed_api *api)
 {

@@ -90,6 +90,9 @@ void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *
                            void *ud);
 size_t fed_http_stream_write(struct fed_http_exchange *x, struct fed_str bytes);
 size_t fed_http_stream_write_blob(struct fed_http_exchange *x, struct fed_blob *blob);
+/* Sends what was written now, while it is in the caches, rather than at the end of the turn: for a fan-out to many.
+ * Returns the backlog; when it is 0, no `drained` follows. */
+size_t fed_http_stream_flush(struct fed_http_exchange *x);
 size_t fed_http_stream_backlog(const struct fed_http_exchange *x);
 void fed_http_stream_end(struct fed_http_exchange *x);
 void fed_http_abort(struct fed_http_exchange *x); /* RST_STREAM / close: for a watcher that is cut off */
