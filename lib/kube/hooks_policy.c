@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_policy.c: HorizontalPodAutoscaler, PodDisruptionBudget, PriorityClass, ResourceQuota. */
 #include "kube/convert.h"
+#include "kube/limits.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -186,5 +187,5 @@ const struct fed_core_hooks fed_hooks_policy[] = {
      {.prepare = prepare_hpa, .validate = validate_hpa, .convert = fed_convert_hpa, .cells = hpa_cells}},
     {"policy", "poddisruptionbudgets", {.validate = validate_budget, .cells = budget_cells}},
     {"scheduling.k8s.io", "priorityclasses", {.validate = validate_priority, .cells = priority_cells}},
-    {"", "resourcequotas", {.cells = quota_cells}},
+    {"", "resourcequotas", {.validate = fed_quota_validate, .cells = quota_cells}},
     {NULL, NULL, {0}}};
