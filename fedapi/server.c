@@ -236,8 +236,8 @@ static int listen_now(struct fapi_server *s, struct fed_err *err)
                                .peer = FED_TLS_PEER_OPTIONAL,
                                .alpn = "h2,http/1.1"};
     int code = fed_tls_new(s->env, &tls, &s->tls, err);
-    struct fed_httpd_conf conf = {
-        .listen = {.addr = s->addr, .tls = s->tls}, .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = s->api};
+    struct fed_httpd_conf conf = fed_serving_conf(s->api, s->metrics, &s->conf.serving);
+    conf.listen = (struct fed_listener_conf){.addr = s->addr, .tls = s->tls};
     if (!code)
         code = fed_httpd_open(s->loop, &conf, &s->httpd, err);
     if (code)

@@ -5,6 +5,7 @@
 #define FAPI_SERVER_H
 
 #include "apiserver/access.h"
+#include "apiserver/serving.h"
 #include "codec/settings.h"
 #include "net/loop.h"
 
@@ -15,6 +16,7 @@ struct fapi_conf {
     int64_t monitor_period, monitor_timeout, failure_grace, leader_lease, max_reads, max_writes;
     bool controllers, verbose, store_check;
     struct fed_access_settings access;
+    struct fed_serving_settings serving;
 };
 extern const struct fed_settings fapi_settings;
 

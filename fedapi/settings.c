@@ -131,6 +131,7 @@ static const struct fed_setting rows[] = {
      .max = 86400000,
      .help = "How long a cluster is Offline before its replicas are made up elsewhere"},
     FED_ACCESS_ROWS(ROW(access)),
+    FED_SERVING_ROWS(ROW(serving)),
     {.name = "verbose", .type = FED_SET_BOOL, .offset = ROW(verbose), .help = "Log more"},
 };
 

@@ -174,8 +174,8 @@ static int listen_api(struct mbr *m, struct fed_err *err)
 {
     char *server;
     int64_t asked = m->conf->port ? m->conf->port : m->range.api_port ? m->range.api_port : API_PORT;
-    struct fed_httpd_conf conf = {
-        .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = m->api, .listen = {.tls = m->tls}};
+    struct fed_httpd_conf conf = fed_serving_conf(m->api, m->metrics, &m->conf->serving);
+    conf.listen.tls = m->tls;
     if (fed_addr_parse(fed_str(m->range.api_ip), (uint16_t)asked, &conf.listen.addr) < 0)
         return FED_E_INTERNAL;
     int rc = fed_httpd_open(m->loop, &conf, &m->httpd, err);

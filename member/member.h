@@ -12,6 +12,7 @@
 
 #include "apiserver/access.h"
 #include "apiserver/apiserver.h"
+#include "apiserver/serving.h"
 #include "codec/settings.h"
 #include "kube/informer.h"
 #include "kube/pki_dir.h"
@@ -28,6 +29,7 @@ struct mbr_conf {
     int runtime;
     bool stop_pods, verbose, rewrite_paths;
     struct fed_access_settings access;
+    struct fed_serving_settings serving;
 };
 
 enum mbr_kind {

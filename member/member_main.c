@@ -92,6 +92,7 @@ static const struct fed_setting rows[] = {
      .help = "make no mount name spaces even where they are allowed",
      .hidden = true},
     FED_ACCESS_ROWS(AT(access)),
+    FED_SERVING_ROWS(AT(serving)),
     {.name = "verbose", .type = FED_SET_BOOL, .offset = AT(verbose), .help = "log more"},
 };
 static const struct fed_settings settings = {

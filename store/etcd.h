@@ -29,7 +29,7 @@ struct store_etcd_conf {
     uint32_t request_timeout_ms;                /* 0: 5,000 */
     uint32_t silence_ms;                        /* a connection without a byte for so long is dead; 0: 3,000 */
     uint32_t load_timeout_ms;                   /* etcd away at the start; 0: 60,000 */
-    /* The connection: up with the endpoint's name, or down with the reason. May be NULL. */
+    /* The connection: up with the endpoint's name once etcd has answered there, or down with the reason. May be NULL. */
     void (*on_state)(void *ud, bool up, const char *text);
     void *ud;
 };

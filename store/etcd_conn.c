@@ -135,6 +135,18 @@ bool etcd_header_ok(struct etcd *e, const struct etcd_header *h, uint64_t at_lea
     return true;
 }
 
+/* --- what is told of the connection --- */
+
+static void tell(struct etcd *e, bool up, const char *text)
+{
+    if (e->told && e->told_up == up)
+        return;
+    e->told = true;
+    e->told_up = up;
+    if (e->conf.on_state)
+        e->conf.on_state(e->conf.ud, up, text);
+}
+
 /* --- requests --- */
 
 static void request_end(struct etcd_request *rq, int status, struct fed_str body)
@@ -143,6 +155,16 @@ static void request_end(struct etcd_request *rq, int status, struct fed_str body
     rq->cb(rq->ud, status, body);
     fed_buf_release(&rq->answer);
     free(rq);
+}
+
+/* A connection that opens says little: the kernel of a frozen etcd takes it too. */
+void etcd_answers(struct etcd *e)
+{
+    char text[300];
+    if (e->told && e->told_up)
+        return;
+    snprintf(text, sizeof text, "%s:%u", e->endpoints[e->endpoint].host, e->endpoints[e->endpoint].port);
+    tell(e, true, text);
 }
 
 static void on_message(void *ud, struct fed_str bytes)
@@ -156,8 +178,10 @@ static void on_done(void *ud, int status, struct fed_str text)
     struct etcd_request *rq = ud;
     struct etcd *e = rq->e;
     rq->call = NULL;
-    if (status == FED_GRPC_OK)
+    if (status == FED_GRPC_OK) {
         e->backoff_ms = 0;
+        etcd_answers(e);
+    }
     /* A member without a leader serves nobody: the next one may be on the right side. */
     bool leaderless = status == FED_GRPC_UNAVAILABLE && says(text, "no leader");
     struct fed_err why = {0};
@@ -186,16 +210,6 @@ void etcd_request(struct etcd *e, const char *path, struct fed_str message, etcd
 static void reconnect_due(struct fed_timer *t)
 {
     etcd_connect(fed_container_of(t, struct etcd, reconnect));
-}
-
-static void tell(struct etcd *e, bool up, const char *text)
-{
-    if (e->told && e->told_up == up)
-        return;
-    e->told = true;
-    e->told_up = up;
-    if (e->conf.on_state)
-        e->conf.on_state(e->conf.ud, up, text);
 }
 
 /* Ends the channel and what was on it. */
@@ -249,10 +263,7 @@ void etcd_disconnect(struct etcd *e)
 static void channel_up(void *ud)
 {
     struct etcd *e = ud;
-    char text[300];
     e->up = true;
-    snprintf(text, sizeof text, "%s:%u", e->endpoints[e->endpoint].host, e->endpoints[e->endpoint].port);
-    tell(e, true, text);
     etcd_load_go_on(e);
     e->check_back = e->phase == ETCD_LIVE; /* is it the etcd that we know, and no older? */
     etcd_pump_soon(e);

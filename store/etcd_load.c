@@ -124,6 +124,8 @@ static void deliver_deletions(struct etcd *e)
 static void reload_done(struct etcd *e)
 {
     struct etcd_reload *r = e->reload;
+    if (e->base.handlers.on_gap)
+        e->base.handlers.on_gap(e->base.handlers.ud, e->load_rev);
     if (r->n)
         qsort(r->found, r->n, sizeof *r->found, by_revision);
     for (size_t i = 0; i < r->n && !e->failed; i++) {

@@ -145,6 +145,7 @@ void etcd_drop(struct etcd *e, const struct fed_err *why);
 void etcd_disconnect(struct etcd *e); /* for good */
 /* Only while up. cb once, never before it returned. */
 void etcd_request(struct etcd *e, const char *path, struct fed_str message, etcd_answer_cb cb, void *ud);
+void etcd_answers(struct etcd *e); /* something came: the connection is told to be up */
 void etcd_conn_tick(struct etcd *e, uint64_t now);
 /* False: the header is of another etcd, or of one that went back in time (at_least: settled when a consistent request was
  * sent; 0: no such request); the store has failed then. */

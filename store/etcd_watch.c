@@ -141,6 +141,7 @@ static void on_message(void *ud, struct fed_str bytes)
     struct etcd_event ev;
     struct fed_err why = {0};
     e->asked_progress = false;
+    etcd_answers(e);
     if (!etcd_read_watch(bytes, &a)) {
         fed_err_set(&why, FED_E_SYNTAX, "etcd's watch sent something that cannot be read");
         etcd_drop(e, &why);

@@ -5,7 +5,7 @@
  *             the resourceVersion of the objects it wrote. The store keeps the latest value of each key and the history
  *             of changes since the compaction revision. Readers do not read from the store: they replay it once at
  *             start (load) and then follow on_change; lib/apiserver/cache holds the state.
- * Invariants: on_change delivers every change exactly once in revision order, our own and (etcd) others'; a
+ * Invariants: on_change delivers every change exactly once in revision order, our own and (etcd) others' (but see on_gap); a
  *             transaction's completion is called after its changes were delivered. Acknowledged means durable.
  *             Revision 0 does not exist: the empty store is at revision 1 (as etcd's first write gives 2).
  * Ownership:  values are fed_blobs, referenced by whoever keeps them. Keys are copied.
@@ -40,6 +40,10 @@ struct store_handlers {
     /* The state is that of `rev`, though no change of ours has it: etcd's revision goes on with other keys too. May be
      * NULL. */
     void (*on_progress)(void *ud, uint64_t rev);
+    /* etcd, when history was compacted that we had not seen: the changes up to `rev` that follow are the difference of two
+     * states, told neither in their order nor each with its own revision, and what came and went between is not told.
+     * May be NULL. */
+    void (*on_gap)(void *ud, uint64_t rev);
     /* The store stopped for good (disk gone, lock lost): err says why. No callback follows. */
     void (*on_failed)(void *ud, const struct fed_err *err);
     void *ud;

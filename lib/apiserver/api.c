@@ -10,6 +10,7 @@
 #include "apiserver/encryption.h"
 #include "apiserver/flow.h"
 #include "apiserver/quota.h"
+#include "apiserver/quota_guard.h"
 #include "apiserver/registry.h"
 #include "apiserver/sa_token.h"
 #include "apiserver/watch.h"
@@ -22,6 +23,7 @@ static void on_change(void *ud, const struct store_change *change)
     bool logged;
     struct fed_err err = {0};
     fed_fence_seen(api, change);
+    fed_guard_seen(api, change);
     if (fed_cache_apply(&api->cache, change, &logged, &err)) {
         api->failed = true;
         if (api->conf.failed)
@@ -39,6 +41,14 @@ static void on_change(void *ud, const struct store_change *change)
 static void on_progress(void *ud, uint64_t rev)
 {
     fed_api_on_progress(ud, rev);
+}
+
+/* Who watches lists again: what follows is no history that a watcher could go on with. */
+static void on_gap(void *ud, uint64_t rev)
+{
+    struct fed_api *api = ud;
+    fed_cache_log_gap(&api->cache, rev);
+    fed_hub_gap(api->hub);
 }
 
 static void on_failed(void *ud, const struct fed_err *err)
@@ -84,13 +94,25 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
 static void load_live(void *ud, const struct store_change *c)
 {
     struct fed_api *api = ud;
+    fed_guard_seen(api, c);
     if (!api->failed && fed_cache_load(&api->cache, c, &api->load_err))
+        api->failed = true;
+}
+
+/* All live keys were told: custom kinds before the history, which is theirs too. */
+static void load_customs(struct fed_api *api)
+{
+    if (api->failed || api->customs_loaded)
+        return;
+    api->customs_loaded = true;
+    if (fed_custom_loaded(api, &api->load_err))
         api->failed = true;
 }
 
 static void load_history(void *ud, const struct store_change *c)
 {
     struct fed_api *api = ud;
+    load_customs(api);
     if (!api->failed)
         fed_history_add(&api->history, &api->cache, c);
 }
@@ -98,6 +120,8 @@ static void load_history(void *ud, const struct store_change *c)
 static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err)
 {
     struct fed_api *api = ud;
+    if (!code)
+        load_customs(api);
     if (code || api->failed) {
         fed_history_release(&api->history);
         api->failed = true;
@@ -110,11 +134,6 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
     }
     fed_history_done(&api->history, &api->cache, rev, compacted);
     fed_hub_loaded(api->hub);
-    if (fed_custom_loaded(api, &api->load_err)) {
-        api->failed = true;
-        api->on_ready(api->on_ready_ud, api->load_err.code, &api->load_err);
-        return;
-    }
     fed_rbac_load(api->rbac, api);
     fed_quota_start(api);
     fed_api_encryption_sweep(api);
@@ -142,7 +161,8 @@ void fed_api_start(struct fed_api *api, void (*ready)(void *ud, int code, const 
         fed_err_set(&api->load_err, FED_E_INVALID, "keys of service account tokens: %s", fed_sa_defect(api->sa));
         api->failed = true;
     }
-    struct store_handlers h = {.on_change = on_change, .on_progress = on_progress, .on_failed = on_failed, .ud = api};
+    struct store_handlers h = {
+        .on_change = on_change, .on_progress = on_progress, .on_gap = on_gap, .on_failed = on_failed, .ud = api};
     store_set_handlers(api->conf.store, &h);
     api->conf.store->history_max = api->cache.keep;
     api->conf.store->ops->load(api->conf.store, load_live, load_history, load_done, api);
@@ -165,6 +185,7 @@ void fed_api_free(struct fed_api *api)
     fed_conv_release(api);
     fed_admission_release(api);
     fed_quota_release(api);
+    fed_guards_release(api);
     fed_api_encryption_release(api);
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);

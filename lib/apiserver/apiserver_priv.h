@@ -63,12 +63,14 @@ struct fed_api {
     struct fed_list checks;
     struct fed_list locals; /* transports */
     struct fed_list fences; /* fence_priv.h */
+    struct fed_map guards;  /* quota_guard.c: namespace -> struct fed_guard */
     bool ready, stopped, failed;
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
     size_t bootstrap_left;
     struct fed_task bootstrap;
-    struct fed_map customs;          /* custom kinds: name of the definition -> custom.c's own */
+    struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
+    bool customs_loaded;
     struct fed_list conversions;     /* under way at webhooks (custom_convert.c) */
     struct fed_map docs;             /* discovery and OpenAPI, by name -> struct fed_doc */
     struct fed_arena forever;        /* configuration copies */
@@ -153,6 +155,8 @@ struct fed_str fed_api_qualified(struct fed_api_reply *r);                      
 /* serve(r), once the cache has what was acknowledged before the request, if its resourceVersion asks for that. */
 void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r));
 /* A write is about to be refused by what the cache says: true when it is tried once more on a fresher one instead. */
+/* A kind that this process does not serve: another one may just have defined it. True: it is looked for again. */
+bool fed_api_unknown_later(struct fed_api_reply *r);
 bool fed_api_refuse_later(struct fed_api_reply *r, int code);
 void fed_api_on_progress(struct fed_api *api, uint64_t rev);
 
@@ -170,6 +174,7 @@ bool fed_query_true(const struct fed_query *q, const char *name); /* as Kubernet
 /* --- negotiate.c --- */
 /* Sets form, yaml, pretty by Accept. FED_E_NOT_ACCEPTABLE. `watch`: streams only JSON. */
 FED_MUST_USE int fed_api_negotiate(struct fed_api_reply *r);
+bool fed_api_include_ok(const struct fed_api_reply *r); /* ?includeObject of a Table is one that there is */
 /* True when Accept names `type` with parameters g, v, as (aggregated discovery). */
 bool fed_accept_has(struct fed_str accept, const char *type, const char *g, const char *v, const char *as);
 bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or a wildcard */

@@ -177,6 +177,15 @@ bool fed_api_anonymous_allowed(const struct fed_api_reply *r)
     return !x->anonymous_paths.n;
 }
 
+bool fed_authn_bearer(const struct fed_http_request *q, struct fed_str *token)
+{
+    struct fed_str auth = fed_http_request_header(q, "authorization");
+    if (auth.n < 7 || !fed_str_ieq(fed_str_head(auth, 7), FED_STR("Bearer ")))
+        return false;
+    *token = fed_str_trim(fed_str_from(auth, 7));
+    return token->n > 0;
+}
+
 void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r))
 {
     const struct fed_http_request *h = r->q.http;
@@ -188,8 +197,8 @@ void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_r
         return;
     }
     if (auth.n) {
-        struct fed_str token = fed_str_trim(fed_str_from(auth, 7));
-        if (auth.n < 7 || !fed_str_ieq(fed_str_head(auth, 7), FED_STR("Bearer ")) || !token.n) {
+        struct fed_str token;
+        if (!fed_authn_bearer(h, &token)) {
             refuse(r);
             return;
         }

@@ -17,6 +17,8 @@ struct fed_token_answer {
 };
 FED_MUST_USE int fed_api_check_token(struct fed_api *api, struct fed_str token, const struct fed_strs *audiences,
                                      struct fed_arena *a, struct fed_token_answer *out, struct fed_err *err);
+/* The bearer token of a request, borrowed. False: its Authorization is absent or says something else. */
+bool fed_authn_bearer(const struct fed_http_request *q, struct fed_str *token);
 /* Calls again(r) when keys were fetched; false: they cannot be now. The request must be about to be left alone. */
 bool fed_authn_wait(struct fed_api_reply *r, void (*again)(struct fed_api_reply *r, void *ud), void *ud);
 void fed_authn_leave(struct fed_api_reply *r); /* the server goes */

@@ -167,9 +167,10 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
     return rc;
 }
 
-/* Of a custom kind: in the version it was written in (only a webhook might convert it), by the schema of today. */
+/* Of a custom kind: in the version it was written in (only a webhook might convert it), by the schema of today.
+ * *altered: it shows other than is stored. */
 static int custom_object(const struct fed_kind *kind, struct fed_str api_version, struct fed_str json, uint64_t rev,
-                         struct fed_kobj **out, struct fed_err *err)
+                         bool *altered, struct fed_kobj **out, struct fed_err *err)
 {
     struct fed_arena a = {0};
     struct fed_json *tree = NULL;
@@ -183,11 +184,31 @@ static int custom_object(const struct fed_kind *kind, struct fed_str api_version
         fed_schema_default(&a, v->schema, tree);
         struct fed_buf b = {0};
         fed_json_write(&b, tree);
+        *altered = !fed_str_eq(fed_buf_str(&b), json);
         rc = fed_kobj_new_at(fed_buf_str(&b), rev, out, err);
         fed_buf_release(&b);
     }
     fed_arena_release(&a);
     return rc;
+}
+
+/* What is stored, where the object does not show it: the next schema may show more, or other defaults. Borrows b. */
+static void note_stored(struct fed_cache *c, struct fed_str key, struct fed_blob *b)
+{
+    if (b)
+        fed_blob_unref(fed_map_set(&c->stored, key, fed_blob_ref(b)));
+    else if (fed_map_count(&c->stored))
+        fed_blob_unref(fed_map_remove(&c->stored, key));
+}
+
+static struct fed_blob *plain_value(struct fed_str api_version, struct fed_str json)
+{
+    struct fed_buf value = {0};
+    fed_buf_addz(&value, "json ");
+    fed_buf_add(&value, api_version);
+    fed_buf_addz(&value, " -\n");
+    fed_buf_add(&value, json);
+    return fed_blob_new_take(&value);
 }
 
 struct fed_str fed_cache_key_id(const struct fed_cache *c, struct fed_str key)
@@ -225,18 +246,23 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
         return fed_err_set(err, FED_E_CORRUPT, "%.*s: unknown form of value", FED_STR_ARG(ch->key));
     struct fed_str json = fed_str_from(value, (size_t)nl + 1);
     struct fed_buf plain = {0};
+    bool altered = false;
     int rc = 0;
     if (!fed_str_is(word[2], "-")) {
         rc = fed_encryption_open(kc->cache->encryption, word[2], ch->key, line, json, &plain, err);
         json = fed_buf_str(&plain);
     }
     if (rc == 0)
-        rc = kind->custom ? custom_object(kind, word[1], json, ch->rev, out, err)
+        rc = kind->custom ? custom_object(kind, word[1], json, ch->rev, &altered, out, err)
              : fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
-    if (rc == 0 && live)
+    if (rc == 0 && live) {
+        struct fed_blob *b = altered ? plain_value(word[1], json) : NULL;
         note_key(kc->cache, ch->key, word[2]);
+        note_stored(kc->cache, ch->key, b);
+        fed_blob_unref(b);
+    }
     fed_buf_release(&plain);
     if (rc == 0 && fed_tree_cmp(ns, name, *out) != 0) {
         fed_kobj_unref(*out);
@@ -353,13 +379,21 @@ static void pins_expire(struct fed_cache *c)
 void fed_cache_log_drop(struct fed_cache *c)
 {
     struct fed_change *ch = &c->log[c->first_seq++ & (c->cap - 1)];
-    c->floor = ch->rev;
+    c->floor = FED_MAX(c->floor, ch->rev);
     fed_kobj_unref(ch->old);
     fed_kobj_unref(ch->now);
     fed_kcache_unref(ch->kc);
     *ch = (struct fed_change){0};
     if (c->oldest_pin < c->floor)
         pins_expire(c);
+}
+
+void fed_cache_log_gap(struct fed_cache *c, uint64_t rev)
+{
+    while (c->first_seq < c->next_seq)
+        fed_cache_log_drop(c);
+    c->floor = FED_MAX(c->floor, rev);
+    pins_expire(c);
 }
 
 void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch)
@@ -385,6 +419,9 @@ void fed_cache_release(struct fed_cache *c)
     FED_MAP_EACH(e, &c->orphans)
         orphan_free(e->value);
     fed_map_release(&c->orphans);
+    FED_MAP_EACH(e, &c->stored)
+        fed_blob_unref(e->value);
+    fed_map_release(&c->stored);
     fed_map_release(&c->sealed);
     FED_MAP_EACH(e, &c->key_ids)
         free(e->value);
@@ -461,6 +498,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
     } else if (ch.old) {
         ch.now = fed_cache_restamp(ch.old, change->rev);
         note_key(c, change->key, FED_STR("-"));
+        note_stored(c, change->key, NULL);
         index_remove(kc, ns, name);
         kc->root = fed_tree_remove(kc->root, ns, name);
         kc->last_rev = change->rev;
@@ -474,7 +512,8 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
 
 /* --- custom kinds --- */
 
-int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, struct fed_kcache **out, struct fed_err *err)
+int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, uint64_t since, struct fed_kcache **out,
+                       struct fed_err *err)
 {
     struct fed_kcache *kc = kcache_new(c, kind);
     int rc = 0;
@@ -491,7 +530,8 @@ int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, struct 
         orphan_free(o);
         fed_map_remove(&c->orphans, e->key);
     }
-    kc->last_rev = kc->since = c->rev; /* the past of the kind begins now */
+    kc->since = since;
+    kc->last_rev = FED_MAX(since, c->rev);
     *out = kc;
     return rc;
 }
@@ -520,6 +560,27 @@ static struct objects all_objects(struct fed_kcache *kc)
     return list;
 }
 
+static void remake(struct fed_kcache *kc, struct fed_kobj *o)
+{
+    struct fed_buf key = {0};
+    fed_cache_key(kc->kind, o->ns, o->name, &key);
+    struct fed_blob *b = fed_blob_ref(fed_map_find(&kc->cache->stored, fed_buf_str(&key)));
+    struct fed_str json = b ? fed_blob_str(b) : o->json;
+    struct fed_kobj *now = NULL;
+    bool altered = false;
+    if (b)
+        json = fed_str_from(json, (size_t)fed_str_chr(json, '\n', 0) + 1);
+    if (custom_object(kc->kind, o->api_version, json, o->rev, &altered, &now, NULL) == 0) {
+        state_put(kc, now);
+        if (altered && !b)
+            b = plain_value(o->api_version, o->json);
+        note_stored(kc->cache, fed_buf_str(&key), altered ? b : NULL);
+    }
+    fed_kobj_unref(now);
+    fed_blob_unref(b);
+    fed_buf_release(&key);
+}
+
 /* Objects are made anew, so that those in snapshots and in the log, and their encodings, stay what they were. */
 void fed_cache_swap_kind(struct fed_kcache *kc, const struct fed_kind *kind)
 {
@@ -528,11 +589,8 @@ void fed_cache_swap_kind(struct fed_kcache *kc, const struct fed_kind *kind)
     const struct fed_kind *old = kc->kind;
     kc->kind = fed_kind_ref(kind);
     for (size_t i = 0; i < list.n; i++) {
-        struct fed_kobj *o = list.items[i], *now = NULL;
-        if (custom_object(kind, o->api_version, o->json, o->rev, &now, NULL) == 0)
-            state_put(kc, now);
-        fed_kobj_unref(now);
-        fed_kobj_unref(o);
+        remake(kc, list.items[i]);
+        fed_kobj_unref(list.items[i]);
     }
     kc->last_rev = last;
     free(list.items);
@@ -541,13 +599,12 @@ void fed_cache_swap_kind(struct fed_kcache *kc, const struct fed_kind *kind)
 
 static void make_orphan(struct fed_kcache *kc, struct fed_kobj *o)
 {
-    struct fed_buf key = {0}, value = {0};
+    struct fed_buf key = {0};
     fed_cache_key(kc->kind, o->ns, o->name, &key);
-    fed_buf_addz(&value, "json ");
-    fed_buf_add(&value, o->api_version);
-    fed_buf_addz(&value, " -\n");
-    fed_buf_add(&value, o->json);
-    struct fed_blob *blob = fed_blob_new_take(&value);
+    struct fed_blob *blob = fed_blob_ref(fed_map_find(&kc->cache->stored, fed_buf_str(&key)));
+    if (!blob)
+        blob = plain_value(o->api_version, o->json);
+    note_stored(kc->cache, fed_buf_str(&key), NULL);
     orphan_put(kc->cache, fed_buf_str(&key), blob, o->rev);
     fed_blob_unref(blob);
     fed_buf_release(&key);
@@ -602,6 +659,8 @@ int fed_cache_snapshot_at(struct fed_kcache *kc, uint64_t rev, struct fed_node *
     struct fed_cache *c = kc->cache;
     struct fed_node *from = kc->root;
     uint64_t from_rev = c->rev;
+    if (rev < kc->since)
+        return FED_E_EXPIRED;
     if (rev >= kc->last_rev) {
         *root = fed_tree_ref(kc->root);
         return 0;

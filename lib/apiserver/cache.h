@@ -28,7 +28,7 @@ struct fed_kcache {
     struct fed_cache *cache;
     const struct fed_kind *kind; /* its own reference */
     unsigned refs;
-    uint64_t since; /* custom kinds: the log has their changes after this revision only */
+    uint64_t since; /* custom kinds: their past begins here; earlier revisions are expired */
     struct fed_node *root;
     struct fed_kobj **slots; /* open addressing, linear probing */
     size_t n, cap;
@@ -58,7 +58,8 @@ struct fed_cache {
     size_t next_pin;
     uint64_t oldest_pin; /* no pin is older; they expire with the log */
     uint64_t seed;
-    struct fed_map orphans;                  /* key -> struct fed_orphan: values of kinds that are not served (now) */
+    struct fed_map orphans; /* key -> struct fed_orphan: values of kinds that are not served (now) */
+    struct fed_map stored;  /* custom kinds: key -> blob, where the object shows other than is stored */
     const struct fed_encryption *encryption; /* borrowed; NULL: values are plain */
     struct fed_map sealed;                   /* store key -> id of the key that its value is encrypted with */
     struct fed_map key_ids;                  /* the ids, each once */
@@ -74,10 +75,10 @@ void fed_cache_loaded(struct fed_cache *c, uint64_t rev);
 FED_MUST_USE int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool *logged,
                                  struct fed_err *err);
 
-/* A custom kind comes: orphans of its keys become its objects. FED_E_CORRUPT names the key that is damaged (the kind is
- * served without it). Borrowed. */
-FED_MUST_USE int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, struct fed_kcache **out,
-                                    struct fed_err *err);
+/* A custom kind comes, whose definition is of revision `since`: orphans of its keys become its objects. FED_E_CORRUPT names
+ * the key that is damaged (the kind is served without it). Borrowed. */
+FED_MUST_USE int fed_cache_add_kind(struct fed_cache *c, const struct fed_kind *kind, uint64_t since,
+                                    struct fed_kcache **out, struct fed_err *err);
 /* Its definition changed: objects are shown by the new schema (defaults, unknown fields) without being written. */
 void fed_cache_swap_kind(struct fed_kcache *kc, const struct fed_kind *kind);
 /* It went: what objects are left become orphans again. Its watchers were ended before. */
@@ -121,5 +122,6 @@ FED_MUST_USE int fed_cache_decode(const struct fed_kcache *kc, const struct stor
                                   struct fed_err *err);
 void fed_cache_log_add(struct fed_cache *c, const struct fed_change *ch); /* takes its references */
 void fed_cache_log_drop(struct fed_cache *c);                             /* the first one; the floor moves up */
+void fed_cache_log_gap(struct fed_cache *c, uint64_t rev);                /* history up to rev is not known */
 
 #endif

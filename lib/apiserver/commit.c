@@ -2,11 +2,15 @@
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
 #include "apiserver/fence_priv.h"
 #include "apiserver/admission.h"
+#include "apiserver/custom.h"
 #include "apiserver/encryption.h"
 #include "apiserver/quota.h"
+#include "apiserver/quota_guard.h"
 #include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
+
+#define OBJECT_MAX (3u * 512 * 1024) /* as it is stored: what etcd takes, which all stores keep to */
 
 #define MAX_ATTEMPTS 5
 
@@ -20,6 +24,7 @@ void fed_commit_release(struct fed_write_op *op)
 static void settle(struct fed_write_op *op, bool committed)
 {
     fed_quota_settle(op);
+    fed_guard_leave(op);
     const struct fed_hooks *h = &op->w.kind->hooks;
     if (op->prepared && h->settled)
         h->settled(h->ud, &op->w, op->obj, committed);
@@ -133,6 +138,11 @@ static void committed(void *ud, int code, uint64_t rev, const struct fed_err *er
 {
     struct fed_write_op *op = ud;
     struct fed_api_reply *r = op->r;
+    if (code == FED_E_CONFLICT && fed_guard_missed(op)) {
+        fed_quota_settle(op);
+        fed_commit_quota(op);
+        return;
+    }
     settle(op, code == 0);
     if (code == FED_E_CONFLICT && r->fence && !fed_fence_holds(r->fence)) {
         fail_fenced(op);
@@ -211,6 +221,11 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
     struct fed_api *api = r->api;
+    int rc = fed_custom_check_commit(op);
+    if (rc) {
+        fed_commit_fail(op, rc);
+        return;
+    }
     if (r->q.dry_run) {
         settle(op, false);
         if (op->done) {
@@ -230,17 +245,27 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
     struct fed_blob *blob = NULL;
     if (obj) {
         fed_cache_encode(op->w.kind, obj, &value);
+        if (value.n > OBJECT_MAX) {
+            fed_err_set(&op->err, FED_E_TOO_LARGE, "the object has %zu bytes; its limit is %u", value.n, OBJECT_MAX);
+            fed_buf_release(&value);
+            fed_buf_release(&key);
+            fed_commit_fail(op, FED_E_TOO_LARGE);
+            return;
+        }
         if (api->cache.encryption && !seal(op, fed_buf_str(&key), &value)) {
             fed_buf_release(&key);
             return;
         }
         blob = fed_blob_new_take(&value);
     }
-    struct store_op so[2] = {
+    struct store_op so[3] = {
         {.key = fed_buf_str(&key), .value = blob, .expect = op->old ? op->old->rev : STORE_ABSENT}};
     size_t n = 1 + fed_fence_check(r->fence, &so[1]);
+    size_t guarded = fed_guard_op(op, &so[n]); /* last: whoever sees it has seen the object */
     fed_api_request_defer(r);
-    api->conf.store->ops->commit(api->conf.store, so, n, committed, op);
+    api->conf.store->ops->commit(api->conf.store, so, n + guarded, committed, op);
+    if (guarded)
+        fed_blob_unref(so[n].value);
     fed_blob_unref(blob);
     fed_buf_release(&key);
 }
@@ -342,6 +367,17 @@ static bool is_stale(struct fed_write_op *op)
     return stale;
 }
 
+void fed_commit_quota(struct fed_write_op *op)
+{
+    int rc = fed_quota_admit(op);
+    if (rc == FED_GUARD_WAITS)
+        return;
+    if (rc)
+        refuse(op, rc);
+    else
+        fed_commit_store(op, op->removing ? NULL : op->obj);
+}
+
 /* Admitted: only quota, and the store, may still say no. */
 static void admitted(struct fed_write_op *op)
 {
@@ -363,20 +399,15 @@ static void admitted(struct fed_write_op *op)
             unchanged(op);
             return;
         }
-        if (op->w.kind->has_generation && fed_meta_spec_changed(op->old_tree, op->obj))
+        if (op->w.kind->has_generation && fed_meta_spec_changed(op))
             fed_json_set(
                 meta, "generation",
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
     }
-    int rc = fed_quota_admit(op);
-    if (rc) {
-        refuse(op, rc);
-        return;
-    }
     if (!apply)
         fed_ssa_track(a, fed_kind_storage(op->w.kind), op->old_tree, op->obj, op->manager, r->q.subresource,
                       fed_wall_ms(r->api->env));
-    fed_commit_store(op, op->removing ? NULL : op->obj);
+    fed_commit_quota(op);
 }
 
 static void mutated(struct fed_write_op *op)

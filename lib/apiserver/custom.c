@@ -35,7 +35,7 @@ static bool is_taken(struct fed_api *api, const struct fed_kind *kind)
     return v && !v->kind->custom;
 }
 
-static int add_custom(struct fed_api *api, struct fed_str name, struct fed_kind *kind, uint64_t shape,
+static int add_custom(struct fed_api *api, const struct fed_kobj *crd, struct fed_kind *kind, uint64_t shape,
                       struct fed_err *err)
 {
     if (is_taken(api, kind)) {
@@ -45,9 +45,9 @@ static int add_custom(struct fed_api *api, struct fed_str name, struct fed_kind 
     struct custom *cu = FED_NEW(struct custom);
     cu->kind = kind;
     cu->shape = shape;
-    int rc = fed_cache_add_kind(&api->cache, kind, &cu->kc, err);
+    int rc = fed_cache_add_kind(&api->cache, kind, crd->rev, &cu->kc, err);
     fed_kinds_put(api->conf.kinds, kind);
-    fed_map_set(&api->customs, name, cu);
+    fed_map_set(&api->customs, crd->name, cu);
     fed_api_docs_release(api);
     return rc;
 }
@@ -94,7 +94,7 @@ static int follow(struct fed_api *api, const struct fed_kobj *crd, struct fed_er
             if (cu)
                 swap_custom(api, cu, kind, shape);
             else
-                rc = add_custom(api, crd->name, kind, shape, err);
+                rc = add_custom(api, crd, kind, shape, err);
         }
         cu = fed_map_find(&api->customs, crd->name);
         if (cu)
@@ -138,6 +138,37 @@ void fed_custom_changed(struct fed_api *api, const struct fed_change *change)
         remove_custom(api, change->now->name);
     else
         (void)follow(api, change->now, NULL); /* damaged orphans stay orphans */
+}
+
+static const char terminating[] = "create not allowed while custom resource definition is terminating";
+
+bool fed_custom_refuses_create(struct fed_api_reply *r)
+{
+    if (r->v->kind->terminating)
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, terminating);
+    else if (fed_crd_is(r->v->kind) && r->kc->n >= FED_CUSTOM_MAX)
+        fed_api_fail_object(r, FED_E_FORBIDDEN,
+                            "there are %d custom resource definitions already, the most that this "
+                            "server has",
+                            FED_CUSTOM_MAX);
+    else
+        return false;
+    return true;
+}
+
+/* A write may have waited for webhooks. What would be written under a kind that went would be there again, unseen, when
+ * the kind comes back. */
+int fed_custom_check_commit(struct fed_write_op *op)
+{
+    const struct fed_kind *k = op->w.kind;
+    if (!k->custom)
+        return 0;
+    struct fed_kcache *kc = fed_cache_kind(&op->r->api->cache, k);
+    if (!kc || kc != op->r->kc)
+        return fed_err_set(&op->err, FED_E_NOT_FOUND, "the server could not find the requested resource");
+    if (op->create && kc->kind->terminating)
+        return fed_err_set(&op->err, FED_E_METHOD_NOT_ALLOWED, "%s", terminating);
+    return 0;
 }
 
 void fed_custom_release(struct fed_api *api)

@@ -2,6 +2,14 @@
 /* From what a client wrote to the storage version: known fields, defaults, types, conversion. */
 #include "apiserver/custom_convert.h"
 #include "apiserver/registry.h"
+#include "kube/gowords.h"
+
+static const char *options_kind(const struct fed_api_reply *r)
+{
+    return strcmp(r->q.verb, "create") == 0  ? "CreateOptions"
+           : strcmp(r->q.verb, "patch") == 0 ? "PatchOptions"
+                                             : "UpdateOptions";
+}
 
 bool fed_decode_strictness(struct fed_write_op *op)
 {
@@ -14,15 +22,63 @@ bool fed_decode_strictness(struct fed_write_op *op)
     else if (fed_str_is(v, "Strict"))
         op->strict = FED_STRICT_STRICT;
     else {
-        const char *options = strcmp(r->q.verb, "create") == 0  ? "CreateOptions"
-                              : strcmp(r->q.verb, "patch") == 0 ? "PatchOptions"
-                                                                : "UpdateOptions";
         struct fed_causes c = {.arena = &r->arena};
         fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("fieldValidation"),
                        fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(v)),
                        "supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"");
-        struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = fed_str(options), .causes = &c};
+        struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = fed_str(options_kind(r)), .causes = &c};
         fed_api_fail(r, FED_E_INVALID, &d, NULL);
+        return false;
+    }
+    return true;
+}
+
+bool fed_decode_manager(struct fed_write_op *op)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_str m = fed_query_find(&r->query, "fieldManager"), none = {NULL, 0};
+    struct fed_causes c = {.arena = &r->arena};
+    struct fed_buf shown = {0};
+    bool printable = true;
+    for (size_t i = 0; i < m.n; i++)
+        printable = printable && (unsigned char)m.p[i] >= ' ' && m.p[i] != 0x7f;
+    fed_json_write_string(&shown, fed_str_head(m, 128));
+    if (m.n > 128)
+        fed_causes_add(&c, FED_CAUSE_TOO_LONG, FED_STR("fieldManager"), none, "must have at most 128 bytes");
+    if (!printable)
+        fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("fieldManager"), fed_buf_str(&shown),
+                       "should only contain printable characters");
+    fed_buf_release(&shown);
+    if (!c.n)
+        return true;
+    struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = fed_str(options_kind(r)), .causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, NULL);
+    return false;
+}
+
+/* What names the object must be of the right type before anything is looked up by it. */
+static bool check_texts(struct fed_write_op *op, const struct fed_json *obj)
+{
+    static const char *const texts[] = {"kind", "apiVersion"};
+    const struct fed_kind_version *v = op->r->v;
+    for (size_t i = 0; i < FED_ARRAY_LEN(texts); i++) {
+        const struct fed_json *t = fed_json_find(obj, texts[i]);
+        if (t && t->type != FED_JSON_STRING && t->type != FED_JSON_NULL) {
+            fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL,
+                         "couldn't get version/kind; json parse error: json: cannot unmarshal %s into Go struct field "
+                         ".%s of type string",
+                         fed_go_word(t), texts[i]);
+            return false;
+        }
+    }
+    const struct fed_json *meta = fed_json_find(obj, "metadata");
+    if (meta && meta->type != FED_JSON_OBJECT && meta->type != FED_JSON_NULL) {
+        fed_api_fail(
+            op->r, FED_E_BAD_REQUEST, NULL,
+            "%.*s in version \"%.*s\" cannot be handled as a %.*s: json: cannot unmarshal %s into Go struct field "
+            "%.*s.metadata of type v1.ObjectMeta",
+            FED_STR_ARG(v->kind->kind), FED_STR_ARG(v->version), FED_STR_ARG(v->kind->kind), fed_go_word(meta),
+            FED_STR_ARG(v->kind->kind));
         return false;
     }
     return true;
@@ -36,6 +92,8 @@ bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request body is not an object");
         return false;
     }
+    if (!check_texts(op, obj))
+        return false;
     struct fed_str api = fed_json_find_text(obj, "apiVersion"), kind = fed_json_find_text(obj, "kind");
     if (kind.n && !fed_str_eq(kind, v->kind->kind)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a %.*s: kind mismatch",

@@ -2,10 +2,12 @@
 /* DELETE of one object and of a collection: preconditions, finalizers, grace, propagation. */
 #include "apiserver/admission.h"
 #include "apiserver/custom_convert.h"
+#include "apiserver/list_options.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
 #include "kube/crd.h"
+#include "kube/gowords.h"
 
 struct options {
     struct fed_str policy; /* "", Background, Foreground, Orphan */
@@ -23,6 +25,39 @@ static bool invalid_options(struct fed_api_reply *r, const char *field, enum fed
     return false;
 }
 
+/* Each option of DeleteOptions is of its type. Answers: false. */
+static bool options_typed(struct fed_api_reply *r, const struct fed_json *body)
+{
+    static const struct {
+        const char *name, *go;
+        enum fed_json_type type;
+    } fields[] = {{"kind", "string", FED_JSON_STRING},
+                  {"apiVersion", "string", FED_JSON_STRING},
+                  {"propagationPolicy", "v1.DeletionPropagation", FED_JSON_STRING},
+                  {"preconditions", "v1.Preconditions", FED_JSON_OBJECT},
+                  {"gracePeriodSeconds", "int64", FED_JSON_NUMBER},
+                  {"orphanDependents", "bool", FED_JSON_BOOL},
+                  {"dryRun", "[]string", FED_JSON_ARRAY}};
+    const char *what = body->type == FED_JSON_OBJECT ? NULL : "", *go = "v1.DeleteOptions";
+    const struct fed_json *wrong = body;
+    int64_t n;
+    for (size_t i = 0; !what && i < FED_ARRAY_LEN(fields); i++) {
+        const struct fed_json *f = fed_json_find(body, fields[i].name);
+        if (f && f->type != FED_JSON_NULL &&
+            (f->type != fields[i].type || (f->type == FED_JSON_NUMBER && !fed_json_is_int(f, &n)))) {
+            wrong = f;
+            what = fields[i].name;
+            go = fields[i].go;
+        }
+    }
+    if (what)
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "DeleteOptions in version \"v1\" cannot be handled as a DeleteOptions: json: cannot unmarshal %s "
+                     "into Go %s%s of type %s",
+                     fed_go_word(wrong), *what ? "struct field DeleteOptions." : "value", what, go);
+    return !what;
+}
+
 static bool read_body(struct fed_api_reply *r, struct options *o, bool *orphan_given, bool *orphan)
 {
     struct fed_json *body = NULL;
@@ -33,6 +68,8 @@ static bool read_body(struct fed_api_reply *r, struct options *o, bool *orphan_g
         fed_api_fail_err(r, &err);
         return false;
     }
+    if (!options_typed(r, body))
+        return false;
     o->policy = fed_json_find_text(body, "propagationPolicy");
     o->uid = fed_json_find_text(fed_json_find(body, "preconditions"), "uid");
     o->rev = fed_json_find_text(fed_json_find(body, "preconditions"), "resourceVersion");
@@ -395,7 +432,9 @@ void fed_api_delete_many(struct fed_api_reply *r)
                      "the server does not allow this method on the requested resource");
         return;
     }
-    if (!fed_filter_read(r, &m->filter, &r->arena) || !read_options(r, &m->o)) {
+    struct fed_list_options list;
+    if (!fed_filter_read(r, &m->filter, &r->arena) || !fed_list_options_read(r, false, &list) ||
+        !read_options(r, &m->o)) {
         free(m);
         return;
     }

@@ -3,7 +3,7 @@
 #include "apiserver/apiserver_priv.h"
 #include "base/mem.h"
 
-#define MAX_GROUPS   512
+#define MAX_GROUPS   2100 /* FED_CUSTOM_MAX and those of the program */
 #define MAX_VERSIONS 32
 
 struct groups {

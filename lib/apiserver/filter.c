@@ -2,6 +2,23 @@
 /* Label and field selectors of lists and watches. */
 #include "apiserver/watch.h"
 
+/* Selectable fields that are called otherwise than where they are, and numbers that are 0 where they are absent. */
+static const struct alias {
+    const char *field, *path, *second, *absent;
+} aliases[] = {
+    {"status.successful", "status.succeeded", NULL, "0"},
+    {"status.replicas", "status.replicas", NULL, "0"},
+    {"source", "source.component", "reportingComponent", ""},
+};
+
+static struct fed_str text_at(const struct fed_json *obj, struct fed_str path)
+{
+    const struct fed_json *f = fed_form_path(obj, path);
+    if (f && f->type == FED_JSON_BOOL)
+        return f->boolean ? FED_STR("true") : FED_STR("false");
+    return f && (f->type == FED_JSON_STRING || f->type == FED_JSON_NUMBER) ? f->s : (struct fed_str){NULL, 0};
+}
+
 /* Value of a selectable field in the object; absent is the empty text. */
 static struct fed_str field_value(struct fed_kobj *o, struct fed_str path, struct fed_json **tree,
                                   struct fed_arena *scratch)
@@ -12,12 +29,16 @@ static struct fed_str field_value(struct fed_kobj *o, struct fed_str path, struc
         return o->ns;
     if (!*tree)
         *tree = fed_kobj_parse(o, scratch);
-    const struct fed_json *f = fed_form_path(*tree, path);
-    if (!f)
-        return (struct fed_str){NULL, 0};
-    if (f->type == FED_JSON_BOOL)
-        return f->boolean ? FED_STR("true") : FED_STR("false");
-    return f->s;
+    for (size_t i = 0; i < FED_ARRAY_LEN(aliases); i++) {
+        const struct alias *a = &aliases[i];
+        if (!fed_str_is(path, a->field))
+            continue;
+        struct fed_str v = text_at(*tree, fed_str(a->path));
+        if (!v.n && a->second)
+            v = text_at(*tree, fed_str(a->second));
+        return v.n ? v : fed_str(a->absent);
+    }
+    return text_at(*tree, path);
 }
 
 bool fed_filter_match(const struct fed_watch_filter *f, struct fed_kobj *o, struct fed_arena *scratch)

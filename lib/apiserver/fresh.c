@@ -41,6 +41,14 @@ void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *
         later(r, serve);
 }
 
+bool fed_api_unknown_later(struct fed_api_reply *r)
+{
+    if (!several(r) || r->synced)
+        return false;
+    later(r, fed_api_dispatch);
+    return true;
+}
+
 static bool is_write(const struct fed_api_reply *r)
 {
     static const char *const verbs[] = {"create", "update", "patch", "delete"};
@@ -60,6 +68,8 @@ bool fed_api_refuse_later(struct fed_api_reply *r, int code)
         fed_commit_release(r->op);
     r->op = NULL;
     r->warnings = NULL;
+    if (strcmp(r->q.verb, "create") == 0)
+        r->q.name = (struct fed_str){NULL, 0}; /* was taken from the body */
     if (r->v->warning.n)
         fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
     later(r, fed_api_serve_kind);

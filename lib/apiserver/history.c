@@ -68,12 +68,34 @@ static int read_now(struct fed_kcache *kc, const struct store_change *change, co
     return fed_cache_decode(kc, change, out, NULL);
 }
 
+/* The key's past from here on cannot be told. A custom kind loses only its own. */
+static void lose(struct fed_history *h, struct fed_cache *c, struct fed_kcache *kc, uint64_t rev)
+{
+    if (kc->kind->custom)
+        kc->since = FED_MAX(kc->since, rev);
+    else
+        cut(h, c, rev);
+}
+
+/* Before the kind's definition was as it is: nothing that a watcher may see, but the state before what comes. */
+static void remember(struct fed_history *h, struct fed_kcache *kc, const struct store_change *change)
+{
+    struct fed_kobj *o = NULL;
+    if (!change->value || fed_cache_decode(kc, change, &o, NULL) == 0)
+        note(h, change->key, o);
+    fed_kobj_unref(o);
+}
+
 void fed_history_add(struct fed_history *h, struct fed_cache *c, const struct store_change *change)
 {
     struct fed_str ns, name;
     struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
     if (!kc)
         return;
+    if (change->rev <= kc->since) {
+        remember(h, kc, change);
+        return;
+    }
     struct fed_change ch = {.rev = change->rev, .kc = kc, .deleted = !change->value};
     int unknown = read_old(h, kc, change, &ch.old);
     int code = read_now(kc, change, ch.old, &ch.now);
@@ -86,7 +108,7 @@ void fed_history_add(struct fed_history *h, struct fed_cache *c, const struct st
         }
         fed_kobj_unref(ch.old);
         fed_kobj_unref(ch.now);
-        cut(h, c, change->rev);
+        lose(h, c, kc, change->rev);
         return;
     }
     fed_cache_log_add(c, &ch);

@@ -5,7 +5,8 @@
  * Model:      the live objects are loaded first, then each change of the store's history is added in order. The state
  *             before a change is the key's state after its last change, or what the store says that was replaced. A
  *             change whose past cannot be told (an unreadable value, a store that does not know) cuts the log: it
- *             begins behind it, and earlier watchers list again.
+ *             begins behind it, and earlier watchers list again. The past of a custom kind begins with the last change
+ *             of its definition.
  * Invariants: the log is without gaps from its floor on. What it keeps beside the live objects is at most 64 MiB.
  * Threads:    the state thread, while the store is loaded. */
 #ifndef FED_APISERVER_HISTORY_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET of one object and LIST: consistent pages, selectors, forms. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/list_options.h"
 #include "apiserver/custom_convert.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
-#include "codec/base64.h"
 
 int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given)
 {
@@ -69,54 +69,15 @@ struct page {
 #define PIECE       (256u * 1024)  /* in pieces of this size, */
 #define AHEAD       (1024u * 1024) /* with so much waiting at most */
 
-static bool bad_continue(struct fed_api_reply *r, const char *why)
+static bool read_token(struct page *p, struct fed_str text)
 {
-    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "invalid continue token: continue key is not valid: %s", why);
-    return false;
-}
-
-/* {"v":"meta.k8s.io/v1","rv":352,"start":"ns/name\u0000"} */
-static bool read_token(struct page *p, struct fed_str token)
-{
-    struct fed_str text;
-    struct fed_json *t = NULL;
-    int64_t rev = 0;
-    if (fed_base64url_decode(&p->arena, token, &text))
-        return bad_continue(p->r, "illegal base64 data at input byte 0");
-    if (fed_json_parse(&p->arena, text, NULL, &t, NULL))
-        return bad_continue(p->r, "invalid character in its text");
-    struct fed_str start = fed_json_find_text(t, "start");
-    if (!fed_str_is(fed_json_find_text(t, "v"), "meta.k8s.io/v1") || !fed_json_is_int(fed_json_find(t, "rv"), &rev) ||
-        !start.n)
-        return bad_continue(p->r, "server does not recognize this encoded version");
-    if (start.p[start.n - 1] == 0)
-        start.n--;
-    ptrdiff_t slash = fed_str_chr(start, '/', 0);
-    if (p->r->v->kind->namespaced && slash < 0)
-        return bad_continue(p->r, "its start is no key");
-    if (p->r->v->kind->namespaced) {
-        p->after_ns = fed_str_head(start, (size_t)slash);
-        p->after_name = fed_str_from(start, (size_t)slash + 1);
-    } else {
-        p->after_name = start;
-    }
-    p->rev = rev > 0 ? (uint64_t)rev : p->r->api->cache.rev; /* -1: an inconsistent continuation */
-    return true;
-}
-
-static struct fed_str make_token(struct page *p, uint64_t rev)
-{
-    const struct fed_kobj *last = p->objs[p->n - 1];
-    struct fed_buf json = {0}, token = {0};
-    fed_buf_addf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":\"", (long long)rev);
-    if (last->ns.n)
-        fed_buf_addf(&json, "%.*s/", FED_STR_ARG(last->ns));
-    fed_buf_addf(&json, "%.*s\\u0000\"}", FED_STR_ARG(last->name));
-    fed_base64url_encode(&token, fed_buf_str(&json));
-    struct fed_str out = fed_arena_dup(&p->arena, fed_buf_str(&token));
-    fed_buf_release(&json);
-    fed_buf_release(&token);
-    return out;
+    struct fed_list_token token;
+    if (!fed_list_token_read(p->r, &p->arena, text, &token))
+        return false;
+    p->after_ns = token.ns;
+    p->after_name = token.name;
+    p->rev = token.rev > 0 ? (uint64_t)token.rev : p->r->api->cache.rev; /* -1: an inconsistent continuation */
+    return !fed_api_refuse_future(p->r, p->rev);
 }
 
 static bool collect(void *ud, struct fed_kobj *o)
@@ -138,58 +99,25 @@ static bool collect(void *ud, struct fed_kobj *o)
     return true;
 }
 
-static bool list_options_invalid(struct fed_api_reply *r, const char *field, enum fed_cause_type type,
-                                 struct fed_str value, const char *text)
-{
-    struct fed_causes c = {.arena = &r->arena};
-    fed_causes_add(&c, type, fed_str(field), value, "%s", text);
-    struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = FED_STR("ListOptions"), .causes = &c};
-    fed_api_fail(r, FED_E_INVALID, &d, NULL);
-    return false;
-}
-
 static bool read_options(struct page *p)
 {
     struct fed_api_reply *r = p->r;
-    struct fed_str limit = fed_query_find(&r->query, "limit"), token = fed_query_find(&r->query, "continue");
-    struct fed_str match = fed_query_find(&r->query, "resourceVersionMatch");
-    bool exact = fed_str_is(match, "Exact"), given;
-    uint64_t rev;
-    int64_t n = 0;
-    if (fed_query_find(&r->query, "sendInitialEvents").p)
-        return list_options_invalid(r, "sendInitialEvents", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
-                                    "sendInitialEvents is forbidden for list");
-    if (limit.n && fed_str_i64(limit, &n)) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "strconv.ParseInt: parsing \"%.*s\": invalid syntax",
-                     FED_STR_ARG(limit));
+    struct fed_list_options o;
+    if (!fed_list_options_read(r, false, &o))
         return false;
-    }
-    p->limit = n > 0 ? (uint64_t)n : 0;
-    if (fed_api_read_rev(r, &rev, &given))
-        return false;
-    if (match.n && !exact && !fed_str_is(match, "NotOlderThan"))
-        return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_NOT_SUPPORTED,
-                                    fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(match)),
-                                    "supported values: \"Exact\", \"NotOlderThan\", \"\"");
-    if (match.n && !given)
-        return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
-                                    "resourceVersionMatch is forbidden unless resourceVersion is provided");
-    if (exact && rev == 0)
-        return list_options_invalid(r, "resourceVersionMatch", FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
-                                    "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    p->limit = o.limit;
     p->rev = r->api->cache.rev;
-    if (token.n) {
-        if (rev) {
-            fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "specifying resource version is not allowed when using continue");
-            return false;
-        }
-        return read_token(p, token);
+    if (o.token.n && o.rev) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "specifying resource version is not allowed when using continue");
+        return false;
     }
-    if (fed_api_refuse_future(r, rev))
+    if (o.token.n)
+        return read_token(p, o.token);
+    if (fed_api_refuse_future(r, o.rev))
         return false;
     /* A revision with a limit and no match rule means that revision exactly (Kubernetes' legacy rule). */
-    if (exact || (rev && p->limit && !match.n))
-        p->rev = rev;
+    if (fed_str_is(o.match, "Exact") || (o.rev && p->limit && !o.match.n))
+        p->rev = o.rev;
     return true;
 }
 
@@ -201,10 +129,7 @@ static void answer_expired(struct page *p)
         fed_api_fail(r, FED_E_EXPIRED, NULL, "The resourceVersion for the provided list is too old.");
         return;
     }
-    struct fed_kobj last = {.ns = p->after_ns, .name = p->after_name}, *one[] = {&last};
-    struct page fresh = {.r = r, .arena = p->arena, .objs = one, .n = 1};
-    struct fed_str token = make_token(&fresh, UINT64_MAX); /* -1 */
-    p->arena = fresh.arena;
+    struct fed_str token = fed_list_token_make(&p->arena, -1, p->after_ns, p->after_name);
     struct fed_buf b = {0};
     fed_buf_addf(&b,
                  "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"continue\":\"%.*s\"},\"status\":"
@@ -222,10 +147,10 @@ static struct fed_str list_metadata(struct page *p)
     struct fed_buf b = {0};
     fed_buf_addf(&b, "{\"resourceVersion\":\"%llu\"", (unsigned long long)p->rev);
     if (p->more && p->n) {
-        struct fed_str token = make_token(p, p->rev);
+        const struct fed_kobj *last = p->objs[p->n - 1];
+        struct fed_str token = fed_list_token_make(&p->arena, (int64_t)p->rev, last->ns, last->name);
         fed_buf_addf(&b, ",\"continue\":\"%.*s\"", FED_STR_ARG(token));
         if (!p->selective) {
-            const struct fed_kobj *last = p->objs[p->n - 1];
             fed_buf_addf(&b, ",\"remainingItemCount\":%zu", fed_tree_after(p->root, p->r->q.ns, last->ns, last->name));
         }
     }

@@ -224,10 +224,13 @@ static bool same_but(const struct fed_json *a, const struct fed_json *b, const c
     return true;
 }
 
-bool fed_meta_spec_changed(const struct fed_json *old, const struct fed_json *obj)
+bool fed_meta_spec_changed(const struct fed_write_op *op)
 {
     static const char *const but[] = {"metadata", "status", "apiVersion", "kind", NULL};
-    return !same_but(old, obj, but);
+    static const char *const but_meta[] = {"metadata", "apiVersion", "kind", NULL};
+    /* Without the subresource a custom kind's status is a field like any other. */
+    bool whole = op->w.kind->custom && !op->r->v->has_status;
+    return !same_but(op->old_tree, op->obj, whole ? but_meta : but);
 }
 
 bool fed_meta_same(const struct fed_json *old, const struct fed_json *obj)

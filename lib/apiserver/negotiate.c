@@ -56,6 +56,16 @@ bool fed_accept_ok(struct fed_str accept, const char *type)
     return false;
 }
 
+bool fed_api_include_ok(const struct fed_api_reply *r)
+{
+    static const char *const known[] = {"", "Metadata", "Object", "None"};
+    struct fed_str v = fed_query_find(&r->query, "includeObject");
+    bool ok = r->form.kind != FED_FORM_TABLE;
+    for (size_t i = 0; i < FED_ARRAY_LEN(known); i++)
+        ok |= fed_str_is(v, known[i]);
+    return ok;
+}
+
 static enum fed_include include_of(const struct fed_query *q)
 {
     struct fed_str v = fed_query_find(q, "includeObject");
@@ -79,10 +89,9 @@ static bool take_media(struct fed_api_reply *r, const struct media *m)
         bool list = fed_str_is(m->as, "PartialObjectMetadataList");
         if (fed_str_is(m->as, "Table"))
             f.kind = FED_FORM_TABLE;
-        else if (list || fed_str_is(m->as, "PartialObjectMetadata"))
-            f.kind = FED_FORM_PARTIAL;
-        else
-            known = false;
+        else if (list || fed_str_is(m->as, "PartialObjectMetadata")) /* a list is no object, and an object no list */
+            f.kind = r->watch || list == (strcmp(r->q.verb, "list") == 0) ? FED_FORM_PARTIAL : FED_FORM_OBJECT;
+        known &= f.kind != FED_FORM_OBJECT;
         if (!known)
             return false;
         f.meta_version = fed_str_is(m->v, "v1") ? "v1" : "v1beta1";

@@ -95,14 +95,6 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied,
     return out;
 }
 
-static const char *json_type(const struct fed_json *v)
-{
-    static const char *const names[] = {
-        [FED_JSON_NULL] = "null",     [FED_JSON_BOOL] = "bool",   [FED_JSON_NUMBER] = "number",
-        [FED_JSON_STRING] = "string", [FED_JSON_ARRAY] = "array", [FED_JSON_OBJECT] = "object"};
-    return names[v->type];
-}
-
 /* Strategic merge patches are decoded without more words. */
 static const char *decoding(const struct fed_write_op *op)
 {
@@ -128,6 +120,20 @@ void fed_patch_mistyped(struct fed_write_op *op, const struct fed_json *obj, str
     fed_buf_release(&value);
 }
 
+/* Operations are objects; what is wrong inside them is found when they are applied (422). */
+static bool operations_ok(struct fed_write_op *op, const struct fed_json *patch)
+{
+    FED_JSON_EACH(it, patch) {
+        if (it->type == FED_JSON_OBJECT || it->type == FED_JSON_NULL)
+            continue;
+        fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL,
+                     "%sjson: cannot unmarshal %s into Go value of type jsonpatch.Operation", decoding(op),
+                     fed_go_word(it));
+        return false;
+    }
+    return true;
+}
+
 struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups)
 {
     struct fed_api_reply *r = op->r;
@@ -150,9 +156,11 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
     bool list = op->patch == FED_PATCH_JSON;
     if (patch->type != (list ? FED_JSON_ARRAY : FED_JSON_OBJECT)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%sjson: cannot unmarshal %s into Go value of type %s", decoding(op),
-                     json_type(patch), list ? "[]interface {}" : "map[string]interface {}");
+                     fed_go_word(patch), list ? "[]interface {}" : "map[string]interface {}");
         return NULL;
     }
+    if (list && !operations_ok(op, patch))
+        return NULL;
     op->patch_tree = patch;
     struct fed_json *live = r->form.scale ? fed_form_scale(&r->arena, op->old, r->v->kind) : fed_registry_current(op);
     if (!live)
@@ -165,8 +173,8 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
     } else {
         out = fed_json_merge_patch(&r->arena, live, patch);
     }
-    if (rc == FED_E_INVALID) {
-        fed_api_fail(r, rc, &(struct fed_status_details){0},
+    if (rc == FED_E_INVALID || (list && rc == FED_E_BAD_REQUEST)) {
+        fed_api_fail(r, FED_E_INVALID, &(struct fed_status_details){0},
                      "the server rejected our request due to an error in our request");
         return NULL;
     }

@@ -81,6 +81,8 @@ static bool check_one(struct fed_api_reply *r, const char *root, const char *nam
         if (strcmp(root, "livez") == 0)
             return false;
         ok = strcmp(name, "shutdown") == 0 ? !api->stopped : is_ready(api) || api->stopped;
+    } else if (strcmp(root, "livez") == 0) {
+        return false;
     } else {
         ok = false;
         FED_LIST_EACH(it, &api->checks) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apiserver/quota.h"
 
+#include "apiserver/quota_guard.h"
+
 #include "base/mem.h"
 #include "kube/quantity.h"
 #include "kube/quota.h"
@@ -250,15 +252,28 @@ static int check_all(struct space *s, const struct fed_quota_reservation *want, 
     return 0;
 }
 
-int fed_quota_admit(struct fed_write_op *op)
+/* Is there a quota that it takes from? */
+static bool takes(const struct space *s, const struct fed_quota_reservation *want)
+{
+    for (size_t i = 0; i < s->n; i++)
+        FED_JSON_EACH(h, s->quotas[i].hard) {
+            const struct fed_amount *d = fed_amounts_find(&want->delta, h->key);
+            if (d && d->milli > 0)
+                return true;
+        }
+    return false;
+}
+
+/* What the write takes more of, in a namespace with quotas; NULL: nothing. */
+static struct fed_quota_reservation *wanted(struct fed_write_op *op, struct space **space)
 {
     struct fed_quota_state *st = op->r->api->quota;
     struct fed_arena *a = op->w.arena;
     if (!st || !fed_map_count(&st->spaces) || !op->w.kind->namespaced || op->w.subresource.n)
-        return 0;
+        return NULL;
     struct space *s = fed_map_find(&st->spaces, op->r->q.ns);
     if (!s)
-        return 0;
+        return NULL;
     count_all(st, s);
     struct fed_quota_reservation *want = FED_ARENA_NEW(a, struct fed_quota_reservation);
     *want =
@@ -266,7 +281,7 @@ int fed_quota_admit(struct fed_write_op *op)
     fed_quota_kind_init(&want->kind, a, op->w.kind);
     /* Pods and plain objects cost when they are made; services and claims may come to cost more. */
     if (!s->n || (!op->create && want->kind.rule != FED_QUOTA_SERVICE && want->kind.rule != FED_QUOTA_CLAIM))
-        return 0;
+        return NULL;
     fed_quota_usage(&want->kind, op->obj, &want->delta);
     if (op->old_tree) {
         struct fed_amounts before = {.arena = a};
@@ -274,8 +289,24 @@ int fed_quota_admit(struct fed_write_op *op)
         for (size_t i = 0; i < before.n; i++)
             fed_amounts_add(&want->delta, before.items[i].name, -before.items[i].milli);
     }
-    int rc = check_all(s, want, op);
-    if (rc == 0 && !op->r->q.dry_run) {
+    *space = s;
+    return want;
+}
+
+int fed_quota_admit(struct fed_write_op *op)
+{
+    struct space *s = NULL;
+    struct fed_quota_reservation *want = wanted(op, &s);
+    bool dry = op->r->q.dry_run;
+    if (want && !dry && takes(s, want)) {
+        int rc = fed_guard_enter(op);
+        if (rc)
+            return rc;
+    } else {
+        fed_guard_leave(op); /* it waited, and what it waited for has gone */
+    }
+    int rc = want ? check_all(s, want, op) : 0;
+    if (rc == 0 && want && !dry) {
         fed_list_push_back(&s->reservations, &want->link);
         op->quota = want;
     }
@@ -376,6 +407,7 @@ static void on_timer(struct fed_timer *t)
         for (size_t i = 0; i < s->n; i++)
             write_status(st, s, &s->quotas[i]);
         if (!s->n && fed_list_empty(&s->reservations) && !s->writing) {
+            fed_guard_forget(st->api, s->ns);
             fed_map_remove(&st->spaces, s->ns);
             space_free(s);
         }

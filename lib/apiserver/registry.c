@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, update and patch: one attempt from the body and the current object to the object to commit. */
 #include "apiserver/registry.h"
+#include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
 
 static struct fed_json *body_of(struct fed_write_op *op, struct fed_json *dups)
@@ -65,11 +66,8 @@ static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fe
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "resourceVersion should not be set on objects to be created");
         return;
     }
-    if (r->v->kind->terminating) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
-                     "create not allowed while custom resource definition is terminating");
+    if (fed_custom_refuses_create(r))
         return;
-    }
     if (!keeps_status(r->v))
         fed_json_remove_key(obj, "status");
     if (!fed_decode_refine(op, obj, dups))
@@ -197,6 +195,23 @@ void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, in
     }
 }
 
+static bool scale_type_ok(struct fed_write_op *op, const struct fed_json *scale)
+{
+    struct fed_str kind = fed_json_find_text(scale, "kind"), api = fed_json_find_text(scale, "apiVersion");
+    struct fed_str name = fed_json_find_text(fed_json_find(scale, "metadata"), "name");
+    const char *wrong = scale->type != FED_JSON_OBJECT                ? "it is not an object"
+                        : kind.n && !fed_str_is(kind, "Scale")        ? "kind mismatch"
+                        : api.n && !fed_str_is(api, "autoscaling/v1") ? "version mismatch"
+                        : name.n && !fed_str_eq(name, op->r->q.name)  ? "the name of the object does not "
+                                                                        "match the name on the URL"
+                                                                      : NULL;
+    if (wrong)
+        fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a Scale: %s",
+                     FED_STR_ARG(kind.n ? kind : FED_STR("Scale")),
+                     FED_STR_ARG(api.n ? api : FED_STR("autoscaling/v1")), wrong);
+    return !wrong;
+}
+
 static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
 {
     struct fed_api_reply *r = op->r;
@@ -247,6 +262,8 @@ static void attempt_update(struct fed_write_op *op)
     if (!obj)
         return;
     if (r->form.scale) {
+        if (!scale_type_ok(op, obj))
+            return;
         if (need_current(op))
             set_replicas(op, obj);
         else
@@ -272,6 +289,8 @@ static void attempt_patch(struct fed_write_op *op)
     }
     struct fed_json *obj = fed_patch_compute(op, dups);
     if (!obj)
+        return;
+    if (r->form.scale && !scale_type_ok(op, obj))
         return;
     if (r->form.scale)
         set_replicas(op, obj);
@@ -334,7 +353,7 @@ struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(str
 void fed_api_write(struct fed_api_reply *r)
 {
     struct fed_write_op *op = fed_write_op_new(r, attempt);
-    if (!fed_decode_strictness(op))
+    if (!fed_decode_strictness(op) || !fed_decode_manager(op))
         return;
     if (strcmp(r->q.verb, "patch") == 0 && !fed_patch_type(op))
         return;

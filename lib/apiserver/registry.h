@@ -16,6 +16,7 @@ enum fed_patch_type { FED_PATCH_NONE, FED_PATCH_JSON, FED_PATCH_MERGE, FED_PATCH
 enum fed_strict { FED_STRICT_WARN, FED_STRICT_IGNORE, FED_STRICT_STRICT };
 
 struct fed_quota_reservation;
+struct fed_guard_pass;
 struct fed_write_op {
     struct fed_api_reply *r;
     int attempts;
@@ -33,6 +34,7 @@ struct fed_write_op {
     struct fed_json *old_tree;           /* storage version; not to be changed */
     struct fed_json *obj;                /* the attempt's result, storage version */
     struct fed_quota_reservation *quota; /* held until the commit is settled */
+    struct fed_guard_pass *pass;         /* quota_guard.h; likewise */
     struct fed_causes causes;
     struct fed_err err;
     struct fed_write w;
@@ -51,7 +53,7 @@ void fed_meta_create(struct fed_write_op *op, struct fed_json *obj);
 int fed_meta_update(struct fed_write_op *op, struct fed_json *obj); /* FED_E_CONFLICT and so on in op->err */
 void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj);
 /* spec (all but metadata and status) differs */
-bool fed_meta_spec_changed(const struct fed_json *old, const struct fed_json *obj);
+bool fed_meta_spec_changed(const struct fed_write_op *op);
 /* Equal but for resourceVersion, and the times of managedFields. */
 bool fed_meta_same(const struct fed_json *old, const struct fed_json *obj);
 bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *obj);
@@ -62,10 +64,13 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
 /* apiVersion and kind of the body against the path. Answers: false. */
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj);
 bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answers: false */
+bool fed_decode_manager(struct fed_write_op *op);    /* ?fieldManager; answers: false */
 
 /* --- commit.c --- */
 /* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */
 void fed_commit_object(struct fed_write_op *op);
+/* The object is computed: quota, then the store. Again when it is its turn, or after another process took from the quota. */
+void fed_commit_quota(struct fed_write_op *op);
 /* Writes (obj) or deletes (obj NULL) the key of old or obj, expecting old's revision. */
 void fed_commit_store(struct fed_write_op *op, struct fed_json *obj);
 void fed_commit_fail(struct fed_write_op *op, int code);                               /* by op->err */

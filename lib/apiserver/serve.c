@@ -200,7 +200,8 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
-        not_found_path(r);
+        if (!fed_api_unknown_later(r))
+            not_found_path(r);
         return;
     }
     const struct fed_kind *k = r->v->kind;
@@ -226,6 +227,11 @@ static void serve_resource(struct fed_api_reply *r)
     if (fed_api_negotiate(r)) {
         fed_api_fail(r, FED_E_NOT_ACCEPTABLE, NULL,
                      "only the following media types are accepted: application/json, application/yaml");
+        return;
+    }
+    if (!fed_api_include_ok(r)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "unrecognized includeObject value: \"%.*s\"",
+                     FED_STR_ARG(fed_query_find(&r->query, "includeObject")));
         return;
     }
     fed_api_serve_kind(r);
@@ -299,7 +305,19 @@ static bool is_health(struct fed_str p)
 
 const char *fed_api_refusal(int http_status, struct fed_buf *body)
 {
-    fed_status_write(body, fed_code_from_status(http_status, NULL), fed_http_reason(http_status), NULL);
+    const char *text = http_status == 413   ? "Request entity too large: limit is 3145728"
+                       : http_status == 429 ? "too many connections, please try again later"
+                                            : fed_http_reason(http_status);
+    int code = fed_code_from_status(http_status, NULL);
+    if (fed_code_status(code) == http_status) {
+        fed_status_write(body, code, text, NULL);
+        return "application/json";
+    }
+    /* A status that Kubernetes has no reason for. */
+    fed_buf_addz(body,
+                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+    fed_json_write_string(body, fed_str(text));
+    fed_buf_addf(body, ",\"code\":%d}", http_status);
     return "application/json";
 }
 

@@ -179,7 +179,9 @@ static struct fed_str bookmark_json(struct fed_watcher *w, uint64_t rev, bool in
     fed_buf_addz(b, "{\"kind\":\"");
     fed_buf_add(b, partial ? FED_STR("PartialObjectMetadata") : w->kc->kind->kind);
     fed_buf_addz(b, "\",\"apiVersion\":\"");
-    fed_buf_add(b, partial ? FED_STR("meta.k8s.io/v1") : f->v->api_version);
+    fed_buf_add(b, partial ? FED_STR("meta.k8s.io/") : f->v->api_version);
+    if (partial)
+        fed_buf_addz(b, f->meta_version);
     fed_buf_addz(b, "\",\"metadata\":");
     fed_buf_append(b, meta, (size_t)n);
     fed_buf_addc(b, '}');
@@ -555,6 +557,17 @@ void fed_hub_end_kind(struct fed_hub *hub, struct fed_kcache *kc)
     }
     hub->busy--;
     sweep(hub);
+}
+
+static void cut_one(struct fed_watcher *w)
+{
+    end_watcher(w, FED_E_EXPIRED, "the history of changes was lost while the store was away");
+}
+
+void fed_hub_gap(struct fed_hub *hub)
+{
+    hub->seq = hub->api->cache.next_seq;
+    each_watcher(hub, cut_one);
 }
 
 void fed_hub_stop(struct fed_hub *hub)

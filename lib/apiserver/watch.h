@@ -51,6 +51,7 @@ void fed_hub_free(struct fed_hub *hub);
 void fed_hub_end_kind(struct fed_hub *hub, struct fed_kcache *kc);
 void fed_hub_wake(struct fed_hub *hub);   /* the log has grown */
 void fed_hub_loaded(struct fed_hub *hub); /* what the log has now is the past: nobody is handed it */
+void fed_hub_gap(struct fed_hub *hub);    /* cuts all watchers off: the log was dropped before they had read it */
 void fed_hub_stop(struct fed_hub *hub);   /* ends all watchers */
 
 /* Takes over *arena (the filter lives there). Never calls the sink before it returned. FED_E_EXPIRED. */

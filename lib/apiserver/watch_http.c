@@ -1,55 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watch requests: their parameters, and the stream over HTTP. */
 #include "apiserver/audit.h"
+#include "apiserver/list_options.h"
 #include "apiserver/watch.h"
-
-static bool refuse(struct fed_api_reply *r, const char *field, const char *text)
-{
-    struct fed_causes c = {.arena = &r->arena};
-    fed_causes_add(&c, FED_CAUSE_FORBIDDEN, fed_str(field), (struct fed_str){NULL, 0}, "%s", text);
-    struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = FED_STR("ListOptions"), .causes = &c};
-    fed_api_fail(r, FED_E_INVALID, &d, NULL);
-    return false;
-}
-
-static bool read_timeout(struct fed_api_reply *r, uint64_t *ms)
-{
-    struct fed_str t = fed_query_find(&r->query, "timeoutSeconds");
-    int64_t s = 0;
-    *ms = 0;
-    if (!t.n)
-        return true;
-    if (fed_str_i64(t, &s)) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "strconv.ParseInt: parsing \"%.*s\": invalid syntax", FED_STR_ARG(t));
-        return false;
-    }
-    if (s > 0)
-        *ms = (uint64_t)FED_MIN(s, (int64_t)86400) * 1000;
-    return true;
-}
 
 bool fed_watch_params(struct fed_api_reply *r, struct fed_watch_spec *spec, struct fed_arena *arena)
 {
-    bool given;
-    struct fed_str match = fed_query_find(&r->query, "resourceVersionMatch");
-    struct fed_str send = fed_query_find(&r->query, "sendInitialEvents");
-    bool want = fed_query_true(&r->query, "sendInitialEvents");
-    if (fed_api_read_rev(r, &spec->rev, &given))
+    struct fed_list_options o;
+    if (!fed_filter_read(r, &spec->filter, arena) || !fed_list_options_read(r, true, &o))
         return false;
-    if (send.p && !fed_str_is(match, "NotOlderThan"))
-        return refuse(r, "resourceVersionMatch",
-                      "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-    if (!send.p && match.n)
-        return refuse(r, "resourceVersionMatch",
-                      "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-    if (!fed_filter_read(r, &spec->filter, arena) || !read_timeout(r, &spec->timeout_ms))
+    if (o.initial && fed_api_refuse_future(r, o.rev))
         return false;
-    if (want && spec->rev && fed_api_refuse_future(r, spec->rev))
-        return false;
+    spec->rev = o.rev;
+    spec->timeout_ms = o.timeout_ms;
     spec->form = r->form;
     spec->bookmarks = fed_query_true(&r->query, "allowWatchBookmarks");
-    spec->initial = want || (!send.p && spec->rev == 0);
-    spec->initial_bookmark = want && spec->bookmarks;
+    spec->initial = o.initial || (!o.initial_given && spec->rev == 0);
+    spec->initial_bookmark = o.initial && spec->bookmarks;
     spec->from_rev = !spec->initial && spec->rev != 0;
     return true;
 }

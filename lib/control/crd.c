@@ -7,6 +7,8 @@
 #include "kube/informer.h"
 #include "kube/workqueue.h"
 
+enum { NEXT_PAGE_MS = 200 };
+
 static const struct fed_resource definitions = {FED_CRD_GROUP, "v1", FED_CRD_PLURAL, "CustomResourceDefinition", false};
 
 struct served { /* a kind that the collector and the end of namespaces know of */
@@ -160,9 +162,7 @@ struct verdict {
 
 static void conflict(struct taken *t, struct verdict *v, const char *reason, struct fed_str name)
 {
-    if (v->reason)
-        return;
-    v->reason = reason;
+    v->reason = reason; /* the last one is told */
     v->message = fed_arena_printf(t->a, "\"%.*s\" is already in use", FED_STR_ARG(name));
 }
 
@@ -311,21 +311,27 @@ static void listed(void *ud, int code, const struct fed_call_response *res, cons
 {
     struct job *j = ud;
     struct fed_arena a = {0};
-    struct fed_str cont;
+    struct fed_str cont = {NULL, 0};
     uint64_t rev;
+    bool more;
 
     j->call = NULL;
     if (code == 0)
         code = fed_list_read(&a, &j->of->r, res->body, delete_item, j, &rev, &cont, NULL);
     else if (code == FED_E_NOT_FOUND)
         code = 0; /* never served: there is nothing */
+    more = cont.n > 0;
     fed_arena_release(&a);
-    if (code)
+    if (code) {
         job_end(j, code);
-    else if (j->found)
+    } else if (more) {
+        fed_workqueue_add_after(j->ctl->queue, fed_str(j->name), NEXT_PAGE_MS);
+        job_end(j, 0);
+    } else if (j->found) {
         job_end(j, FED_E_BUSY); /* looked at again after the back-off */
-    else
+    } else {
         drop_finalizer(j);
+    }
 }
 
 static void end_objects(struct job *j)

@@ -49,7 +49,7 @@ struct fed_h2 {
     size_t n_streams;
     struct fed_buf *out; /* during fed_h2_send */
     size_t out_limit;
-    uint64_t now_ms, budget_ms;
+    uint64_t now_ms, budget_ms, sent;
     uint32_t budget;
     bool flooded;
     /* The header block that is being read; blocks do not interleave. */
@@ -249,6 +249,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
         frame->rst_stream.error_code != NGHTTP2_CANCEL)
         spend(h);
+    h->sent += frame->hd.type == NGHTTP2_HEADERS;
     if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
@@ -286,6 +287,7 @@ static int send_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *f
     struct fed_h2 *h = ud;
     struct fed_h2_stream *s = source->ptr;
     fed_buf_append(h->out, framehd, 9);
+    h->sent += n;
     s->backlog -= n;
     while (n > 0) {
         struct piece *p = s->first;
@@ -415,6 +417,11 @@ bool fed_h2_done(const struct fed_h2 *h)
 size_t fed_h2_streams(const struct fed_h2 *h)
 {
     return h->n_streams;
+}
+
+uint64_t fed_h2_sent(const struct fed_h2 *h)
+{
+    return h->sent;
 }
 
 void fed_h2_goaway(struct fed_h2 *h)

@@ -72,7 +72,8 @@ FED_MUST_USE int fed_h2_send(struct fed_h2 *h, struct fed_buf *out, size_t limit
 bool fed_h2_wants_send(const struct fed_h2 *h);
 bool fed_h2_done(const struct fed_h2 *h); /* nothing more to read or send: close the connection */
 size_t fed_h2_streams(const struct fed_h2 *h);
-void fed_h2_goaway(struct fed_h2 *h); /* no new streams; running ones end */
+uint64_t fed_h2_sent(const struct fed_h2 *h); /* bytes of bodies that left so far, and one for each head */
+void fed_h2_goaway(struct fed_h2 *h);         /* no new streams; running ones end */
 
 void fed_h2_stream_set_ud(struct fed_h2_stream *s, void *ud);
 void *fed_h2_stream_ud(const struct fed_h2_stream *s);

@@ -82,6 +82,14 @@ static const char *kind_of(struct fed_str json_type)
                                              : "string";
 }
 
+const char *fed_go_word(const struct fed_json *v)
+{
+    static const char *const names[] = {
+        [FED_JSON_NULL] = "null",     [FED_JSON_BOOL] = "bool",   [FED_JSON_NUMBER] = "number",
+        [FED_JSON_STRING] = "string", [FED_JSON_ARRAY] = "array", [FED_JSON_OBJECT] = "object"};
+    return names[v->type];
+}
+
 struct fed_str fed_go_converter_words(struct fed_arena *a, struct fed_str words)
 {
     struct fed_str head = FED_STR("json: cannot unmarshal "), of = FED_STR(" of type ");

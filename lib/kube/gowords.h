@@ -12,6 +12,8 @@
 void fed_go_print(struct fed_buf *out, const struct fed_json *v);
 /* As %T names it: "map[string]interface {}". */
 const char *fed_go_type_name(const struct fed_json *v);
+/* As the JSON decoder's errors name what they found: "number", "array". */
+const char *fed_go_word(const struct fed_json *v);
 /* "json: cannot unmarshal string into Go struct field X.y of type int32" as the converter of unstructured objects says
  * it, through which strategic merge patches go: "unrecognized type: int32". Other texts are returned as they are. */
 struct fed_str fed_go_converter_words(struct fed_arena *a, struct fed_str decoder_words);

@@ -152,7 +152,7 @@ static struct fed_str go_path(struct check *c, const struct fed_json *v)
 
 static void type_mismatch(struct check *c, const struct fed_schema *s, const struct fed_json *v, const char *want)
 {
-    struct fed_str go, path, model;
+    struct fed_str go, path, model, number = {NULL, 0};
 
     if (!c->type_error || !c->model.n) {
         fed_causes_add(c->causes, FED_CAUSE_TYPE_INVALID, path_of(c, v, NULL), fed_str(openapi_type(v)),
@@ -164,9 +164,12 @@ static void type_mismatch(struct check *c, const struct fed_schema *s, const str
     go = go_type(c, s);
     path = go_path(c, v);
     model = short_model(c->model);
-    *c->type_error =
-        fed_arena_printf(c->causes->arena, "json: cannot unmarshal %s into Go struct field %.*s.%.*s of type %.*s",
-                         json_type_name(v), FED_STR_ARG(model), FED_STR_ARG(path), FED_STR_ARG(go));
+    if (v->type == FED_JSON_NUMBER && fed_str_starts(go, FED_STR("int"))) /* of a number that does not fit */
+        number = fed_str_head(v->s, 64);
+    *c->type_error = fed_arena_printf(c->causes->arena,
+                                      "json: cannot unmarshal %s%s%.*s into Go struct field %.*s.%.*s of type %.*s",
+                                      json_type_name(v), number.n ? " " : "", FED_STR_ARG(number), FED_STR_ARG(model),
+                                      FED_STR_ARG(path), FED_STR_ARG(go));
 }
 
 static void decode_error(struct check *c, const struct fed_json *v, const char *text)
@@ -391,30 +394,40 @@ static void check_rules(struct check *c, const struct fed_rules *r, const struct
 
 /* --- lists --- */
 
-/* The key values of a list-map item, or the item itself of a set, as text; empty when a key is absent. */
-static bool item_key(const struct fed_schema *list, const struct fed_json *item, struct fed_buf *b)
+static int cmp_texts(const void *a, const void *b)
 {
+    return fed_str_cmp(*(const struct fed_str *)a, *(const struct fed_str *)b);
+}
+
+/* The key values of a list-map item as Go shows a map, or the item itself of a set. */
+static void item_key(const struct fed_schema *list, const struct fed_json *item, struct fed_buf *b)
+{
+    struct fed_str keys[32];
+
     fed_buf_reset(b);
     if (list->list_type == FED_LIST_SET) {
         fed_json_write(b, item);
-        return true;
+        return;
     }
+    memcpy(keys, list->map_keys, list->n_map_keys * sizeof(*keys));
+    qsort(keys, list->n_map_keys, sizeof(*keys), cmp_texts);
+    fed_buf_addz(b, "map[string]interface {}{");
     for (size_t i = 0; i < list->n_map_keys; i++) {
-        const struct fed_json *v = fed_json_find_str(item, list->map_keys[i]);
-        const struct fed_prop *p = fed_shape_find(list->shape->items->shape, list->map_keys[i]);
+        const struct fed_json *v = fed_json_find_str(item, keys[i]);
+        const struct fed_prop *p = fed_shape_find(list->shape->items->shape, keys[i]);
 
         if (!v && p)
             v = p->schema.dflt;
-        fed_buf_addz(b, i ? "," : "{");
-        fed_json_write_string(b, list->map_keys[i]);
+        if (i)
+            fed_buf_addz(b, ", ");
+        fed_json_write_string(b, keys[i]);
         fed_buf_addc(b, ':');
         if (v)
             fed_json_write(b, v);
         else
-            fed_buf_addz(b, "null");
+            fed_buf_addz(b, "interface {}(nil)");
     }
     fed_buf_addc(b, '}');
-    return true;
 }
 
 static void check_duplicates(struct check *c, const struct fed_schema *s, const struct fed_json *v)
@@ -427,7 +440,8 @@ static void check_duplicates(struct check *c, const struct fed_schema *s, const 
         return;
     fed_buf_init(&b, 1 << 16);
     FED_JSON_EACH(item, v) {
-        if (!item_key(s, item, &b) || b.failed)
+        item_key(s, item, &b);
+        if (b.failed)
             continue;
         if (fed_map_has(&seen, fed_buf_str(&b)))
             fed_causes_add(c->causes, FED_CAUSE_DUPLICATE, path_of(c, item, NULL),

@@ -363,7 +363,8 @@ int fed_smp_apply(struct fed_arena *a, const struct fed_schema *s, struct fed_js
 
     if (!s->shape->model.n)
         return fed_err_set(err, FED_E_UNSUPPORTED_MEDIA,
-                           "strategic merge patch is not supported for custom kinds; use merge patch");
+                           "the body of the request was in an unknown format - accepted media types include: "
+                           "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
     if (patch->type != FED_JSON_OBJECT || doc->type != FED_JSON_OBJECT)
         return bad(&m, "an object is expected");
     *out = doc;

@@ -107,6 +107,7 @@ void httpd_forget(struct httpd_conn *c)
     fed_buf_release(&c->out);
     fed_list_remove(&c->link);
     h->n_conns--;
+    httpd_limits_leave(c);
     free(c);
     httpd_maybe_finish(h);
 }
@@ -189,7 +190,9 @@ static void on_accept(void *ud, struct fed_stream *s)
     c->stream = s;
     fed_buf_init(&c->in, MAX_IN);
     fed_list_push_back(&h->conns, &c->link);
+    fed_list_init(&c->reading);
     h->n_conns++;
+    httpd_limits_enter(c);
     fed_stream_set_handlers(s, &handlers, c);
     if (h->conf.listen.tls) {
         fed_stream_peer_identity(s, &c->cert_cn, &c->cert_orgs, &c->n_cert_orgs);
@@ -229,11 +232,19 @@ int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, str
         h->conf.idle_timeout_ms = 90000;
     if (h->conf.header_timeout_ms == 0)
         h->conf.header_timeout_ms = 10000;
+    if (h->conf.body_timeout_ms == 0)
+        h->conf.body_timeout_ms = 60000;
+    httpd_limits_open(h);
     struct fed_listener_conf listen = conf->listen;
     listen.accept = on_accept;
     listen.ud = h;
+    if (listen.handshake_timeout_ms == 0)
+        listen.handshake_timeout_ms = h->conf.header_timeout_ms;
+    if (listen.max_streams == 0) /* somewhat more, so that there is somebody to say no */
+        listen.max_streams = h->conf.max_connections + h->conf.max_connections / 16 + 16;
     int rc = fed_listener_open(loop, &listen, &h->listener, err);
     if (rc) {
+        fed_map_release(&h->peers);
         free(h);
         return rc;
     }
@@ -264,6 +275,7 @@ static void on_finish(struct fed_task *task)
         fed_buf_release(&x->body);
         free(x);
     }
+    fed_map_release(&h->peers);
     free(h->spare_head);
     free(h->scratch);
     free(h);

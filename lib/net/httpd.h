@@ -11,6 +11,10 @@
  *            inside a call on the exchange: it is the place to release what belongs to the exchange. A handler that
  *            answers later and sets no `closed` may answer an exchange whose client has gone; nothing is sent.
  * Threads:   the loop's.
+ * Bounds:    connections in total and of one client (an IPv4 address, an IPv6 /64): one beyond is answered with 429 and
+ *            closed; its successors, a sixteenth more, are closed at once. A body of more than 64 KiB is read only when
+ *            may_send lets it. A head, the rest of a request, the taking of an answer, and idleness have their times;
+ *            a client that pipelines requests and does not read is not read either.
  * Failure:   malformed, oversized and smuggling-prone requests (both lengths, obs-fold, bad chunk, NUL, bad Host) are
  *            answered 400/413/431/505 and the connection is closed; the handler never sees them.
  */
@@ -19,6 +23,7 @@
 
 #include "base/arena.h"
 #include "base/blob.h"
+#include "base/metrics.h"
 #include "http/header.h"
 #include "net/stream.h"
 
@@ -51,9 +56,16 @@ struct fed_httpd_conf {
     size_t max_body; /* 0: 3 MiB; beyond: 413 */
     /* What is said of a request that the handler never sees: writes a body, returns its type. NULL: plain text. */
     const char *(*refusal)(int status, struct fed_buf *body);
-    uint32_t idle_timeout_ms;        /* keep-alive; 0: 90,000 */
-    uint32_t header_timeout_ms;      /* whole request head; 0: 10,000 */
+    uint32_t idle_timeout_ms;        /* keep-alive, and an answer of which nothing is taken; 0: 90,000 */
+    uint32_t header_timeout_ms;      /* whole request head, and before it the TLS handshake; 0: 10,000 */
+    uint32_t body_timeout_ms;        /* whole rest of a request after its head; 0: 60,000 */
     uint32_t max_concurrent_streams; /* HTTP/2; 0: 250 */
+    uint32_t max_connections;        /* 0: 16,384 */
+    uint32_t max_peer_connections;   /* of one client; 0: 4,096 */
+    /* Asked once of a request whose body is larger than 64 KiB, before more of it is read; the body is not there yet.
+     * 0, or the status to refuse it with. NULL: all may. */
+    int (*may_send)(void *ud, const struct fed_http_request *r);
+    struct fed_metrics *metrics; /* NULL: none */
 };
 FED_MUST_USE int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, struct fed_httpd **out,
                                 struct fed_err *err);

@@ -89,6 +89,9 @@ int httpd_exchange_body(struct fed_http_exchange *x, struct fed_str bytes)
     struct fed_httpd *h = x->server;
     if (bytes.n > h->conf.max_body - x->body.n)
         return 413;
+    int refused = httpd_limits_body(x, x->body.n + bytes.n);
+    if (refused)
+        return refused;
     if (h->body_bytes + bytes.n > HTTPD_BODY_BUDGET)
         return 503;
     fed_buf_add(&x->body, bytes);
@@ -171,7 +174,8 @@ static void answered(struct fed_http_exchange *x)
             exchange_free(x);
         return;
     }
-    x->conn->n_leaving += x->h2s != NULL;
+    if (x->h2s && x->conn->n_leaving++ == 0)
+        x->conn->moved_ms = fed_mono_ms(x->server->env);
     httpd_soon(x->conn);
 }
 

@@ -102,6 +102,8 @@ static void refuse(struct httpd_conn *c, int status)
     fed_h1_put_status_line(&c->out, status);
     put_date(c);
     put_connection(c);
+    if (status == 429 || status == 503)
+        fed_h1_put_header(&c->out, FED_STR("Retry-After"), FED_STR("1"));
     fed_h1_put_header(&c->out, FED_STR("Content-Type"), fed_str(type));
     fed_h1_put_header_u64(&c->out, FED_STR("Content-Length"), body.n);
     fed_h1_put_end(&c->out);
@@ -160,6 +162,18 @@ static void fill_request(struct fed_http_exchange *x, struct fed_h1_head *head, 
     r->version = 1;
 }
 
+/* What a head says is enough to refuse the request: the status; 0: it is not. */
+static int head_refused(const struct httpd_conn *c, const struct fed_h1_head *head)
+{
+    if (c->refused)
+        return 429;
+    if (head->method_id == FED_H1_CONNECT)
+        return 405;
+    if (head->framing == FED_H1_BODY_LENGTH && head->content_length > c->server->conf.max_body)
+        return 413;
+    return 0;
+}
+
 /* Reads a head off *in. False: wait for more, or the request was refused. */
 static bool read_head(struct httpd_conn *c, struct fed_str *in)
 {
@@ -175,12 +189,8 @@ static bool read_head(struct httpd_conn *c, struct fed_str *in)
             httpd_deadline(c, h->conf.header_timeout_ms);
         return false;
     }
-    if (n > 0 && head->method_id == FED_H1_CONNECT)
-        head->status = 405, n = FED_E_METHOD_NOT_ALLOWED;
-    if (n > 0 && head->framing == FED_H1_BODY_LENGTH && head->content_length > h->conf.max_body)
-        head->status = 413, n = FED_E_TOO_LARGE;
-    if (n < 0) {
-        int status = head->status;
+    int status = n < 0 ? head->status : head_refused(c, head);
+    if (status) {
         give_head(c);
         refuse(c, status);
         return false;
@@ -191,6 +201,14 @@ static bool read_head(struct httpd_conn *c, struct fed_str *in)
     fed_h1_body_init(&c->body, head->framing, head->content_length);
     fill_request(c->x, head, fed_str_head(*in, (size_t)n));
     *in = fed_str_from(*in, (size_t)n);
+    if (head->framing != FED_H1_BODY_NONE)
+        c->body_by_ms = fed_mono_ms(h->env) + h->conf.body_timeout_ms;
+    status = httpd_limits_body(c->x, head->framing == FED_H1_BODY_LENGTH ? head->content_length : 0);
+    if (status) {
+        give_head(c);
+        refuse(c, status);
+        return false;
+    }
     if (head->expect_continue && head->framing != FED_H1_BODY_NONE && in->n == 0)
         fed_buf_add(&c->out, FED_STR("HTTP/1.1 100 Continue\r\n\r\n"));
     give_head(c);
@@ -209,7 +227,9 @@ static bool read_body(struct httpd_conn *c, struct fed_str *in)
             return false;
         }
         if (rc == FED_H1_MORE) {
-            httpd_deadline(c, c->server->conf.idle_timeout_ms);
+            uint64_t now = fed_mono_ms(c->server->env);
+            uint64_t left = c->body_by_ms > now ? c->body_by_ms - now : 0;
+            httpd_deadline(c, FED_MIN(left, (uint64_t)c->server->conf.idle_timeout_ms));
             return false;
         }
         if (rc == FED_H1_END) {
@@ -264,9 +284,18 @@ static enum next finish_exchange(struct httpd_conn *c, struct fed_str rest)
     return GO_ON;
 }
 
+/* The client does not take its answers: its next request waits, else it could make us keep any number of them. */
+static bool unread(const struct httpd_conn *c)
+{
+    return !c->x && c->out.n + fed_stream_backlog(c->stream) >= HTTPD_OUT_AHEAD;
+}
+
 static enum next process(struct httpd_conn *c, struct fed_str *in)
 {
     while (!c->lingering && !c->dead) {
+        c->held = unread(c);
+        if (c->held)
+            break;
         if (!c->x && !read_head(c, in))
             break;
         if (c->x->state == HTTPD_READING && !read_body(c, in))
@@ -286,7 +315,7 @@ static void keep_rest(struct httpd_conn *c, struct fed_str rest, bool buffered)
         fed_buf_consume(&c->in, c->in.n - rest.n);
     else
         fed_buf_add(&c->in, rest);
-    bool pause = c->x && c->in.n > HTTPD_IN_AHEAD;
+    bool pause = (c->x || c->held) && c->in.n > HTTPD_IN_AHEAD;
     if (pause != c->paused) {
         c->paused = pause;
         fed_stream_pause(c->stream, pause);
@@ -357,6 +386,10 @@ void httpd_h1_run(struct httpd_conn *c)
 void httpd_h1_drained(struct httpd_conn *c)
 {
     struct fed_http_exchange *x = c->x;
+    if (c->held && !unread(c)) {
+        c->held = false;
+        httpd_soon(c);
+    }
     if (c->dead || !x || x->state != HTTPD_STREAMING || !x->owed_drained || fed_http_stream_backlog(x) > 0)
         return;
     x->owed_drained = false;

@@ -42,7 +42,8 @@ static struct fed_arena *on_begin(void *ud, struct fed_h2_stream *s)
         return NULL;
     struct fed_http_exchange *x = httpd_exchange_new(c);
     x->h2s = s;
-    c->n_reading++;
+    x->since_ms = fed_mono_ms(c->server->env);
+    fed_list_push_back(&c->reading, &x->link);
     fed_h2_stream_set_ud(s, x);
     return &x->arena;
 }
@@ -52,10 +53,12 @@ static void refuse(struct fed_http_exchange *x, int status)
 {
     if (x->state != HTTPD_READING)
         return;
-    x->conn->n_reading--;
+    fed_list_remove(&x->link);
     struct fed_buf body = {0};
     const char *type = httpd_refusal(x->server, status, &body);
     x->is_head = fed_str_is(x->req.method, "HEAD");
+    if (status == 429 || status == 503)
+        fed_http_add_header(x, FED_STR("Retry-After"), FED_STR("1"));
     httpd_h2_head(x, status, type, (int64_t)body.n, x->is_head);
     if (!x->is_head) {
         fed_h2_write(x->h2s, fed_buf_str(&body));
@@ -63,7 +66,10 @@ static void refuse(struct fed_http_exchange *x, int status)
     }
     fed_buf_release(&body);
     x->state = HTTPD_ANSWERED;
-    x->conn->n_leaving++;
+    if (x->conn->n_leaving++ == 0)
+        x->conn->moved_ms = fed_mono_ms(x->server->env);
+    if (x->conn->refused)
+        fed_h2_goaway(x->conn->h2);
 }
 
 static uint64_t declared_length(const struct fed_h2_request *r)
@@ -92,14 +98,20 @@ static void on_head(void *ud, struct fed_h2_stream *s, const struct fed_h2_reque
         q->path = fed_str_head(r->target, (size_t)mark);
         q->query = fed_str_from(r->target, (size_t)mark + 1);
     }
+    uint64_t length = declared_length(r);
+    int status;
     if (r->too_large)
         refuse(x, 431);
+    else if (c->refused)
+        refuse(x, 429);
     else if (fed_str_is(r->method, "CONNECT"))
         refuse(x, 405);
     else if (q->path.n == 0 || (q->path.p[0] != '/' && !fed_str_is(q->path, "*")))
         refuse(x, 400);
-    else if (declared_length(r) > c->server->conf.max_body)
+    else if (length > c->server->conf.max_body)
         refuse(x, 413);
+    else if ((status = httpd_limits_body(x, length)) != 0)
+        refuse(x, status);
 }
 
 static void on_data(void *ud, struct fed_h2_stream *s, struct fed_str bytes)
@@ -116,11 +128,11 @@ static void on_data(void *ud, struct fed_h2_stream *s, struct fed_str bytes)
 
 static void on_end(void *ud, struct fed_h2_stream *s)
 {
-    struct httpd_conn *c = ud;
+    (void)ud;
     struct fed_http_exchange *x = fed_h2_stream_ud(s);
     if (x->state != HTTPD_READING)
         return;
-    c->n_reading--;
+    fed_list_remove(&x->link);
     httpd_exchange_dispatch(x);
 }
 
@@ -137,7 +149,7 @@ static void on_closed(void *ud, struct fed_h2_stream *s)
 {
     struct httpd_conn *c = ud;
     struct fed_http_exchange *x = fed_h2_stream_ud(s);
-    c->n_reading -= x->state == HTTPD_READING;
+    fed_list_remove(&x->link); /* of those that are read */
     c->n_leaving -= x->state == HTTPD_ANSWERED;
     httpd_exchange_end(x);
 }
@@ -169,6 +181,10 @@ static void flush(struct httpd_conn *c)
             return; /* drained comes */
         int rc = fed_h2_send(c->h2, &c->out, FED_MIN(HTTPD_OUT_AHEAD - backlog, (size_t)HTTPD_OUT_FLUSH));
         bool more = c->out.n > 0;
+        if (c->sent != fed_h2_sent(c->h2)) {
+            c->sent = fed_h2_sent(c->h2);
+            c->moved_ms = fed_mono_ms(c->server->env);
+        }
         httpd_flush(c);
         if (rc) {
             httpd_kill(c);
@@ -187,17 +203,30 @@ static void flush(struct httpd_conn *c)
     }
 }
 
+/* Of the requests that are being read. */
+static struct fed_http_exchange *oldest(const struct httpd_conn *c)
+{
+    return FED_LIST_ENTRY(c->reading.next, struct fed_http_exchange, link);
+}
+
 static void set_deadline(struct httpd_conn *c)
 {
     struct fed_httpd *h = c->server;
     if (!c->spoken)
         return; /* the time for a first request runs */
-    /* A connection that waits for the rest of a request, or for the peer to take an answer, is held to the same time as
-     * an idle one; while handlers have all its streams it waits for them. */
-    if (fed_h2_streams(c->h2) == 0 || c->n_reading > 0 || c->n_leaving > 0)
-        httpd_deadline(c, h->conf.idle_timeout_ms);
-    else
+    /* While handlers have all its streams it waits for them. Frames that bring neither a request nor an answer forward
+     * win no time. */
+    uint64_t now = fed_mono_ms(h->env), until = UINT64_MAX;
+    if (fed_h2_streams(c->h2) == 0)
+        until = now + h->conf.idle_timeout_ms;
+    if (c->n_leaving > 0)
+        until = c->moved_ms + h->conf.idle_timeout_ms;
+    if (!fed_list_empty(&c->reading))
+        until = FED_MIN(until, oldest(c)->since_ms + h->conf.body_timeout_ms);
+    if (until == UINT64_MAX)
         httpd_no_deadline(c);
+    else
+        httpd_deadline(c, until > now ? until - now : 0);
 }
 
 void httpd_h2_data(struct httpd_conn *c, struct fed_str bytes)
@@ -229,6 +258,12 @@ void httpd_h2_timeout(struct httpd_conn *c)
 {
     if (c->lingering) {
         httpd_kill(c);
+        return;
+    }
+    uint64_t now = fed_mono_ms(c->server->env), time = c->server->conf.body_timeout_ms;
+    if (!fed_list_empty(&c->reading) && c->spoken && now - oldest(c)->since_ms >= time) {
+        refuse(oldest(c), 408);
+        httpd_h2_run(c);
         return;
     }
     fed_h2_goaway(c->h2);

@@ -3,6 +3,7 @@
  *
  *   httpd.c           listener, connections, timers, closing
  *   httpd_exchange.c  exchanges and the handler's calls, which end in httpd_h1_* or httpd_h2_*
+ *   httpd_limits.c    connections of a client and of all, bodies of strangers
  *   httpd_h1.c        HTTP/1.1 on a connection: one exchange at a time, pipelined bytes wait
  *   httpd_h2.c        HTTP/2 on a connection: lib/http/h2.h
  */
@@ -10,6 +11,7 @@
 #define FED_NET_HTTPD_PRIV_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "net/httpd.h"
@@ -43,6 +45,9 @@ struct fed_httpd {
     struct fed_list pool;
     size_t n_pool;
     size_t body_bytes;
+    struct fed_map peers; /* client -> its connections */
+    struct fed_metric *m_conns;
+    struct fed_metric_family *m_refused;
     struct fed_h1_head *spare_head;
     int64_t date_s;
     char date[30];
@@ -74,30 +79,35 @@ struct httpd_conn {
     bool lingering; /* the last answer is sent; input is dropped */
     bool dead;      /* fed_stream_close was called */
     bool paused;
+    bool refused; /* beyond a limit: its first request is answered with 429 */
     /* HTTP/1.x */
     struct fed_buf in;        /* bytes not used yet */
     struct fed_h1_head *head; /* while a head is being read */
     struct fed_h1_body body;
     struct fed_http_exchange *x;
+    uint64_t body_by_ms; /* when the request must be complete */
     int minor;
     bool keep_alive;
+    bool held;                                 /* a request waits until the client takes answers */
     const struct fed_stream_handlers *upgrade; /* whose the stream will be */
     void *upgrade_ud;
     /* HTTP/2 */
     struct fed_h2 *h2;
-    size_t n_reading; /* exchanges whose request is incomplete */
-    size_t n_leaving; /* answered, not yet sent in full */
-    bool spoken;      /* bytes have come */
+    struct fed_list reading; /* exchanges whose request is incomplete, oldest first */
+    size_t n_leaving;        /* answered, not yet sent in full */
+    uint64_t sent, moved_ms; /* bytes of bodies handed to the socket; when that last grew */
+    bool spoken;             /* bytes have come */
 };
 
 struct fed_http_exchange {
-    struct fed_list link;
+    struct fed_list link; /* server's pool, or conn->reading */
     struct fed_http_request req;
     struct fed_httpd *server;
     struct httpd_conn *conn;   /* NULL when the client has gone */
     struct fed_h2_stream *h2s; /* NULL on HTTP/1.x */
     enum httpd_xstate state;
-    bool is_head, chunked, owed_drained;
+    bool is_head, chunked, owed_drained, may_send;
+    uint64_t since_ms; /* HTTP/2: when the request began */
     struct fed_arena arena;
     struct fed_buf body;
     struct fed_http_header *extra;
@@ -119,6 +129,12 @@ void httpd_linger(struct httpd_conn *c); /* close after what is written */
 void httpd_forget(struct httpd_conn *c); /* the stream is no longer ours */
 struct fed_str httpd_date(struct fed_httpd *h);
 void httpd_maybe_finish(struct fed_httpd *h);
+
+/* httpd_limits.c */
+void httpd_limits_open(struct fed_httpd *h);
+void httpd_limits_enter(struct httpd_conn *c);
+void httpd_limits_leave(struct httpd_conn *c);
+int httpd_limits_body(struct fed_http_exchange *x, uint64_t length); /* 0 or the status of a refusal */
 
 /* httpd_exchange.c */
 struct fed_http_exchange *httpd_exchange_new(struct httpd_conn *c);

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "net/stream_priv.h"
 
-enum { DEFAULT_BACKLOG = 1024, DEFAULT_MAX_STREAMS = 16384 };
+enum { DEFAULT_BACKLOG = 1024, DEFAULT_MAX_STREAMS = 16384, DEFAULT_HANDSHAKE_MS = 10000 };
 
 struct fed_listener {
     union {
@@ -118,6 +118,11 @@ void fed_listener_close(struct fed_listener *l)
 static void on_object_close(struct fed_loop_object *object)
 {
     fed_listener_close(fed_container_of(object, struct fed_listener, object));
+}
+
+uint32_t fed_listener_handshake_ms(const struct fed_listener *l)
+{
+    return l->conf.handshake_timeout_ms ? l->conf.handshake_timeout_ms : DEFAULT_HANDSHAKE_MS;
 }
 
 void fed_listener_stream_gone(struct fed_listener *l)

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "net/stream_priv.h"
 
-enum { CONNECT_TIMEOUT_MS = 10000, ACCEPT_TIMEOUT_MS = 10000, KEEPALIVE_S = 60 };
+enum { CONNECT_TIMEOUT_MS = 10000, KEEPALIVE_S = 60 };
 
 static void on_object_close(struct fed_loop_object *object)
 {
@@ -136,7 +136,7 @@ void fed_stream_transport_ready(struct fed_stream *s)
     if (s->tls.ssl) {
         s->state = FED_STREAM_HANDSHAKE;
         if (s->listener)
-            fed_timer_start(&s->loop->env, &s->deadline, ACCEPT_TIMEOUT_MS, on_deadline);
+            fed_timer_start(&s->loop->env, &s->deadline, fed_listener_handshake_ms(s->listener), on_deadline);
         fed_stream_continue_handshake(s);
         if (s->state == FED_STREAM_HANDSHAKE)
             fed_stream_read_more(s);

@@ -67,7 +67,8 @@ struct fed_listener_conf {
     /* A new connection, after its TLS handshake: set handlers on it at once (`open` is not called for it). */
     void (*accept)(void *ud, struct fed_stream *s);
     void *ud;
-    uint32_t max_streams; /* beyond: accepted and closed at once; 0: 16,384 */
+    uint32_t handshake_timeout_ms; /* TLS; 0: 10,000 */
+    uint32_t max_streams;          /* beyond: accepted and closed at once; 0: 16,384 */
 };
 FED_MUST_USE int fed_listener_open(struct fed_loop *loop, const struct fed_listener_conf *conf,
                                    struct fed_listener **out, struct fed_err *err);

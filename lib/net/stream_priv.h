@@ -102,6 +102,7 @@ void fed_stream_continue_handshake(struct fed_stream *s);
 
 /* listener.c */
 void fed_listener_stream_ready(struct fed_listener *l, struct fed_stream *s);
+uint32_t fed_listener_handshake_ms(const struct fed_listener *l);
 void fed_listener_stream_gone(struct fed_listener *l);
 
 #endif

@@ -126,9 +126,25 @@ static int step_of(struct fed_tls_conn *c, int rc, const char *what, struct fed_
     return fed_tls_err(err, what);
 }
 
+/* No record begins so. Whoever meets a port without TLS is told what is wrong in words that browsers and curl show. */
+static bool is_http(struct fed_str in)
+{
+    static const char *const begins[] = {"GET /", "POST ", "PUT /", "HEAD ", "DELET", "PATCH", "OPTIO"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(begins); i++)
+        if (fed_str_starts(in, fed_str(begins[i])))
+            return true;
+    return false;
+}
+
 int fed_tls_conn_handshake(struct fed_tls_conn *c, struct fed_err *err)
 {
     ERR_clear_error();
+    if (fed_tls_is_server(c->tls) && !c->heard && is_http(c->in)) {
+        fed_buf_add(&c->out,
+                    FED_STR("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"));
+        return fed_err_set(err, FED_E_TLS, "TLS handshake: the client speaks HTTP without TLS");
+    }
+    c->heard = c->heard || c->in.n > 0;
     int rc = SSL_do_handshake(c->ssl);
     if (rc != 1) {
         int step = step_of(c, rc, "TLS handshake", err);

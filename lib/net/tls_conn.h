@@ -24,6 +24,7 @@ struct fed_tls_conn { /* zero-initialised = none */
     struct fed_str in;
     char *kept; /* what `in` points into after keep_input */
     struct fed_buf out;
+    bool heard; /* bytes have come */
 };
 
 /* A client verifies server_name (or, when NULL, the address of the peer). Takes a reference to tls. */

@@ -17,29 +17,25 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "member/streams/outputs.h"
 #include "member/streams/streams.h"
 
-enum { CHUNK = 32 * 1024, BACKLOG_MAX = 256 * 1024, PIPE_SIZE = 256 * 1024, OPEN_MS = 30 * 1000, ARGS_MAX = 256 };
+enum { PIPE_SIZE = 256 * 1024, OPEN_MS = 30 * 1000 };
 enum kind { STDIN, STDOUT, STDERR, ERROR, RESIZE, N_KINDS }; /* the numbers are WebSocket's too */
 
-struct exec;
-struct end { /* one descriptor of ours */
-    struct exec *x;
-    enum kind kind;
-    int fd;
-    struct fed_poll *poll;
-};
 struct exec {
     struct mbr_stream base;
     struct fed_channels *channels;
     struct fed_channel *channel[N_KINDS];
     bool wanted[N_KINDS];
-    bool tty, attach, stdin_once, stdin_eof, stdin_closed, started, ended, with_json;
+    bool tty, attach, stdin_once, stdin_eof, stdin_closed, started, with_json;
     struct mbr_run_pod *run; /* NULL: no session there, or it ended */
     uint32_t session;
     char *uid, *container, **argv;
     size_t argc;
-    struct end in, out, err;
+    struct mbr_outputs outputs;
+    int in; /* our end of its input; -1: none, or closed */
+    struct fed_poll *in_poll;
     struct fed_buf pending; /* for `in` */
     char text[128];         /* a resize message that came in pieces */
     size_t n_text;
@@ -49,14 +45,14 @@ struct exec {
     struct fed_timer timer;
 };
 
-static void end_close(struct end *e)
+static void in_close(struct exec *x)
 {
-    if (e->poll)
-        fed_poll_free(e->poll);
-    if (e->fd >= 0)
-        close(e->fd);
-    e->poll = NULL;
-    e->fd = -1;
+    if (x->in_poll)
+        fed_poll_free(x->in_poll);
+    if (x->in >= 0)
+        close(x->in);
+    x->in_poll = NULL;
+    x->in = -1;
 }
 
 static void exec_free(struct exec *x)
@@ -64,9 +60,8 @@ static void exec_free(struct exec *x)
     fed_timer_stop(x->base.m->env, &x->timer);
     if (x->run && x->session)
         x->run->rt->ops->hangup(x->run, x->session);
-    end_close(&x->in);
-    end_close(&x->out);
-    end_close(&x->err);
+    in_close(x);
+    mbr_outputs_release(&x->outputs);
     fed_buf_release(&x->pending);
     for (size_t i = 0; i < x->argc; i++)
         free(x->argv[i]);
@@ -86,8 +81,9 @@ static void stop(struct mbr_stream *base)
 }
 
 /* All is said: the outcome goes last. */
-static void finish(struct exec *x)
+static void finish(void *ud)
 {
+    struct exec *x = ud;
     struct fed_buf b = {0};
     struct fed_channel *error = x->channel[ERROR];
     mbr_exit_write(&b, x->with_json, x->code, x->failure);
@@ -104,17 +100,10 @@ static void finish(struct exec *x)
     exec_free(x);
 }
 
-/* Frees x when that was the last of it. */
-static void maybe_finish(struct exec *x)
-{
-    if (x->ended && x->out.fd < 0 && x->err.fd < 0)
-        finish(x);
-}
-
 static void close_input(struct exec *x)
 {
     x->stdin_closed = true;
-    end_close(&x->in);
+    in_close(x);
     fed_buf_release(&x->pending);
     if (x->channel[STDIN])
         fed_channel_pause(x->channel[STDIN], false); /* the rest is dropped */
@@ -122,50 +111,18 @@ static void close_input(struct exec *x)
 
 /* --- from the process --- */
 
-static void listen_for(struct end *e, bool on)
+static size_t backlog(void *ud)
 {
-    if (e->poll)
-        fed_poll_set(e->poll, on ? FED_POLL_IN : 0);
+    const struct exec *x = ud;
+    return fed_channels_backlog(x->channels);
 }
 
-/* Reads until the pipe is empty, ended, or the client slow. False: nothing more comes. */
-static bool pump(struct end *e)
+static void output(void *ud, bool is_err, struct fed_str bytes)
 {
-    struct exec *x = e->x;
-    char buf[CHUNK];
-    for (;;) {
-        if (fed_channels_backlog(x->channels) > BACKLOG_MAX) {
-            listen_for(e, false);
-            return true;
-        }
-        ssize_t n = read(e->fd, buf, sizeof(buf));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) {
-            listen_for(e, true);
-            /* What a grandchild that outlives the command keeps open is not waited for. */
-            return !x->ended;
-        }
-        if (n <= 0) /* EIO: nobody has the terminal open any more */
-            return false;
-        if (x->channel[e->kind])
-            fed_channel_write(x->channel[e->kind], fed_str_n(buf, (size_t)n));
-    }
-}
-
-static void pump_and_close(struct end *e)
-{
-    if (e->fd >= 0 && !pump(e))
-        end_close(e);
-}
-
-static void readable(void *ud, int events)
-{
-    struct end *e = ud;
-    struct exec *x = e->x;
-    (void)events;
-    pump_and_close(e);
-    maybe_finish(x);
+    struct exec *x = ud;
+    struct fed_channel *c = x->channel[is_err ? STDERR : STDOUT];
+    if (c)
+        fed_channel_write(c, bytes);
 }
 
 /* --- to the process --- */
@@ -173,8 +130,8 @@ static void readable(void *ud, int events)
 /* Writes what it takes; then the client may send again, or is held. */
 static void feed(struct exec *x)
 {
-    while (x->pending.n && x->in.fd >= 0) {
-        ssize_t n = write(x->in.fd, x->pending.p, x->pending.n);
+    while (x->pending.n && x->in >= 0) {
+        ssize_t n = write(x->in, x->pending.p, x->pending.n);
         if (n > 0) {
             fed_buf_consume(&x->pending, (size_t)n);
         } else if (errno == EAGAIN) {
@@ -184,8 +141,8 @@ static void feed(struct exec *x)
             return;
         }
     }
-    if (x->in.poll)
-        fed_poll_set(x->in.poll, x->pending.n ? FED_POLL_OUT : 0);
+    if (x->in_poll)
+        fed_poll_set(x->in_poll, x->pending.n ? FED_POLL_OUT : 0);
     if (x->channel[STDIN])
         fed_channel_pause(x->channel[STDIN], x->pending.n > 0);
     if (!x->pending.n && x->stdin_eof && !x->tty) {
@@ -197,14 +154,13 @@ static void feed(struct exec *x)
 
 static void writable(void *ud, int events)
 {
-    struct end *e = ud;
     (void)events;
-    feed(e->x);
+    feed(ud);
 }
 
 static void apply_size(const struct exec *x)
 {
-    int fd = x->attach ? x->in.fd : x->out.fd;
+    int fd = x->attach ? x->in : x->outputs.out.fd;
     if (x->tty && fd >= 0 && x->size.ws_col)
         (void)!ioctl(fd, TIOCSWINSZ, &x->size);
 }
@@ -225,14 +181,19 @@ static void resize(struct exec *x, struct fed_str bytes)
 
 /* --- the session in the runtime --- */
 
+static void watch_in(struct exec *x, int fd)
+{
+    x->in = fd;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    x->in_poll = fed_poll_new(x->base.m->loop, fd, writable, x);
+}
+
 static void on_attached(void *ud, int fd)
 {
     struct exec *x = ud;
     if (fd < 0)
         return close_input(x);
-    x->in.fd = fd;
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    x->in.poll = fed_poll_new(x->base.m->loop, fd, writable, &x->in);
+    watch_in(x, fd);
     apply_size(x);
     feed(x);
 }
@@ -242,27 +203,16 @@ static void on_ended(void *ud, int code, const char *failure)
     struct exec *x = ud;
     x->run = NULL;
     x->session = 0;
-    x->ended = true;
     x->code = code;
     x->failure = failure ? fed_strdup(failure) : NULL;
     close_input(x);
-    pump_and_close(&x->out);
-    pump_and_close(&x->err);
-    maybe_finish(x);
-}
-
-static void watch(struct exec *x, struct end *e, int fd)
-{
-    e->fd = fd;
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    e->poll = fed_poll_new(x->base.m->loop, fd, e->kind == STDIN ? writable : readable, e);
-    fed_poll_set(e->poll, e->kind == STDIN ? 0 : FED_POLL_IN);
+    mbr_outputs_command_ended(&x->outputs); /* finishes, now or when the client has read */
 }
 
 /* A pipe of ours and its other end in *theirs, or the null device when nobody wants it. */
-static bool make_pipe(struct exec *x, struct end *e, bool wanted, int *theirs)
+static bool make_pipe(struct exec *x, enum kind kind, bool wanted, int *theirs)
 {
-    int fds[2], ours = e->kind == STDIN ? 1 : 0;
+    int fds[2], ours = kind == STDIN ? 1 : 0;
     if (!wanted) {
         *theirs = open("/dev/null", O_RDWR | O_CLOEXEC);
         return *theirs >= 0;
@@ -271,7 +221,10 @@ static bool make_pipe(struct exec *x, struct end *e, bool wanted, int *theirs)
         return false;
     (void)!fcntl(fds[0], F_SETPIPE_SZ, PIPE_SIZE);
     *theirs = fds[1 - ours];
-    watch(x, e, fds[ours]);
+    if (kind == STDIN)
+        watch_in(x, fds[ours]);
+    else
+        mbr_outputs_watch(&x->outputs, kind == STDERR, fds[ours]);
     return true;
 }
 
@@ -282,9 +235,9 @@ static bool make_terminal(struct exec *x, int *theirs)
         return false;
     *theirs = grantpt(master) == 0 && unlockpt(master) == 0 ? open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
     int again = fcntl(master, F_DUPFD_CLOEXEC, 3); /* a descriptor has one poll: one to read, one to write */
-    watch(x, &x->out, master);
+    mbr_outputs_watch(&x->outputs, false, master);
     if (again >= 0 && x->wanted[STDIN])
-        watch(x, &x->in, again);
+        watch_in(x, again);
     else if (again >= 0)
         close(again);
     return *theirs >= 0;
@@ -296,9 +249,9 @@ static bool make_files(struct exec *x, int theirs[3], size_t *n)
     if (x->tty && !x->attach)
         return make_terminal(x, theirs);
     if (x->attach)
-        return make_pipe(x, &x->out, true, &theirs[0]) && make_pipe(x, &x->err, true, &theirs[1]);
-    return make_pipe(x, &x->in, x->wanted[STDIN], &theirs[0]) && make_pipe(x, &x->out, x->wanted[STDOUT], &theirs[1]) &&
-           make_pipe(x, &x->err, x->wanted[STDERR], &theirs[2]);
+        return make_pipe(x, STDOUT, true, &theirs[0]) && make_pipe(x, STDERR, true, &theirs[1]);
+    return make_pipe(x, STDIN, x->wanted[STDIN], &theirs[0]) && make_pipe(x, STDOUT, x->wanted[STDOUT], &theirs[1]) &&
+           make_pipe(x, STDERR, x->wanted[STDERR], &theirs[2]);
 }
 
 static void start(struct exec *x)
@@ -386,7 +339,7 @@ static void on_data(void *ud, struct fed_channel *c, struct fed_str bytes)
     if (c != x->channel[STDIN] || !x->wanted[STDIN] || x->stdin_closed)
         return;
     fed_buf_add(&x->pending, bytes);
-    if (x->in.fd >= 0)
+    if (x->in >= 0)
         feed(x);
     else
         fed_channel_pause(c, true);
@@ -398,7 +351,7 @@ static void on_eof(void *ud, struct fed_channel *c)
     if (c != x->channel[STDIN])
         return;
     x->stdin_eof = true;
-    if (x->in.fd >= 0)
+    if (x->in >= 0)
         feed(x);
 }
 
@@ -413,9 +366,7 @@ static void on_gone(void *ud, struct fed_channel *c)
 static void on_drained(void *ud)
 {
     struct exec *x = ud;
-    pump_and_close(&x->out);
-    pump_and_close(&x->err);
-    maybe_finish(x);
+    mbr_outputs_go_on(&x->outputs);
 }
 
 static void on_left(void *ud)
@@ -437,6 +388,8 @@ static const struct fed_channels_protocol protocols[] = {
     {"", FED_CARRIER_SPDY},
 };
 static const struct fed_channels_handlers handlers = {on_opened_start, on_data, on_eof, on_gone, on_drained, on_left};
+
+static const struct mbr_outputs_events output_events = {backlog, output, finish};
 
 static void read_wishes(struct exec *x, const struct fed_query *q)
 {
@@ -474,9 +427,8 @@ static void serve(struct mbr *m, const struct fed_api_request *req, struct fed_a
     struct exec *x = FED_NEW(struct exec);
     x->attach = attach;
     x->argv = fed_calloc(t.query.n + 1, sizeof(*x->argv));
-    x->in = (struct end){x, STDIN, -1, NULL};
-    x->out = (struct end){x, STDOUT, -1, NULL};
-    x->err = (struct end){x, STDERR, -1, NULL};
+    x->in = -1;
+    mbr_outputs_init(&x->outputs, m->loop, &output_events, x);
     mbr_stream_add(m, &x->base, stop);
     read_wishes(x, &t.query);
     x->uid = fed_strdup(t.pod->uid);

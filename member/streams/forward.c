@@ -87,11 +87,10 @@ static void target_data(void *ud, struct fed_stream *s, struct fed_str bytes)
 static void target_eof(void *ud, struct fed_stream *s)
 {
     struct pair *p = ud;
-    (void)s;
     if (p->data)
         fed_channel_finish(p->data);
-    else
-        fed_stream_close(s);
+    if (!p->data || fed_channel_index(p->data) >= 0) /* the client cannot half-close: it has said all */
+        fed_stream_shutdown(s);
 }
 
 static void target_drained(void *ud, struct fed_stream *s)
@@ -122,6 +121,19 @@ static void end_channels(struct pair *p)
         fed_channel_finish(p->error);
 }
 
+/* Over WebSocket channels have no ends of their own: the last connection's is the session's. */
+static bool finish_when_done(struct forward *f)
+{
+    FED_LIST_EACH(it, &f->pairs) {
+        const struct pair *p = FED_LIST_ENTRY(it, struct pair, link);
+        if (p->target || !p->data || fed_channel_index(p->data) < 0)
+            return false;
+    }
+    fed_channels_finish(f->channels);
+    forward_free(f);
+    return true;
+}
+
 static void target_end(void *ud, int code, const struct fed_err *err)
 {
     struct pair *p = ud;
@@ -129,7 +141,8 @@ static void target_end(void *ud, int code, const struct fed_err *err)
     if (!p->open)
         say(p, err && err->text[0] ? err->text : fed_code_text(code));
     end_channels(p);
-    maybe_free(p);
+    if (!finish_when_done(p->f))
+        maybe_free(p);
 }
 
 static void dial(struct pair *p)

@@ -35,10 +35,14 @@ class Etcd:
         self.urls = [f"http://127.0.0.1:{p}" for p in ports[:n]]
         self.peers = [f"http://127.0.0.1:{p}" for p in ports[n:]]
         self.processes = [None] * n
-        for i in range(n):
-            self.start(i)
-        for i in range(n):
-            poll(lambda i=i: self.healthy(i), timeout=60, what="etcd answers")
+        try:
+            for i in range(n):
+                self.start(i)
+            for i in range(n):
+                poll(lambda i=i: self.healthy(i), timeout=60, what="etcd answers")
+        except BaseException:
+            self.end()
+            raise
 
     def start(self, i):
         cluster = ",".join(f"m{k}={p}" for k, p in enumerate(self.peers))
@@ -57,6 +61,22 @@ class Etcd:
         except OSError:
             return False
 
+    def kill(self, i):
+        self.processes[i].kill()
+        self.processes[i].wait()
+
+    def leader(self):
+        """Which member leads, counted from 1; None when none says so."""
+        for i, url in enumerate(self.urls):
+            try:
+                with urllib.request.urlopen(url + "/v3/maintenance/status", data=b"{}", timeout=2) as r:
+                    status = json.load(r)
+            except (OSError, ValueError):
+                continue
+            if status.get("leader") == status["header"]["member_id"]:
+                return i + 1
+        return None
+
     def call(self, path, body):
         """The v3 JSON gateway, as a second opinion on what is in etcd."""
         data = json.dumps({k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in body.items()})
@@ -69,6 +89,18 @@ class Etcd:
     def value(self, key):
         kvs = self.call("/v3/kv/range", {"key": key.encode()}).get("kvs")
         return base64.b64decode(kvs[0]["value"]) if kvs else None
+
+    def history(self, first, last):
+        """[(revision, key)] of all changes of keys, as etcd tells them, from one revision to another."""
+        want = {"create_request": {"key": "AA==", "range_end": "AA==", "start_revision": first}}
+        found, done = [], 0
+        with urllib.request.urlopen(self.urls[0] + "/v3/watch", data=json.dumps(want).encode(), timeout=20) as r:
+            while done < last:
+                for e in json.loads(r.readline())["result"].get("events", ()):
+                    done = int(e["kv"]["mod_revision"])
+                    if done <= last:
+                        found.append((done, base64.b64decode(e["kv"]["key"]).decode()))
+        return found
 
     def end(self):
         for p in self.processes:

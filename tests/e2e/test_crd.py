@@ -128,7 +128,7 @@ def test_life(server, kubectl):
     k("patch", "boiler", "one", "--type=merge", "-p", '{"status":{"phase":"Lost"},"spec":{"litres":5}}')
     got = k.json("get", "boiler", "one")
     assert got["spec"]["litres"] == 5 and "status" not in got and got["metadata"]["generation"] == 3
-    k.fails("strategic merge patch is not supported", "patch", "boiler", "one", "--type=strategic", "-p", '{"spec":{"litres":6}}')
+    k.fails("the body of the request was in an unknown format", "patch", "boiler", "one", "--type=strategic", "-p", '{"spec":{"litres":6}}')
     k("apply", "-f", "-", stdin=boiler("one", litres=7))
     k("label", "boiler", "one", "hot=yes")
     assert k("get", "boilers", "-l", "hot=yes", "--field-selector", "spec.mode=eco", "-o", "name").strip() == "boiler.example.com/one"
@@ -176,7 +176,7 @@ def test_refused(server, newest):
     k("wait", "--for=condition=Established", "crd/boilers.example.com", "--timeout=20s")
     k("create", "-f", "-", stdin=json.dumps(other))
     k("wait", "--for=condition=NamesAccepted=False", "crd/kettles.example.com", "--timeout=20s")
-    assert "SingularConflict" in k("get", "crd", "kettles.example.com", "-o", "yaml")
+    assert "ListKindConflict" in k("get", "crd", "kettles.example.com", "-o", "yaml")
     k("delete", "crd", "boilers.example.com")
     k("wait", "--for=condition=Established", "crd/kettles.example.com", "--timeout=20s")
 

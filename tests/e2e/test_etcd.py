@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several control plane servers on one etcd: each serves reads and writes of the same state at once, one runs the
 controllers, another takes over, and a leader that slept too long writes nothing."""
+import base64
 import json
 import shutil
 import signal
 import tempfile
 import threading
 import time
+import urllib.request
 
 import pytest
 
+import test_encryption as encryption
 from etcd_lib import ETCD, Etcd, Fedapi, config_map, elapsed
-from fed import poll
+from fed import BIN, poll, run
 
 pytestmark = pytest.mark.skipif(not ETCD, reason="etcd is not installed (Debian: etcd-server)")
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -65,6 +68,8 @@ def test_what_one_acknowledges_all_serve_at_once(world):
         # What depends on another server's write a moment ago is not refused for its absence.
         status, obj = other.call("POST", f"/api/v1/namespaces/{ns}/configmaps", config_map(name, ns, n="1"))
         assert status == 201, obj
+        status, twice = one.call("POST", f"/api/v1/namespaces/{ns}/configmaps", config_map(name, ns, n="1"))
+        assert (status, twice["reason"]) == (409, "AlreadyExists")
         path = f"/api/v1/namespaces/{ns}/configmaps/{name}"
         status, got = one.call("GET", path)
         assert (status, got.get("data")) == (200, {"n": "1"})
@@ -78,7 +83,9 @@ def test_what_one_acknowledges_all_serve_at_once(world):
         assert status == 200
         assert one.call("GET", path)[1]["data"] == {"n": "2", "m": "3"}
         assert other.call("DELETE", path)[0] == 200
-        assert one.call("GET", path)[0] == 404
+        # Until the controllers have deleted it from the member clusters too, it is there, marked as deleted.
+        status, left = one.call("GET", path)
+        assert status == 404 or left["metadata"]["deletionTimestamp"], left
 
 
 def test_a_counter_raised_on_all_servers_loses_nothing(world):
@@ -135,10 +142,9 @@ def test_a_custom_kind_is_served_by_all(world):
         "spec": {"group": "shop.example.com", "scope": "Namespaced", "names": {"plural": "carts", "kind": "Cart"},
                  "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}})
     assert status == 201, made
-    for server in (a, b):
-        poll(lambda s=server: s.call("GET", custom)[0] == 200, timeout=30, what="the custom kind is served")
+    poll(lambda: b.call("GET", custom)[0] == 200, timeout=30, what="the custom kind is served")
     cart = {"apiVersion": "shop.example.com/v1", "kind": "Cart", "metadata": {"name": "one"}, "spec": {}}
-    assert a.call("POST", custom, cart)[0] == 201
+    assert a.call("POST", custom, cart)[0] == 201  # served by one, served by all
     status, got = b.call("GET", custom + "/one")
     assert (status, got["spec"]) == (200, {"size": 3})
     c = world.serve("late")
@@ -183,29 +189,127 @@ def test_an_orderly_end_hands_over_at_once(world):
     assert leader.process.wait(timeout=30) == 0
 
 
+FENCE = "/hansa/s/fence/hansa-fedapi-controllers"
+
+
 def test_a_leader_that_slept_writes_nothing(world):
+    """Stopped in the middle of its work, beyond its lease. When it wakes up it is alone: the leader after it is stopped in its
+    turn, with most of the work undone. So whatever is written then would be the first one's doing; until it has come to
+    lead again by the rules, nothing may be, though its hands are full."""
     world.up()
     leader = world.leader()
     other, = [s for s in world.servers if s is not leader]
-    fence = world.etcd.value("/hansa/s/fence/hansa-fedapi-controllers")
-    # Work that the leader sees coming while it sleeps: a namespace to empty.
-    for ns in ("work0", "work1"):
+    names = [f"work{i}" for i in range(40)]
+    for ns in names:
         assert other.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
                                                          "metadata": {"name": ns}})[0] == 201
-    leader.signal(signal.SIGSTOP)
-    world.leader([other])
-    assert world.etcd.value("/hansa/s/fence/hansa-fedapi-controllers") != fence
-    assert other.call("DELETE", "/api/v1/namespaces/work0")[0] == 200
-    poll(lambda: other.call("GET", "/api/v1/namespaces/work0")[0] == 404, timeout=60, what="work0 is gone")
-    holder = other.call("GET", LEASE)[1]["spec"]["holderIdentity"]
-    # Awake again: it must not take anything back, and serves on as a standby.
+        assert other.call("POST", f"/api/v1/namespaces/{ns}/configmaps", config_map("c", ns))[0] == 201
+    fence = world.etcd.value(FENCE)
+    for ns in names:
+        assert other.call("DELETE", f"/api/v1/namespaces/{ns}")[0] == 200
+        if ns == names[3]:
+            leader.signal(signal.SIGSTOP)
+    poll(lambda: world.etcd.value(FENCE) != fence, interval=0.002, timeout=30, what="another leads")
+    other.signal(signal.SIGSTOP)
+    fence, asleep = world.etcd.value(FENCE), world.etcd.revision()
     leader.signal(signal.SIGCONT)
-    poll(lambda: not leader.leads(), timeout=30, what="the old leader has noticed")
-    poll(lambda: leader.call("GET", "/readyz")[0] == 200, timeout=30, what="the old leader serves")
-    assert other.leads() and other.call("GET", LEASE)[1]["spec"]["holderIdentity"] == holder
-    assert leader.call("DELETE", "/api/v1/namespaces/work1")[0] == 200
-    poll(lambda: leader.call("GET", "/api/v1/namespaces/work1")[0] == 404, timeout=60, what="work1 is gone")
-    print("refused by the fence:", leader.metric("hansa_fenced_writes_total"))
+    poll(lambda: world.etcd.value(FENCE) != fence, interval=0.01, timeout=60, what="the first leads again")
+    written = world.etcd.history(asleep + 1, world.etcd.revision())
+    before = [key for _, key in written][:[key for _, key in written].index(FENCE)]
+    print("written before it led again:", sorted(set(before)))
+    odd = [key for key in before if "/leases/" not in key and not key.startswith("/hansa/i/")]
+    assert not odd, odd
+    other.signal(signal.SIGCONT)
+    for ns in names:
+        poll(lambda ns=ns: leader.call("GET", f"/api/v1/namespaces/{ns}")[0] == 404, timeout=60, what=f"{ns} is gone")
+    # The second one had work in hand too, and finds itself no leader.
+    poll(lambda: [s.leads() for s in (leader, other)] == [True, False], timeout=30, what="one leads")
+    assert other.call("GET", "/readyz")[0] == 200
+    print("refused:", [s.metric("hansa_fenced_writes_total") for s in (leader, other)])
+
+
+def test_a_quota_is_one_for_all_servers(world):
+    """Many creates on three servers at once: exactly as many as the quota allows get through, and again after some went."""
+    servers = world.up(servers=3)
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"count/configmaps": "20"}}}
+    assert servers[0].call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
+                                                          "metadata": {"name": "tight"}})[0] == 201
+    path = "/api/v1/namespaces/tight/"
+    assert servers[0].call("POST", path + "resourcequotas", quota)[0] == 201
+    used = {"count/configmaps": "0"}
+
+    def counted(server):
+        return server.call("GET", path + "resourcequotas/few")[1].get("status", {}).get("used")
+    poll(lambda: all(counted(s) == used for s in servers), what="the quota's status")
+    made, refused, odd = [], [], []
+
+    def create(server, prefix):
+        for i in range(12):
+            status, answer = server.call("POST", path + "configmaps", config_map(f"{prefix}-{i}", "tight"))
+            if status == 201:
+                made.append(answer["metadata"]["name"])
+            elif status == 403 and "exceeded quota: few" in answer["message"]:
+                refused.append(answer["message"])
+            else:
+                odd.append((status, answer))
+
+    def rush(mark):
+        threads = [threading.Thread(target=create, args=(s, f"{mark}{k}")) for k, s in enumerate(servers * 3)]
+        start = time.monotonic()
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        print(f"{len(made)} made, {len(refused)} refused in {elapsed(start):.2f} s")
+        assert not odd, odd[:3]
+        listed = [o["metadata"]["name"] for o in servers[0].call("GET", path + "configmaps")[1]["items"]]
+        assert sorted(listed) == sorted(made) and len(made) == 20
+    rush("a")
+    for k, name in enumerate(made[:7]):
+        assert servers[k % 3].call("DELETE", path + "configmaps/" + name)[0] == 200
+    made = made[7:]
+    rush("b")
+    used = {"count/configmaps": "20"}
+    poll(lambda: all(counted(s) == used for s in servers), what="the quota's status")
+    # A quota that is gone limits nobody, and leaves nothing behind.
+    assert world.etcd.value("/hansa/s/quota/tight")
+    assert servers[1].call("DELETE", path + "resourcequotas/few")[0] == 200
+    for s in servers:
+        assert s.call("POST", path + "configmaps", config_map(f"free{s.port}", "tight"))[0] == 201
+    poll(lambda: not world.etcd.value("/hansa/s/quota/tight"), what="its key in etcd goes")
+
+
+def test_secrets_and_backups(world):
+    """Encryption at rest, its keys rotated; what kubefed says of backups."""
+    conf = world.folder + "/encryption.json"
+    encryption.config(conf, encryption.gcm("one"), encryption.IDENTITY)
+    world.etcd = Etcd(world.folder)
+    a, b = (world.serve(name, "--encryption-provider-config=" + conf) for name in ("s0", "s1"))
+
+    secrets = "/api/v1/namespaces/default/secrets"
+    assert a.call("POST", secrets, {"apiVersion": "v1", "kind": "Secret", **encryption.secret("s")})[0] == 201
+    encoded = base64.b64encode(encryption.MARK.encode()).decode()
+    assert b.call("GET", secrets + "/s")[1]["data"] == {"a": encoded}
+
+    def stored():
+        raw = world.etcd.value("/hansa/s/registry/secrets/default/s")
+        assert encoded.encode() not in raw and encryption.MARK.encode() not in raw
+        return raw.split(b"\n")[0].split(b" ")[2]
+    assert stored() == b"one"
+    for keys in (("one", "two"), ("two", "one")):  # every server can read it before the first one writes with it
+        encryption.config(conf, encryption.gcm(*keys), encryption.IDENTITY)
+        for s in (a, b):
+            said = s.log.read_text().count("encryption")
+            s.signal(signal.SIGHUP)
+            poll(lambda s=s, said=said: s.log.read_text().count("encryption") > said, what="the keys are read again")
+    poll(lambda: stored() == b"two", what="it is encrypted anew in the background")
+    assert [s.call("GET", secrets + "/s")[1]["data"] for s in (a, b)] == [{"a": encoded}] * 2
+
+    for argv in (["backup", world.folder + "/b.db"], ["restore", str(a.dir / "kubeconfig"), "--yes"]):
+        done = run(BIN / "kubefed", *argv, "--kubeconfig", a.dir / "kubeconfig", check=False)
+        print(done.stderr)
+        assert done.returncode == 1
+        assert argv[0] == "restore" or "etcdctl snapshot" in done.stderr
 
 
 def test_etcd_away_and_back(world):
@@ -239,3 +343,94 @@ def test_a_member_of_three_is_killed(world):
                  str(victim), timeout=60, what="reads go on")
         world.etcd.start(victim)
         poll(lambda: world.etcd.healthy(victim), timeout=60, what="the member is back")
+
+
+class Watch(threading.Thread):
+    """Reads a watch until it ends."""
+
+    def __init__(self, server, path):
+        super().__init__(daemon=True)
+        self.server, self.path, self.events = server, path, []
+        self.start()
+
+    def run(self):
+        req = urllib.request.Request(f"https://127.0.0.1:{self.server.port}{self.path}")
+        with urllib.request.urlopen(req, timeout=60, context=self.server.tls) as r:
+            for line in r:
+                self.events.append(json.loads(line))
+
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"  # a kind that the controllers leave alone
+
+
+def lease(name, **spec):
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}, "spec": spec}
+
+
+def test_compacted_while_a_server_was_cut_off(world):
+    """What happened meanwhile cannot be told event by event: watchers are cut off with 410 Gone and list again."""
+    a, b = world.up()
+    for i in range(4):
+        assert a.call("POST", LEASES, lease(f"m{i}"))[0] == 201
+    rev = a.call("GET", LEASES)[1]["metadata"]["resourceVersion"]
+    watch = Watch(a, LEASES + f"?watch=1&resourceVersion={rev}")
+    assert b.call("DELETE", LEASES + "/m3")[0] == 200
+    poll(lambda: len(watch.events) == 1, what="the watch is on")
+    a.signal(signal.SIGSTOP)
+    world.etcd.kill(0)
+    world.etcd.start(0)
+    poll(lambda: b.call("DELETE", LEASES + "/m0")[0] in (200, 404), timeout=60, what="writes go on")
+    assert b.call("PATCH", LEASES + "/m1", {"spec": {"holderIdentity": "n"}}, content_type="application/merge-patch+json")[0] == 200
+    assert b.call("DELETE", LEASES + "/m2")[0] == 200
+    assert b.call("POST", LEASES, lease("m2", holderIdentity="again"))[0] == 201
+    world.etcd.call("/v3/kv/compaction", {"revision": world.etcd.revision()})
+    a.signal(signal.SIGCONT)
+    watch.join(60)
+    assert [e["type"] for e in watch.events] == ["DELETED", "ERROR"], watch.events
+    assert watch.events[-1]["object"]["code"] == 410 and watch.events[-1]["object"]["reason"] == "Expired"
+    seen = [{o["metadata"]["name"]: (o["metadata"]["uid"], o["metadata"]["resourceVersion"])
+             for o in s.call("GET", LEASES)[1]["items"]} for s in (a, b)]
+    assert seen[0] == seen[1] and sorted(seen[0]) == ["m1", "m2"]
+    assert a.call("GET", LEASES + f"?watch=1&resourceVersion={rev}&timeoutSeconds=1")[1]["object"]["code"] == 410
+    # From the new list on it is as ever.
+    rev = a.call("GET", LEASES)[1]["metadata"]["resourceVersion"]
+    watch = Watch(a, LEASES + f"?watch=1&resourceVersion={rev}&timeoutSeconds=2")
+    assert b.call("POST", LEASES, lease("m5"))[0] == 201
+    watch.join(60)
+    assert [(e["type"], e["object"]["metadata"]["name"]) for e in watch.events] == [("ADDED", "m5")]
+
+
+def test_etcd_that_does_not_answer(world):
+    """Frozen, not gone: connections stay open and nothing comes. Everything ends in time, and says why."""
+    a, _ = world.up()
+    assert a.call("POST", MAPS, config_map("before"))[0] == 201
+    rev = a.call("GET", MAPS)[1]["metadata"]["resourceVersion"]
+    watch = Watch(a, MAPS + f"?watch=1&resourceVersion={rev}&timeoutSeconds=60")
+    world.etcd.processes[0].send_signal(signal.SIGSTOP)
+    answers = {}
+
+    def ask(what, *args):
+        start = time.monotonic()
+        answers[what] = (*a.call(*args, timeout=60), elapsed(start))
+    threads = [threading.Thread(target=ask, args=args) for args in (
+        ("create", "POST", MAPS, config_map("frozen")), ("read", "GET", MAPS + "/before"), ("list", "GET", MAPS),
+        ("delete", "DELETE", MAPS + "/before"), ("cached", "GET", MAPS + "/before?resourceVersion=0"))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    print({k: (status, f"{took:.1f} s", str(body)[:100]) for k, (status, body, took) in answers.items()})
+    assert answers["cached"][0] == 200
+    assert answers["create"][0] in (503, 504) and answers["delete"][0] in (503, 504)
+    assert answers["read"][0] == answers["list"][0] == 503
+    assert max(took for _, _, took in answers.values()) < 30
+    poll(lambda: a.call("GET", "/readyz")[0] == 500, timeout=30, what="not ready")
+    status, text = a.call("GET", "/readyz?verbose")
+    assert "[-]etcd" in str(text), text
+    assert a.call("GET", "/livez")[0] == 200
+    world.etcd.processes[0].send_signal(signal.SIGCONT)
+    poll(lambda: a.call("GET", "/readyz")[0] == 200, timeout=60, what="ready again")
+    poll(lambda: a.call("POST", MAPS, config_map("after"))[0] in (201, 409), timeout=60, what="writes again")
+    poll(lambda: any(e["object"]["metadata"]["name"] == "after" for e in watch.events), what="the watch has gone on")
+    names = [e["object"]["metadata"]["name"] for e in watch.events if e["type"] == "ADDED"]
+    assert len(names) == len(set(names)) and not [e for e in watch.events if e["type"] == "ERROR"]

@@ -270,8 +270,8 @@ STORIES = {
         $ get all
         deployment.apps/app
         service/web
-        ! autoscale deployment app --max=3
-        the server could not find the requested resource
+        $ autoscale deployment app --max=3
+        autoscaled
         $ delete deployment app --cascade=foreground
         deployment.apps "app" deleted
         ~ --context=CTX get deployment -o name

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API server is killed (kill -9) at random moments under load, again and again, and all that it said is held against it:
 
-  - what it acknowledged is there, whole; what it refused is not; what it never answered is there whole or not at all
+  - what it acknowledged is there, whole; what it refused (503 too: "not done") is not; what it never answered, or with 504, is
+    there whole or not at all
   - a watcher that goes on from its last revision sees each change once, in order, as what it is (ADDED, MODIFIED, DELETED),
     and ends with the state that a list gives; no revision is missing
   - the registers that many clients read, write and compare-and-swap are linearizable (linear.py)
 
-usage: crash.py [--kills N] [--seed N] [--store sqlite|etcd:URL] [--dir DIR] [--keep]
+usage: crash.py [--kills N] [--seed N] [--dir DIR] [--keep]
 The server is build/release/tests/hansa-apid, or $HANSA_APID. --kills 3000 is an hour well spent.
+crash_etcd.py does the same to several servers on one etcd, and to that.
 """
 import argparse
+import collections
 import hashlib
 import http.client
 import json
@@ -41,6 +44,8 @@ class Server:
 
     def __init__(self, folder, store):
         self.dir, self.store, self.process = pathlib.Path(folder), store, None
+        self.dir.mkdir(exist_ok=True)
+        self.refusals = collections.Counter()
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -98,7 +103,11 @@ class Client:
                               headers={"Authorization": "Bearer admin", "Content-Type": kind})
             answer = self.conn.getresponse()
             text = answer.read()
-            return answer.status, json.loads(text)
+            body = json.loads(text)
+            if answer.status >= 500 or answer.status == 429:
+                self.server.refusals[answer.status] += 1
+                time.sleep(0.01)
+            return answer.status, body
         except (OSError, http.client.HTTPException, ValueError):
             self.conn.close()
             self.conn = None
@@ -108,13 +117,16 @@ class Client:
 class Worker(threading.Thread):
     def __init__(self, world, number):
         super().__init__(daemon=True)
-        self.world, self.number, self.client = world, number, Client(world.server)
+        self.world, self.number = world, number
+        self.clients = [Client(s) for s in world.servers]
+        self.client = self.clients[0]
         self.dice = random.Random(f"{world.seed}/{type(self).__name__}/{number}")
 
     def run(self):
         try:
             while not self.world.stop.is_set():
                 try:
+                    self.client = self.dice.choice(self.clients)
                     self.step()
                 except ConnectionRefusedError:
                     time.sleep(0.003)
@@ -149,7 +161,9 @@ class Registrar(Worker):
                 self.history.append(op)
             return
         op["ret"] = time.monotonic_ns()
-        if status >= 500 or status == 429:
+        if status in (429, 503):
+            return  # nothing was done
+        if status >= 500:
             op["ret"] = None  # it may have been done
         elif status in (200, 201):
             if kind != "delete":
@@ -217,6 +231,8 @@ class Creator(Worker):
                 return
             if status == 200:
                 self.gone.add(name)
+            elif status in (429, 503):
+                self.live.append(name)
             elif status >= 500:
                 self.maybe.add(name)
             else:
@@ -232,9 +248,9 @@ class Creator(Worker):
             return
         if status == 201:
             self.live.append(name)
-        elif status >= 500:
+        elif status >= 500 and status != 503:
             self.maybe.add(name)
-        else:
+        elif status not in (429, 503):
             raise Failure(f"create {name}: {status} {body}")
 
 
@@ -248,7 +264,7 @@ class Watcher(Worker):
 
     def step(self):
         path = f"{PATH}?watch=1&allowWatchBookmarks=true&resourceVersion={self.rev}{self.selector}&timeoutSeconds=60"
-        conn = http.client.HTTPConnection("127.0.0.1", self.world.server.port, timeout=2)
+        conn = http.client.HTTPConnection("127.0.0.1", self.dice.choice(self.world.servers).port, timeout=2)
         try:
             conn.connect()
         except OSError:
@@ -268,7 +284,7 @@ class Watcher(Worker):
             conn.close()
 
     def follow(self, answer):
-        while not (self.world.stop.is_set() and self.rev >= self.world.last_rev):
+        while not (self.world.last_rev and self.run_out()):
             line = answer.readline()
             if not line.endswith(b"\n"):
                 return  # cut off: half an event is none
@@ -314,27 +330,48 @@ class Watcher(Worker):
 
 
 class World:
-    def __init__(self, folder, seed, store):
-        self.seed, self.store = seed, store
+    def __init__(self, folder, seed):
+        self.seed = seed
         self.dice = random.Random(seed)
-        self.server = Server(folder, store)
+        self.servers = [Server(folder, "sqlite")]
         self.stop, self.give_up = threading.Event(), threading.Event()
         self.failures, self.last_rev = [], 0
         self.registrars = self.creators = self.watchers = ()
-        self.other_kill = None  # called now and then beside the server's own kills (etcd)
 
     def fail(self, text):
         self.failures.append(text)
 
-    def list(self, selector=""):
-        status, body = Client(self.server).call("GET", f"{PATH}?limit=0{selector}")
+    def list(self, selector="", server=None):
+        status, body = Client(server or self.servers[0]).call("GET", f"{PATH}?limit=0{selector}")
         assert status == 200, body
         return int(body["metadata"]["resourceVersion"]), {
             o["metadata"]["name"]: (int(o["metadata"]["resourceVersion"]), o.get("data")) for o in body["items"]}
 
+    def kill_one(self):
+        """Mostly under load, now and then while it starts."""
+        server = self.dice.choice(self.servers)
+        server.kill()
+        server.start()
+        if self.dice.random() < 0.8:
+            server.wait_ready()
+
+    def calm(self):
+        """All is up again."""
+        for s in self.servers:
+            s.wait_ready()
+
+    def end(self):
+        self.stop.set()
+        self.give_up.set()
+        for s in self.servers:
+            if s.process and s.process.poll() is None:
+                s.kill()
+            s.log.close()
+
     def run(self, kills):
-        self.server.start()
-        self.server.wait_ready()
+        for s in self.servers:
+            s.start()
+        self.calm()
         rev, there = self.list()
         assert not there, "the folder is not new"
         self.registrars = [Registrar(self, i) for i in range(6)]
@@ -344,23 +381,17 @@ class World:
         for w in everyone:
             w.start()
         for i in range(kills):
-            # Mostly under load, now and then while it starts.
             time.sleep(self.dice.uniform(0.0, 0.03) if self.dice.random() < 0.2 else self.dice.uniform(0.03, 0.5))
             if self.failures:
                 break
-            self.server.kill()
-            if self.other_kill:
-                self.other_kill(self.dice)
-            self.server.start()
-            if self.dice.random() < 0.8:
-                self.server.wait_ready()
-        self.server.wait_ready()
+            self.kill_one()
+        self.calm()
         time.sleep(0.2)
         self.stop.set()
         for w in [*self.registrars, *self.creators]:
             w.join(60)
         # The selecting watcher may have nothing to see at the end: one more object for it, which also ends the other.
-        status, body = Client(self.server).call("POST", PATH, {"metadata": {"name": "end", "labels": {"mod": "1"}}})
+        status, body = Client(self.servers[0]).call("POST", PATH, {"metadata": {"name": "end", "labels": {"mod": "1"}}})
         assert status == 201, body
         self.last_rev, listed = self.list()
         for w in self.watchers:
@@ -370,7 +401,8 @@ class World:
         self.give_up.set()
         if not self.failures:
             self.judge(rev, listed)
-        self.server.stop()
+        for s in self.servers:
+            s.stop()
         return self.failures
 
     def judge(self, first, listed):
@@ -381,11 +413,9 @@ class World:
         _, selected = self.list("&labelSelector=mod%3D1")
         if some.state != selected:
             self.fail(f"the selecting watcher's end is not the list: {differing(some.state, selected)}")
-        # Nobody else writes: each revision is one event.
-        if self.store == "sqlite" and everything.revs != list(range(everything.revs[0], self.last_rev + 1)):
-            seen = set(everything.revs)
-            missing = [r for r in range(everything.revs[0], self.last_rev) if r not in seen]
-            self.fail(f"revisions are missing in the watch: {missing[:10]}")
+        missing = sorted(self.revisions(first) ^ set(everything.revs))
+        if missing:
+            self.fail(f"revisions that the watch does not have, or alone has: {missing[:10]}")
         final = max((o["ret"] or o["invoke"] for r in self.registrars for o in r.history), default=0) + 1
         for i in range(REGISTERS):
             key = f"reg-{i}"
@@ -395,6 +425,10 @@ class World:
             wrong = linear.check(ops)
             if wrong:
                 self.fail(f"{key}: {wrong}")
+
+    def revisions(self, first):
+        """Those of the changes after the first revision. Nobody else writes: each is one event."""
+        return set(range(first + 1, self.last_rev + 1))
 
     def judge_objects(self, listed):
         for c in self.creators:
@@ -415,28 +449,24 @@ class World:
         unknown = sum(o["ret"] is None for r in self.registrars for o in r.history)
         return (f"{self.last_rev} revisions, {ops} register operations ({unknown} of unknown outcome), "
                 f"{sum(len(c.live) + len(c.gone) for c in self.creators)} objects made, "
-                f"watchers saw {[w.n for w in self.watchers]} events in {[w.resumed for w in self.watchers]} pieces")
+                f"watchers saw {[w.n for w in self.watchers]} events in {[w.resumed for w in self.watchers]} pieces, "
+                f"refusals {dict(sum((s.refusals for s in self.servers), collections.Counter()))}")
 
 
 def differing(a, b):
     return [(k, a.get(k), b.get(k)) for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)][:5]
 
 
-def run(kills, seed=None, store="sqlite", folder=None, keep=False, prepare=None):
-    """Runs it; returns (failures, summary). Prints the seed first."""
+def run(kills, seed=None, folder=None, keep=False, make=World, title="sqlite"):
+    """Runs it, with the seed and a summary printed; returns the failures."""
     seed = random.randrange(2**32) if seed is None else seed
-    print(f"crash test: store {store}, {kills} kills, seed {seed}", flush=True)
+    print(f"crash test: {title}, {kills} kills, seed {seed}", flush=True)
     own = folder or tempfile.mkdtemp(prefix="hansa-crash-")
-    world = World(own, seed, store)
-    if prepare:
-        prepare(world)
+    world = make(own, seed)
     try:
         failures = world.run(kills)
     finally:
-        world.stop.set()
-        world.give_up.set()
-        if world.server.process and world.server.process.poll() is None:
-            world.server.kill()
+        world.end()
     print(world.summary(), flush=True)
     if keep or failures:
         print(f"kept: {own}")
@@ -449,11 +479,10 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--kills", type=int, default=25)
     p.add_argument("--seed", type=int)
-    p.add_argument("--store", default="sqlite")
     p.add_argument("--dir")
     p.add_argument("--keep", action="store_true")
     a = p.parse_args()
-    failures = run(a.kills, a.seed, a.store, a.dir, a.keep)
+    failures = run(a.kills, a.seed, a.dir, a.keep)
     for f in failures:
         print(f"FAILED: {f}")
     return 1 if failures else 0

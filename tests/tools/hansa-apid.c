@@ -2,7 +2,7 @@
 /* hansa-apid: the resource engine alone, with all core kinds, for tests with real clients.
  *
  *   hansa-apid DIR [--store mem|sqlite|etcd:URL,…] [--etcd-tls CA,CERT,KEY] [--port N] [--plain] [--encryption-provider-config FILE]
- *            [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
+ *            [--keep-changes N] [--max-requests-inflight N] [--max-mutating-requests-inflight N] [settings of access.h]
  *
  * Writes DIR/kubeconfig (client certificate of system:masters; context apid) and, once ready, DIR/ready with the
  * server's URL. Token "bob" is a user without rights. --plain: HTTP without TLS, tokens only ("admin", "bob").
@@ -11,6 +11,7 @@
 
 #include "apiserver/access.h"
 #include "apiserver/apiserver.h"
+#include "apiserver/serving.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/crd.h"
@@ -41,10 +42,11 @@ struct apid {
     bool ended;
     struct conf {
         const char *store, *etcd_tls;
-        int64_t port, max_reads, max_writes;
+        int64_t port, max_reads, max_writes, keep;
         bool plain, controllers;
         const char *encryption;
         struct fed_access_settings access;
+        struct fed_serving_settings serving;
     } conf;
 };
 
@@ -58,6 +60,11 @@ static const struct fed_setting rows[] = {
      .help = "store"},
     {.name = "etcd-tls", .type = FED_SET_STR, .offset = AT(etcd_tls), .arg = "CA,CERT,KEY", .help = "of etcd"},
     {.name = "port", .type = FED_SET_INT, .offset = AT(port), .dflt = "0", .arg = "N", .help = "port", .max = 65535},
+    {.name = "keep-changes",
+     .type = FED_SET_INT,
+     .offset = AT(keep),
+     .arg = "N",
+     .help = "changes that watches reach back"},
     {.name = "plain", .type = FED_SET_BOOL, .offset = AT(plain), .help = "HTTP without TLS"},
     {.name = "access-controllers", .type = FED_SET_BOOL, .offset = AT(controllers), .help = "fill roles and tokens"},
     {.name = "encryption-provider-config",
@@ -72,6 +79,7 @@ static const struct fed_setting rows[] = {
      .arg = "N",
      .help = "writes"},
     FED_ACCESS_ROWS(AT(access)),
+    FED_SERVING_ROWS(AT(serving)),
 };
 static const struct fed_settings settings = {.program = "hansa-apid",
                                              .summary = "the resource engine alone",
@@ -241,6 +249,7 @@ static void open_api(struct apid *a)
                                 .tokens = list,
                                 .encryption_config = a->conf.encryption,
                                 .notice = on_notice,
+                                .keep_changes = (uint64_t)a->conf.keep,
                                 .max_reads = (uint32_t)a->conf.max_reads,
                                 .max_writes = (uint32_t)a->conf.max_writes,
                                 .ud = a};
@@ -253,8 +262,8 @@ static void open_api(struct apid *a)
     a->api = fed_api_new(&conf);
     a->self = fed_api_local(a->api,
                             &(struct fed_identity){.user = FED_STR("system:apid"), .groups = &masters, .n_groups = 1});
-    struct fed_httpd_conf http = {
-        .handle = fed_api_handle, .refusal = fed_api_refusal, .ud = a->api, .listen = {.tls = a->tls}};
+    struct fed_httpd_conf http = fed_serving_conf(a->api, a->metrics, &a->conf.serving);
+    http.listen.tls = a->tls;
     if (fed_addr_parse(FED_STR("127.0.0.1"), (uint16_t)a->conf.port, &http.listen.addr) ||
         fed_httpd_open(a->loop, &http, &a->httpd, &err))
         die("listen", &err);

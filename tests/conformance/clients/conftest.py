@@ -19,6 +19,7 @@ def engine():
     base = pathlib.Path(tempfile.mkdtemp(prefix="hansa-clients-"))
     server = Engine(base / "api", "--store", "sqlite").start()
     server.api = Api(server.kubeconfig, base)
+    server.pair = base / "client.pem"
     server.port = int(server.api.url.rsplit(":", 1)[1])
     yield server
     server.stop()
@@ -39,6 +40,6 @@ def wire(engine, tmp_path):
 
 @pytest.fixture
 def ns(engine, request):
-    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")[:50]
+    name = re.sub("[^a-z0-9]+", "-", request.node.path.stem.removeprefix("test_") + "-" + request.node.name.removeprefix("test_")).strip("-")[:50]
     engine.api.namespace(name, account=False)
     return name

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kubectl's conformance runs against: the engine alone (tests/tools/hansa-apid), and an included cluster (hansa-member)."""
+"""What kubectl's conformance runs against: the engine alone (tests/tools/hansa-apid), an included cluster (hansa-member), and the
+federation's endpoint without clusters (hansa-fedapi)."""
 import base64
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -73,6 +75,27 @@ class Cluster(Member):
         folder = pathlib.Path(folder) / "state"
         folder.mkdir(parents=True)
         super().__init__("conform", folder)
+
+
+class Endpoint:
+    """The federation's endpoint, with no cluster joined."""
+
+    def __init__(self, folder):
+        self.dir = pathlib.Path(folder) / "state"
+        self.kubeconfig = self.dir / "kubeconfig"
+
+    def start(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        self.log = open(self.dir.parent / "log", "ab")
+        self.proc = subprocess.Popen([BIN / "hansa-fedapi", "--name", "fed", "--dir", self.dir, "--listen", f"127.0.0.1:{port}"],
+                                     stdout=self.log, stderr=self.log)
+        wait_for(lambda: self.kubeconfig.exists() and Api(self.kubeconfig, self.dir.parent)("GET", "/version"), 20, "hansa-fedapi to serve")
+        return self
+
+    def stop(self):
+        self.proc.terminate()
+        assert self.proc.wait(15) == 0
 
 
 class Api:

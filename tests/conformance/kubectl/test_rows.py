@@ -14,12 +14,13 @@ import threading
 import pytest
 import yaml
 
-from servers import Api, Cluster, Engine, kubectls
+from servers import Api, Cluster, Endpoint, Engine, kubectls
 from table import Runner, Table, serves
 
 LONG = os.environ.get("HANSA_TEST_LONG") == "yes"
 TABLES = [Table(p) for p in sorted(pathlib.Path(__file__).parent.glob("*.yaml"))]
 FOUND = kubectls()
+SERVERS = {"engine": Engine, "member": Cluster, "fed": Endpoint}
 MINORS = sorted(FOUND) if LONG else sorted({min(FOUND), max(FOUND)}) if FOUND else []
 if os.environ.get("HANSA_KUBECTL"):  # "1.20,1.30"
     MINORS = [int(v.split(".")[1]) for v in os.environ["HANSA_KUBECTL"].split(",")]
@@ -27,10 +28,10 @@ if os.environ.get("HANSA_KUBECTL"):  # "1.20,1.30"
 
 def places(group):
     at = group.get("at", "engine")
-    return ["engine"] + (["member"] if LONG else []) if at == "both" else [at]
+    return ["engine"] + (["member"] if LONG else []) if at == "both" else at.split()
 
 
-CASES = [(place, minor, group) for place in ("engine", "member") for minor in MINORS for table in TABLES for group in table.groups
+CASES = [(place, minor, group) for place in SERVERS for minor in MINORS for table in TABLES for group in table.groups
          if place in places(group) and serves(group.get("versions", "1.0+"), minor)]
 
 
@@ -47,7 +48,7 @@ class Bench:
             folder.mkdir()
             folder.chmod(0o755)
             try:
-                server = (Engine if place == "engine" else Cluster)(folder).start()
+                server = SERVERS[place](folder).start()
                 self.servers[place] = server, Api(server.kubeconfig, folder)
             except Exception as e:  # pylint: disable=broad-except
                 self.servers[place] = e

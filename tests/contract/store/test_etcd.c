@@ -17,7 +17,7 @@ struct client {
     struct fed_loop *loop;
     struct store *store;
     struct fed_map state; /* key -> revision */
-    uint64_t last, progress;
+    uint64_t last, progress, gap;
     size_t n_changes, pending, n_ok, n_failed;
     int code;
     bool loaded, closed, failed;
@@ -75,6 +75,12 @@ static void on_live(void *ud, const struct store_change *c)
 static void on_progress(void *ud, uint64_t rev)
 {
     ((struct client *)ud)->progress = rev;
+}
+static void on_gap(void *ud, uint64_t rev)
+{
+    struct client *cl = ud;
+    assert_true(rev > cl->last); /* before the difference is told */
+    cl->gap = rev;
 }
 static void on_failed(void *ud, const struct fed_err *err)
 {
@@ -155,7 +161,8 @@ static bool put_until_ok(struct world *w)
 static void open_client(struct world *w, struct client *cl, const struct store_etcd_conf *conf)
 {
     struct fed_err err = {0};
-    struct store_handlers h = {.on_change = on_change, .on_progress = on_progress, .on_failed = on_failed, .ud = cl};
+    struct store_handlers h = {
+        .on_change = on_change, .on_progress = on_progress, .on_gap = on_gap, .on_failed = on_failed, .ud = cl};
     if (store_etcd_open(w->loop, conf, &cl->store, &err))
         fail_msg("%s", err.text);
     store_set_handlers(cl->store, &h);
@@ -285,6 +292,7 @@ static void test_compaction_took_our_place(void **state)
     assert_same(w);
     assert_true(fed_map_has(&w->b.state, FED_STR("/stays")) && fed_map_has(&w->b.state, FED_STR("/new")));
     assert_false(fed_map_has(&w->b.state, FED_STR("/goes")));
+    assert_true(w->a.gap && w->b.gap);
     assert_true(w->b.n_changes <= before + 4); /* changes, new, goes, again: the difference and no more */
     world_free(w);
 }

@@ -79,6 +79,7 @@ static inline void world_init(struct world *w, uint64_t keep)
                                        "/configmaps",
                                        "/serviceaccounts",
                                        "/pods",
+                                       "apiextensions.k8s.io/customresourcedefinitions",
                                        "rbac.authorization.k8s.io/clusterroles",
                                        "rbac.authorization.k8s.io/clusterrolebindings",
                                        "rbac.authorization.k8s.io/roles",

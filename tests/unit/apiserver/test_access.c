@@ -121,6 +121,7 @@ static void checks(void **state)
     fed_api_add_check(w.api, "disk", unwell, NULL);
     assert_int_equal(ask(&w, w.admin, "GET", "/readyz", "", ""), 500);
     assert_non_null(strstr(text(&w), "[-]disk failed"));
+    assert_int_equal(ask(&w, w.admin, "GET", "/livez", "", ""), 200);
     fed_api_stop(w.api);
     assert_int_equal(ask(&w, w.admin, "GET", CM, "", ""), 503);
     world_release(&w);
