@@ -193,8 +193,12 @@ static void start_again(void *ud)
 
 static void open_vault(struct fapi_server *s)
 {
-    struct fapi_vault_conf conf = {
-        .env = s->env, .store = s->damage ? NULL : s->store, .path = s->store_path, .restart = start_again, .ud = s};
+    struct fapi_vault_conf conf = {.env = s->env,
+                                   .store = s->damage ? NULL : s->store,
+                                   .path = s->store_path,
+                                   .keys = s->conf.encryption,
+                                   .restart = start_again,
+                                   .ud = s};
     s->vault = fapi_vault_new(&conf);
 }
 
@@ -374,8 +378,12 @@ static void notice(void *ud FED_UNUSED, int code, const char *text)
 
 void fapi_server_reload(struct fapi_server *s)
 {
+    struct fed_err err = {0};
     if (s->api)
         fed_api_reload(s->api);
+    fed_access_reload(s->access);
+    if (s->tls && fed_tls_reload(s->tls, &err))
+        fed_log_error("fedapi", "TLS: %s", err.text);
 }
 
 static int open_api(struct fapi_server *s, struct fed_err *err)
@@ -388,6 +396,7 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
         code = fed_access_open(s->loop, s->metrics, &s->conf.access, &s->access, err);
     if (code)
         return code;
+    fed_access_on_notice(s->access, notice, s);
     struct fed_api_conf conf = {.env = s->env,
                                 .loop = s->loop,
                                 .store = s->store,

@@ -195,7 +195,7 @@ static void backup_copied(void *ud, int code, const struct fed_err *err)
         return;
     }
     (void)chmod(v->out.path, 0600);
-    v->out.work = fapi_work_start(v->conf.env, v->out.path, backup_checked, v);
+    v->out.work = fapi_work_start(v->conf.env, v->out.path, NULL, backup_checked, v);
 }
 
 static void backup_create(struct fapi_vault *v, struct fed_api_reply *r)
@@ -341,7 +341,9 @@ static void restore_checked(void *ud, const struct fapi_verdict *verdict)
     if (!verdict->code && strcmp(verdict->sha256, c->want) != 0) {
         refuse(v, c, FED_E_BAD_REQUEST, "what arrived is not what was announced (SHA-256 differs)");
     } else if (verdict->code) {
-        (void)fed_err_wrap(&err, verdict->code, "the file is no whole backup");
+        (void)fed_err_wrap(&err, verdict->code, "%s",
+                           verdict->sealed ? "this server cannot read what is in the backup"
+                                           : "the file is no whole backup");
         refuse(v, c, FED_E_BAD_REQUEST, err.text);
     } else {
         c->state = READY;
@@ -361,7 +363,7 @@ static void restore_check(struct fapi_vault *v, const struct fed_api_request *q,
     }
     c->state = WORKING;
     c->waiting = r;
-    c->work = fapi_work_start(v->conf.env, c->path, restore_checked, v);
+    c->work = fapi_work_start(v->conf.env, c->path, v->conf.keys ? v->conf.keys : "", restore_checked, v);
 }
 
 static void restore_commit(struct fapi_vault *v, const struct fed_api_request *q, struct fed_api_reply *r)

@@ -5,7 +5,7 @@
  *   get    backups/content?offset=N   a piece of it                              delete backups: it is not needed any more
  *   create restores                   {"spec": {"bytes", "sha256"}}: a file will come
  *   update restores/content?offset=N  a piece of it, in order; the last one once more is fine
- *   create restores/check             all is there and is a store: what it holds
+ *   create restores/check             all is there, is a store and can be read with our keys: what it holds
  *   create restores/commit            it takes the place of the store: the server stops in order and starts again
  *
  * Model:      one backup and one restore at a time, each a file beside the store; a new one replaces one that nobody
@@ -23,6 +23,7 @@ struct fapi_vault_conf {
     struct fed_env *env;
     struct store *store;       /* NULL: it could not be opened */
     const char *path;          /* of the SQLite file; NULL: a store that has none */
+    const char *keys;          /* the encryption configuration's file; NULL: none */
     void (*restart)(void *ud); /* a restore waits to be put in place */
     void *ud;
 };

@@ -302,6 +302,7 @@ static int make_api(struct mbr *m, struct fed_err *err)
         rc = fed_access_open(m->loop, m->metrics, &m->conf->access, &m->access, err);
     if (rc < 0)
         return rc;
+    fed_access_on_notice(m->access, notice, m);
     m->services = mbr_services_new(m);
     mbr_virtuals_init(m);
     m->api = fed_api_new(&(struct fed_api_conf){

@@ -115,7 +115,11 @@ static void on_hangup(void *ud, int signo)
 {
     struct mbr *m = ud;
     (void)signo;
+    struct fed_err err = {0};
     fed_api_reload(m->api);
+    fed_access_reload(m->access);
+    if (fed_tls_reload(m->tls, &err))
+        fed_log_error("member", "TLS: %s", err.text);
 }
 
 static int stop_only(const struct mbr_conf *conf)

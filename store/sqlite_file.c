@@ -192,7 +192,8 @@ static void close_alone(struct store_db *db)
     free(db->path);
 }
 
-static int check_all(struct store_db *db, struct store_file_info *out, struct fed_err *err)
+static int check_all(struct store_db *db, struct store_file_info *out,
+                     void (*live)(void *ud, const struct store_change *c), void *ud, struct fed_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     uint64_t since = 0;
@@ -204,7 +205,7 @@ static int check_all(struct store_db *db, struct store_file_info *out, struct fe
         code = fed_err_set(err, FED_E_CORRUPT, "%s", (const char *)sqlite3_column_text(stmt, 0));
     sqlite3_finalize(stmt);
     if (!code)
-        code = store_db_load(db, NULL, NULL, 0, NULL, &since, err);
+        code = store_db_load(db, live, NULL, 0, ud, &since, err);
     int64_t n = 0;
     if (!code)
         code = store_db_query(db, "SELECT count(*) FROM current", &n, err);
@@ -214,12 +215,18 @@ static int check_all(struct store_db *db, struct store_file_info *out, struct fe
 
 int store_sqlite_inspect(const char *path, struct store_file_info *out, struct fed_err *err)
 {
+    return store_sqlite_inspect_each(path, out, NULL, NULL, err);
+}
+
+int store_sqlite_inspect_each(const char *path, struct store_file_info *out,
+                              void (*live)(void *ud, const struct store_change *c), void *ud, struct fed_err *err)
+{
     struct store_db db;
     struct stat st;
     *out = (struct store_file_info){0};
     int code = open_alone(&db, path, err);
     if (!code)
-        code = check_all(&db, out, err);
+        code = check_all(&db, out, live, ud, err);
     if (!code && stat(path, &st) == 0)
         out->bytes = (uint64_t)st.st_size;
     close_alone(&db);

@@ -22,6 +22,17 @@ static int damaged(struct fed_err *err, int64_t id, const char *what)
     return fed_err_set(err, FED_E_CORRUPT, "row %" PRId64 " of the log %s", id, what);
 }
 
+/* Names the object, as far as the key can be believed. */
+static int altered(struct fed_err *err, int64_t id, struct fed_str key)
+{
+    char name[160];
+    size_t n = FED_MIN(key.n, sizeof name - 1);
+    for (size_t i = 0; i < n; i++)
+        name[i] = key.p[i] > ' ' && key.p[i] <= '~' ? key.p[i] : '?';
+    name[n] = 0;
+    return fed_err_set(err, FED_E_CORRUPT, "row %" PRId64 " of the log is not what was written: %s", id, name);
+}
+
 /* id, rev, create_rev, sum, key, value from column `at` on. *value: none for a deletion. */
 static int read_row(sqlite3_stmt *stmt, int at, struct row *r, struct fed_str *value, bool *deleted,
                     struct fed_err *err)
@@ -35,7 +46,7 @@ static int read_row(sqlite3_stmt *stmt, int at, struct row *r, struct fed_str *v
     if (sqlite3_column_type(stmt, at + 3) != SQLITE_NULL && /* rows of format 1 have no checksum */
         (uint32_t)sqlite3_column_int64(stmt, at + 3) !=
             store_db_sum(r->c.key, *deleted ? NULL : value, r->c.rev, r->c.create_rev))
-        return damaged(err, r->id, "is not what was written");
+        return altered(err, r->id, r->c.key);
     return 0;
 }
 

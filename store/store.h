@@ -121,6 +121,10 @@ struct store_file_info {
 };
 /* Reads and checks everything in it. FED_E_CORRUPT, FED_E_VERSION, FED_E_NOT_FOUND. */
 FED_MUST_USE int store_sqlite_inspect(const char *path, struct store_file_info *out, struct fed_err *err);
+/* The same; live(ud, c) is told each value that is there (before the whole is known to be good). */
+FED_MUST_USE int store_sqlite_inspect_each(const char *path, struct store_file_info *out,
+                                           void (*live)(void *ud, const struct store_change *c), void *ud,
+                                           struct fed_err *err);
 /* Moves the file's revision up to rev and forgets its history, so that whoever knew a revision below lists again. */
 FED_MUST_USE int store_sqlite_raise(const char *path, uint64_t rev, struct fed_err *err);
 /* The file `with` (same folder, synced) becomes PATH.restore: it takes the place of the store at `path` when that is opened

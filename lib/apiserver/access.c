@@ -1,94 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apiserver/access.h"
 
+#include "apiserver/access_files.h"
 #include "apiserver/audit.h"
 #include "apiserver/oidc.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "net/httpc.h"
 
-#define FILE_MAX     (1u << 20)
-#define FETCH_MS     10000
-#define FETCH_MAX    (1u << 20)
-#define MIN_MAX_LIFE 3600000
+#define CA_MAX         (1u << 20)
+#define FETCH_MS       10000
+#define FETCH_MAX      (1u << 20)
+#define CHECK_EVERY_MS 10000u
 
 struct fed_access {
     struct fed_access_conf conf;
+    struct fed_access_settings settings;
+    struct fed_env *env;
     struct fed_arena arena;
+    struct fed_access_files *files;
+    struct fed_file_stamp stamp;
+    struct fed_timer timer;
     struct fed_audit audit;
     struct fed_audit_log *log;
+    uint64_t lost; /* events that were said to be */
     struct fed_httpc *http;
     struct fed_httpc_call *call;
+    void (*notice)(void *ud, int code, const char *text);
+    void *notice_ud;
 };
-
-static int read_file(struct fed_access *x, const char *path, struct fed_str *out, struct fed_err *err)
-{
-    struct fed_buf b = {0};
-    int rc = fed_file_read(path, FILE_MAX, &b, err);
-    if (!rc)
-        *out = fed_arena_dup(&x->arena, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return rc;
-}
-
-/* --- static tokens --- */
-
-/* A field of CSV (RFC 4180): quoted with "" for a quote, or plain. False: the line is used up. */
-static bool next_field(struct fed_arena *a, struct fed_str *rest, struct fed_str *out)
-{
-    if (!rest->p)
-        return false;
-    if (!rest->n || rest->p[0] != '"') {
-        bool more = fed_str_cut(rest, ',', out);
-        *out = fed_str_trim(*out);
-        return more;
-    }
-    char *p = fed_arena_alloc(a, rest->n);
-    size_t n = 0, i = 1;
-    for (; i < rest->n; i++) {
-        if (rest->p[i] == '"' && (i + 1 >= rest->n || rest->p[i + 1] != '"'))
-            break;
-        i += rest->p[i] == '"';
-        p[n++] = rest->p[i];
-    }
-    *out = fed_str_n(p, n);
-    *rest = fed_str_from(*rest, i + 1);
-    struct fed_str between;
-    (void)fed_str_cut(rest, ',', &between);
-    return true;
-}
-
-static int read_tokens(struct fed_access *x, const char *path, struct fed_err *err)
-{
-    struct fed_arena *a = &x->arena;
-    struct fed_str rest, line, f[4], one;
-    int rc = read_file(x, path, &rest, err), at = 0;
-    if (rc)
-        return rc;
-    struct fed_json *list = fed_json_array(a);
-    while (fed_str_cut(&rest, '\n', &line)) {
-        size_t n = 0;
-        at++;
-        line = fed_str_trim(line);
-        if (!line.n || line.p[0] == '#')
-            continue;
-        memset(f, 0, sizeof f);
-        while (n < 4 && next_field(a, &line, &f[n]))
-            n++;
-        if (n < 3 || !f[0].n || !f[1].n)
-            return fed_err_set(err, FED_E_INVALID, "%s: line %d: not TOKEN,USER,UID[,\"GROUP,...\"]", path, at);
-        struct fed_json *t = fed_json_push(list, fed_json_object(a));
-        fed_json_set(t, "token", fed_json_new_str(a, f[0]));
-        fed_json_set(t, "user", fed_json_new_str(a, f[1]));
-        fed_json_set(t, "uid", fed_json_new_str(a, f[2]));
-        struct fed_json *groups = fed_json_set(t, "groups", fed_json_array(a));
-        while (f[3].n && fed_str_cut(&f[3], ',', &one))
-            if (fed_str_trim(one).n)
-                fed_json_push(groups, fed_json_new_str(a, fed_str_trim(one)));
-    }
-    x->conf.tokens = list;
-    return 0;
-}
 
 /* --- OIDC over the network --- */
 
@@ -120,9 +59,12 @@ static int open_oidc(struct fed_access *x, struct fed_loop *loop, const struct f
                      struct fed_err *err)
 {
     struct fed_httpc_conf http = {.user_agent = "hansa", .max_connections = 2};
-    int rc = s->oidc_ca_file ? read_file(x, s->oidc_ca_file, &http.tls.ca_pem, err) : 0;
+    struct fed_buf ca = {0};
+    int rc = s->oidc_ca_file ? fed_file_read(s->oidc_ca_file, CA_MAX, &ca, err) : 0;
     if (rc)
         return rc;
+    http.tls.ca_pem = fed_arena_dup(&x->arena, fed_buf_str(&ca));
+    fed_buf_release(&ca);
     x->http = fed_httpc_new(loop, &http);
     struct fed_oidc_conf conf = {.env = fed_loop_env(loop),
                                  .issuer_url = s->oidc_issuer_url,
@@ -138,30 +80,6 @@ static int open_oidc(struct fed_access *x, struct fed_loop *loop, const struct f
     return fed_oidc_new(&conf, &x->conf.oidc, err);
 }
 
-/* --- service account keys --- */
-
-static int read_keys(struct fed_access *x, const struct fed_access_settings *s, struct fed_err *err)
-{
-    struct fed_buf all = {0};
-    struct fed_str one;
-    int rc = 0;
-    for (size_t i = 0; !rc && i < s->sa_key_files.n; i++) {
-        rc = read_file(x, s->sa_key_files.v[i], &one, err);
-        if (rc)
-            break;
-        fed_buf_add(&all, one);
-        fed_buf_addc(&all, '\n');
-    }
-    x->conf.sa_verify_pem = fed_arena_dup(&x->arena, fed_buf_str(&all));
-    fed_buf_release(&all);
-    if (!rc && s->sa_signing_key_file)
-        rc = read_file(x, s->sa_signing_key_file, &x->conf.sa_signing_pem, err);
-    if (!rc && s->sa_max_expiration && s->sa_max_expiration < MIN_MAX_LIFE)
-        rc = fed_err_set(err, FED_E_INVALID, "service-account-max-token-expiration must be an hour at least");
-    x->conf.sa_max_s = s->sa_max_expiration / 1000;
-    return rc;
-}
-
 /* --- audit --- */
 
 static void put(void *ud, struct fed_str line, int64_t wall_ms)
@@ -173,16 +91,7 @@ static void put(void *ud, struct fed_str line, int64_t wall_ms)
 static int open_audit(struct fed_access *x, struct fed_metrics *metrics, const struct fed_access_settings *s,
                       struct fed_err *err)
 {
-    struct fed_str text, plugin = FED_STR("log");
-    if (!s->audit_policy_file || !s->audit_log_path)
-        return fed_err_set(err, FED_E_INVALID, "%s is needed with %s",
-                           s->audit_policy_file ? "audit-log-path" : "audit-policy-file",
-                           s->audit_policy_file ? "audit-policy-file" : "audit-log-path");
-    int rc = read_file(x, s->audit_policy_file, &text, err);
-    if (!rc)
-        rc = fed_audit_policy_parse(text, &x->audit.policy, err);
-    if (rc)
-        return fed_err_wrap(err, rc, "%s", s->audit_policy_file);
+    struct fed_str plugin = FED_STR("log");
     struct fed_metric_family *errors =
         fed_metrics_family(metrics, FED_METRIC_COUNTER, "apiserver_audit_error_total",
                            "Audit events that were dropped because they could not be written.", "plugin", NULL, 0);
@@ -198,24 +107,103 @@ static int open_audit(struct fed_access *x, struct fed_metrics *metrics, const s
     return fed_audit_log_open(&conf, &x->log, err);
 }
 
+/* --- files that changed --- */
+
+static void say(struct fed_access *x, int code, const char *text)
+{
+    if (x->notice)
+        x->notice(x->notice_ud, code, text);
+}
+
+/* What the engine asks for from now on. Nobody keeps what the last set owned beyond a call, except the keys of service
+ * accounts, which are read anew when `generation` moved. */
+static void take(struct fed_access *x, struct fed_access_files *files)
+{
+    x->conf.tokens = files->tokens;
+    x->conf.sa_signing_pem = files->sa_signing_pem;
+    x->conf.sa_verify_pem = files->sa_verify_pem;
+    x->conf.generation++;
+    x->audit.policy = files->policy;
+    fed_access_files_free(x->files);
+    x->files = files;
+}
+
+void fed_access_reload(struct fed_access *x)
+{
+    struct fed_access_files *files;
+    struct fed_err err = {0};
+    if (!x)
+        return;
+    fed_access_files_stamp(&x->settings, &x->stamp);
+    if (fed_access_files_read(&x->settings, &files, &err)) {
+        (void)fed_err_wrap(&err, err.code, "tokens, keys and audit policy stay as they were");
+        say(x, err.code, err.text);
+        return;
+    }
+    take(x, files);
+    say(x, 0, "tokens, keys of service accounts and audit policy were read again");
+}
+
+static void say_losses(struct fed_access *x)
+{
+    char text[160];
+    const char *why = NULL;
+    uint64_t now = x->log ? fed_audit_log_lost(x->log, &why) : 0;
+    if (now == x->lost)
+        return;
+    snprintf(text, sizeof text, "audit log: %llu events were dropped: %s", (unsigned long long)(now - x->lost), why);
+    x->lost = now;
+    say(x, FED_E_IO, text);
+}
+
+static void on_timer(struct fed_timer *t)
+{
+    struct fed_access *x = fed_container_of(t, struct fed_access, timer);
+    struct fed_file_stamp now;
+    fed_access_files_stamp(&x->settings, &now);
+    if (memcmp(&now, &x->stamp, sizeof now) != 0)
+        fed_access_reload(x);
+    say_losses(x);
+    fed_timer_start(x->env, &x->timer, CHECK_EVERY_MS, on_timer);
+}
+
+void fed_access_on_notice(struct fed_access *x, void (*notice)(void *ud, int code, const char *text), void *ud)
+{
+    if (!x)
+        return;
+    x->notice = notice;
+    x->notice_ud = ud;
+}
+
+/* --- life --- */
+
 int fed_access_open(struct fed_loop *loop, struct fed_metrics *metrics, const struct fed_access_settings *s,
                     struct fed_access **out, struct fed_err *err)
 {
     struct fed_access *x = FED_NEW(struct fed_access);
+    struct fed_access_files *files;
+    x->settings = *s;
+    x->env = fed_loop_env(loop);
     x->conf.no_anonymous = !s->anonymous_auth;
     x->conf.anonymous_paths = s->anonymous_paths;
     x->conf.sa_issuers = s->sa_issuers;
     x->conf.audiences = s->audiences;
-    int rc = read_keys(x, s, err);
-    if (!rc && s->token_file)
-        rc = read_tokens(x, s->token_file, err);
-    if (!rc && (s->audit_policy_file || s->audit_log_path))
+    x->conf.sa_max_s = s->sa_max_expiration / 1000;
+    fed_access_files_stamp(s, &x->stamp);
+    int rc = fed_access_files_read(s, &files, err);
+    if (!rc)
+        take(x, files);
+    if (!rc && s->audit_policy_file && !s->audit_log_path)
+        rc = fed_err_set(err, FED_E_INVALID, "audit-log-path is needed with audit-policy-file");
+    if (!rc && s->audit_log_path)
         rc = open_audit(x, metrics, s, err);
     if (!rc && s->oidc_issuer_url)
         rc = open_oidc(x, loop, s, err);
     if (rc) {
         fed_access_free(x);
         x = NULL;
+    } else {
+        fed_timer_start(x->env, &x->timer, CHECK_EVERY_MS, on_timer);
     }
     *out = x;
     return rc;
@@ -230,13 +218,14 @@ void fed_access_free(struct fed_access *x)
 {
     if (!x)
         return;
+    fed_timer_stop(x->env, &x->timer);
     if (x->call)
         fed_httpc_cancel(x->call);
     fed_oidc_free(x->conf.oidc);
     if (x->http)
         fed_httpc_free(x->http);
     fed_audit_log_close(x->log);
-    fed_audit_policy_free(x->audit.policy);
+    fed_access_files_free(x->files);
     fed_arena_release(&x->arena);
     free(x);
 }

@@ -4,7 +4,10 @@
  *
  * Model:      a program puts FED_ACCESS_ROWS into its table of settings, opens a fed_access from them before the engine
  *             and hands it over in fed_api_conf.access. It is closed after the engine is freed.
- * Ownership:  fed_access owns files' contents, the OIDC client and the audit log; the engine borrows it.
+ *             Static tokens, keys of service accounts and the audit policy are read again when a file changed (looked at
+ *             each 10 s) and on fed_access_reload: all together, or none when one of them is bad.
+ * Ownership:  the settings' texts live as long as the fed_access, which owns files' contents, the OIDC client and the
+ *             audit log; the engine borrows it.
  * Threads:    the state thread; the audit log has a writer thread behind it.
  * Failure:    a file that cannot be read or does not parse stops the start, with its name.
  */
@@ -32,7 +35,7 @@ struct fed_access_settings {
     int64_t audit_max_size, audit_max_backup;
 };
 
-/* What the engine asks. All pointers are borrowed by the engine for its life. */
+/* What the engine asks. Pointers are borrowed: tokens and PEM texts until `generation` moves, the rest for its life. */
 struct fed_access_conf {
     bool no_anonymous;
     struct fed_strings anonymous_paths; /* not empty: anonymous requests may ask for these alone */
@@ -44,13 +47,17 @@ struct fed_access_conf {
     int64_t sa_max_s;                   /* longest life of a token in seconds; 0: no limit */
     struct fed_oidc *oidc;              /* NULL: none */
     struct fed_audit *audit;            /* NULL: none */
+    uint64_t generation;                /* moves when tokens, PEM texts or the audit's policy were replaced */
 };
 
 struct fed_access;
 FED_MUST_USE int fed_access_open(struct fed_loop *loop, struct fed_metrics *metrics,
                                  const struct fed_access_settings *s, struct fed_access **out, struct fed_err *err);
 const struct fed_access_conf *fed_access_conf(const struct fed_access *x); /* NULL for NULL */
-void fed_access_free(struct fed_access *x);                                /* NULL ok; writes out the audit log */
+/* Files that were read again or refused, audit events that were lost: what the operator should know. */
+void fed_access_on_notice(struct fed_access *x, void (*notice)(void *ud, int code, const char *text), void *ud);
+void fed_access_reload(struct fed_access *x); /* SIGHUP; NULL ok */
+void fed_access_free(struct fed_access *x);   /* NULL ok; writes out the audit log */
 
 #define FED_ACCESS_AT(base, member) ((base) + offsetof(struct fed_access_settings, member))
 /* Rows of a settings table; base: offset of the struct fed_access_settings in the program's configuration. */
@@ -148,7 +155,7 @@ void fed_access_free(struct fed_access *x);                                /* NU
          .type = FED_SET_STR,                                                                                          \
          .offset = FED_ACCESS_AT(base, audit_policy_file),                                                             \
          .arg = "FILE",                                                                                                \
-         .help = "Policy of the audit log, audit.k8s.io/v1"},                                                          \
+         .help = "Policy of the audit log, audit.k8s.io/v1 (default: level Metadata for everything)"},                 \
         {.name = "audit-log-path",                                                                                     \
          .type = FED_SET_STR,                                                                                          \
          .offset = FED_ACCESS_AT(base, audit_log_path),                                                                \

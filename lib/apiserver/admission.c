@@ -2,6 +2,8 @@
 /* Asking the webhooks. */
 #include "apiserver/admission.h"
 
+#include "apiserver/audit.h"
+#include "apiserver/authn.h"
 #include "base/mem.h"
 #include "codec/patch.h"
 
@@ -262,6 +264,10 @@ static void call_failed(struct fed_hook_call *c, const char *why)
     if (c->hook->ignore) {
         struct fed_str labels[] = {c->hook->name};
         fed_metric_add(fed_metric_get(state_of(c->ad->r->api)->m_failed_open, labels, 1), 1);
+        fed_audit_note(c->ad->r,
+                       fed_arena_printf(&c->ad->r->arena, "failed-open.%s.webhook.admission.k8s.io/%.*s",
+                                        c->ad->mutating ? "mutation" : "validation", FED_STR_ARG(c->hook->name)),
+                       c->hook->name);
         return;
     }
     refuse_internal(
@@ -352,6 +358,10 @@ static void judge(struct fed_hook_call *c, int code, struct fed_str body, const 
     FED_JSON_EACH(w, answer.warnings)
         if (w->type == FED_JSON_STRING)
             fed_api_warn(ad->r, "%.*s", FED_STR_ARG(w->s));
+    FED_JSON_EACH(n, answer.annotations)
+        if (n->type == FED_JSON_STRING)
+            fed_audit_note(ad->r, fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(c->hook->name), FED_STR_ARG(n->key)),
+                           n->s);
     if (!answer.allowed) {
         struct fed_buf b = {0};
         count_call(c, "denied");
@@ -377,22 +387,24 @@ static void ask(struct fed_hook_call *c, fed_webhook_done answered)
     fed_uuid(ad->r->api->env, c->uid);
     if (!c->hook->broken && (show(ad, ad->obj, c->shown, &c->obj, &err) || show(ad, ad->old, c->shown, &old, &err)))
         (void)fed_err_wrap(&err, err.code, "converting the object");
-    struct fed_review review = {.api_version = c->hook->review,
-                                .uid = fed_str(c->uid),
-                                .as = review_kind(ad, c->shown),
-                                .requested = review_kind(ad, 0),
-                                .subresource = q->subresource,
-                                .name = ad->name,
-                                .ns = ad->ns,
-                                .user = q->who.user,
-                                .user_uid = q->who.uid,
-                                .groups = q->who.groups,
-                                .n_groups = q->who.n_groups,
-                                .operation = ad->operation,
-                                .object = c->obj,
-                                .old = old,
-                                .options = ad->options,
-                                .dry_run = q->dry_run};
+    struct fed_review review = {
+        .api_version = c->hook->review,
+        .uid = fed_str(c->uid),
+        .as = review_kind(ad, c->shown),
+        .requested = review_kind(ad, 0),
+        .subresource = q->subresource,
+        .name = ad->name,
+        .ns = ad->ns,
+        .user = q->who.user,
+        .user_uid = q->who.uid,
+        .groups = q->who.groups,
+        .n_groups = q->who.n_groups,
+        .extra = q->who.n_extra ? fed_json_find(fed_identity_json(&ad->r->arena, &q->who), "extra") : NULL,
+        .operation = ad->operation,
+        .object = c->obj,
+        .old = old,
+        .options = ad->options,
+        .dry_run = q->dry_run};
     if (c->hook->broken || err.code) { /* answered by the failure policy, as if the call had failed */
         fed_api_request_defer(ad->r);
         fed_err_set(&err, FED_E_INVALID, "%s", c->hook->broken ? c->hook->broken : err.text);

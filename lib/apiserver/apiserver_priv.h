@@ -192,7 +192,6 @@ bool fed_api_impersonate(struct fed_api_reply *r);
 bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q);
 /* The same with the reason appended (NULL: not wanted). */
 enum fed_authz fed_api_decide(struct fed_api *api, const struct fed_api_request *q, struct fed_buf *reason);
-void fed_api_fail_forbidden(struct fed_api_reply *r);
 /* 403 with the words for the question q: `pods "a" is forbidden: User "x" cannot …`; reason may be empty. */
 void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, struct fed_str reason);
 bool fed_identity_in_group(const struct fed_identity *who, const char *group);

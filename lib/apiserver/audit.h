@@ -44,6 +44,8 @@ FED_MUST_USE int fed_audit_log_open(const struct fed_audit_log_conf *conf, struc
                                     struct fed_err *err);
 /* The line without its end; wall clock for the names of renamed files. */
 void fed_audit_log_put(struct fed_audit_log *log, struct fed_str line, int64_t wall_ms);
+/* How many events were dropped so far, and why the last of them (static text). */
+uint64_t fed_audit_log_lost(struct fed_audit_log *log, const char **why);
 void fed_audit_log_close(struct fed_audit_log *log); /* writes what is left; NULL ok */
 
 struct fed_audit { /* what the engine is given */
@@ -59,6 +61,8 @@ void fed_audit_arrived(struct fed_api_reply *r);
 void fed_audit_begin(struct fed_api_reply *r);        /* the asker is known */
 void fed_audit_impersonated(struct fed_api_reply *r); /* and acts as r->q.who now */
 void fed_audit_decided(struct fed_api_reply *r, bool allowed, struct fed_str reason);
+/* An annotation of the event, the first of each key; both are copied. */
+void fed_audit_note(struct fed_api_reply *r, struct fed_str key, struct fed_str value);
 void fed_audit_answered(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body);
 void fed_audit_started(struct fed_api_reply *r, int status); /* of a stream */
 void fed_audit_end(struct fed_api_reply *r);                 /* the request is done */

@@ -5,6 +5,8 @@
 #include "apiserver/authn.h"
 #include "codec/yaml.h"
 
+enum { MAX_NOTES = 64, MAX_NOTE_KEY = 512, MAX_NOTE = 16384 };
+
 struct fed_audit_record {
     struct fed_audit_verdict v;
     int64_t received_ms;
@@ -18,6 +20,7 @@ struct fed_audit_record {
     bool impersonated, complete;
     struct fed_json *failure; /* the Status of an error */
     struct fed_json *request, *response;
+    struct fed_json *notes; /* annotations of webhooks; NULL: none */
 };
 
 static const struct fed_audit *audit_of(const struct fed_api_reply *r)
@@ -150,7 +153,8 @@ static void emit(struct fed_api_reply *r, unsigned stage, const char *name)
     put_time(&a, e, "requestReceivedTimestamp", k->received_ms);
     put_time(&a, e, "stageTimestamp", now);
     if (k->decision) {
-        struct fed_json *notes = fed_json_set(e, "annotations", fed_json_object(&a));
+        struct fed_json *notes = k->notes ? fed_json_copy(&a, k->notes) : fed_json_object(&a);
+        fed_json_set(e, "annotations", notes);
         fed_json_set(notes, "authorization.k8s.io/decision", fed_json_new_strz(&a, k->decision));
         fed_json_set(notes, "authorization.k8s.io/reason", fed_json_new_str(&a, k->reason));
     }
@@ -228,6 +232,18 @@ void fed_audit_decided(struct fed_api_reply *r, bool allowed, struct fed_str rea
         return;
     r->audit->decision = allowed ? "allow" : "forbid";
     r->audit->reason = fed_arena_dup(&r->arena, reason);
+}
+
+void fed_audit_note(struct fed_api_reply *r, struct fed_str key, struct fed_str value)
+{
+    struct fed_audit_record *k = r->audit;
+    if (!k || k->complete || !key.n || key.n > MAX_NOTE_KEY || value.n > MAX_NOTE)
+        return;
+    if (!k->notes)
+        k->notes = fed_json_object(&r->arena);
+    if (k->notes->n < MAX_NOTES && !fed_json_find_str(k->notes, key))
+        fed_json_set_str(k->notes, fed_arena_dup(&r->arena, key),
+                         fed_json_new_str(&r->arena, fed_arena_dup(&r->arena, value)));
 }
 
 static void drop_managed_fields(struct fed_json *o)

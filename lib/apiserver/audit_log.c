@@ -23,10 +23,13 @@ struct fed_audit_log {
     struct fed_buf waiting;
     int64_t wall_ms; /* of the last event: the thread has no clock of its own */
     bool ending;
+    uint64_t lost; /* events */
+    int lost_why;  /* errno; 0: the buffer was full */
     /* the thread's */
     int fd;
     uint64_t size;
-    bool torn; /* the last write ended inside a line */
+    int open_error; /* why there is no file */
+    bool torn;      /* the last write ended inside a line */
 };
 
 /* --- the file --- */
@@ -45,7 +48,7 @@ static int open_file(struct fed_audit_log *l)
     }
     l->fd = open(l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (l->fd < 0)
-        return errno;
+        return l->open_error = errno;
     l->size = fstat(l->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
     return 0;
 }
@@ -167,6 +170,21 @@ static size_t count_lines(struct fed_str s)
     return n;
 }
 
+/* These lines are not in the file: what a failed write left of them is cut off again. */
+static void drop_lines(struct fed_audit_log *l, struct fed_str lines, uint64_t begin, int why)
+{
+    size_t n = count_lines(lines);
+    l->torn = l->fd >= 0 && l->size > begin && (is_stdout(l) || ftruncate(l->fd, (off_t)begin) != 0);
+    if (!l->torn)
+        l->size = begin;
+    pthread_mutex_lock(&l->lock);
+    l->lost += n;
+    l->lost_why = why;
+    pthread_mutex_unlock(&l->lock);
+    if (l->conf.errors)
+        fed_metric_add(l->conf.errors, (int64_t)n);
+}
+
 /* Whole lines, up to the file's size each time. */
 static void write_batch(struct fed_audit_log *l, struct fed_str batch, int64_t wall_ms)
 {
@@ -183,10 +201,12 @@ static void write_batch(struct fed_audit_log *l, struct fed_str batch, int64_t w
                 break;
             take = with;
         }
-        bool ok = (!l->torn || write_all(l, FED_STR("\n"))) && write_all(l, fed_str_head(batch, take));
-        l->torn = !ok;
-        if (!ok && l->conf.errors)
-            fed_metric_add(l->conf.errors, (int64_t)count_lines(fed_str_head(batch, take)));
+        uint64_t begin = l->size;
+        errno = 0;
+        if ((!l->torn || write_all(l, FED_STR("\n"))) && write_all(l, fed_str_head(batch, take)))
+            l->torn = false;
+        else
+            drop_lines(l, fed_str_head(batch, take), begin, l->fd < 0 ? l->open_error : errno ? errno : EIO);
         batch = fed_str_from(batch, take);
     }
 }
@@ -257,10 +277,23 @@ void fed_audit_log_put(struct fed_audit_log *l, struct fed_str line, int64_t wal
         l->wall_ms = wall_ms;
         pthread_cond_signal(&l->more);
     }
+    if (!fits) {
+        l->lost++;
+        l->lost_why = 0;
+    }
     pthread_mutex_unlock(&l->lock);
     struct fed_metric *m = fits ? l->conf.events : l->conf.errors;
     if (m)
         fed_metric_add(m, 1);
+}
+
+uint64_t fed_audit_log_lost(struct fed_audit_log *l, const char **why)
+{
+    pthread_mutex_lock(&l->lock);
+    uint64_t n = l->lost;
+    *why = l->lost_why ? strerror(l->lost_why) : "the disk does not follow";
+    pthread_mutex_unlock(&l->lock);
+    return n;
 }
 
 void fed_audit_log_close(struct fed_audit_log *l)

@@ -25,11 +25,13 @@ static bool find_static(struct fed_arena *a, const struct fed_json *tokens, stru
         const struct fed_json *groups = fed_json_find(t, "groups");
         struct fed_str *list = FED_ARENA_ARRAY(a, struct fed_str, (groups ? groups->n : 0) + 1);
         size_t n = 0;
-        FED_JSON_EACH(g, groups)
-            list[n++] = g->s;
+        FED_JSON_EACH(g, groups) /* copies: the file may be read again while the request is under way */
+            list[n++] = fed_arena_dup(a, g->s);
         list[n++] = FED_STR("system:authenticated");
-        *who = (struct fed_identity){
-            .user = fed_json_find_text(t, "user"), .uid = fed_json_find_text(t, "uid"), .groups = list, .n_groups = n};
+        *who = (struct fed_identity){.user = fed_arena_dup(a, fed_json_find_text(t, "user")),
+                                     .uid = fed_arena_dup(a, fed_json_find_text(t, "uid")),
+                                     .groups = list,
+                                     .n_groups = n};
         return true;
     }
     return false;
@@ -190,7 +192,9 @@ void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_r
 {
     const struct fed_http_request *h = r->q.http;
     struct fed_str auth = fed_http_request_header(h, "authorization");
-    if (h->cert_cn.n) {
+    /* A connection may outlive the certificate that it began with. */
+    bool ended = h->cert_until_s && h->cert_until_s * 1000 < fed_wall_ms(r->api->env);
+    if (h->cert_cn.n && !ended) {
         r->q.who.user = fed_arena_dup(&r->arena, h->cert_cn);
         set_groups(r, h->cert_orgs, h->n_cert_orgs, "system:authenticated");
         next(r);
@@ -208,7 +212,8 @@ void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_r
         check_bearer(r, b);
         return;
     }
-    if (!fed_api_anonymous_allowed(r)) {
+    /* Whoever shows a certificate that does not hold is not nobody in particular. */
+    if (h->cert_refused || ended || !fed_api_anonymous_allowed(r)) {
         refuse(r);
         return;
     }

@@ -90,11 +90,3 @@ void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, st
     fed_api_fail(r, FED_E_FORBIDDEN, q->resource.n ? &d : &(struct fed_status_details){0}, "%s", fed_buf_z(&m));
     fed_buf_release(&m);
 }
-
-void fed_api_fail_forbidden(struct fed_api_reply *r)
-{
-    struct fed_buf reason = {0};
-    (void)fed_api_decide(r->api, &r->q, &reason);
-    fed_api_forbid(r, &r->q, fed_buf_str(&reason));
-    fed_buf_release(&reason);
-}

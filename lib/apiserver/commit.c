@@ -298,11 +298,8 @@ static bool run_hooks(struct fed_write_op *op)
     const struct fed_hooks *h = &op->w.kind->hooks;
     const struct fed_api_reply *r = op->r;
     int rc;
-    if (!fed_rbac_may_grant(op)) { /* after webhooks that change objects; answered */
-        settle(op, false);
-        fed_commit_release(op);
+    if (!fed_rbac_may_grant(op)) /* after webhooks that change objects; answered, so op may be gone */
         return false;
-    }
     if (h->prepare) {
         op->prepared = true;
         rc = h->prepare(h->ud, &op->w, op->obj, &op->err);

@@ -48,8 +48,7 @@ static void send_review(struct fed_api *api, const struct fed_kind *kind, struct
     fed_arena_release(&a);
 }
 
-/* The converted objects, as many as were sent; NULL: err says why not. */
-static struct fed_json *review_answer(struct fed_arena *a, struct fed_str body, const char *uid, size_t n,
+struct fed_json *fed_conv_review_read(struct fed_arena *a, struct fed_str body, const char *uid, size_t n,
                                       struct fed_err *err)
 {
     static const struct fed_json_limits limits = {.max_bytes = 8u << 20, .max_nodes = 2000000};
@@ -82,9 +81,8 @@ static int same_text(const struct fed_json *was, const struct fed_json *now, con
                                           member, FED_STR_ARG(b), FED_STR_ARG(a));
 }
 
-/* Checks what came for `was` and gives it the metadata back; labels and annotations may be new. */
-static int take_object(struct fed_arena *a, const struct fed_kind_version *to, const struct fed_json *was,
-                       struct fed_json *now, struct fed_err *err)
+int fed_conv_take(struct fed_arena *a, const struct fed_kind_version *to, const struct fed_json *was,
+                  struct fed_json *now, struct fed_err *err)
 {
     static const char *const fixed[] = {"name", "namespace", "uid"}, *const open[] = {"labels", "annotations"};
     const struct fed_json *meta = fed_json_find(was, "metadata"), *came = fed_json_find(now, "metadata");
@@ -161,12 +159,12 @@ static void batch_done(void *ud, int code, struct fed_str body, const struct fed
     struct job *j = ud;
     struct fed_arena a = {0};
     struct fed_err err = why ? *why : (struct fed_err){0};
-    struct fed_json *list = code ? NULL : review_answer(&a, body, j->uid, j->batch, &err);
+    struct fed_json *list = code ? NULL : fed_conv_review_read(&a, body, j->uid, j->batch, &err);
     size_t i = j->next;
     FED_JSON_EACH_SAFE(it, list) {
         struct fed_kobj *o = j->objs[i];
         fed_json_remove(it);
-        if (take_object(&a, j->to, fed_kobj_parse(o, &a), it, &err)) {
+        if (fed_conv_take(&a, j->to, fed_kobj_parse(o, &a), it, &err)) {
             list = NULL;
             break;
         }
@@ -360,7 +358,7 @@ static void body_done(void *ud, int code, struct fed_str body, const struct fed_
     struct fed_write_op *op = ud;
     struct fed_arena a = {0};
     struct fed_err err = why ? *why : (struct fed_err){0}, full = {0};
-    struct fed_json *list = code ? NULL : review_answer(&a, body, op->conv_uid, 1, &err);
+    struct fed_json *list = code ? NULL : fed_conv_review_read(&a, body, op->conv_uid, 1, &err);
     if (list) {
         struct fed_buf b = {0};
         fed_json_write(&b, list->first);
@@ -385,7 +383,7 @@ static int take_result(struct fed_write_op *op, struct fed_json *obj, const stru
     struct fed_arena *a = &op->r->arena;
     struct fed_json *now = NULL;
     struct fed_err why = {0};
-    if (fed_json_parse(a, op->conv_out, NULL, &now, &why) || take_object(a, to, obj, now, &why))
+    if (fed_json_parse(a, op->conv_out, NULL, &now, &why) || fed_conv_take(a, to, obj, now, &why))
         return fed_err_set(err, FED_E_INTERNAL, "conversion webhook for %.*s, Kind=%.*s failed: %s",
                            FED_STR_ARG(op->r->v->api_version), FED_STR_ARG(op->w.kind->kind), why.text);
     while (obj->first)

@@ -33,4 +33,11 @@ bool fed_conv_current(struct fed_write_op *op);
 FED_MUST_USE int fed_conv_body(struct fed_write_op *op, struct fed_json *obj, const struct fed_kind_version *from,
                                const struct fed_kind_version *to, struct fed_err *err);
 
+/* Pure: the converted objects of a webhook's answer, as many as were sent; NULL: err says why not. */
+struct fed_json *fed_conv_review_read(struct fed_arena *a, struct fed_str body, const char *uid, size_t n,
+                                      struct fed_err *err);
+/* Pure: checks what came for `was` and gives it the metadata back; labels and annotations may be new. */
+FED_MUST_USE int fed_conv_take(struct fed_arena *a, const struct fed_kind_version *to, const struct fed_json *was,
+                               struct fed_json *now, struct fed_err *err);
+
 #endif

@@ -33,6 +33,10 @@ FED_MUST_USE int fed_encryption_open(const struct fed_encryption *e, struct fed_
                                      struct fed_str head, struct fed_str body, struct fed_buf *out,
                                      struct fed_err *err);
 
+/* Can this value, as it lies in the store, be read with these keys? The error names the object. e may be NULL. */
+FED_MUST_USE int fed_encryption_check(const struct fed_encryption *e, struct fed_str path, struct fed_str value,
+                                      struct fed_err *err);
+
 /* --- in the server (encryption_server.c) --- */
 /* Reads conf.encryption_config, if any; again later when the file changed. */
 FED_MUST_USE int fed_api_encryption_start(struct fed_api *api, struct fed_err *err);

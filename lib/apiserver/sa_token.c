@@ -29,6 +29,7 @@ struct fed_sa {
     struct fed_strs issuers, audiences;
     struct fed_arena arena;
     struct fed_map tokens; /* digest -> struct token */
+    uint64_t generation;   /* of the access settings that the keys are from */
     struct fed_err defect;
 };
 
@@ -39,24 +40,51 @@ static void copy_strings(struct fed_arena *a, const struct fed_strings *from, st
         to->v[to->n++] = fed_str(from->v[i]);
 }
 
+static void forget(struct fed_sa *s);
+
+static void read_keys(struct fed_sa *s, const struct fed_access_conf *x)
+{
+    const struct fed_api *api = s->api;
+    s->signing_pem = x->sa_signing_pem.n ? x->sa_signing_pem : api->conf.sa_key_pem;
+    s->generation = x->generation;
+    const struct fed_str pems[] = {s->signing_pem, api->conf.sa_key_pem, x->sa_verify_pem};
+    for (size_t i = 0; i < FED_ARRAY_LEN(pems) && !s->defect.code; i++)
+        if (pems[i].n && (i != 1 || pems[1].p != pems[0].p) &&
+            fed_pubkeys_from_pem(pems[i], s->keys, KEYS_MAX, &s->n_keys, &s->defect))
+            s->defect.code = FED_E_INVALID;
+}
+
+static void drop_keys(struct fed_sa *s)
+{
+    for (size_t i = 0; i < s->n_keys; i++)
+        fed_pubkey_free(s->keys[i]);
+    s->n_keys = 0;
+}
+
+/* The keys as the settings have them now. Tokens that held are forgotten: a key may be gone. */
+static void refresh(struct fed_sa *s)
+{
+    const struct fed_access_conf *x = s->api->conf.access;
+    if (!x || x->generation == s->generation)
+        return;
+    forget(s);
+    drop_keys(s);
+    read_keys(s, x);
+}
+
 struct fed_sa *fed_sa_new(struct fed_api *api)
 {
     static const struct fed_access_conf none;
     struct fed_sa *s = FED_NEW(struct fed_sa);
     const struct fed_access_conf *x = api->conf.access ? api->conf.access : &none;
     s->api = api;
-    s->signing_pem = x->sa_signing_pem.n ? x->sa_signing_pem : api->conf.sa_key_pem;
     copy_strings(&s->arena, &x->sa_issuers, &s->issuers);
     if (!s->issuers.n)
         s->issuers.v[s->issuers.n++] = fed_str(api->conf.sa_issuer);
     copy_strings(&s->arena, &x->audiences, &s->audiences);
     if (!s->audiences.n)
         s->audiences = s->issuers;
-    const struct fed_str pems[] = {s->signing_pem, api->conf.sa_key_pem, x->sa_verify_pem};
-    for (size_t i = 0; i < FED_ARRAY_LEN(pems) && !s->defect.code; i++)
-        if (pems[i].n && (i != 1 || pems[1].p != pems[0].p) &&
-            fed_pubkeys_from_pem(pems[i], s->keys, KEYS_MAX, &s->n_keys, &s->defect))
-            s->defect.code = FED_E_INVALID;
+    read_keys(s, x);
     return s;
 }
 
@@ -83,8 +111,7 @@ void fed_sa_free(struct fed_sa *s)
     if (!s)
         return;
     forget(s);
-    for (size_t i = 0; i < s->n_keys; i++)
-        fed_pubkey_free(s->keys[i]);
+    drop_keys(s);
     fed_arena_release(&s->arena);
     free(s);
 }
@@ -99,9 +126,10 @@ const struct fed_strs *fed_sa_audiences(const struct fed_sa *s)
     return &s->audiences;
 }
 
-void fed_sa_jwks(const struct fed_sa *s, struct fed_buf *out)
+void fed_sa_jwks(struct fed_sa *s, struct fed_buf *out)
 {
     struct fed_arena a = {0};
+    refresh(s);
     struct fed_json *doc = fed_json_object(&a), *keys = fed_json_set(doc, "keys", fed_json_array(&a));
     for (size_t i = 0; i < s->n_keys; i++)
         fed_json_push(keys, fed_pubkey_jwk(s->keys[i], &a));
@@ -109,8 +137,9 @@ void fed_sa_jwks(const struct fed_sa *s, struct fed_buf *out)
     fed_arena_release(&a);
 }
 
-bool fed_sa_discovery(const struct fed_sa *s, struct fed_buf *out)
+bool fed_sa_discovery(struct fed_sa *s, struct fed_buf *out)
 {
+    refresh(s);
     struct fed_str issuer = s->issuers.v[0], base = issuer;
     struct fed_arena a = {0};
     if (!fed_str_starts(issuer, FED_STR("https://")) || !s->n_keys)
@@ -321,6 +350,7 @@ int fed_sa_authenticate(struct fed_sa *s, struct fed_str token, const struct fed
                         struct fed_identity *who, struct fed_strs *got, struct fed_err *err)
 {
     char hex[65];
+    refresh(s);
     fed_sha256_hex(token, hex);
     struct token *t = fed_map_find(&s->tokens, fed_str(hex));
     if (!t) {
@@ -363,6 +393,7 @@ static void put_ref(struct fed_arena *a, struct fed_json *to, const char *key, s
 static int sign(struct fed_sa *s, const struct fed_json *claims, struct fed_buf *token, struct fed_err *err)
 {
     struct fed_buf text = {0};
+    refresh(s);
     if (!s->signing_pem.n)
         return fed_err_set(err, FED_E_UNSUPPORTED, "this server issues no service account tokens");
     fed_json_write(&text, claims);

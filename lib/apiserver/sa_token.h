@@ -28,9 +28,9 @@ FED_MUST_USE int fed_sa_authenticate(struct fed_sa *sa, struct fed_str token, co
                                      struct fed_arena *a, struct fed_identity *who, struct fed_strs *got,
                                      struct fed_err *err);
 /* The public keys as a JWKS document. */
-void fed_sa_jwks(const struct fed_sa *sa, struct fed_buf *out);
+void fed_sa_jwks(struct fed_sa *sa, struct fed_buf *out);
 /* The OpenID discovery document; false: the issuer is no https URL, so nobody could find it. */
-bool fed_sa_discovery(const struct fed_sa *sa, struct fed_buf *out);
+bool fed_sa_discovery(struct fed_sa *sa, struct fed_buf *out);
 void fed_sa_request(void *ud, const struct fed_api_request *q, struct fed_api_reply *r); /* serviceaccounts/token */
 
 #endif

@@ -237,16 +237,40 @@ static void serve_resource(struct fed_api_reply *r)
     fed_api_serve_kind(r);
 }
 
+/* A list, watch or deletion of many that selects one name is about that name (RequestInfo of k8s.io/apiserver): so
+ * resourceNames of a role can allow it. */
+static struct fed_str selected_name(struct fed_api_reply *r)
+{
+    struct fed_str none = {NULL, 0}, text = fed_query_find(&r->query, "fieldSelector");
+    struct fed_field_selector fields = {0};
+    const char *v = r->q.verb;
+    if (!text.n || r->q.name.n || r->route != FED_ROUTE_RESOURCE ||
+        (strcmp(v, "list") != 0 && strcmp(v, "watch") != 0 && strcmp(v, "deletecollection") != 0) ||
+        fed_field_selector_parse(&r->arena, fed_arena_dup(&r->arena, text), &fields, NULL))
+        return none;
+    for (size_t i = 0; i < fields.n; i++)
+        if (fed_str_is(fields.reqs[i].path, "metadata.name") && !fields.reqs[i].not_equal)
+            return fields.reqs[i].value;
+    return none;
+}
+
 /* Answers and returns false when not. Why is worked out only when somebody will read it. */
 static bool may(struct fed_api_reply *r)
 {
     struct fed_buf reason = {0};
-    bool ok = fed_api_decide(r->api, &r->q, r->audit ? &reason : NULL) == FED_AUTHZ_ALLOW;
+    struct fed_api_request q = r->q;
+    struct fed_str name = selected_name(r);
+    if (name.n)
+        q.name = name;
+    bool ok = fed_api_decide(r->api, &q, r->audit ? &reason : NULL) == FED_AUTHZ_ALLOW;
     if (r->audit)
         fed_audit_decided(r, ok, fed_buf_str(&reason));
+    if (!ok) {
+        fed_buf_reset(&reason);
+        (void)fed_api_decide(r->api, &q, &reason);
+        fed_api_forbid(r, &q, fed_buf_str(&reason));
+    }
     fed_buf_release(&reason);
-    if (!ok)
-        fed_api_fail_forbidden(r);
     return ok;
 }
 

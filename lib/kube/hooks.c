@@ -11,20 +11,6 @@ struct chain {
     struct fed_hooks convert, cells; /* the last that has one */
 };
 
-const struct fed_core_hooks *const fed_core_hook_tables[] = {fed_hooks_pod,
-                                                             fed_hooks_workload,
-                                                             fed_hooks_service,
-                                                             fed_hooks_node,
-                                                             fed_hooks_config,
-                                                             fed_hooks_batch,
-                                                             fed_hooks_network,
-                                                             fed_hooks_rbac,
-                                                             fed_hooks_storage,
-                                                             fed_hooks_policy,
-                                                             fed_hooks_event,
-                                                             fed_hooks_crd,
-                                                             NULL};
-
 static int run_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     int rc = 0;

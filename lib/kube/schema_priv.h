@@ -125,9 +125,7 @@ struct fed_core_hooks {
     const char *group, *plural;
     struct fed_hooks hooks;
 };
-extern const struct fed_core_hooks fed_hooks_pod[], fed_hooks_workload[], fed_hooks_service[], fed_hooks_node[],
-    fed_hooks_config[], fed_hooks_batch[], fed_hooks_network[], fed_hooks_rbac[], fed_hooks_storage[],
-    fed_hooks_policy[], fed_hooks_event[], fed_hooks_crd[];
+/* The table fed_hooks_NAME of each hooks_NAME.c, as CMake finds them; ends with NULL. */
 extern const struct fed_core_hooks *const fed_core_hook_tables[];
 /* Chains `more` behind the hooks present (see hooks.c). */
 void fed_hooks_add(struct fed_arena *a, struct fed_hooks *present, const struct fed_hooks *more);

@@ -196,6 +196,7 @@ static void on_accept(void *ud, struct fed_stream *s)
     fed_stream_set_handlers(s, &handlers, c);
     if (h->conf.listen.tls) {
         fed_stream_peer_identity(s, &c->cert_cn, &c->cert_orgs, &c->n_cert_orgs);
+        c->cert_until_s = fed_stream_peer_until(s, &c->cert_refused);
         c->proto = HTTPD_H1;
         if (fed_str_is(fed_stream_alpn(s), "h2"))
             httpd_h2_start(c);

@@ -46,6 +46,8 @@ struct fed_http_request {
     struct fed_str cert_cn;
     const struct fed_str *cert_orgs;
     size_t n_cert_orgs;
+    int64_t cert_until_s; /* when it ends, seconds since 1970: a connection may outlive it */
+    bool cert_refused;    /* a certificate was shown that does not verify */
 };
 struct fed_str fed_http_request_header(const struct fed_http_request *r, const char *lower_name); /* p==NULL: none */
 

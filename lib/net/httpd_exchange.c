@@ -28,6 +28,8 @@ struct fed_http_exchange *httpd_exchange_new(struct httpd_conn *c)
     x->req.cert_cn = c->cert_cn;
     x->req.cert_orgs = c->cert_orgs;
     x->req.n_cert_orgs = c->n_cert_orgs;
+    x->req.cert_until_s = c->cert_until_s;
+    x->req.cert_refused = c->cert_refused;
     return x;
 }
 

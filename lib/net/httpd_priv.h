@@ -68,6 +68,8 @@ struct httpd_conn {
     struct fed_str cert_cn;
     const struct fed_str *cert_orgs;
     size_t n_cert_orgs;
+    int64_t cert_until_s;
+    bool cert_refused;
     /* One timer for the life of the connection: it is moved only when the deadline comes nearer, else it fires, sees
      * that the deadline moved on, and waits again. */
     struct fed_timer timer;

@@ -236,6 +236,12 @@ struct fed_str fed_stream_alpn(const struct fed_stream *s)
     return fed_tls_conn_alpn(&s->tls);
 }
 
+int64_t fed_stream_peer_until(const struct fed_stream *s, bool *refused)
+{
+    *refused = s->cert_refused;
+    return s->cert_until_s;
+}
+
 bool fed_stream_peer_identity(const struct fed_stream *s, struct fed_str *cn, const struct fed_str **orgs, size_t *n)
 {
     *cn = s->cn;

@@ -55,6 +55,8 @@ const struct fed_addr *fed_stream_local(const struct fed_stream *s);
 struct fed_str fed_stream_alpn(const struct fed_stream *s);
 /* Verified client certificate: CN and each O of its subject (arena of the stream). False when there is none. */
 bool fed_stream_peer_identity(const struct fed_stream *s, struct fed_str *cn, const struct fed_str **orgs, size_t *n);
+/* Seconds since 1970 at which it ends; 0: there is none. *refused: one was shown and did not verify. */
+int64_t fed_stream_peer_until(const struct fed_stream *s, bool *refused);
 
 struct fed_listener;
 struct fed_listener_conf {

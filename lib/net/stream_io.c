@@ -357,6 +357,7 @@ static void handshake_done(struct fed_stream *s)
     s->state = FED_STREAM_OPEN;
     fed_timer_stop(&s->loop->env, &s->deadline);
     s->has_identity = fed_tls_conn_identity(&s->tls, &s->arena, &s->cn, &s->orgs, &s->n_orgs);
+    s->cert_until_s = fed_tls_conn_peer_until(&s->tls, &s->cert_refused);
     if (s->listener)
         fed_listener_stream_ready(s->listener, s);
     else if (s->handlers.open)

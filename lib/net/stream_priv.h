@@ -76,7 +76,8 @@ struct fed_stream {
 
     struct fed_addr peer, local;
     struct fed_arena arena;
-    bool has_identity;
+    bool has_identity, cert_refused;
+    int64_t cert_until_s;
     struct fed_str cn;
     const struct fed_str *orgs;
     size_t n_orgs;

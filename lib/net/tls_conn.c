@@ -243,3 +243,13 @@ bool fed_tls_conn_identity(const struct fed_tls_conn *c, struct fed_arena *arena
     *n = n_orgs;
     return true;
 }
+
+int64_t fed_tls_conn_peer_until(const struct fed_tls_conn *c, bool *refused)
+{
+    X509 *cert = c->ssl ? SSL_get0_peer_certificate(c->ssl) : NULL;
+    struct tm tm;
+    *refused = cert && SSL_get_verify_result(c->ssl) != X509_V_OK;
+    if (!cert || *refused || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+        return 0;
+    return (int64_t)timegm(&tm);
+}

@@ -46,6 +46,8 @@ struct fed_str fed_tls_conn_alpn(const struct fed_tls_conn *c);
 /* CN and each O of the verified peer certificate, copied to the arena; false when there is none. */
 bool fed_tls_conn_identity(const struct fed_tls_conn *c, struct fed_arena *arena, struct fed_str *cn,
                            const struct fed_str **orgs, size_t *n);
+/* Seconds since 1970 at which the verified peer certificate ends; 0: there is none, or it did not verify (*refused). */
+int64_t fed_tls_conn_peer_until(const struct fed_tls_conn *c, bool *refused);
 
 /* From tls.c: the current context (new reference), after a look at changed files; what a session is made from. */
 SSL_CTX *fed_tls_context(struct fed_tls *tls, uint64_t now_ms);

@@ -74,7 +74,7 @@ static struct fed_json *container_json(struct fed_arena *a, const struct mbr_con
                                               : c->state == MBR_C_RUNNING && c->ready));
     fed_json_set(o, "restartCount", fed_json_new_int(a, restarts));
     fed_json_set(o, "image", fed_json_new_strz(a, c->image));
-    fed_json_set(o, "imageID", fed_json_new_strf(a, c->pulled ? "hansa://%s" : "", c->image));
+    fed_json_set(o, "imageID", c->pulled ? fed_json_new_strf(a, "hansa://%s", c->image) : fed_json_new_strz(a, ""));
     if (c->state == MBR_C_RUNNING)
         fed_json_set(o, "containerID", fed_json_new_str(a, container_id(a, c, c->attempt)));
     fed_json_set(o, "started", fed_json_new_bool(a, c->state == MBR_C_RUNNING && c->started));

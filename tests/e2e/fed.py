@@ -6,7 +6,7 @@
     federation    the federation of the session (`kubefed up`); .kubectl .dig .curl .kubefed .region .state
     kubectl_path  each kubectl at hand, one test run each (the oldest and the newest; with HANSA_TEST_LONG=yes all)
 
-Binaries come from $HANSA_BIN (build/release/bin). The session fails when a process of the federation outlives it.
+Binaries come from $HANSA_BIN or $HANSA_BUILD/bin (build/release/bin). The session fails when a process of the federation outlives it.
 """
 import json
 import os
@@ -19,6 +19,8 @@ import tempfile
 import time
 
 import pytest
+
+from builds import SLOW
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("HANSA_BIN", ROOT / "build/release/bin")).resolve()
@@ -39,7 +41,7 @@ def run(*argv, env=None, check=True, stdin=None, timeout=120):
 
 def poll(condition, timeout=30, interval=0.1, what=None):
     """Calls condition() until it returns something true, which is returned. A failed assertion in it means: not yet."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * SLOW
     last = None
     while True:
         try:

@@ -17,15 +17,17 @@ import time
 
 import pytest
 
+from builds import BUILD, SLOW
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLES = os.path.join(ROOT, "docs/examples")
 FOLDERS = [EXAMPLES] + [d for d in [os.environ.get("HANSA_MANIFESTS")] if d]  # HANSA_MANIFESTS: one more folder
 
 
 def binary():
-    for build in (os.environ.get("HANSA_BUILD"), "build/release", "build"):
-        path = build and os.path.join(ROOT, build, "tests/hansa-apid")
-        if path and os.path.exists(path):
+    for build in (str(BUILD), "build"):
+        path = os.path.join(ROOT, build, "tests/hansa-apid")
+        if os.path.exists(path):
             return path
     pytest.skip("hansa-apid is not built")
 
@@ -56,12 +58,12 @@ class Server:
     def stop(self, sig=signal.SIGTERM):
         if self.proc and self.proc.poll() is None:
             self.proc.send_signal(sig)
-            assert self.proc.wait(15) in (0, -sig)
+            assert self.proc.wait(15 * SLOW) in (0, -sig)
         self.log.close()
 
 
 def wait_for(cond, what, seconds=20):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOW
     while not cond():
         assert time.monotonic() < end, "waited too long for " + what
         time.sleep(0.02)

@@ -201,7 +201,7 @@ static void open_tls(struct apid *a)
     struct fed_tls_conf tls = {.server = true,
                                .cert_file = fed_pki_dir_server_cert_file(a->pki),
                                .key_file = fed_pki_dir_server_key_file(a->pki),
-                               .ca_pem = fed_pki_dir_ca(a->pki),
+                               .ca_file = fed_pki_dir_ca_file(a->pki),
                                .peer = FED_TLS_PEER_OPTIONAL,
                                .alpn = "h2,http/1.1"};
     if (fed_tls_new(a->env, &tls, &a->tls, &err))
@@ -221,7 +221,11 @@ static void on_hup(void *ud, int signo)
 {
     struct apid *a = ud;
     (void)signo;
+    struct fed_err err = {0};
     fed_api_reload(a->api);
+    fed_access_reload(a->access);
+    if (a->tls && fed_tls_reload(a->tls, &err))
+        fed_log_error("apid", "TLS: %s", err.text);
 }
 
 static void open_api(struct apid *a)
@@ -255,6 +259,7 @@ static void open_api(struct apid *a)
                                 .ud = a};
     if (fed_access_open(a->loop, a->metrics, &a->conf.access, &a->access, &err))
         die("access", &err);
+    fed_access_on_notice(a->access, on_notice, a);
     conf.access = fed_access_conf(a->access);
     if (a->pki)
         conf.sa_key_pem = fed_pki_dir_sa_key(a->pki);

@@ -20,6 +20,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests/e2e/member"))
+sys.path.append(str(ROOT / "tests/e2e"))  # builds, which member_lib asks
 from member_lib import BIN, Member, wait_for  # noqa: E402
 
 

@@ -9,13 +9,15 @@ import signal
 import subprocess
 import time
 
+from builds import SLOW
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN = pathlib.Path(os.environ.get("HANSA_BIN", ROOT / "build/release/bin"))
 
 
 def wait_for(check, timeout=15.0, what="condition", every=0.02):
     """Polls until check() is true-ish and returns it; errors of kubectl and JSON count as not yet."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * SLOW
     last = None
     while time.monotonic() < end:
         try:
@@ -62,7 +64,7 @@ class Member:
     def stop(self, pods=True):
         subprocess.run([BIN / "hansa-member", "stop", "--dir", self.dir] + (["--stop-pods"] if pods else []), check=True,
                        timeout=60)
-        self.proc.wait(10)
+        self.proc.wait(10 * SLOW)
 
     def kubectl(self, *args, stdin=None, check=True):
         r = subprocess.run(["kubectl", "--kubeconfig", str(self.kubeconfig), "--cache-dir", str(self.dir / "kubecache"),
