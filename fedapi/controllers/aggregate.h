@@ -18,6 +18,7 @@ struct fapi_aggregate_in {
     const struct fed_json *tree; /* of hub */
     const struct fapi_report *reports;
     size_t n;
+    int64_t done;                    /* rounds.h: completed by copies of a Job that were closed */
     struct fed_str problem;          /* of the placement; empty: none */
     const struct fed_str *balancers; /* addresses for Ingress status */
     size_t n_balancers;

@@ -48,7 +48,22 @@ static bool finished(const struct fed_json *status)
            fed_str_is(fed_json_find_text(fed_obj_condition(status, "Failed"), "status"), "True");
 }
 
-/* Complete when every part is; Failed as soon as one is. Neither is ever taken back. */
+/* -1: none asked for. */
+static int64_t completions(const struct fapi_aggregate_in *in)
+{
+    const struct fed_json *all = fed_json_at(in->tree, "spec", "completions", NULL);
+    return all && all->type == FED_JSON_NUMBER ? fed_json_int(all, -1) : -1;
+}
+
+static int64_t succeeded(const struct fapi_aggregate_in *in)
+{
+    int64_t n = in->done;
+    for (size_t i = 0; i < in->n; i++)
+        n += fed_json_int(of(&in->reports[i], "succeeded"), 0);
+    return n;
+}
+
+/* Complete when every part is and the parts are the whole; Failed as soon as one is. Neither is ever taken back. */
 static void set_end(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status)
 {
     size_t complete = 0;
@@ -63,7 +78,7 @@ static void set_end(struct fed_arena *a, const struct fapi_aggregate_in *in, str
                               in->now_ms);
         return;
     }
-    if (!in->n || complete < in->n)
+    if (complete < in->n || succeeded(in) < completions(in) || (!in->n && !in->done))
         return;
     fed_obj_set_condition(a, status, "Complete", "True", "CompletionsReached", FED_STR("in every cluster"), in->now_ms);
     fapi_aggregate_times(a, in, status, "completionTime", true);
@@ -87,7 +102,12 @@ void fapi_aggregate_job(struct fed_arena *a, const struct fapi_aggregate_in *in,
         return;
     for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)
         sum(a, in, status, counts[i]);
-    fapi_aggregate_times(a, in, status, "startTime", false);
+    if (in->done) {
+        int64_t most = completions(in), n = most < 0 ? succeeded(in) - in->done : FED_MIN(succeeded(in), most);
+        fed_json_set(status, "succeeded", fed_json_new_int(a, n));
+    }
+    if (!in->done || !fed_json_find(status, "startTime")) /* of the first round */
+        fapi_aggregate_times(a, in, status, "startTime", false);
     set_suspended(a, in, status);
     fed_json_remove_key(status, "completedIndexes");
     for (size_t i = 0; i < in->n; i++) /* by index: one cluster has it all */

@@ -136,6 +136,7 @@ static void leave(struct fapi_clusters *c, struct fed_str name)
                 continue;
             free(share->why);
             free(share->message);
+            free(share->closed);
             memmove(share, share + 1, (plan->n - i - 1) * sizeof(*share));
             plan->n--;
             break;

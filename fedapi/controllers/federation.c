@@ -175,6 +175,7 @@ static void free_assignment(struct fapi_assignment *p)
     for (size_t i = 0; i < p->n; i++) {
         free(p->shares[i].why);
         free(p->shares[i].message);
+        free(p->shares[i].closed);
     }
     free(p->shares);
     free(p->problem);

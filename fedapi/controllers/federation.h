@@ -67,6 +67,7 @@ struct fapi_share {
     int64_t found; /* CONFLICT: spec.replicas of the object that stands there; -1: none */
     char *why;     /* planner's reason, for `kubefed why`; owned */
     char *message; /* of FAILED and CONFLICT; owned or NULL */
+    char *closed;  /* rounds.h: uid of the closed copy that the decision knows of; owned or NULL */
 };
 struct fapi_assignment {
     char *key;

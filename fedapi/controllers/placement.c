@@ -5,6 +5,7 @@
 
 #include "fedapi/controllers/marks.h"
 #include "fedapi/controllers/planner.h"
+#include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/spread.h"
 #include "kube/selector.h"
 
@@ -59,6 +60,7 @@ static void divide(struct fed_arena *a, const struct fed_kobj *obj, int64_t repl
         spots[i]->replicas = plan.parts[i].replicas;
         spots[i]->why = plan.parts[i].why;
     }
+    out->unplaced = plan.unplaced;
     if (plan.unplaced > 0 && !out->reason) {
         out->reason = "ReplicasUnplaced";
         out->message = fed_arena_printf(a, "%" PRId64 " of %" PRId64 " replicas find no cluster that may take them",
@@ -144,7 +146,9 @@ int fapi_place(struct fed_arena *a, const struct fed_kobj *obj, const struct fed
         out->message = fed_arena_printf(a, "annotation %s: %s; replicas are divided equally", key, why.text);
         fapi_preferences_default(a, &prefs);
     }
-    int64_t number = fapi_spread_number(obj->kind, tree), left = rule->fixed ? keep_fixed(out, number) : number;
+    int64_t number = fapi_spread_number(obj->kind, tree), left = number;
+    if (rule->fixed)
+        left = keep_fixed(out, number - fapi_rounds_done(a, obj));
     divide(a, obj, rule->fixed && has_ended(tree) ? 0 : left, &prefs, out);
     if (fapi_spread_whole(obj->kind, tree))
         gather(out, number);

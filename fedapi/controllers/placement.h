@@ -32,6 +32,7 @@ struct fapi_spot {
 struct fapi_placement {
     struct fapi_spot *spots; /* one for each cluster, in the order given */
     size_t n, n_selected;
+    int64_t unplaced; /* of the number divided: no cluster may take it now */
     /* For a condition and an event; reason NULL: all well. "NoClusterMatches", "InvalidPreferences" (the default
      * division is used), "ReplicasUnplaced". */
     const char *reason;

@@ -17,6 +17,7 @@
 #include "fedapi/controllers/diff.h"
 #include "fedapi/controllers/jobs.h"
 #include "fedapi/controllers/member_priv.h"
+#include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/spread.h"
 #include "fedapi/controllers/status.h"
@@ -324,6 +325,10 @@ static bool place_copy(struct fapi_replicator *r, const char *key, struct fapi_k
     if (have->deleting) {
         set_state(r, key, FAPI_SYNC_PENDING, NULL); /* its end brings the key back */
         return false;
+    }
+    if (fapi_round_closed(hub, fed_str(r->member->name), have)) {
+        delete_copy(r, key, k, hub, have); /* its end brings the key back */
+        return true;
     }
     if (fapi_whose(have, fed_str(r->member->fed->uid), hub->uid) == FAPI_OTHERS) {
         report_conflict(r, key, hub, have);

@@ -16,6 +16,7 @@
 #include "fedapi/controllers/place.h"
 #include "fedapi/controllers/placement.h"
 #include "fedapi/controllers/replicator.h"
+#include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/spread.h"
 #include "fedapi/controllers/status.h"
 
@@ -53,17 +54,25 @@ static bool is_decided(const struct fapi_share *share)
            share->state != FAPI_SYNC_CONFLICT;
 }
 
+/* False when its copy was closed since: what was decided was about that one. */
+static bool knows_round(struct fed_arena *a, const struct fapi_share *share, const struct fapi_member *m,
+                        const struct fed_kobj *hub)
+{
+    struct fapi_round r;
+    return !fapi_round_find(a, hub, fed_str(m->name), &r) || fed_str_eq(r.copy, fed_str(share->closed));
+}
+
 static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m, const struct fapi_kind *k,
                                 const struct fed_kobj *hub)
 {
     struct fapi_assignment *as = fapi_assignment_find(m->fed, fapi_key(a, k, hub->ns, hub->name).p);
     const struct fapi_share *share = as && as->decided ? fapi_assignment_share(as, m) : NULL;
-    if (is_decided(share))
+    if (is_decided(share) && knows_round(a, share, m, hub))
         return share->replicas;
     struct fed_kobj *have = fapi_member_find(m, k, hub->ns, hub->name);
-    if (have)
+    if (have && !fapi_round_closed(hub, fed_str(m->name), have))
         return fapi_spread_number(hub->kind, fed_kobj_parse(have, a));
-    return fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
+    return have || fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
 }
 
 /* What another object runs under the name is counted once that is to be taken over. */
@@ -165,7 +174,44 @@ static bool take_spot(struct fapi_share *share, const struct fapi_spot *spot)
     return changed;
 }
 
-static void decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
+static int finished(struct fapi_job *job FED_UNUSED, int code, const struct fed_call_response *res FED_UNUSED,
+                    const struct fed_err *err FED_UNUSED)
+{
+    /* A conflict means that the object changed: its event brings the key back. */
+    return code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code;
+}
+
+/* True when parts of a Job are being closed (rounds.h): the write's event brings the key back. */
+static bool close_parts(struct fapi_scheduler *s, struct fed_arena *a, const char *key, struct fapi_kind *k,
+                        struct fed_kobj *hub, const struct fed_json *tree, const struct fapi_placement *p)
+{
+    const struct fapi_spread_rule *rule = fapi_spread_find(hub->kind);
+    struct fed_kobj **copies = FED_ARENA_ARRAY(a, struct fed_kobj *, p->n + 1);
+    struct fed_str lost;
+    if (!rule || !rule->fixed)
+        return false;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct fapi_member *m = fapi_clusters_find(s->fed->clusters, p->spots[i].cluster->name);
+        struct fed_kobj *have = m ? fapi_member_find(m, k, hub->ns, hub->name) : NULL;
+        copies[i] = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS ? have : NULL;
+    }
+    struct fed_json *patch = fapi_rounds_close(a, hub, tree, p, copies, &lost);
+    if (!patch)
+        return false;
+    fed_json_set(fed_obj_metadata(a, patch), "resourceVersion",
+                 fed_json_new_strf(a, "%llu", (unsigned long long)hub->rev));
+    if (lost.n)
+        fed_event_warning(s->fed->recorder, hub, "PartLost",
+                          "cluster %.*s is lost: what it has not completed is done by others", FED_STR_ARG(lost));
+    struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
+    job->finish = finished;
+    job->call =
+        fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge", patch, "", fapi_job_answered, job);
+    return true;
+}
+
+/* True when a call was started that finishes the key. */
+static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
 {
     struct fed_arena a = {0};
     struct fed_err err = {0};
@@ -181,7 +227,11 @@ static void decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
         note_problem(s, as, hub, "InvalidClusterSelector", fed_str(err.text));
         fapi_status_add(s->fed->status, fed_str(key));
         fed_arena_release(&a);
-        return;
+        return false;
+    }
+    if (close_parts(s, &a, key, k, hub, tree, &placement)) {
+        fed_arena_release(&a);
+        return true;
     }
     uint64_t content = content_hash(&a, tree);
     bool all_changed = !as->decided || content != as->content;
@@ -192,6 +242,9 @@ static void decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
         struct fapi_share *share = m ? fapi_assignment_share(as, m) : NULL;
         if (!share)
             continue;
+        struct fapi_round round;
+        set_text(&share->closed,
+                 fapi_round_find(&a, hub, fed_str(m->name), &round) ? fed_arena_dupz(&a, round.copy) : NULL);
         bool due = take_spot(share, &placement.spots[i]) || all_changed || share->state == FAPI_SYNC_UNKNOWN;
         if (due || share->stale)
             fapi_replicator_add(m->replicator, fed_str(key));
@@ -200,6 +253,7 @@ static void decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     note_problem(s, as, hub, n ? placement.reason : NULL, placement.message);
     fapi_status_add(s->fed->status, fed_str(key));
     fed_arena_release(&a);
+    return false;
 }
 
 /* --- deleting --- */
@@ -226,13 +280,6 @@ static bool still_somewhere(struct fapi_scheduler *s, const struct fapi_kind *k,
     return false;
 }
 
-static int finalizer_gone(struct fapi_job *job FED_UNUSED, int code, const struct fed_call_response *res FED_UNUSED,
-                          const struct fed_err *err FED_UNUSED)
-{
-    /* A conflict means that the object changed: its event brings the key back. */
-    return code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code;
-}
-
 /* A Namespace goes last: spec.finalizers is emptied once its contents are gone. */
 bool fapi_has_contents(const struct fapi_kind *k, const struct fed_kobj *hub)
 {
@@ -256,7 +303,7 @@ static void let_go(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     }
     struct fed_arena a = {0};
     struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
-    job->finish = finalizer_gone;
+    job->finish = finished;
     job->call = fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge",
                                  fapi_place_without_finalizer(&a, hub, FAPI_FINALIZER), "", fapi_job_answered, job);
     fed_arena_release(&a);
@@ -299,9 +346,8 @@ static void reconcile(void *ud, const char *key)
         let_go(s, key, k, hub);
         return;
     }
-    if (everything_seen(s->fed, k))
-        decide(s, key, k, hub);
-    finish(s, key);
+    if (!everything_seen(s->fed, k) || !decide(s, key, k, hub))
+        finish(s, key);
 }
 
 void fapi_scheduler_add(struct fapi_scheduler *s, struct fed_str key)
@@ -356,7 +402,11 @@ void fapi_scheduler_member_changed(struct fapi_scheduler *s, struct fed_str key)
     char *z = fed_strdup_str(key);
     if (fapi_key_parse(s->fed, z, &k, &ns, &name)) {
         struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
-        if (hub && hub->deleting)
+        struct fapi_assignment *as = fapi_assignment_find(s->fed, z);
+        const struct fapi_spread_rule *rule =
+            fapi_spread_find(k->resource.kind ? fed_str(k->resource.kind) : FED_STR(""));
+        /* A part that is through may take what no cluster could. */
+        if (hub && (hub->deleting || (rule && rule->fixed && as && as->problem)))
             fed_workqueue_add(s->queue, key);
     }
     free(z);

@@ -9,6 +9,7 @@
 #include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/endpoints.h"
 #include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/rounds.h"
 
 #define COALESCE_MS 10
 
@@ -59,7 +60,8 @@ static size_t collect(struct fapi_status *s, struct fed_arena *a, const struct f
         if (!share->placed || share->member->deleting)
             continue;
         struct fed_kobj *have = fapi_member_find(share->member, k, hub->ns, hub->name);
-        bool ours = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS;
+        bool ours = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS &&
+                    !fapi_round_closed(hub, fed_str(share->member->name), have);
         enum fapi_sync_state state = share->member->health == FAPI_READY ? share->state : FAPI_SYNC_UNKNOWN;
         reports[n++] = (struct fapi_report){
             .cluster = fed_str(share->member->name),
@@ -182,6 +184,7 @@ static void reconcile(void *ud, const char *key)
     struct fapi_aggregate_in in = {.hub = hub,
                                    .tree = fed_kobj_parse(hub, &a),
                                    .reports = reports,
+                                   .done = fapi_rounds_done(&a, hub),
                                    .problem = fed_str(as->problem),
                                    .now_ms = fed_wall_ms(s->fed->env)};
     in.n = collect(s, &a, k, hub, as, reports);

@@ -1,73 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apiserver/cache.h"
 
+#include "apiserver/cache_index.h"
 #include "apiserver/encryption.h"
 #include "apiserver/tree.h"
 #include "base/mem.h"
 #include "kube/schema.h"
-
-/* --- the hash index of one kind --- */
-
-static uint64_t hash_of(const struct fed_cache *c, struct fed_str ns, struct fed_str name)
-{
-    return fed_str_hash(name, fed_str_hash(ns, c->seed) * 31 + 7);
-}
-
-static size_t slot_of(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
-{
-    size_t i = hash_of(kc->cache, ns, name) & (kc->cap - 1);
-    while (kc->slots[i] && fed_tree_cmp(ns, name, kc->slots[i]) != 0)
-        i = (i + 1) & (kc->cap - 1);
-    return i;
-}
-
-static void index_grow(struct fed_kcache *kc)
-{
-    struct fed_kobj **old = kc->slots;
-    size_t old_cap = kc->cap;
-    kc->cap = old_cap ? old_cap * 2 : 16;
-    kc->slots = fed_calloc(kc->cap, sizeof *kc->slots);
-    for (size_t i = 0; i < old_cap; i++)
-        if (old[i])
-            kc->slots[slot_of(kc, old[i]->ns, old[i]->name)] = old[i];
-    free(old);
-}
-
-/* The index borrows: the tree holds the reference. */
-static void index_put(struct fed_kcache *kc, struct fed_kobj *o)
-{
-    if (kc->cap == 0 || kc->n * 10 >= kc->cap * 7)
-        index_grow(kc);
-    size_t i = slot_of(kc, o->ns, o->name);
-    if (!kc->slots[i])
-        kc->n++;
-    kc->slots[i] = o;
-}
-
-static void index_remove(struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
-{
-    if (!kc->cap)
-        return;
-    size_t i = slot_of(kc, ns, name), mask = kc->cap - 1;
-    if (!kc->slots[i])
-        return;
-    kc->n--;
-    kc->slots[i] = NULL;
-    /* Close the gap, so that probing stays without tombstones. */
-    for (size_t j = (i + 1) & mask; kc->slots[j]; j = (j + 1) & mask) {
-        size_t home = hash_of(kc->cache, kc->slots[j]->ns, kc->slots[j]->name) & mask;
-        if (((j - home) & mask) >= ((j - i) & mask)) {
-            kc->slots[i] = kc->slots[j];
-            kc->slots[j] = NULL;
-            i = j;
-        }
-    }
-}
-
-struct fed_kobj *fed_cache_find(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
-{
-    return kc->cap ? kc->slots[slot_of(kc, ns, name)] : NULL;
-}
 
 /* --- keys and values --- */
 
@@ -322,6 +260,7 @@ void fed_kcache_unref(struct fed_kcache *kc)
 {
     if (!kc || --kc->refs)
         return;
+    fed_index_build(kc); /* of a load that failed */
     fed_tree_unref(kc->root);
     free(kc->slots);
     fed_kind_unref(kc->kind);
@@ -452,8 +391,8 @@ struct fed_kcache *fed_cache_kind(const struct fed_cache *c, const struct fed_ki
 
 static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
 {
-    kc->root = fed_tree_put(kc->root, o, (uint32_t)(hash_of(kc->cache, o->ns, o->name) >> 32));
-    index_put(kc, o);
+    kc->root = fed_tree_put(kc->root, o);
+    fed_index_put(kc, o);
     kc->last_rev = o->rev;
 }
 
@@ -464,7 +403,10 @@ static int load_object(struct fed_kcache *kc, const struct store_change *change,
     int rc = decode(kc, change, ns, name, true, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
-        state_put(kc, o);
+        if (kc->cache->live_done)
+            state_put(kc, o);
+        else
+            fed_index_gather(kc, o);
         kc->last_rev = FED_MAX(last, o->rev);
     }
     fed_kobj_unref(o);
@@ -482,8 +424,18 @@ int fed_cache_load(struct fed_cache *c, const struct store_change *change, struc
     return load_object(kc, change, ns, name, err);
 }
 
+void fed_cache_live_done(struct fed_cache *c)
+{
+    if (c->live_done)
+        return;
+    c->live_done = true;
+    FED_MAP_EACH(e, &c->kinds)
+        fed_index_build(e->value);
+}
+
 void fed_cache_loaded(struct fed_cache *c, uint64_t rev)
 {
+    fed_cache_live_done(c);
     c->rev = c->floor = rev;
     FED_MAP_EACH(e, &c->kinds) {
         struct fed_kcache *kc = e->value;
@@ -515,7 +467,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
         ch.now = fed_cache_restamp(ch.old, change->rev);
         note_key(c, change->key, FED_STR("-"));
         note_stored(c, change->key, NULL);
-        index_remove(kc, ns, name);
+        fed_index_remove(kc, ns, name);
         kc->root = fed_tree_remove(kc->root, ns, name);
         kc->last_rev = change->rev;
     } else {
@@ -631,7 +583,7 @@ void fed_cache_drop_kind(struct fed_cache *c, struct fed_kcache *kc)
     struct objects list = all_objects(kc);
     for (size_t i = 0; i < list.n; i++) {
         make_orphan(kc, list.items[i]);
-        index_remove(kc, list.items[i]->ns, list.items[i]->name);
+        fed_index_remove(kc, list.items[i]->ns, list.items[i]->name);
         fed_kobj_unref(list.items[i]);
     }
     free(list.items);
@@ -696,7 +648,7 @@ int fed_cache_snapshot_at(struct fed_kcache *kc, uint64_t rev, struct fed_node *
         if (ch->kc != kc || ch->rev > from_rev)
             continue;
         if (ch->old)
-            n = fed_tree_put(n, ch->old, (uint32_t)(hash_of(c, ch->old->ns, ch->old->name) >> 32));
+            n = fed_tree_put(n, ch->old);
         else
             n = fed_tree_remove(n, ch->now->ns, ch->now->name);
     }

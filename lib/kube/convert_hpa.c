@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* convert_hpa.c: autoscaling/v2 (stored) and v1, which knows one metric: the pods' CPU. The rest of a v2 object travels
- * through v1 in annotations, so that a v1 client that writes what it read loses nothing. */
+/* convert_hpa.c: autoscaling/v2 (stored), v2beta2 (the same) and v1, which knows one metric: the pods' CPU. The rest of a
+ * v2 object travels through v1 in annotations, so that a v1 client that writes what it read loses nothing. */
 #include "kube/convert.h"
 
 static const struct {
@@ -114,11 +114,10 @@ int fed_convert_hpa(void *ud, struct fed_arena *a, struct fed_json *obj, const s
                     const struct fed_kind_version *to, struct fed_err *err)
 {
     (void)ud;
-    (void)from;
     (void)err;
-    if (to == fed_kind_storage(to->kind))
+    if (fed_str_is(from->version, "v1"))
         to_v2(a, obj);
-    else
+    if (fed_str_is(to->version, "v1"))
         to_v1(a, obj);
     return 0;
 }

@@ -86,6 +86,21 @@ static void check_restart(const struct fed_json *pod, const char *at, struct fed
                        (struct fed_str){NULL, 0}, "valid values: \"OnFailure\", \"Never\"");
 }
 
+/* A Job by index may grow and shrink, as wide as it is long. */
+static void validate_completions(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
+{
+    const struct fed_json *was = fed_json_find(old, "completions"), *is = fed_json_find(spec, "completions");
+    bool same = was && is ? fed_json_equal(was, is) : !was && !is;
+
+    if (same)
+        return;
+    if (!fed_str_is(fed_json_find_text(spec, "completionMode"), "Indexed") || !was || !is)
+        fed_check_immutable(old, spec, "spec", "completions", c);
+    else if (fed_json_int(is, 0) != fed_json_int(fed_json_find(spec, "parallelism"), 1))
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.completions"), fed_shown(c->arena, is),
+                       "can only be modified in tandem with spec.parallelism");
+}
+
 static void validate_job(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     static const char *const counts[] = {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds",
@@ -114,6 +129,7 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     if (!fed_json_bool(fed_json_find(old, "suspend"), false))
         fed_check_immutable(old, spec, "spec", "template", c);
     fed_check_immutable(old, spec, "spec", "completionMode", c);
+    validate_completions(old, spec, c);
 }
 
 static void validate_cronjob(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)

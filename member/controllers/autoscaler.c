@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HorizontalPodAutoscalers, by hpaplan.h, each 15 s. Metrics of type Resource and ContainerResource are known (what the
- * agents measure); others are told in the conditions as failing. */
+ * agents measure); others are told in the conditions as failing, as where nobody serves their API. */
 #include "base/mem.h"
 #include "kube/quantity.h"
 #include "kube/selector.h"
@@ -8,10 +8,14 @@
 #include "member/controllers/hpaplan.h"
 #include "member/controllers/owner.h"
 
-enum { PERIOD_MS = 15000 };
+enum { PERIOD_MS = 15000, EARLY_MS = 2000 /* the first figures take a second */, EARLY_MOST = 5 };
 
+struct memo {
+    struct mbr_hpa_memory memory;
+    unsigned early; /* times it was looked at before its time */
+};
 struct own {
-    struct fed_map memories; /* key -> struct mbr_hpa_memory * */
+    struct fed_map memories; /* key -> struct memo * */
 };
 struct work {
     struct mbr_ctl *c;
@@ -24,7 +28,10 @@ struct work {
     struct fed_kobj **pods;
     size_t n_pods, cap_pods;
     int64_t now_ms, current;
-    const char *what; /* the metric that decides */
+    const char *what;  /* the metric that decides */
+    const char *error; /* the first, with what it is about */
+    int64_t failed;    /* metrics */
+    bool known;        /* some pod was measured */
 };
 
 static void condition(struct work *w, const char *type, bool ok, const char *reason, const char *message)
@@ -38,17 +45,24 @@ static bool find_target(struct work *w)
     static const enum mbr_kind kinds[] = {MBR_DEPLOYMENTS, MBR_REPLICASETS, MBR_STATEFULSETS, MBR_CONTROLLERS};
     const struct fed_json *ref = fed_json_find(w->spec, "scaleTargetRef");
     struct fed_str kind = fed_json_find_text(ref, "kind"), name = fed_json_find_text(ref, "name");
+    const struct fed_resource *r = NULL;
     for (size_t i = 0; i < FED_ARRAY_LEN(kinds); i++)
         if (fed_str_is(kind, mbr_resource(kinds[i])->kind)) {
             w->kind = kinds[i];
+            r = mbr_resource(kinds[i]);
             w->target = mbr_find(w->c->m, kinds[i], w->obj->ns, name);
         }
-    if (w->target)
+    if (w->target) {
+        condition(w, "AbleToScale", true, "SucceededGetScale",
+                  "the HPA controller was able to get the target's current scale");
         return true;
-    struct fed_str text = fed_arena_printf(
-        w->a, "the HPA controller was unable to get the target's current scale: %.*s \"%.*s\" not found",
-        FED_STR_ARG(kind), FED_STR_ARG(name));
-    condition(w, "AbleToScale", false, "FailedGetScale", text.p);
+    }
+    struct fed_str text =
+        r ? fed_arena_printf(w->a, "%s%s%s \"%.*s\" not found", r->plural, *r->group ? "." : "", r->group,
+                             FED_STR_ARG(name))
+          : fed_arena_printf(w->a, "no matches for kind \"%.*s\" with a scale in this cluster", FED_STR_ARG(kind));
+    condition(w, "AbleToScale", false, "FailedGetScale",
+              fed_arena_printf(w->a, "the HPA controller was unable to get the target's current scale: %s", text.p).p);
     fed_event_warning(w->c->events, w->obj, "FailedGetScale", "%s", text.p);
     return false;
 }
@@ -73,15 +87,19 @@ static bool gather(void *ud, struct fed_kobj *pod)
     return true;
 }
 
-static int64_t request_of(struct work *w, const struct fed_kobj *pod, struct fed_str resource, struct fed_str container)
+/* 0 and the container's name when one does not ask: there is no utilization then. */
+static int64_t request_of(struct work *w, const struct fed_kobj *pod, struct fed_str resource, struct fed_str container,
+                          struct fed_str *lacks)
 {
     int64_t sum = 0, v;
     FED_JSON_EACH(ct, fed_json_at(fed_kobj_parse(pod, w->a), "spec", "containers", NULL)) {
         const struct fed_json *q = fed_json_find_str(fed_json_at(ct, "resources", "requests", NULL), resource);
         if (container.n && !fed_str_eq(container, fed_json_find_text(ct, "name")))
             continue;
-        if (!q || (fed_str_is(resource, "cpu") ? fed_quantity_milli(q->s, &v) : fed_quantity_units(q->s, &v)) < 0)
-            return 0; /* one container without a request: no utilization */
+        if (!q || (fed_str_is(resource, "cpu") ? fed_quantity_milli(q->s, &v) : fed_quantity_units(q->s, &v)) < 0) {
+            *lacks = fed_json_find_text(ct, "name");
+            return 0;
+        }
         sum += v;
     }
     return sum;
@@ -97,21 +115,29 @@ static bool known(struct work *w, const struct fed_kobj *pod, struct fed_str con
                        : mbr_usage_pod(u, pod->uid, v);
 }
 
-static struct mbr_hpa_pod *measure(struct work *w, struct fed_str resource, struct fed_str container)
+/* *lacks: what is missing for a utilization, or empty. */
+static struct mbr_hpa_pod *measure(struct work *w, struct fed_str resource, struct fed_str container,
+                                   struct fed_str *lacks)
 {
     struct mbr_hpa_pod *list = FED_ARENA_ARRAY(w->a, struct mbr_hpa_pod, w->n_pods + 1);
     bool cpu = fed_str_is(resource, "cpu");
+    *lacks = (struct fed_str){0};
     for (size_t i = 0; i < w->n_pods; i++) {
         const struct mbr_pod_info *p = mbr_pod_info_get(w->c->m, w->pods[i]);
-        struct mbr_usage_value v;
-        list[i].request = request_of(w, w->pods[i], resource, container);
-        if (fed_str_is(p->phase, "Pending") || (cpu && !p->ready)) {
+        struct mbr_usage_value v = {0};
+        struct fed_str who = {0};
+        bool has = known(w, w->pods[i], container, &v);
+        list[i].request = request_of(w, w->pods[i], resource, container, &who);
+        if (who.n && !lacks->n)
+            *lacks = fed_arena_printf(w->a, "missing request for %.*s in container %.*s of Pod %.*s",
+                                      FED_STR_ARG(resource), FED_STR_ARG(who), FED_STR_ARG(w->pods[i]->name));
+        w->known = w->known || has;
+        if (fed_str_is(p->phase, "Pending") || (cpu && !p->ready))
             list[i].state = MBR_HPA_UNREADY;
-        } else if (!known(w, w->pods[i], container, &v)) {
+        else if (!has)
             list[i].state = MBR_HPA_MISSING;
-        } else {
+        else
             list[i].usage = cpu ? v.cpu_nano / 1000000 : v.memory;
-        }
     }
     return list;
 }
@@ -139,66 +165,104 @@ static void show_metric(struct work *w, const struct fed_json *spec, const char 
     fed_json_push(w->current_metrics, o);
 }
 
-/* -1 and a condition when the metric gives no size. */
+/* A metric that gives no size. The first one is the condition. */
+static int64_t no_size(struct work *w, const char *reason, struct fed_str error, const char *about)
+{
+    if (!w->failed++) {
+        w->error = fed_arena_printf(w->a, "failed to get %s metric value: %.*s", about, FED_STR_ARG(error)).p;
+        condition(
+            w, "ScalingActive", false, reason,
+            fed_arena_printf(w->a, "the HPA was unable to compute the replica count: %.*s", FED_STR_ARG(error)).p);
+    }
+    fed_event_warning(w->c->events, w->obj, reason, "%.*s", FED_STR_ARG(error));
+    return -1;
+}
+
+/* Types that need an API which nobody serves here. */
+static int64_t not_served(struct work *w, const struct fed_json *spec, struct fed_str type)
+{
+    bool external = fed_str_is(type, "External"), object = fed_str_is(type, "Object");
+    const char *member = external ? "external" : object ? "object" : "pods", *api = external ? "external" : "custom";
+    struct fed_str name = fed_json_str(fed_json_at(spec, member, "metric", "name", NULL));
+    return no_size(w,
+                   external ? "FailedGetExternalMetric"
+                   : object ? "FailedGetObjectMetric"
+                            : "FailedGetPodsMetric",
+                   fed_arena_printf(w->a,
+                                    "unable to get %smetric %.*s: unable to fetch metrics from %s metrics API: no %s "
+                                    "metrics API (%s.metrics.k8s.io) registered",
+                                    external ? "external " : "", FED_STR_ARG(name), api, api, api),
+                   member);
+}
+
+static struct fed_str why_unknown(struct work *w, struct fed_str resource, struct fed_str lacks)
+{
+    if (lacks.n && w->known)
+        return lacks;
+    if (!w->n_pods)
+        return FED_STR("no pods returned by selector while calculating replica count");
+    if (w->known)
+        return FED_STR("did not receive metrics for targeted pods (pods might be unready)");
+    return fed_arena_printf(w->a,
+                            "unable to get metrics for resource %.*s: no metrics returned from resource metrics API",
+                            FED_STR_ARG(resource));
+}
+
+/* The size by one metric, or -1. */
 static int64_t propose(struct work *w, const struct fed_json *spec)
 {
-    struct fed_str type = fed_json_find_text(spec, "type");
+    struct fed_str type = fed_json_find_text(spec, "type"), lacks;
     bool by_container = fed_str_is(type, "ContainerResource");
     const char *member = by_container ? "containerResource" : "resource";
     const struct fed_json *source = fed_json_find(spec, member), *target = fed_json_find(source, "target");
-    struct fed_str resource = fed_json_find_text(source, "name"), text;
+    struct fed_str resource = fed_json_find_text(source, "name");
     bool cpu = fed_str_is(resource, "cpu");
     const struct fed_json *value = fed_json_find(target, "averageValue");
     struct mbr_hpa_metric m = {
         .n = w->n_pods, .current = w->current, .percent = fed_json_int(fed_json_find(target, "averageUtilization"), 0)};
+    if (!by_container && !fed_str_is(type, "Resource"))
+        return not_served(w, spec, type);
     if (value && !m.percent &&
         (cpu ? fed_quantity_milli(value->s, &m.value) : fed_quantity_units(value->s, &m.value)) < 0)
         m.value = 0;
-    if (!source || (!cpu && !fed_str_is(resource, "memory")) || (!m.percent && m.value <= 0)) {
-        text = fed_arena_printf(w->a,
-                                "the HPA was unable to compute the replica count: metrics of type %.*s %.*s are "
-                                "not served by this cluster",
-                                FED_STR_ARG(type), FED_STR_ARG(resource));
-    } else {
-        m.pods = measure(w, resource, fed_json_find_text(source, "container"));
-        if (mbr_hpa_propose(&m)) {
-            show_metric(w, spec, member, &m, cpu);
-            w->what = fed_arena_printf(w->a, "%.*s %sresource utilization (percentage of request)",
-                                       FED_STR_ARG(resource), by_container ? "container " : "")
-                          .p;
-            if (!m.percent)
-                w->what =
-                    fed_arena_printf(w->a, "%.*s %sresource", FED_STR_ARG(resource), by_container ? "container " : "")
-                        .p;
-            return m.replicas;
-        }
-        text = fed_arena_printf(w->a,
-                                "the HPA was unable to compute the replica count: failed to get %.*s utilization: "
-                                "no figures yet, or a container without a request",
-                                FED_STR_ARG(resource));
-    }
-    condition(w, "ScalingActive", false, "FailedGetResourceMetric", text.p);
-    fed_event_warning(w->c->events, w->obj, "FailedGetResourceMetric", "%s", text.p);
-    return -1;
+    m.pods = measure(w, resource, fed_json_find_text(source, "container"), &lacks);
+    bool ours = cpu || fed_str_is(resource, "memory");
+    w->known = w->known && ours;
+    if (!ours || (!m.percent && m.value <= 0) || !mbr_hpa_propose(&m))
+        return no_size(
+            w, by_container ? "FailedGetContainerResourceMetric" : "FailedGetResourceMetric",
+            fed_arena_printf(w->a, "failed to get %.*s %s: %.*s", FED_STR_ARG(resource),
+                             m.percent ? "utilization" : "usage",
+                             FED_STR_ARG(why_unknown(w, resource, m.percent ? lacks : (struct fed_str){0}))),
+            fed_arena_printf(w->a, "%.*s %s", FED_STR_ARG(resource), by_container ? "container" : "resource").p);
+    show_metric(w, spec, member, &m, cpu);
+    w->what = fed_arena_printf(w->a, "%.*s %sresource%s", FED_STR_ARG(resource), by_container ? "container " : "",
+                               m.percent ? " utilization (percentage of request)" : "")
+                  .p;
+    return m.replicas;
 }
 
 /* The largest proposal; with a metric that failed, only growth is believed. */
 static int64_t proposal(struct work *w)
 {
-    int64_t best = -1;
-    bool failed = false;
+    int64_t best = -1, all = 0;
     const char *decides = "";
     FED_JSON_EACH(spec, fed_json_find(w->spec, "metrics")) {
         int64_t n = propose(w, spec);
-        failed = failed || n < 0;
+        all++;
         if (n > best) {
             best = n;
             decides = w->what;
         }
     }
     w->what = decides;
-    if (best < 0 || (failed && best < w->current))
+    if (best < 0 || (w->failed && best < w->current)) {
+        if (w->failed)
+            fed_event_warning(w->c->events, w->obj, "FailedComputeMetricsReplicas",
+                              "invalid metrics (%lld invalid out of %lld), first error is: %s", (long long)w->failed,
+                              (long long)all, w->error);
         return -1;
+    }
     condition(w, "ScalingActive", true, "ValidMetricFound",
               fed_arena_printf(w->a, "the HPA was able to successfully calculate a replica count from %s", decides).p);
     return best;
@@ -217,13 +281,13 @@ static void rescale(struct work *w, int64_t to, const char *reason)
     mbr_set_time(w->a, w->status, "lastScaleTime", w->now_ms);
 }
 
-static struct mbr_hpa_memory *memory_of(struct work *w)
+static struct memo *memo_of(struct work *w)
 {
     struct own *own = w->c->own;
-    struct mbr_hpa_memory *m = fed_map_find(&own->memories, fed_str(w->job->key));
+    struct memo *m = fed_map_find(&own->memories, fed_str(w->job->key));
     if (!m) {
-        fed_map_set(&own->memories, fed_str(w->job->key), m = FED_NEW(struct mbr_hpa_memory));
-        mbr_hpa_note(&m->proposals, w->now_ms, w->current); /* as if it had been right until now */
+        fed_map_set(&own->memories, fed_str(w->job->key), m = FED_NEW(struct memo));
+        mbr_hpa_note(&m->memory.proposals, w->now_ms, w->current); /* as if it had been right until now */
     }
     return m;
 }
@@ -250,21 +314,24 @@ static int64_t decide(struct work *w)
         l.replicas = l.min;
         reason = "Current number of replicas below Spec.MinReplicas";
     } else if ((l.proposed = proposal(w)) >= 0) {
-        mbr_hpa_limit(&l, memory_of(w));
+        mbr_hpa_limit(&l, &memo_of(w)->memory);
         condition(w, "ScalingLimited", l.limited, l.limit, l.limit_message);
         reason =
             l.replicas > w->current ? fed_arena_printf(w->a, "%s above target", w->what).p : "All metrics below target";
     } else {
-        return w->current;
+        return fed_json_int(fed_json_find(w->status, "desiredReplicas"), 0);
     }
     if (l.replicas != w->current) {
-        struct mbr_hpa_memory *m = memory_of(w);
+        struct mbr_hpa_memory *m = &memo_of(w)->memory;
         bool up = l.replicas > w->current;
         mbr_hpa_note(up ? &m->ups : &m->downs, w->now_ms, up ? l.replicas - w->current : w->current - l.replicas);
         rescale(w, l.replicas, reason);
     } else if (l.stabilized) {
-        condition(w, "AbleToScale", true, l.stabilized,
-                  "recent recommendations were higher than current one, applying the highest recent recommendation");
+        condition(
+            w, "AbleToScale", true, l.stabilized,
+            l.proposed < l.replicas
+                ? "recent recommendations were higher than current one, applying the highest recent recommendation"
+                : "recent recommendations were lower than current one, applying the lowest recent recommendation");
     } else {
         condition(w, "AbleToScale", true, "ReadyForNewScale", "recommended size matches current size");
     }
@@ -308,7 +375,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
         desired = decide(&w);
     }
     write_status(&w, desired);
-    fed_workqueue_add_after(c->queue, fed_str(job->key), PERIOD_MS);
+    bool early = w.failed && w.n_pods && !w.known && memo_of(&w)->early++ < EARLY_MOST;
+    fed_workqueue_add_after(c->queue, fed_str(job->key), early ? EARLY_MS : PERIOD_MS);
     mbr_job_end(job, 0);
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs and CronJobs through the federation: their pods are divided over the clusters, their end is told as one."""
+"""Jobs, CronJobs and autoscalers through the federation: their numbers are divided over the clusters, their state is told as one."""
 import json
 
 import pytest
@@ -69,3 +69,23 @@ def test_cronjob_is_divided(federation, ns):
     status = poll(lambda: fed.get("-n", ns, "cronjob", "often").get("status", {}), what="a status")
     poll(lambda: len(fed.get("-n", ns, "cronjob", "often")["status"].get("active", [])) == 3, what="three active", timeout=30)
     assert status
+
+
+def test_autoscaler_is_divided(federation, ns):
+    fed = federation
+    apply(fed, ns, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+        "replicas": 3, "selector": {"matchLabels": {"app": "web"}}, "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "main", "image": "hansa/echo:v1", "resources": {"requests": {"cpu": "50m"}}}]}}}})
+    fed.kubectl("-n", ns, "autoscale", "deployment", "web", "--min=6", "--max=9", "--cpu-percent=80")
+    assert all(poll(lambda c=c: fed.get("--context", c, "-n", ns, "hpa", "web"), what=f"the part of {c}")["spec"]["maxReplicas"] == 3
+               for c in REGIONS)
+    assert all(fed.get("--context", c, "-n", ns, "hpa", "web")["spec"]["minReplicas"] == 2 for c in REGIONS)
+    poll(lambda: counts(fed, ns) == [2, 2, 2], timeout=60, what="each cluster's own minimum")
+    poll(lambda: fed.get("-n", ns, "hpa", "web")["status"].get("currentReplicas") == 6, timeout=60, what="the sum")
+    fed.kubectl("-n", ns, "patch", "hpa", "web", "--type=merge", "-p", '{"spec":{"minReplicas":9}}')
+    poll(lambda: counts(fed, ns) == [3, 3, 3], timeout=60, what="the new minimum")
+    fed.kubectl("-n", ns, "delete", "hpa", "web")
+    poll(lambda: all(fed.kubectl("--context", c, "-n", ns, "get", "hpa", "--ignore-not-found", "-o", "name").stdout == "" for c in REGIONS),
+         timeout=60, what="no autoscaler")
+    poll(lambda: counts(fed, ns) == [1, 1, 1], timeout=60, what="the Deployment's own number again")

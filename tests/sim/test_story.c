@@ -300,6 +300,75 @@ static void test_loss(void **state FED_UNUSED)
     }
 }
 
+/* --- a Job whose cluster is lost --- */
+
+#define JOBS "/apis/batch/v1/namespaces/web/jobs"
+
+static int64_t job_number(struct sim *s, struct fed_transport *t, const char *section, const char *key)
+{
+    return fed_json_int(fed_json_at(sim_get(s, t, JOBS "/sum"), section, key, NULL), 0);
+}
+
+static const char *job_complete(struct sim *s, void *ud FED_UNUSED)
+{
+    return strcmp(condition_text(s, JOBS "/sum", "Complete", "status"), "True") == 0 ? NULL : "the Job is not complete";
+}
+
+static const char *job_begun(struct sim *s, void *ud FED_UNUSED)
+{
+    for (unsigned i = 0; i < SIM_CLUSTERS; i++)
+        if (job_number(s, s->clusters[i].admin, "status", "succeeded") < 1)
+            return sim_path(s, "%s has completed nothing", s->clusters[i].name);
+    return job_number(s, s->user, "status", "succeeded") == 3 ? NULL : "the hub does not count three";
+}
+
+static const char *job_swept(struct sim *s, void *ud)
+{
+    struct fed_transport *t = s->clusters[*(unsigned *)ud].admin;
+    return sim_get(s, t, JOBS "/sum") ? "the returned cluster still has its part" : all_ready(s, NULL);
+}
+
+/* Nine completions, three in each cluster; one is lost when each has done one. Its two are done by the others. */
+static void test_job_of_a_lost_cluster(void **state FED_UNUSED)
+{
+    for (int i = 0; i < rounds(8); i++) {
+        struct sim s;
+        begin(&s, seed_of(i));
+        unsigned lost = sim_random_below(&s.chance, SIM_CLUSTERS);
+        bool early = seed_of(i) & 1;
+        make_namespace(&s, "web");
+        sim_must(
+            &s, s.user, "POST", JOBS,
+            "{'apiVersion':'batch/v1','kind':'Job','metadata':{'name':'sum'},'spec':{'completions':9,'parallelism':3,"
+            "'template':{'spec':{'restartPolicy':'Never','containers':[{'name':'c','image':'hansa/echo:v1'}]}}}}");
+        sim_until(&s, 20000, "each cluster has done one", job_begun, NULL);
+        s.clusters[lost].line.refused = true;
+        sim_until(&s, 15000, "loss is noticed", is_offline, &lost);
+        if (seed_of(i) & 2) { /* what is known is known after a restart, once it was noted */
+            sim_run(&s, 32000);
+            sim_hub_stop(&s, true);
+            sim_hub_start(&s);
+        }
+        if (early) { /* it returns while the others make up for it */
+            sim_run(&s, 45000);
+            sim_calm(&s);
+        }
+        sim_until(&s, 180000, "the Job is done by the others", job_complete, NULL);
+        const struct fed_json *hub = sim_get(&s, s.user, JOBS "/sum");
+        if (fed_str_find(fed_obj_annotation(hub, FAPI_JOB_ROUNDS), fed_str(s.clusters[lost].name), 0) < 0)
+            sim_fail(&s, "the lost part was not noted");
+        if (job_number(&s, s.user, "status", "succeeded") != 9)
+            sim_fail(&s, "%d succeeded", (int)job_number(&s, s.user, "status", "succeeded"));
+        sim_calm(&s);
+        sim_until(&s, 120000, "the lost part is swept", job_swept, &lost);
+        sim_run(&s, 5000);
+        if (job_complete(&s, NULL))
+            sim_fail(&s, "the Job is not complete any more");
+        nothing_is_written(&s, 60000, "after the Job");
+        sim_release(&s);
+    }
+}
+
 /* --- deletion --- */
 
 struct absence {
@@ -498,9 +567,10 @@ static int release_kinds(void **state FED_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_propagates), cmocka_unit_test(test_restart_writes_nothing), cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_delete),     cmocka_unit_test(test_shared_namespace),       cmocka_unit_test(test_adopt),
-        cmocka_unit_test(test_selector),
+        cmocka_unit_test(test_propagates), cmocka_unit_test(test_restart_writes_nothing),
+        cmocka_unit_test(test_loss),       cmocka_unit_test(test_job_of_a_lost_cluster),
+        cmocka_unit_test(test_delete),     cmocka_unit_test(test_shared_namespace),
+        cmocka_unit_test(test_adopt),      cmocka_unit_test(test_selector),
     };
     return cmocka_run_group_tests(tests, NULL, release_kinds);
 }

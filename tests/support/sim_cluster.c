@@ -19,6 +19,7 @@ static const char *const member_kinds[] = {"/namespaces",
                                            "apps/deployments",
                                            "apps/replicasets",
                                            "apps/daemonsets",
+                                           "batch/jobs",
                                            "networking.k8s.io/ingresses",
                                            "discovery.k8s.io/endpointslices",
                                            NULL};

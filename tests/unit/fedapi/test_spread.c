@@ -3,6 +3,7 @@
 #include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/marks.h"
 #include "fedapi/controllers/placement.h"
+#include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/spread.h"
 #include "tests/unit/unit.h"
 
@@ -124,6 +125,118 @@ static void test_places(void **state)
     }
 }
 
+struct round_case {
+    const char *name, *spec, *notes;
+    struct {
+        int64_t part, succeeded; /* part -1: no copy */
+        bool complete, offline;
+    } at[3];            /* clusters a, b, c; their copies have the uids ua, ub, uc */
+    const char *closed; /* the notes after it; NULL: nothing is to be closed */
+    int64_t parts[3];   /* what is decided when nothing is */
+};
+#define NOTE(cluster, done, uid) "\"" cluster "\":{\"done\":" done ",\"copy\":\"" uid "\"}"
+static const struct round_case round_cases[] = {
+    {"nothing wrong", "{\"completions\":6}", "", {{2, 1, 0, 0}, {2, 2, 1, 0}, {2, 0, 0, 0}}, NULL, {2, 2, 2}},
+    {"a part is lost",
+     "{\"completions\":6}",
+     "",
+     {{2, 1, 0, 1}, {2, 2, 1, 0}, {2, 0, 0, 0}},
+     "{" NOTE("a", "1", "ua") "}",
+     {0}},
+    {"it waits until somebody is through",
+     "{\"completions\":6}",
+     "{" NOTE("a", "1", "ua") "}",
+     {{-1, 0, 0, 1}, {2, 1, 0, 0}, {2, 1, 0, 0}},
+     NULL,
+     {0, 2, 2}},
+    {"somebody is through",
+     "{\"completions\":6}",
+     "{" NOTE("a", "1", "ua") "}",
+     {{-1, 0, 0, 1}, {2, 2, 1, 0}, {2, 1, 0, 0}},
+     "{" NOTE("a", "1", "ua") "," NOTE("b", "2", "ub") "}",
+     {0}},
+    {"and takes it",
+     "{\"completions\":6}",
+     "{" NOTE("a", "1", "ua") "," NOTE("b", "2", "ub") "}",
+     {{-1, 0, 0, 1}, {-1, 0, 0, 0}, {2, 1, 0, 0}},
+     NULL,
+     {0, 1, 2}},
+    {"one without a copy takes it",
+     "{\"completions\":2}",
+     "{" NOTE("a", "0", "ua") "}",
+     {{-1, 0, 0, 1}, {1, 1, 1, 0}, {-1, 0, 0, 0}},
+     NULL,
+     {0, 1, 1}},
+    {"all is done",
+     "{\"completions\":2}",
+     "{" NOTE("a", "1", "ua") "}",
+     {{-1, 0, 0, 0}, {1, 1, 1, 0}, {-1, 0, 0, 0}},
+     NULL,
+     {0, 1, 0}},
+    {"all are lost", "{\"completions\":6}", "", {{2, 1, 0, 1}, {2, 2, 1, 1}, {2, 0, 0, 1}}, NULL, {2, 2, 2}},
+    {"by index it begins anew",
+     "{\"completions\":3,\"completionMode\":\"Indexed\"}",
+     "",
+     {{3, 2, 0, 1}, {-1, 0, 0, 0}, {-1, 0, 0, 0}},
+     "{" NOTE("a", "0", "ua") "}",
+     {0}},
+    {"without completions the others go on",
+     "{\"parallelism\":3}",
+     "",
+     {{1, 0, 0, 1}, {1, 0, 0, 0}, {1, 0, 0, 0}},
+     "{" NOTE("a", "1", "ua") "}",
+     {0}},
+    {"nonsense counts as nothing",
+     "{\"completions\":6}",
+     "[",
+     {{2, 1, 0, 0}, {2, 2, 1, 0}, {2, 0, 0, 0}},
+     NULL,
+     {2, 2, 2}},
+};
+
+static void test_rounds(void **state)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(round_cases); i++) {
+        const struct round_case *c = &round_cases[i];
+        struct fed_arena a = {0};
+        struct fapi_cluster clusters[3];
+        struct fed_kobj *hub, *copies[3] = {NULL};
+        struct fapi_placement p;
+        struct fed_str lost;
+        struct fed_json *o = parse(&a, "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"x\"}}");
+        fed_obj_set_annotation(&a, o, FAPI_JOB_ROUNDS, fed_str(c->notes));
+        fed_json_set(o, "spec", parse(&a, c->spec));
+        assert_int_equal(fed_kobj_from_tree(o, 1, &hub, NULL), 0);
+        for (size_t k = 0; k < 3; k++) {
+            clusters[k] = (struct fapi_cluster){
+                .name = fed_str(names[k]), .current = c->at[k].part, .capacity = -1, .offline = c->at[k].offline};
+            if (c->at[k].part < 0)
+                continue;
+            struct fed_str text = fed_arena_printf(
+                &a,
+                "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"x\",\"uid\":\"u%s\"},\"spec\":{"
+                "\"completions\":%d},\"status\":{\"succeeded\":%d,\"conditions\":[{\"type\":\"Complete\",\"status\":"
+                "\"%s\"}]}}",
+                names[k], (int)c->at[k].part, (int)c->at[k].succeeded, c->at[k].complete ? "True" : "False");
+            assert_int_equal(fed_kobj_new(text, (struct fed_str){0}, (struct fed_str){0}, &copies[k], NULL), 0);
+        }
+        const struct fed_json *tree = fed_kobj_parse(hub, &a);
+        assert_int_equal(fapi_place(&a, hub, tree, clusters, 3, &p, NULL), 0);
+        struct fed_json *patch = fapi_rounds_close(&a, hub, tree, &p, copies, &lost);
+        CHECK(c->name, !patch == !c->closed);
+        if (c->closed)
+            CHECK_TEXT(c->name, fed_obj_annotation(patch, FAPI_JOB_ROUNDS), c->closed);
+        for (size_t k = 0; k < 3 && !c->closed; k++)
+            CHECK(c->name, FED_MAX(p.spots[k].replicas, 0) == c->parts[k]);
+        fed_kobj_unref(hub);
+        for (size_t k = 0; k < 3; k++)
+            fed_kobj_unref(copies[k]);
+        fed_arena_release(&a);
+    }
+}
+
 static void test_what_stays(void **state)
 {
     static const struct {
@@ -205,6 +318,7 @@ static void test_statuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_places),
-                                       cmocka_unit_test(test_what_stays), cmocka_unit_test(test_statuses)};
+                                       cmocka_unit_test(test_rounds), cmocka_unit_test(test_what_stays),
+                                       cmocka_unit_test(test_statuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fedapi/controllers/rounds.h"
+
+#include "fedapi/controllers/marks.h"
+#include "fedapi/controllers/spread.h"
+
+static struct fed_json *notes_of(struct fed_arena *a, const struct fed_kobj *hub)
+{
+    struct fed_str text = fed_kobj_annotation(hub, FAPI_JOB_ROUNDS);
+    struct fed_json *v = NULL;
+    if (!text.n || fed_json_parse(a, fed_arena_dup(a, text), NULL, &v, NULL) != 0 || v->type != FED_JSON_OBJECT)
+        return NULL;
+    return v;
+}
+
+static int64_t done_of(const struct fed_json *note)
+{
+    int64_t n = fed_json_int(fed_json_find(note, "done"), 0);
+    return FED_MIN(FED_MAX(n, 0), INT32_MAX);
+}
+
+bool fapi_round_find(struct fed_arena *a, const struct fed_kobj *hub, struct fed_str cluster, struct fapi_round *out)
+{
+    const struct fed_json *note = fed_json_find_str(notes_of(a, hub), cluster);
+    *out = (struct fapi_round){done_of(note), fed_json_find_text(note, "copy")};
+    return out->copy.n > 0;
+}
+
+int64_t fapi_rounds_done(struct fed_arena *a, const struct fed_kobj *hub)
+{
+    int64_t sum = 0;
+    FED_JSON_EACH(note, notes_of(a, hub))
+        sum += done_of(note);
+    return FED_MIN(sum, INT32_MAX);
+}
+
+bool fapi_round_closed(const struct fed_kobj *hub, struct fed_str cluster, const struct fed_kobj *copy)
+{
+    struct fed_arena a = {0};
+    struct fapi_round r;
+    bool closed = copy && fapi_round_find(&a, hub, cluster, &r) && fed_str_eq(r.copy, copy->uid);
+    fed_arena_release(&a);
+    return closed;
+}
+
+static bool is_true(const struct fed_json *tree, const char *type)
+{
+    const struct fed_json *c = fed_obj_condition(fed_json_find(tree, "status"), type);
+    return fed_str_is(fed_json_find_text(c, "status"), "True");
+}
+
+/* What counts as done of a copy that is given up or through. */
+static int64_t worth(const struct fed_json *hub_tree, const struct fed_json *copy)
+{
+    int64_t part = fapi_spread_number(FED_STR("Job"), copy);
+    const struct fed_json *all = fed_json_at(hub_tree, "spec", "completions", NULL);
+    if (!all || all->type != FED_JSON_NUMBER)
+        return part;
+    if (fapi_spread_whole(FED_STR("Job"), hub_tree) && !is_true(copy, "Complete"))
+        return 0;
+    return FED_MIN(fed_json_int(fed_json_at(copy, "status", "succeeded", NULL), 0), part);
+}
+
+static bool somebody_can(const struct fapi_placement *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (!p->spots[i].cluster->offline && !p->spots[i].cluster->cordoned && !p->spots[i].cluster->conflict)
+            return true;
+    return false;
+}
+
+static void note(struct fed_arena *a, struct fed_json *notes, struct fed_str cluster, const struct fed_kobj *copy,
+                 int64_t more)
+{
+    struct fed_json *n = fed_json_object(a);
+    fed_json_set(n, "done", fed_json_new_int(a, done_of(fed_json_find_str(notes, cluster)) + more));
+    fed_json_set(n, "copy", fed_json_new_str(a, copy->uid));
+    fed_json_set_str(notes, cluster, n);
+}
+
+struct fed_json *fapi_rounds_close(struct fed_arena *a, const struct fed_kobj *hub, const struct fed_json *tree,
+                                   const struct fapi_placement *p, struct fed_kobj *const *copies, struct fed_str *lost)
+{
+    struct fed_json *notes = notes_of(a, hub), *patch = fed_json_object(a);
+    bool any = false, others = somebody_can(p);
+    *lost = (struct fed_str){0};
+    if (is_true(tree, "Complete") || is_true(tree, "Failed") || !others)
+        return NULL;
+    notes = notes ? notes : fed_json_object(a);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct fapi_cluster *c = p->spots[i].cluster;
+        if (!copies[i] || c->conflict || fapi_round_closed(hub, c->name, copies[i]))
+            continue;
+        const struct fed_json *copy = fed_kobj_parse(copies[i], a);
+        if (!c->offline && !(p->unplaced > 0 && is_true(copy, "Complete")))
+            continue;
+        note(a, notes, c->name, copies[i], worth(tree, copy));
+        any = true;
+        if (c->offline && !lost->n)
+            *lost = c->name;
+    }
+    if (!any)
+        return NULL;
+    struct fed_buf text = {0};
+    fed_json_write(&text, notes);
+    fed_obj_set_annotation(a, patch, FAPI_JOB_ROUNDS, fed_arena_dup(a, fed_buf_str(&text)));
+    fed_buf_release(&text);
+    return patch;
+}
