@@ -122,9 +122,9 @@ static bool ended(struct reader *r)
     mbr_key_split(key, &ns, &name);
     struct fed_kobj *pod = mbr_find(r->m, MBR_PODS, ns, name);
     bool over = pod == NULL;
-    static const char *const lists[] = {"containerStatuses", "initContainerStatuses"};
+    static const char *const lists[] = {"containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"};
     struct fed_json *tree = pod ? fed_kobj_parse(pod, &a) : NULL;
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
         FED_JSON_EACH(c, fed_json_at(tree, "status", lists[i], NULL))
             if (fed_str_is(fed_json_find_text(c, "name"), r->container))
                 over = over || fed_json_at(c, "state", "running", NULL) == NULL ||

@@ -5,8 +5,9 @@
 #include "member/controllers/controllers.h"
 #include "member/streams/streams.h"
 
-#define BINDER     "system:hansa:binder"
-#define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
+#define BINDER      "system:hansa:binder"
+#define TOKEN_PATH  "/var/run/secrets/kubernetes.io/serviceaccount"
+#define PROXY_VERBS "create,delete,get,patch,update"
 
 struct relay { /* a virtual request answered by a call of our own */
     struct fed_api_reply *reply;
@@ -69,6 +70,9 @@ void mbr_virtuals_init(struct mbr *m)
         {"", "v1", "pods/exec", "PodExecOptions", true, "get,create", mbr_serve_exec, m},
         {"", "v1", "pods/attach", "PodAttachOptions", true, "get,create", mbr_serve_attach, m},
         {"", "v1", "pods/portforward", "PodPortForwardOptions", true, "get,create", mbr_serve_forward, m},
+        {"", "v1", "pods/proxy", "PodProxyOptions", true, PROXY_VERBS, mbr_serve_pod_proxy, m},
+        {"", "v1", "services/proxy", "ServiceProxyOptions", true, PROXY_VERBS, mbr_serve_service_proxy, m},
+        {"", "v1", "nodes/proxy", "NodeProxyOptions", false, PROXY_VERBS, mbr_serve_node_proxy, m},
         {"metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", false, "get,list", mbr_serve_node_metrics, m},
         {"metrics.k8s.io", "v1beta1", "pods", "PodMetrics", true, "get,list", mbr_serve_pod_metrics, m},
     };

@@ -190,7 +190,7 @@ int store_db_open(struct store_db *db, const char *path, bool check_pages, uint6
         if (!code)
             code = store_db_exec(db,
                                  "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
-                                 "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000;"
+                                 "PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=2000;"
                                  "PRAGMA journal_size_limit=67108864;",
                                  err);
     }

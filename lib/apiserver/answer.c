@@ -44,6 +44,7 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
     if (r->answered)
         return;
     r->answered = true;
+    r->stream_gone = NULL;
     fed_api_count(r, status);
     if (r->audit)
         fed_audit_answered(r, status, content_type, fed_blob_str(blob));
@@ -267,6 +268,27 @@ void fed_api_reply_end(struct fed_api_reply *r)
     fed_api_request_done(r);
 }
 
+void fed_api_reply_abort(struct fed_api_reply *r)
+{
+    if (r->answered)
+        return;
+    if (!r->x) {
+        fed_api_reply_end(r);
+        return;
+    }
+    r->answered = true;
+    r->stream_gone = NULL;
+    fed_http_abort(r->x);
+    fed_api_request_done(r);
+}
+
+void fed_api_reply_on_gone(struct fed_api_reply *r, void (*gone)(void *ud), void *ud)
+{
+    r->stream_gone = gone;
+    r->stream_ud = ud;
+    fed_api_request_defer(r);
+}
+
 struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r)
 {
     return r->x;
@@ -275,6 +297,7 @@ struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r)
 void fed_api_reply_upgraded(struct fed_api_reply *r)
 {
     r->answered = true;
+    r->stream_gone = NULL;
     fed_api_count(r, 101);
     fed_api_request_done(r);
 }

@@ -17,6 +17,8 @@
 #include "apiserver/webhook_call.h"
 #include "base/mem.h"
 
+enum { QUIET_MS = 3000, TRIM_AFTER = 1000 /* writes */ };
+
 static void on_change(void *ud, const struct store_change *change)
 {
     struct fed_api *api = ud;
@@ -105,6 +107,7 @@ static void load_customs(struct fed_api *api)
     if (api->failed || api->customs_loaded)
         return;
     api->customs_loaded = true;
+    fed_cache_live_done(&api->cache);
     if (fed_custom_loaded(api, &api->load_err))
         api->failed = true;
 }
@@ -115,6 +118,19 @@ static void load_history(void *ud, const struct store_change *c)
     load_customs(api);
     if (!api->failed)
         fed_history_add(&api->history, &api->cache, c);
+}
+
+/* What a burst of writes, or the load, took beyond what it left goes back to the system once it is over. */
+static void look_for_quiet(struct fed_timer *t)
+{
+    struct fed_api *api = fed_container_of(t, struct fed_api, quiet);
+    uint64_t rev = api->cache.rev;
+    if (rev == api->quiet_rev && rev > api->trimmed_rev + TRIM_AFTER) {
+        api->trimmed_rev = rev;
+        fed_mem_trim();
+    }
+    api->quiet_rev = rev;
+    fed_timer_start(api->env, t, QUIET_MS, look_for_quiet);
 }
 
 static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err)
@@ -133,6 +149,7 @@ static void load_done(void *ud, int code, uint64_t rev, uint64_t compacted, cons
         return;
     }
     fed_history_done(&api->history, &api->cache, rev, compacted);
+    fed_timer_start(api->env, &api->quiet, QUIET_MS, look_for_quiet);
     fed_hub_loaded(api->hub);
     fed_rbac_load(api->rbac, api);
     fed_quota_start(api);
@@ -190,6 +207,7 @@ void fed_api_free(struct fed_api *api)
     fed_api_locals_stop(api);
     fed_hub_free(api->hub);
     fed_task_cancel(&api->bootstrap);
+    fed_timer_stop(api->env, &api->quiet);
     FED_LIST_EACH_SAFE(it, &api->requests) {
         struct fed_api_reply *r = FED_LIST_ENTRY(it, struct fed_api_reply, link);
         fed_authn_leave(r);

@@ -57,8 +57,59 @@ static const char *scope_of(const struct fed_api_reply *r)
     return r->q.ns.n ? "namespace" : "cluster";
 }
 
+/* --- the series of the requests that come most, found without their labels --- */
+
+enum { SERIES = 64 };
+struct fed_api_series {
+    const struct fed_kind_version *v; /* of a kind that lives as long as the program; NULL: a free place */
+    char verb[8];
+    int status;
+    bool named, in_ns;
+    struct fed_metric *requests, *latency;
+};
+
+/* Its place, which may hold another; false: requests of this sort are always counted by their labels. */
+static bool key_of(const struct fed_api_reply *r, int status, struct fed_api_series *key)
+{
+    if (!r->kc || !r->v || r->v->kind->custom || r->q.subresource.n || r->q.dry_run || r->watch || r->streaming ||
+        r->q.verb[0] == 'p') /* an apply is a patch whose body tells */
+        return false;
+    *key = (struct fed_api_series){.v = r->v, .status = status, .named = r->q.name.n > 0, .in_ns = r->q.ns.n > 0};
+    for (size_t i = 0; i < sizeof key->verb && r->q.verb[i]; i++)
+        key->verb[i] = r->q.verb[i];
+    return true;
+}
+
+static struct fed_api_series *place_of(struct fed_api *api, const struct fed_api_series *key)
+{
+    size_t h = (uintptr_t)key->v / sizeof(void *) * 31 + (size_t)key->status * 7 + (size_t)key->verb[0] * 5 +
+               (size_t)key->verb[6] + key->named * 2u + key->in_ns;
+    if (!api->series) {
+        api->series = fed_arena_alloc(&api->forever, SERIES * sizeof *api->series);
+        memset(api->series, 0, SERIES * sizeof *api->series);
+    }
+    return &api->series[h % SERIES];
+}
+
+static bool same_series(const struct fed_api_series *a, const struct fed_api_series *b)
+{
+    return a->v == b->v && a->status == b->status && memcmp(a->verb, b->verb, sizeof a->verb) == 0 &&
+           a->named == b->named && a->in_ns == b->in_ns;
+}
+
+static double seconds_of(const struct fed_api_reply *r)
+{
+    return (double)(fed_mono_ns(r->api->env) - r->start_ns) / 1e9;
+}
+
 void fed_api_count(struct fed_api_reply *r, int status)
 {
+    struct fed_api_series key, *place = key_of(r, status, &key) ? place_of(r->api, &key) : NULL;
+    if (place && same_series(place, &key)) {
+        fed_metric_add(place->requests, 1);
+        fed_metric_observe(place->latency, seconds_of(r));
+        return;
+    }
     char code[8];
     int n = snprintf(code, sizeof code, "%d", status);
     bool unknown = r->route == FED_ROUTE_RESOURCE && !r->kc && status == 404; /* whatever was asked for: one series */
@@ -74,12 +125,15 @@ void fed_api_count(struct fed_api_reply *r, int status)
                                sub,
                                verb,
                                version};
-    fed_metric_add(fed_metric_get(r->api->m_requests, labels, FED_ARRAY_LEN(labels)), 1);
+    key.requests = fed_metric_get(r->api->m_requests, labels, FED_ARRAY_LEN(labels));
+    fed_metric_add(key.requests, 1);
     if (r->watch || r->streaming)
         return;
-    double s = (double)(fed_mono_ns(r->api->env) - r->start_ns) / 1e9;
     struct fed_str some[] = {api, group, resource, scope, sub, verb, version};
-    fed_metric_observe(fed_metric_get(r->api->m_latency, some, FED_ARRAY_LEN(some)), s);
+    key.latency = fed_metric_get(r->api->m_latency, some, FED_ARRAY_LEN(some));
+    fed_metric_observe(key.latency, seconds_of(r));
+    if (place)
+        *place = key;
 }
 
 void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by)

@@ -51,6 +51,9 @@ void fed_api_reply_stream(struct fed_api_reply *r, int status, const char *conte
                           void (*gone)(void *ud), void *ud);
 size_t fed_api_reply_write(struct fed_api_reply *r, struct fed_str bytes);
 void fed_api_reply_end(struct fed_api_reply *r);
+void fed_api_reply_abort(struct fed_api_reply *r); /* of a stream that cannot be completed: the client sees that */
+/* For answers that come later: `gone` is called if the client leaves before; there is no reply any more then. */
+void fed_api_reply_on_gone(struct fed_api_reply *r, void (*gone)(void *ud), void *ud);
 /* The HTTP exchange behind the reply for upgrades (exec, port-forward); NULL for local calls. */
 struct fed_http_exchange *fed_api_reply_exchange(struct fed_api_reply *r);
 /* After fed_http_upgrade of that exchange: the answer was 101, and the reply ends here. */

@@ -76,8 +76,11 @@ struct fed_api {
     struct fed_arena forever;        /* configuration copies */
     struct fed_metrics *own_metrics; /* when none were given */
     struct fed_err load_err;
+    struct fed_timer quiet; /* looks for the end of a burst of writes */
+    uint64_t quiet_rev, trimmed_rev;
     struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
     struct fed_metric *m_events, *m_objects, *m_resident, *m_fenced;
+    struct fed_api_series *series; /* api_metrics.c */
 };
 
 enum fed_route_kind { FED_ROUTE_OTHER, FED_ROUTE_RESOURCE };

@@ -1,73 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apiserver/cache.h"
 
+#include "apiserver/cache_index.h"
 #include "apiserver/encryption.h"
 #include "apiserver/tree.h"
 #include "base/mem.h"
 #include "kube/schema.h"
-
-/* --- the hash index of one kind --- */
-
-static uint64_t hash_of(const struct fed_cache *c, struct fed_str ns, struct fed_str name)
-{
-    return fed_str_hash(name, fed_str_hash(ns, c->seed) * 31 + 7);
-}
-
-static size_t slot_of(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
-{
-    size_t i = hash_of(kc->cache, ns, name) & (kc->cap - 1);
-    while (kc->slots[i] && fed_tree_cmp(ns, name, kc->slots[i]) != 0)
-        i = (i + 1) & (kc->cap - 1);
-    return i;
-}
-
-static void index_grow(struct fed_kcache *kc)
-{
-    struct fed_kobj **old = kc->slots;
-    size_t old_cap = kc->cap;
-    kc->cap = old_cap ? old_cap * 2 : 16;
-    kc->slots = fed_calloc(kc->cap, sizeof *kc->slots);
-    for (size_t i = 0; i < old_cap; i++)
-        if (old[i])
-            kc->slots[slot_of(kc, old[i]->ns, old[i]->name)] = old[i];
-    free(old);
-}
-
-/* The index borrows: the tree holds the reference. */
-static void index_put(struct fed_kcache *kc, struct fed_kobj *o)
-{
-    if (kc->cap == 0 || kc->n * 10 >= kc->cap * 7)
-        index_grow(kc);
-    size_t i = slot_of(kc, o->ns, o->name);
-    if (!kc->slots[i])
-        kc->n++;
-    kc->slots[i] = o;
-}
-
-static void index_remove(struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
-{
-    if (!kc->cap)
-        return;
-    size_t i = slot_of(kc, ns, name), mask = kc->cap - 1;
-    if (!kc->slots[i])
-        return;
-    kc->n--;
-    kc->slots[i] = NULL;
-    /* Close the gap, so that probing stays without tombstones. */
-    for (size_t j = (i + 1) & mask; kc->slots[j]; j = (j + 1) & mask) {
-        size_t home = hash_of(kc->cache, kc->slots[j]->ns, kc->slots[j]->name) & mask;
-        if (((j - home) & mask) >= ((j - i) & mask)) {
-            kc->slots[i] = kc->slots[j];
-            kc->slots[j] = NULL;
-            i = j;
-        }
-    }
-}
-
-struct fed_kobj *fed_cache_find(const struct fed_kcache *kc, struct fed_str ns, struct fed_str name)
-{
-    return kc->cap ? kc->slots[slot_of(kc, ns, name)] : NULL;
-}
 
 /* --- keys and values --- */
 
@@ -132,16 +70,27 @@ static void put_tree(struct fed_buf *out, const struct fed_kind *kind, const str
     fed_buf_addc(out, '}');
 }
 
-/* Value in the store: "json GROUP/VERSION KEYID\n" and the JSON; KEYID "-" means not encrypted. */
+static void put_header_end(struct fed_buf *out, const struct fed_kind *kind)
+{
+    struct fed_str id = kind->custom ? FED_STR("") : fed_kind_defaults_id(kind); /* those are always defaulted */
+    fed_buf_addz(out, " -");
+    if (id.n)
+        fed_buf_addc(out, ' ');
+    fed_buf_add(out, id);
+    fed_buf_addc(out, '\n');
+}
+
+/* Value in the store: "json GROUP/VERSION KEYID DEFAULTS\n" and the JSON; KEYID "-" means not encrypted. DEFAULTS names the
+ * defaults of the schema that it was written by, and is left out where there are none. */
 void fed_cache_encode(const struct fed_kind *kind, const struct fed_json *obj, struct fed_buf *out)
 {
     fed_buf_addz(out, "json ");
     fed_buf_add(out, fed_kind_storage(kind)->api_version);
-    fed_buf_addz(out, " -\n");
+    put_header_end(out, kind);
     put_tree(out, kind, obj);
 }
 
-/* An object written by another version of this program, in another version of the kind. */
+/* An object written by another version of this program: in another version of the kind, or before some default. */
 static int object_of_old(const struct fed_kind *kind, struct fed_str api_version, struct fed_str json, uint64_t rev,
                          struct fed_kobj **out, struct fed_err *err)
 {
@@ -155,10 +104,14 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
     if (rc == 0 && !from)
         rc = fed_err_set(err, FED_E_VERSION, "stored as %.*s, which this program does not know",
                          FED_STR_ARG(api_version));
+    if (rc == 0)
+        fed_schema_default(&a, from->schema, tree);
     if (rc == 0 && from != to)
         rc = fed_kind_convert(&a, tree, from, to, err);
     if (rc == 0) {
         struct fed_buf b = {0};
+        if (from != to)
+            fed_schema_default(&a, to->schema, tree);
         put_tree(&b, kind, tree);
         rc = fed_kobj_new_at(fed_buf_str(&b), rev, out, err);
         fed_buf_release(&b);
@@ -237,10 +190,10 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
                   bool live, struct fed_kobj **out, struct fed_err *err)
 {
     const struct fed_kind *kind = kc->kind;
-    struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
+    struct fed_str value = fed_blob_str(ch->value), word[4] = {{0}};
     ptrdiff_t nl = fed_str_chr(value, '\n', 0);
     struct fed_str line = fed_str_head(value, nl < 0 ? 0 : (size_t)nl), head = line;
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < FED_ARRAY_LEN(word); i++)
         (void)fed_str_cut(&head, ' ', &word[i]);
     if (!fed_str_is(word[0], "json") || !word[2].n)
         return fed_err_set(err, FED_E_CORRUPT, "%.*s: unknown form of value", FED_STR_ARG(ch->key));
@@ -254,7 +207,8 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
     }
     if (rc == 0)
         rc = kind->custom ? custom_object(kind, word[1], json, ch->rev, &altered, out, err)
-             : fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
+             : fed_str_eq(word[1], fed_kind_storage(kind)->api_version) &&
+                     fed_str_eq(word[3], fed_kind_defaults_id(kind))
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
     if (rc == 0 && live) {
@@ -306,6 +260,7 @@ void fed_kcache_unref(struct fed_kcache *kc)
 {
     if (!kc || --kc->refs)
         return;
+    fed_index_build(kc); /* of a load that failed */
     fed_tree_unref(kc->root);
     free(kc->slots);
     fed_kind_unref(kc->kind);
@@ -436,8 +391,8 @@ struct fed_kcache *fed_cache_kind(const struct fed_cache *c, const struct fed_ki
 
 static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
 {
-    kc->root = fed_tree_put(kc->root, o, (uint32_t)(hash_of(kc->cache, o->ns, o->name) >> 32));
-    index_put(kc, o);
+    kc->root = fed_tree_put(kc->root, o);
+    fed_index_put(kc, o);
     kc->last_rev = o->rev;
 }
 
@@ -448,7 +403,10 @@ static int load_object(struct fed_kcache *kc, const struct store_change *change,
     int rc = decode(kc, change, ns, name, true, &o, err);
     if (rc == 0) {
         uint64_t last = kc->last_rev;
-        state_put(kc, o);
+        if (kc->cache->live_done)
+            state_put(kc, o);
+        else
+            fed_index_gather(kc, o);
         kc->last_rev = FED_MAX(last, o->rev);
     }
     fed_kobj_unref(o);
@@ -466,8 +424,18 @@ int fed_cache_load(struct fed_cache *c, const struct store_change *change, struc
     return load_object(kc, change, ns, name, err);
 }
 
+void fed_cache_live_done(struct fed_cache *c)
+{
+    if (c->live_done)
+        return;
+    c->live_done = true;
+    FED_MAP_EACH(e, &c->kinds)
+        fed_index_build(e->value);
+}
+
 void fed_cache_loaded(struct fed_cache *c, uint64_t rev)
 {
+    fed_cache_live_done(c);
     c->rev = c->floor = rev;
     FED_MAP_EACH(e, &c->kinds) {
         struct fed_kcache *kc = e->value;
@@ -499,7 +467,7 @@ int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool
         ch.now = fed_cache_restamp(ch.old, change->rev);
         note_key(c, change->key, FED_STR("-"));
         note_stored(c, change->key, NULL);
-        index_remove(kc, ns, name);
+        fed_index_remove(kc, ns, name);
         kc->root = fed_tree_remove(kc->root, ns, name);
         kc->last_rev = change->rev;
     } else {
@@ -615,7 +583,7 @@ void fed_cache_drop_kind(struct fed_cache *c, struct fed_kcache *kc)
     struct objects list = all_objects(kc);
     for (size_t i = 0; i < list.n; i++) {
         make_orphan(kc, list.items[i]);
-        index_remove(kc, list.items[i]->ns, list.items[i]->name);
+        fed_index_remove(kc, list.items[i]->ns, list.items[i]->name);
         fed_kobj_unref(list.items[i]);
     }
     free(list.items);
@@ -680,7 +648,7 @@ int fed_cache_snapshot_at(struct fed_kcache *kc, uint64_t rev, struct fed_node *
         if (ch->kc != kc || ch->rev > from_rev)
             continue;
         if (ch->old)
-            n = fed_tree_put(n, ch->old, (uint32_t)(hash_of(c, ch->old->ns, ch->old->name) >> 32));
+            n = fed_tree_put(n, ch->old);
         else
             n = fed_tree_remove(n, ch->now->ns, ch->now->name);
     }

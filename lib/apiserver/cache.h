@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cache.h: the state of the store in memory: for each kind an ordered map of objects, and the log of recent changes.
  *
- * Model:      one struct fed_kcache a kind: a hash index for single reads, and a treap ordered by (namespace, name)
+ * Model:      one struct fed_kcache a kind: a hash index for single reads, and a B+ tree ordered by (namespace, name)
  *             whose nodes are reference counted and copied on write only while a snapshot shares them. A snapshot is a
  *             reference to a root: taking one is free, and it never changes. The log keeps the last `keep` changes with
  *             the object before and after; a root of an earlier revision is rebuilt by undoing changes, so no root
@@ -32,6 +32,8 @@ struct fed_kcache {
     struct fed_node *root;
     struct fed_kobj **slots; /* open addressing, linear probing */
     size_t n, cap;
+    struct fed_kobj **gathered; /* while the store is loaded (cache_index.h) */
+    size_t n_gathered, cap_gathered;
     uint64_t last_rev;        /* of the last change of this kind */
     struct fed_list watchers; /* watch.h */
 };
@@ -46,6 +48,7 @@ struct fed_change {
 struct fed_cache {
     struct fed_map kinds; /* store prefix -> struct fed_kcache */
     uint64_t rev;         /* of the state */
+    bool live_done;       /* the live keys are loaded */
     uint64_t floor;
     struct fed_change *log; /* ring of `cap`, sequence numbers first_seq .. next_seq - 1 */
     size_t cap, keep;
@@ -70,6 +73,8 @@ void fed_cache_release(struct fed_cache *c);
 struct fed_kcache *fed_cache_kind(const struct fed_cache *c, const struct fed_kind *kind); /* NULL: not served */
 /* A live key at start. FED_E_CORRUPT names the key. */
 FED_MUST_USE int fed_cache_load(struct fed_cache *c, const struct store_change *change, struct fed_err *err);
+/* All live keys are loaded: from here on objects are found. fed_cache_loaded implies it. */
+void fed_cache_live_done(struct fed_cache *c);
 void fed_cache_loaded(struct fed_cache *c, uint64_t rev);
 /* A committed change: state, then log. *logged is set when it concerned a kind that is served. */
 FED_MUST_USE int fed_cache_apply(struct fed_cache *c, const struct store_change *change, bool *logged,

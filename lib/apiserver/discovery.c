@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 #define MAX_GROUPS   2100 /* FED_CUSTOM_MAX and those of the program */
-#define MAX_VERSIONS 32
+#define MAX_VERSIONS 128
 
 struct groups {
     struct fed_str names[MAX_GROUPS];
@@ -236,6 +236,8 @@ static void add_kind(struct shape *s, const struct fed_kind_version *v)
         add_sub(s, k->plural, FED_STR("scale"), FED_STR("Scale"), k->namespaced, "get,patch,update");
     if (is_namespace)
         add_sub(s, k->plural, FED_STR("finalize"), k->kind, false, "update");
+    if (fed_str_is(k->plural, "pods") && !k->group.n)
+        add_sub(s, k->plural, FED_STR("ephemeralcontainers"), k->kind, true, "get,patch,update");
     fed_api_virtual_each(s->api, add_virtual_sub, s);
     if (s->subs && s->subs->n)
         fed_json_set(o, "subresources", s->subs);

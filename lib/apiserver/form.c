@@ -5,14 +5,20 @@
 #include "kube/selector.h"
 
 struct encoding { /* kept with the object */
+    struct fed_kobj_ext ext;
     struct encoding *next;
     struct fed_form form;
     struct fed_blob *blob;
 };
 
-static void encodings_free(void *ext)
+static struct encoding *encodings(const struct fed_kobj *o)
 {
-    for (struct encoding *e = ext, *next; e; e = next) {
+    return o->ext ? fed_container_of(o->ext, struct encoding, ext) : NULL;
+}
+
+static void encodings_free(struct fed_kobj_ext *ext)
+{
+    for (struct encoding *e = fed_container_of(ext, struct encoding, ext), *next; e; e = next) {
         next = e->next;
         fed_kind_unref(e->form.v->kind);
         fed_blob_unref(e->blob);
@@ -30,7 +36,7 @@ const struct fed_kind_version *fed_form_stored(const struct fed_kind *k, const s
 
 static struct encoding *find_encoding(const struct fed_kobj *o, const struct fed_form *f)
 {
-    for (struct encoding *e = o->ext; e; e = e->next)
+    for (struct encoding *e = encodings(o); e; e = e->next)
         if (fed_form_equal(&e->form, f))
             return e;
     return NULL;
@@ -42,9 +48,9 @@ static struct encoding *add_encoding(struct fed_kobj *o, const struct fed_form *
     e->form = *f;
     (void)fed_kind_ref(f->v->kind);
     e->blob = blob;
-    e->next = o->ext;
-    o->ext = e;
-    o->ext_free = encodings_free;
+    e->next = encodings(o);
+    e->ext.free = encodings_free;
+    o->ext = &e->ext;
     return e;
 }
 
@@ -156,7 +162,7 @@ struct fed_str fed_form_bytes(struct fed_kobj *o, const struct fed_form *f, stru
 {
     if (f->kind == FED_FORM_OBJECT && !f->scale && f->v == fed_form_stored(f->v->kind, o)) {
         if (blob)
-            *blob = o->blob && fed_blob_str(o->blob).n == o->json.n ? o->blob : NULL;
+            *blob = &o->bytes;
         return o->json;
     }
     struct encoding *e = find_encoding(o, f);

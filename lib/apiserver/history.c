@@ -90,6 +90,7 @@ void fed_history_add(struct fed_history *h, struct fed_cache *c, const struct st
 {
     struct fed_str ns, name;
     struct fed_kcache *kc = fed_cache_of_key(c, change->key, &ns, &name);
+    fed_cache_live_done(c);
     if (!kc)
         return;
     if (change->rev <= kc->since) {

@@ -143,14 +143,15 @@ static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_
         fed_json_remove(mf);
         fed_json_set(fed_json_find(base, "metadata"), "managedFields", mf);
     }
-    if (fed_str_is(r->q.subresource, "finalize")) {
-        struct fed_json *list = fed_json_at(obj, "spec", "finalizers", NULL);
+    if (fed_str_is(r->q.subresource, "finalize") || fed_str_is(r->q.subresource, "ephemeralcontainers")) {
+        const char *key = fed_str_is(r->q.subresource, "finalize") ? "finalizers" : "ephemeralContainers";
+        struct fed_json *list = fed_json_at(obj, "spec", key, NULL);
         struct fed_json *spec = fed_json_ensure_object(a, base, "spec");
         if (list) {
             fed_json_remove(list);
-            fed_json_set(spec, "finalizers", list);
+            fed_json_set(spec, key, list);
         } else {
-            fed_json_remove_key(spec, "finalizers");
+            fed_json_remove_key(spec, key);
         }
         return base;
     }

@@ -9,8 +9,8 @@
 
 #include <stdarg.h>
 
-#define KEEP_IDLE  256u
-#define KEEP_ARENA (64u * 1024)
+#define KEEP_IDLE  64u
+#define KEEP_ARENA (16u * 1024)
 
 struct fed_api_reply *fed_api_request_new(struct fed_api *api)
 {
@@ -86,6 +86,7 @@ static void closed(void *ud)
     if (r->stream_gone) {
         void (*gone)(void *) = r->stream_gone;
         r->stream_gone = NULL;
+        r->answered = true; /* nobody will end it */
         gone(r->stream_ud);
     }
     fed_api_request_done(r);
@@ -153,7 +154,8 @@ static bool known_subresource(const struct fed_kind_version *v, struct fed_str s
 {
     const struct fed_kind *k = v->kind;
     return !sub.n || (v->has_status && fed_str_is(sub, "status")) || (v->has_scale && fed_str_is(sub, "scale")) ||
-           (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n);
+           (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n) ||
+           (fed_str_is(sub, "ephemeralcontainers") && fed_str_is(k->plural, "pods") && !k->group.n);
 }
 
 void fed_api_serve_kind(struct fed_api_reply *r)
@@ -168,7 +170,7 @@ void fed_api_serve_kind(struct fed_api_reply *r)
     if (!check_dry_run(r))
         return;
     if (strcmp(verb, "watch") == 0)
-        fed_api_watch(r);
+        fed_api_fresh(r, fed_api_watch);
     else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
         fed_api_fresh(r, fed_api_get);
     else if (strcmp(verb, "list") == 0)

@@ -3,11 +3,16 @@
 
 #include "base/mem.h"
 
-/* A treap: heap-ordered by a priority drawn from the key's hash, so the shape depends on the set of keys only. */
+/* A B+ tree. Leaves hold the objects; an inner node holds its children and the first object of each, so that a search
+ * looks into no child but the one that it goes down to. Nodes are never empty, and all leaves are at one depth; a node
+ * that has lost most of its entries is joined with a neighbour when both fit into one. */
+enum { WIDTH = 32, FEW = 8, BUILD = 30 /* entries of a node that is built: room for a few more */ };
+
 struct fed_node {
-    uint32_t refs, prio, count;
-    struct fed_node *left, *right;
-    struct fed_kobj *obj;
+    uint32_t refs, count; /* objects below */
+    uint16_t n, height;   /* height 0: a leaf */
+    struct fed_kobj *obj[WIDTH];
+    struct fed_node *child[]; /* WIDTH, of inner nodes */
 };
 
 int fed_tree_cmp(struct fed_str ns, struct fed_str name, const struct fed_kobj *o)
@@ -27,9 +32,12 @@ void fed_tree_unref(struct fed_node *n)
 {
     if (!n || --n->refs)
         return;
-    fed_tree_unref(n->left);
-    fed_tree_unref(n->right);
-    fed_kobj_unref(n->obj);
+    for (size_t i = 0; i < n->n; i++) {
+        if (n->height)
+            fed_tree_unref(n->child[i]);
+        else
+            fed_kobj_unref(n->obj[i]);
+    }
     free(n);
 }
 
@@ -38,9 +46,21 @@ size_t fed_tree_count(const struct fed_node *n)
     return n ? n->count : 0;
 }
 
+static struct fed_node *new_node(unsigned height)
+{
+    struct fed_node *n = fed_malloc(sizeof(*n) + (height ? WIDTH * sizeof(n->child[0]) : 0));
+    n->refs = 1;
+    n->count = 0;
+    n->n = 0;
+    n->height = (uint16_t)height;
+    return n;
+}
+
 static void recount(struct fed_node *n)
 {
-    n->count = (uint32_t)(1 + fed_tree_count(n->left) + fed_tree_count(n->right));
+    n->count = n->n;
+    for (size_t i = 0; n->height && i < n->n; i++)
+        n->count += n->child[i]->count - 1;
 }
 
 /* A node that may be changed: itself when nobody else holds it, else a copy. Takes n. */
@@ -48,103 +68,225 @@ static struct fed_node *own(struct fed_node *n)
 {
     if (n->refs == 1)
         return n;
-    struct fed_node *c = FED_NEW(struct fed_node);
-    *c = *n;
-    c->refs = 1;
-    fed_tree_ref(c->left);
-    fed_tree_ref(c->right);
-    fed_kobj_ref(c->obj);
+    struct fed_node *c = new_node(n->height);
+    c->n = n->n;
+    c->count = n->count;
+    memcpy(c->obj, n->obj, n->n * sizeof(n->obj[0]));
+    if (n->height)
+        memcpy(c->child, n->child, n->n * sizeof(n->child[0]));
+    for (size_t i = 0; i < n->n; i++) {
+        if (n->height)
+            n->child[i]->refs++;
+        else
+            fed_kobj_ref(n->obj[i]);
+    }
     n->refs--;
     return c;
 }
 
-static struct fed_node *rotate_right(struct fed_node *n)
+/* Entries whose (first) object is <= the key. */
+static size_t rank(const struct fed_node *n, struct fed_str ns, struct fed_str name, bool *equal)
 {
-    struct fed_node *l = n->left;
-    n->left = l->right;
-    recount(n);
-    l->right = n;
-    recount(l);
-    return l;
+    size_t lo = 0, hi = n->n;
+    *equal = false;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int c = fed_tree_cmp(ns, name, n->obj[mid]);
+        if (c == 0) {
+            *equal = true;
+            return mid + 1;
+        }
+        if (c < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
 }
 
-static struct fed_node *rotate_left(struct fed_node *n)
+/* Room at i; the node has less than WIDTH entries. */
+static void open_gap(struct fed_node *n, size_t i)
 {
-    struct fed_node *r = n->right;
-    n->right = r->left;
-    recount(n);
-    r->left = n;
-    recount(r);
+    memmove(n->obj + i + 1, n->obj + i, (n->n - i) * sizeof(n->obj[0]));
+    if (n->height)
+        memmove(n->child + i + 1, n->child + i, (n->n - i) * sizeof(n->child[0]));
+    n->n++;
+}
+
+static void close_gap(struct fed_node *n, size_t i)
+{
+    n->n--;
+    memmove(n->obj + i, n->obj + i + 1, (n->n - i) * sizeof(n->obj[0]));
+    if (n->height)
+        memmove(n->child + i, n->child + i + 1, (n->n - i) * sizeof(n->child[0]));
+}
+
+/* Moves the entries from `at` on to a new node. */
+static struct fed_node *cut(struct fed_node *n, size_t at)
+{
+    struct fed_node *r = new_node(n->height);
+    r->n = (uint16_t)(n->n - at);
+    memcpy(r->obj, n->obj + at, r->n * sizeof(n->obj[0]));
+    if (n->height)
+        memcpy(r->child, n->child + at, r->n * sizeof(n->child[0]));
+    n->n = (uint16_t)at;
     return r;
 }
 
-struct fed_node *fed_tree_put(struct fed_node *n, struct fed_kobj *obj, uint32_t prio)
+/* Puts an entry before i. *more is the node that n was split into, or NULL. */
+static void insert(struct fed_node *n, size_t i, struct fed_kobj *obj, struct fed_node *child, struct fed_node **more)
 {
-    if (!n) {
-        n = FED_NEW(struct fed_node);
-        n->refs = 1;
-        n->prio = prio;
-        n->count = 1;
-        n->obj = fed_kobj_ref(obj);
-        return n;
+    struct fed_node *to = n;
+    if (n->n == WIDTH) {
+        /* Keys that grow fill their nodes. */
+        *more = cut(n, i == WIDTH ? WIDTH - 1 : WIDTH / 2);
+        if (i > n->n) {
+            to = *more;
+            i -= n->n;
+        }
     }
-    int c = fed_tree_cmp(obj->ns, obj->name, n->obj);
+    open_gap(to, i);
+    to->obj[i] = obj;
+    if (to->height)
+        to->child[i] = child;
+    if (*more)
+        recount(*more);
+}
+
+static struct fed_node *put(struct fed_node *n, struct fed_kobj *obj, struct fed_node **more)
+{
+    bool equal;
+    size_t i = rank(n, obj->ns, obj->name, &equal);
     n = own(n);
-    if (c == 0) {
-        struct fed_kobj *gone = n->obj;
-        n->obj = fed_kobj_ref(obj);
-        fed_kobj_unref(gone);
+    if (n->height == 0) {
+        if (equal) {
+            fed_kobj_unref(n->obj[i - 1]);
+            n->obj[i - 1] = fed_kobj_ref(obj);
+        } else {
+            insert(n, i, fed_kobj_ref(obj), NULL, more);
+        }
+        n->count = n->n;
         return n;
     }
-    if (c < 0) {
-        n->left = fed_tree_put(n->left, obj, prio);
-        if (n->left->prio > n->prio)
-            return rotate_right(n);
-    } else {
-        n->right = fed_tree_put(n->right, obj, prio);
-        if (n->right->prio > n->prio)
-            return rotate_left(n);
+    struct fed_node *split = NULL;
+    i = i ? i - 1 : 0;
+    uint32_t before = n->child[i]->count;
+    n->child[i] = put(n->child[i], obj, &split);
+    n->obj[i] = n->child[i]->obj[0];
+    n->count += n->child[i]->count - before;
+    if (split) {
+        insert(n, i + 1, split->obj[0], split, more);
+        recount(n);
     }
-    recount(n);
     return n;
 }
 
-static struct fed_node *join(struct fed_node *l, struct fed_node *r)
+struct fed_node *fed_tree_put(struct fed_node *n, struct fed_kobj *obj)
 {
-    if (!l)
-        return r;
-    if (!r)
-        return l;
-    if (l->prio > r->prio) {
-        l = own(l);
-        l->right = join(l->right, r);
-        recount(l);
-        return l;
+    struct fed_node *more = NULL;
+    if (!n)
+        n = new_node(0);
+    n = put(n, obj, &more);
+    if (!more)
+        return n;
+    struct fed_node *root = new_node(n->height + 1u);
+    root->n = 2;
+    root->child[0] = n;
+    root->child[1] = more;
+    root->obj[0] = n->obj[0];
+    root->obj[1] = more->obj[0];
+    recount(root);
+    return root;
+}
+
+/* Joins child i with the one after it when both fit into one node. */
+static void join(struct fed_node *n, size_t i)
+{
+    if (i + 1 >= n->n || n->child[i]->n + n->child[i + 1]->n > WIDTH)
+        return;
+    struct fed_node *l = n->child[i] = own(n->child[i]), *r = own(n->child[i + 1]);
+    memcpy(l->obj + l->n, r->obj, r->n * sizeof(r->obj[0]));
+    if (l->height)
+        memcpy(l->child + l->n, r->child, r->n * sizeof(r->child[0]));
+    l->n = (uint16_t)(l->n + r->n);
+    l->count += r->count;
+    free(r); /* its entries have moved */
+    close_gap(n, i + 1);
+}
+
+/* NULL: nothing is left. */
+static struct fed_node *take(struct fed_node *n, struct fed_str ns, struct fed_str name)
+{
+    bool equal;
+    size_t i = rank(n, ns, name, &equal);
+    if (i == 0 || (n->height == 0 && !equal))
+        return n;
+    n = own(n);
+    i--;
+    if (n->height == 0) {
+        fed_kobj_unref(n->obj[i]);
+        close_gap(n, i);
+    } else if (!(n->child[i] = take(n->child[i], ns, name))) {
+        close_gap(n, i);
+    } else {
+        n->obj[i] = n->child[i]->obj[0];
+        if (n->child[i]->n <= FEW)
+            join(n, i ? i - 1 : 0);
     }
-    r = own(r);
-    r->left = join(l, r->left);
-    recount(r);
-    return r;
+    if (n->n == 0) {
+        free(n);
+        return NULL;
+    }
+    recount(n);
+    return n;
 }
 
 struct fed_node *fed_tree_remove(struct fed_node *n, struct fed_str ns, struct fed_str name)
 {
-    if (!n)
-        return NULL;
-    int c = fed_tree_cmp(ns, name, n->obj);
-    if (c == 0) {
-        struct fed_node *l = fed_tree_ref(n->left), *r = fed_tree_ref(n->right);
-        fed_tree_unref(n); /* when it was ours alone, the children are now ours alone */
-        return join(l, r);
+    n = n ? take(n, ns, name) : NULL;
+    while (n && n->height && n->n == 1) {
+        struct fed_node *only = fed_tree_ref(n->child[0]);
+        fed_tree_unref(n);
+        n = only;
     }
-    n = own(n);
-    if (c < 0)
-        n->left = fed_tree_remove(n->left, ns, name);
-    else
-        n->right = fed_tree_remove(n->right, ns, name);
-    recount(n);
     return n;
 }
+
+/* --- made at once --- */
+
+static struct fed_node *level(struct fed_node *const *below, struct fed_kobj *const *objs, size_t n)
+{
+    struct fed_node *node = new_node(below ? below[0]->height + 1u : 0);
+    node->n = (uint16_t)n;
+    for (size_t i = 0; i < n; i++) {
+        node->obj[i] = below ? below[i]->obj[0] : fed_kobj_ref(objs[i]);
+        if (below)
+            node->child[i] = below[i];
+    }
+    recount(node);
+    return node;
+}
+
+struct fed_node *fed_tree_build(struct fed_kobj *const *objs, size_t n)
+{
+    if (n == 0)
+        return NULL;
+    size_t made = (n + BUILD - 1) / BUILD;
+    struct fed_node **nodes = fed_malloc(made * sizeof(*nodes)), *root;
+    for (size_t i = 0; i < made; i++)
+        nodes[i] = level(NULL, objs + i * BUILD, FED_MIN((size_t)BUILD, n - i * BUILD));
+    while (made > 1) {
+        size_t up = (made + BUILD - 1) / BUILD;
+        for (size_t i = 0; i < up; i++)
+            nodes[i] = level(nodes + i * BUILD, NULL, FED_MIN((size_t)BUILD, made - i * BUILD));
+        made = up;
+    }
+    root = nodes[0];
+    free(nodes);
+    return root;
+}
+
+/* --- reading --- */
 
 struct walk {
     struct fed_str ns, after_ns, after_name;
@@ -152,45 +294,69 @@ struct walk {
     void *ud;
 };
 
-/* False: stop. */
-static bool walk(const struct fed_node *n, const struct walk *w)
+/* low, high: entries may lie below the first, above the last that is wanted. False: stop. */
+static bool walk(const struct fed_node *n, const struct walk *w, bool low, bool high)
 {
-    if (!n)
+    size_t i = 0;
+    bool equal = false;
+    if (low)
+        i = rank(n, w->after_ns, w->after_name, &equal);
+    if (n->height == 0) {
+        for (; i < n->n; i++) {
+            if (high && !fed_str_eq(n->obj[i]->ns, w->ns))
+                return false;
+            if (!w->each(w->ud, n->obj[i]))
+                return false;
+        }
         return true;
-    bool past = !w->after_name.p || fed_tree_cmp(w->after_ns, w->after_name, n->obj) < 0;
-    int side = w->ns.n ? fed_str_cmp(n->obj->ns, w->ns) : 0;
-    if (past && side >= 0 && !walk(n->left, w))
-        return false;
-    if (past && side == 0 && !w->each(w->ud, n->obj))
-        return false;
-    return side > 0 ? true : walk(n->right, w);
+    }
+    for (i = i ? i - 1 : 0; i < n->n; i++) {
+        bool last = i + 1 == n->n, above = high;
+        if (!last) {
+            __builtin_prefetch(n->child[i + 1]->obj);
+            above = high && !fed_str_eq(n->obj[i + 1]->ns, w->ns);
+        }
+        if (!walk(n->child[i], w, low, above) || (!last && above))
+            return false;
+        low = false;
+    }
+    return true;
 }
 
 void fed_tree_walk(const struct fed_node *n, struct fed_str ns, struct fed_str after_ns, struct fed_str after_name,
                    bool (*each)(void *ud, struct fed_kobj *obj), void *ud)
 {
     struct walk w = {ns, after_ns, after_name, each, ud};
-    (void)walk(n, &w);
+    bool low = after_name.p != NULL;
+    if (ns.n && (!low || fed_str_cmp(after_ns, ns) < 0)) { /* no name is empty: all of ns are behind (ns, "") */
+        w.after_ns = ns;
+        w.after_name = FED_STR("");
+        low = true;
+    }
+    if (n)
+        (void)walk(n, &w, low, ns.n > 0);
+}
+
+/* Objects behind (ns, name), or behind all of ns. */
+static size_t behind(const struct fed_node *n, struct fed_str ns, struct fed_str name, bool all)
+{
+    size_t lo = 0, hi = n->n, after = 0;
+    while (lo < hi) { /* entries that begin at the key or before it */
+        size_t mid = lo + (hi - lo) / 2;
+        int c = all ? fed_str_cmp(ns, n->obj[mid]->ns) : fed_tree_cmp(ns, name, n->obj[mid]);
+        if (c < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    for (size_t i = lo; i < n->n; i++)
+        after += n->height ? n->child[i]->count : 1;
+    return after + (n->height && lo ? behind(n->child[lo - 1], ns, name, all) : 0);
 }
 
 size_t fed_tree_after(const struct fed_node *n, struct fed_str only, struct fed_str ns, struct fed_str name)
 {
-    size_t after = 0, beyond = 0; /* keys past the given one; keys past the namespace */
-    for (const struct fed_node *at = n; at;) {
-        if (fed_tree_cmp(ns, name, at->obj) >= 0) {
-            at = at->right;
-        } else {
-            after += 1 + fed_tree_count(at->right);
-            at = at->left;
-        }
-    }
-    for (const struct fed_node *at = only.n ? n : NULL; at;) {
-        if (fed_str_cmp(at->obj->ns, only) <= 0) {
-            at = at->right;
-        } else {
-            beyond += 1 + fed_tree_count(at->right);
-            at = at->left;
-        }
-    }
-    return after - beyond;
+    if (!n)
+        return 0;
+    return behind(n, ns, name, false) - (only.n ? behind(n, only, (struct fed_str){NULL, 0}, true) : 0);
 }

@@ -10,8 +10,10 @@
 
 #include "apiserver/cache.h"
 
-FED_MUST_USE struct fed_node *fed_tree_put(struct fed_node *n, struct fed_kobj *obj, uint32_t prio); /* refs obj */
+FED_MUST_USE struct fed_node *fed_tree_put(struct fed_node *n, struct fed_kobj *obj); /* refs obj */
 FED_MUST_USE struct fed_node *fed_tree_remove(struct fed_node *n, struct fed_str ns, struct fed_str name);
+/* A tree of n objects in order, each once; refs them. */
+FED_MUST_USE struct fed_node *fed_tree_build(struct fed_kobj *const *objs, size_t n);
 int fed_tree_cmp(struct fed_str ns, struct fed_str name, const struct fed_kobj *o);
 
 #endif

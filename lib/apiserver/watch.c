@@ -417,6 +417,9 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
     if (spec->from_rev && (spec->rev < kc->since || fed_cache_seq_after(c, spec->rev, &seq)))
         return fed_err_set(err, FED_E_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)spec->rev,
                            (unsigned long long)c->floor);
+    if (spec->from_rev && spec->rev > c->rev) /* a backup was put in the store's place: waiting would miss changes */
+        return fed_err_set(err, FED_E_EXPIRED, "resource version %llu is ahead of the store's (%llu): list again",
+                           (unsigned long long)spec->rev, (unsigned long long)c->rev);
     struct fed_watcher *w = FED_NEW(struct fed_watcher);
     w->hub = hub;
     w->kc = fed_kcache_ref(kc);
@@ -451,6 +454,7 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
 static void hand_out(struct fed_hub *hub, const struct fed_change *ch)
 {
     struct lines lines = {0};
+    bool last = hub->seq + 1 == hub->api->cache.next_seq; /* nothing follows that could share a record with it */
     FED_LIST_EACH(it, &ch->kc->watchers) {
         struct fed_watcher *w = FED_LIST_ENTRY(it, struct fed_watcher, link);
         /* seq > hub->seq: started in this turn from a snapshot that has the change already. */
@@ -468,6 +472,8 @@ static void hand_out(struct fed_hub *hub, const struct fed_change *ch)
             continue;
         }
         deliver(w, ch, &lines);
+        if (last && !w->gone && w->ops->flush && w->backlog)
+            w->backlog = w->ops->flush(w->ud);
     }
     lines_release(&lines);
 }
@@ -487,6 +493,13 @@ static void fan_out(struct fed_task *t)
     fed_metric_set(hub->api->m_objects, (int64_t)c->rev);
 }
 
+/* Behind the answers to those who wrote, which were posted after it: a thousand watchers take a while. */
+static void fan_out_soon(struct fed_task *t)
+{
+    struct fed_hub *hub = fed_container_of(t, struct fed_hub, task);
+    fed_task_post(hub->api->env, t, fan_out);
+}
+
 void fed_hub_wake(struct fed_hub *hub)
 {
     struct fed_cache *c = &hub->api->cache;
@@ -494,7 +507,7 @@ void fed_hub_wake(struct fed_hub *hub)
     if (c->next_seq - hub->seq >= c->keep / 2 && !hub->busy)
         fan_out(&hub->task);
     else
-        fed_task_post(hub->api->env, &hub->task, fan_out);
+        fed_task_post(hub->api->env, &hub->task, fan_out_soon);
 }
 
 void fed_hub_loaded(struct fed_hub *hub)

@@ -25,6 +25,7 @@ struct fed_watcher;
 struct fed_sink_ops {
     /* A line of the stream; returns the backlog. NULL: takes objects. */
     size_t (*line)(void *ud, struct fed_blob *line);
+    size_t (*flush)(void *ud); /* NULL, or: sends the lines now; returns the backlog */
     void (*object)(void *ud, enum fed_event type, struct fed_kobj *o);
     /* The end: code 0 in order, FED_E_EXPIRED when cut off. */
     void (*end)(void *ud, int code, const struct fed_err *err);

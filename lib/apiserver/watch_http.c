@@ -27,6 +27,12 @@ static size_t line(void *ud, struct fed_blob *blob)
     return r->x ? fed_http_stream_write_blob(r->x, blob) : 0;
 }
 
+static size_t flush(void *ud)
+{
+    struct fed_api_reply *r = ud;
+    return r->x ? fed_http_stream_flush(r->x) : 0;
+}
+
 static void put_error(struct fed_api_reply *r, const struct fed_err *err)
 {
     struct fed_buf b = {0};
@@ -52,7 +58,7 @@ static void end(void *ud, int code, const struct fed_err *err)
     fed_api_request_done(r);
 }
 
-static const struct fed_sink_ops http_sink = {.line = line, .end = end};
+static const struct fed_sink_ops http_sink = {.line = line, .flush = flush, .end = end};
 
 static void drained(void *ud)
 {
@@ -63,6 +69,11 @@ static void drained(void *ud)
 
 void fed_api_watch(struct fed_api_reply *r)
 {
+    if (r->gone) { /* while the state was made fresh */
+        r->answered = true;
+        fed_api_request_done(r);
+        return;
+    }
     if (r->call) {
         fed_api_local_watch(r);
         return;

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/blob.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-
-struct fed_blob {
-    atomic_size_t refs;
-    size_t n;
-    char *p; /* `inlined`, or a buffer's memory taken over */
-    char inlined[];
-};
 
 static struct fed_blob *new_blob(size_t room)
 {
@@ -19,7 +11,8 @@ static struct fed_blob *new_blob(size_t room)
     struct fed_blob *blob = fed_malloc(sizeof(*blob) + room);
     atomic_init(&blob->refs, 1);
     blob->n = room;
-    blob->p = blob->inlined;
+    blob->p = (char *)(blob + 1);
+    blob->release = NULL;
     return blob;
 }
 
@@ -51,6 +44,14 @@ struct fed_blob *fed_blob_new_room(size_t n, char **room)
     return blob;
 }
 
+void fed_blob_part(struct fed_blob *blob, char *p, size_t n, void (*release)(struct fed_blob *blob))
+{
+    atomic_init(&blob->refs, 1);
+    blob->n = n;
+    blob->p = p;
+    blob->release = release;
+}
+
 struct fed_blob *fed_blob_ref(struct fed_blob *blob)
 {
     if (blob)
@@ -62,7 +63,11 @@ void fed_blob_unref(struct fed_blob *blob)
 {
     if (!blob || atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (blob->p != blob->inlined)
+    if (blob->release) {
+        blob->release(blob);
+        return;
+    }
+    if (blob->p != (char *)(blob + 1))
         free(blob->p);
     free(blob);
 }

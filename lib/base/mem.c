@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,4 +54,9 @@ char *fed_asprintf(const char *fmt, ...)
     int n = vasprintf(&out, fmt, ap);
     va_end(ap);
     return checked(n < 0 ? NULL : out);
+}
+
+void fed_mem_trim(void)
+{
+    malloc_trim(0);
 }

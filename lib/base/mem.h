@@ -15,6 +15,9 @@ FED_MUST_USE char *fed_strdup(const char *z);        /* z not NULL */
 FED_MUST_USE char *fed_strdup_str(struct fed_str s); /* NUL-terminated copy */
 FED_MUST_USE char *fed_asprintf(const char *fmt, ...) FED_PRINTF(1, 2);
 
+/* Gives free memory inside the heap back to the system; takes milliseconds. After a burst, when it is quiet. */
+void fed_mem_trim(void);
+
 #define FED_NEW(type) ((type *)fed_calloc(1, sizeof(type)))
 
 #endif

@@ -52,9 +52,8 @@ static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj
 static struct fed_json *frozen_part(struct fed_arena *a, const struct fed_json *spec)
 {
     static const char *const lists[] = {"containers", "initContainers"};
-    static const char *const free_fields[] = {
-        "activeDeadlineSeconds", "tolerations",     "terminationGracePeriodSeconds",
-        "ephemeralContainers",   "schedulingGates", "nodeSelector"};
+    static const char *const free_fields[] = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds",
+                                              "schedulingGates", "nodeSelector"};
     struct fed_json *copy = fed_json_copy(a, spec);
 
     for (size_t i = 0; i < FED_ARRAY_LEN(free_fields); i++)
@@ -92,6 +91,55 @@ static void validate_pod_update(const struct fed_json *old, const struct fed_jso
                    "previously negative)");
 }
 
+static const struct fed_json *named(const struct fed_json *list, struct fed_str name)
+{
+    FED_JSON_EACH(it, list)
+        if (fed_str_eq(fed_json_find_text(it, "name"), name))
+            return it;
+    return NULL;
+}
+
+/* What makes no sense of a container that is added to a running pod and never restarted. */
+static void validate_ephemeral(const struct fed_json *spec, const struct fed_json *c, size_t i, struct fed_causes *out)
+{
+    static const char *const no[] = {"ports",     "livenessProbe", "readinessProbe", "startupProbe",
+                                     "lifecycle", "resizePolicy",  "restartPolicy"};
+    struct fed_arena *a = out->arena;
+    struct fed_str target = fed_json_find_text(c, "targetContainerName");
+    const struct fed_json *resources = fed_json_find(c, "resources");
+    for (size_t k = 0; k < FED_ARRAY_LEN(no); k++)
+        if (fed_json_find(c, no[k]))
+            fed_causes_add(out, FED_CAUSE_FORBIDDEN, fed_arena_printf(a, "spec.ephemeralContainers[%zu].%s", i, no[k]),
+                           (struct fed_str){NULL, 0}, "cannot be set for an Ephemeral Container");
+    if (resources && resources->n)
+        fed_causes_add(out, FED_CAUSE_FORBIDDEN, fed_arena_printf(a, "spec.ephemeralContainers[%zu].resources", i),
+                       (struct fed_str){NULL, 0}, "cannot be set for an Ephemeral Container");
+    if (target.n && !named(fed_json_find(spec, "containers"), target) &&
+        !named(fed_json_find(spec, "initContainers"), target))
+        fed_causes_add(out, FED_CAUSE_NOT_FOUND,
+                       fed_arena_printf(a, "spec.ephemeralContainers[%zu].targetContainerName", i),
+                       fed_arena_printf(a, "\"%.*s\"", FED_STR_ARG(target)), "%s", "");
+}
+
+/* They are added, one after another; none is changed or taken away. */
+static void validate_ephemeral_update(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
+{
+    const struct fed_json *list = fed_json_find(spec, "ephemeralContainers");
+    size_t i = 0;
+    FED_JSON_EACH(it, list)
+        validate_ephemeral(spec, it, i++, c);
+    FED_JSON_EACH(was, fed_json_find(old, "ephemeralContainers")) {
+        struct fed_str name = fed_json_find_text(was, "name");
+        const struct fed_json *now = named(list, name);
+        if (!now)
+            fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec.ephemeralContainers"), (struct fed_str){NULL, 0},
+                           "existing ephemeral containers \"%.*s\" may not be removed", FED_STR_ARG(name));
+        else if (!fed_json_equal(was, now))
+            fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec.ephemeralContainers"), (struct fed_str){NULL, 0},
+                           "existing ephemeral containers \"%.*s\" may not be changed", FED_STR_ARG(name));
+    }
+}
+
 static void validate_pod(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
@@ -104,8 +152,13 @@ static void validate_pod(void *ud, const struct fed_write *w, const struct fed_j
         return;
     }
     fed_podspec_validate(spec, "spec", c);
+    if (w->subresource.n)
+        return validate_ephemeral_update(old, spec, c); /* nothing else was taken from the request */
     if (old)
         validate_pod_update(old, spec, c);
+    else if (fed_json_find(spec, "ephemeralContainers") && fed_json_find(spec, "ephemeralContainers")->n)
+        fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec.ephemeralContainers"), (struct fed_str){NULL, 0},
+                       "cannot be set on create");
 }
 
 static void validate_pod_template(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)

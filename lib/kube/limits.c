@@ -275,6 +275,24 @@ static void check_order(const struct fed_json *item, uint32_t i, const char *low
     }
 }
 
+static void check_type(const struct fed_json *item, uint32_t i, struct fed_causes *c)
+{
+    static const char *const known[] = {"Pod", "Container", "PersistentVolumeClaim"};
+    struct fed_str type = fed_json_find_text(item, "type"), at = fed_arena_printf(c->arena, "spec.limits[%u].type", i);
+    bool ok = fed_str_chr(type, '/', 0) >= 0;
+    for (size_t k = 0; k < FED_ARRAY_LEN(known); k++)
+        ok |= fed_str_is(type, known[k]);
+    if (!ok)
+        fed_causes_add(c, FED_CAUSE_INVALID, at, fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(type)),
+                       "must be a standard limit type or fully qualified");
+    for (const struct fed_json *other = item->prev; other; other = other->prev)
+        if (fed_str_eq(fed_json_find_text(other, "type"), type)) {
+            fed_causes_add(c, FED_CAUSE_DUPLICATE, at, fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(type)), "%s",
+                           "");
+            return;
+        }
+}
+
 void fed_limits_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     static const struct fed_str none = {NULL, 0};
@@ -295,6 +313,7 @@ void fed_limits_validate(void *ud, const struct fed_write *w, const struct fed_j
             !fed_json_at(item, "max", "storage", NULL))
             fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "spec.limits[%u].limits", i), none,
                            "either minimum or maximum storage value is required, but neither was provided");
+        check_type(item, i, c);
         check_order(item, i, "min", "max", "min", "max", c);
         check_order(item, i, "min", "defaultRequest", "min", "default request", c);
         check_order(item, i, "defaultRequest", "max", "default request", "max", c);

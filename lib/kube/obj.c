@@ -62,14 +62,18 @@ static void add_rev(struct splices *sp, const struct fed_objscan *scan, uint64_t
                             scan->metadata_empty ? "" : ",");
 }
 
-static struct fed_blob *make_bytes(struct splices *sp, struct fed_str text)
+static size_t size_of_bytes(const struct splices *sp, struct fed_str text)
 {
     size_t n = text.n;
     for (int i = 0; i < sp->n; i++)
         n += sp->s[i].n - sp->s[i].cut;
-    struct fed_blob *blob = fed_blob_new_room(n, &sp->to);
+    return n;
+}
+
+static void put_bytes(struct splices *sp, struct fed_str text, char *to)
+{
     const char *from = text.p;
-    char *to = sp->to;
+    sp->to = to;
     sp->base = text.p;
     for (int i = 0; i < sp->n; i++) {
         memcpy(to, from, (size_t)(sp->s[i].at - from));
@@ -79,7 +83,6 @@ static struct fed_blob *make_bytes(struct splices *sp, struct fed_str text)
         from = sp->s[i].at + sp->s[i].cut;
     }
     memcpy(to, from, (size_t)(text.p + text.n - from));
-    return blob;
 }
 
 static size_t decoded_room(const struct fed_raw *v, size_t n)
@@ -117,7 +120,7 @@ static void settle_owners(struct fed_kobj *o, const struct splices *sp, const st
                           char **room)
 {
     o->owners = *at;
-    o->n_owners = raws->n / 4;
+    o->n_owners = (uint32_t)(raws->n / 4);
     for (size_t i = 0; i < o->n_owners; i++) {
         const struct fed_raw *r = raws->v + 4 * i;
         o->owners[i] = (struct fed_owner){settle(sp, r[0], room),
@@ -130,7 +133,15 @@ static void settle_owners(struct fed_kobj *o, const struct splices *sp, const st
     *at = o->owners + o->n_owners;
 }
 
-static struct fed_kobj *make_object(const struct fed_objscan *scan, const struct splices *sp, struct fed_blob *blob)
+static void release_object(struct fed_blob *bytes)
+{
+    struct fed_kobj *o = fed_container_of(bytes, struct fed_kobj, bytes);
+    if (o->ext)
+        o->ext->free(o->ext);
+    free(o);
+}
+
+static struct fed_kobj *make_object(const struct fed_objscan *scan, struct splices *sp)
 {
     const struct fed_raw alone[] = {scan->api_version, scan->kind, scan->ns, scan->name, scan->uid};
     size_t arrays = (scan->labels.n + scan->annotations.n) / 2 * sizeof(struct fed_kv) +
@@ -138,14 +149,15 @@ static struct fed_kobj *make_object(const struct fed_objscan *scan, const struct
     size_t text = decoded_room(alone, FED_ARRAY_LEN(alone)) + decoded_room(scan->labels.v, scan->labels.n) +
                   decoded_room(scan->annotations.v, scan->annotations.n) +
                   decoded_room(scan->owners.v, scan->owners.n) + decoded_room(scan->finalizers.v, scan->finalizers.n);
-    struct fed_kobj *o = fed_malloc(sizeof(*o) + arrays + text);
+    size_t n = size_of_bytes(sp, scan->text);
+    struct fed_kobj *o = fed_malloc(sizeof(*o) + arrays + text + n);
     memset(o, 0, sizeof(*o));
     void *at = o + 1;
-    char *room = (char *)(o + 1) + arrays;
+    char *room = (char *)(o + 1) + arrays, *bytes = room + text;
 
-    atomic_init(&o->refs, 1);
-    o->blob = blob;
-    o->json = fed_blob_str(blob);
+    put_bytes(sp, scan->text, bytes);
+    fed_blob_part(&o->bytes, bytes, n, release_object);
+    o->json = fed_str_n(bytes, n);
     o->api_version = settle(sp, scan->api_version, &room);
     o->kind = settle(sp, scan->kind, &room);
     o->ns = settle(sp, scan->ns, &room);
@@ -153,13 +165,13 @@ static struct fed_kobj *make_object(const struct fed_objscan *scan, const struct
     o->uid = settle(sp, scan->uid, &room);
     o->generation = scan->generation;
     o->deleting = scan->deleting;
-    o->n_labels = scan->labels.n / 2;
+    o->n_labels = (uint32_t)(scan->labels.n / 2);
     o->labels = settle_map(sp, &scan->labels, &at, &room);
-    o->n_annotations = scan->annotations.n / 2;
+    o->n_annotations = (uint32_t)(scan->annotations.n / 2);
     o->annotations = settle_map(sp, &scan->annotations, &at, &room);
     settle_owners(o, sp, &scan->owners, &at, &room);
     o->finalizers = at;
-    o->n_finalizers = scan->finalizers.n;
+    o->n_finalizers = scan->finalizers.n & 0x7fffffff;
     for (size_t i = 0; i < o->n_finalizers; i++)
         o->finalizers[i] = settle(sp, scan->finalizers.v[i], &room);
     return o;
@@ -194,7 +206,7 @@ static int make(struct fed_str json, struct fed_str api_version, struct fed_str 
         add_type(&sp, &scan, api_version, kind);
         if (rev && scan.has_metadata)
             add_rev(&sp, &scan, rev);
-        struct fed_kobj *o = make_object(&scan, &sp, make_bytes(&sp, scan.text));
+        struct fed_kobj *o = make_object(&scan, &sp);
         find_spliced_type(o, api_version, kind);
         o->rev = rev;
         if (!rev && (!scan.rev.p || fed_str_u64(fed_str_n(scan.rev.p, scan.rev.n), &o->rev) != 0))
@@ -233,19 +245,14 @@ int fed_kobj_from_tree(const struct fed_json *tree, uint64_t rev, struct fed_kob
 struct fed_kobj *fed_kobj_ref(struct fed_kobj *o)
 {
     if (o)
-        atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+        fed_blob_ref(&o->bytes);
     return o;
 }
 
 void fed_kobj_unref(struct fed_kobj *o)
 {
-    if (!o || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_release) != 1)
-        return;
-    atomic_thread_fence(memory_order_acquire);
-    if (o->ext_free)
-        o->ext_free(o->ext);
-    fed_blob_unref(o->blob);
-    free(o);
+    if (o)
+        fed_blob_unref(&o->bytes);
 }
 
 struct fed_json *fed_kobj_parse(const struct fed_kobj *o, struct fed_arena *a)

@@ -4,13 +4,12 @@
  * Model:      the JSON bytes (with apiVersion, kind and metadata.resourceVersion in place) are made once and shared by
  *             every list, watch and informer. The index holds what is asked often; anything else is parsed from the
  *             bytes into a tree that lives for one request or one reconcile (fed_kobj_parse).
+ * Memory:     one piece: the index, what it points to and the bytes. A cache holds a hundred thousand of them.
  * Ownership:  reference counted; slices of the index point into the object and live as long as a reference.
  * Threads:    immutable; any thread.
  */
 #ifndef FED_KUBE_OBJ_H
 #define FED_KUBE_OBJ_H
-
-#include <stdatomic.h>
 
 #include "base/blob.h"
 #include "codec/json.h"
@@ -22,22 +21,23 @@ struct fed_owner { /* metadata.ownerReferences[] */
     struct fed_str api_version, kind, name, uid;
     bool controller, block_deletion;
 };
+struct fed_kobj_ext { /* begins what another room keeps with an object */
+    void (*free)(struct fed_kobj_ext *ext);
+};
 struct fed_kobj {
-    atomic_uint refs;
+    struct fed_blob
+        bytes;    /* of json; its reference count is the object's, so an answer that refers to them keeps all */
     uint64_t rev; /* metadata.resourceVersion as a number; 0 when absent */
     int64_t generation;
     struct fed_str api_version, kind, ns, name, uid;
-    bool deleting; /* metadata.deletionTimestamp is set */
+    struct fed_str json; /* the whole object */
     struct fed_kv *labels, *annotations;
-    size_t n_labels, n_annotations;
     struct fed_owner *owners;
-    size_t n_owners;
     struct fed_str *finalizers;
-    size_t n_finalizers;
-    struct fed_str json;   /* the whole object */
-    struct fed_blob *blob; /* holds json */
-    void *ext;             /* the apiserver cache's own (encodings in other versions); else NULL */
-    void (*ext_free)(void *ext);
+    struct fed_kobj_ext *ext; /* the apiserver cache's own (encodings in other versions); else NULL */
+    uint32_t n_labels, n_annotations, n_owners;
+    uint32_t n_finalizers : 31;
+    bool deleting : 1; /* metadata.deletionTimestamp is set */
 };
 
 /* Parses the bytes (one object) and indexes them. A list item may lack apiVersion and kind: those given (may be empty)

@@ -44,16 +44,41 @@ static void on_timer(struct fed_timer *t)
 
 /* ---- output and end of a connection ---- */
 
+void httpd_take_out(struct httpd_conn *c)
+{
+    if (c->out.cap > 0)
+        return;
+    c->out = c->server->spare_out;
+    c->server->spare_out = (struct fed_buf){0};
+}
+
+static void sent(struct httpd_conn *c)
+{
+    fed_buf_reset(&c->out);
+    if (c->out.cap > KEEP_OUT) {
+        fed_buf_release(&c->out);
+    } else if (c->server->spare_out.cap == 0) {
+        c->server->spare_out = c->out;
+        c->out = (struct fed_buf){0};
+    }
+}
+
 void httpd_flush(struct httpd_conn *c)
 {
     if (c->out.n == 0)
         return;
     if (!c->dead)
         fed_stream_write(c->stream, fed_buf_str(&c->out));
-    if (c->out.cap > KEEP_OUT)
-        fed_buf_release(&c->out);
-    else
-        fed_buf_reset(&c->out);
+    sent(c);
+}
+
+void httpd_send(struct httpd_conn *c)
+{
+    if (c->out.n == 0)
+        return;
+    if (!c->dead)
+        fed_stream_write_now(c->stream, fed_buf_str(&c->out));
+    sent(c);
 }
 
 static void on_task(struct fed_task *task)
@@ -278,6 +303,7 @@ static void on_finish(struct fed_task *task)
     }
     fed_map_release(&h->peers);
     free(h->spare_head);
+    fed_buf_release(&h->spare_out);
     free(h->scratch);
     free(h);
 }

@@ -62,7 +62,7 @@ struct fed_httpd_conf {
     uint32_t header_timeout_ms;      /* whole request head, and before it the TLS handshake; 0: 10,000 */
     uint32_t body_timeout_ms;        /* whole rest of a request after its head; 0: 60,000 */
     uint32_t max_concurrent_streams; /* HTTP/2; 0: 250 */
-    uint32_t max_connections;        /* 0: 16,384 */
+    uint32_t max_connections;        /* 0: 16,384; at most 7/8 of the files the process may open */
     uint32_t max_peer_connections;   /* of one client; 0: 4,096 */
     /* Asked once of a request whose body is larger than 64 KiB, before more of it is read; the body is not there yet.
      * 0, or the status to refuse it with. NULL: all may. */
@@ -90,6 +90,9 @@ void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *
                            void *ud);
 size_t fed_http_stream_write(struct fed_http_exchange *x, struct fed_str bytes);
 size_t fed_http_stream_write_blob(struct fed_http_exchange *x, struct fed_blob *blob);
+/* Sends what was written now, while it is in the caches, rather than at the end of the turn: for a fan-out to many.
+ * Returns the backlog; when it is 0, no `drained` follows. */
+size_t fed_http_stream_flush(struct fed_http_exchange *x);
 size_t fed_http_stream_backlog(const struct fed_http_exchange *x);
 void fed_http_stream_end(struct fed_http_exchange *x);
 void fed_http_abort(struct fed_http_exchange *x); /* RST_STREAM / close: for a watcher that is cut off */

@@ -256,6 +256,21 @@ size_t fed_http_stream_write_blob(struct fed_http_exchange *x, struct fed_blob *
     return stream_write(x, fed_blob_str(blob), blob);
 }
 
+size_t fed_http_stream_flush(struct fed_http_exchange *x)
+{
+    struct httpd_conn *c = x->conn;
+    if (!c || x->h2s || c->busy) /* frames of several streams leave together at the end of the turn */
+        return fed_http_stream_backlog(x);
+    httpd_send(c);
+    size_t backlog = fed_http_stream_backlog(x);
+    if (backlog == 0) {
+        x->owed_drained = false;
+        if (x->state == HTTPD_STREAMING && !c->eof) /* the task would find nothing to do */
+            fed_task_cancel(&c->task);
+    }
+    return backlog;
+}
+
 size_t fed_http_stream_backlog(const struct fed_http_exchange *x)
 {
     if (!x->conn)

@@ -25,6 +25,7 @@ static void put_head(struct fed_http_exchange *x, int status, const char *type)
     struct httpd_conn *c = x->conn;
     if (c->server->closing)
         c->keep_alive = false;
+    httpd_take_out(c);
     fed_h1_put_status_line(&c->out, status);
     put_date(c);
     if (type)
@@ -79,6 +80,7 @@ void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *
 void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)
 {
     struct httpd_conn *c = x->conn;
+    httpd_take_out(c);
     if (x->chunked)
         fed_h1_put_chunk_head(&c->out, bytes.n);
     put_body(c, bytes, blob);
@@ -357,7 +359,7 @@ static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
         fed_buf_release(&c->in);
     else
         keep_rest(c, in, buffered);
-    httpd_flush(c);
+    httpd_send(c);
     if (c->eof)
         after_eof(c);
     httpd_h1_drained(c);

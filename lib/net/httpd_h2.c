@@ -179,13 +179,14 @@ static void flush(struct httpd_conn *c)
         size_t backlog = fed_stream_backlog(c->stream);
         if (backlog >= HTTPD_OUT_AHEAD)
             return; /* drained comes */
+        httpd_take_out(c);
         int rc = fed_h2_send(c->h2, &c->out, FED_MIN(HTTPD_OUT_AHEAD - backlog, (size_t)HTTPD_OUT_FLUSH));
         bool more = c->out.n > 0;
         if (c->sent != fed_h2_sent(c->h2)) {
             c->sent = fed_h2_sent(c->h2);
             c->moved_ms = fed_mono_ms(c->server->env);
         }
-        httpd_flush(c);
+        httpd_send(c);
         if (rc) {
             httpd_kill(c);
             return;

@@ -49,6 +49,7 @@ struct fed_httpd {
     struct fed_metric *m_conns;
     struct fed_metric_family *m_refused;
     struct fed_h1_head *spare_head;
+    struct fed_buf spare_out; /* so that idle connections hold none */
     int64_t date_s;
     char date[30];
     struct fed_http_header *scratch; /* headers of an HTTP/2 answer */
@@ -124,8 +125,11 @@ struct fed_http_exchange {
 /* httpd.c */
 void httpd_deadline(struct httpd_conn *c, uint64_t ms); /* from now */
 void httpd_no_deadline(struct httpd_conn *c);
-void httpd_soon(struct httpd_conn *c);   /* work on the connection after this callback */
-void httpd_flush(struct httpd_conn *c);  /* out to the stream */
+void httpd_soon(struct httpd_conn *c);  /* work on the connection after this callback */
+void httpd_flush(struct httpd_conn *c); /* out to the stream, which sends it with what follows */
+void httpd_send(struct httpd_conn *c);  /* out to the socket */
+/* Before out is written to: room that another connection has left. */
+void httpd_take_out(struct httpd_conn *c);
 void httpd_kill(struct httpd_conn *c);   /* close now */
 void httpd_linger(struct httpd_conn *c); /* close after what is written */
 void httpd_forget(struct httpd_conn *c); /* the stream is no longer ours */

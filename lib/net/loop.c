@@ -170,6 +170,7 @@ void fed_loop_free(struct fed_loop *loop)
         ;
     FED_REQUIRE(uv_loop_close(&loop->uv) == 0);
     fed_env_release(&loop->env);
+    fed_buf_release(&loop->wire);
     free(loop);
 }
 

@@ -11,6 +11,7 @@
 
 #include <uv.h>
 
+#include "base/buf.h"
 #include "net/loop.h"
 
 enum { FED_LOOP_INPUT_SIZE = 65536, FED_LOOP_PLAIN_SIZE = 65536, FED_LOOP_RECORD_SIZE = 16384 };
@@ -25,7 +26,8 @@ struct fed_loop {
     uv_prepare_t prepare; /* runs due tasks and timers once a turn, before the poll */
     uv_timer_t timer;     /* only wakes the poll at the earliest deadline */
     struct fed_list objects;
-    size_t n_work; /* jobs on the thread pool */
+    size_t n_work;       /* jobs on the thread pool */
+    struct fed_buf wire; /* ciphertext on its way to a socket, lent to one stream at a time */
     char input[FED_LOOP_INPUT_SIZE];
     char plain[FED_LOOP_PLAIN_SIZE];
     char gather[FED_LOOP_RECORD_SIZE];

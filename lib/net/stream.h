@@ -44,6 +44,8 @@ struct fed_stream *fed_stream_connect_unix(struct fed_loop *loop, const char *pa
  * close or shutdown. Return the backlog in bytes (this turn's writes included, so it is mostly > 0: compare it with a
  * limit of yours). */
 size_t fed_stream_write(struct fed_stream *s, struct fed_str bytes);
+/* Not at the end of the turn but now, and from the caller's memory where the socket takes it: for whole answers. */
+size_t fed_stream_write_now(struct fed_stream *s, struct fed_str bytes);
 size_t fed_stream_write_blob(struct fed_stream *s, struct fed_blob *blob);
 size_t fed_stream_backlog(const struct fed_stream *s);
 void fed_stream_pause(struct fed_stream *s, bool paused); /* reading */

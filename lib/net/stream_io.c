@@ -169,34 +169,59 @@ static int encrypt_some(struct fed_stream *s)
     return 0;
 }
 
+/* Most output is encrypted and sent at once: its buffer is the loop's, so that thousands of idle streams hold none. */
+static void borrow_wire(struct fed_stream *s)
+{
+    if (s->tls.out.cap > 0)
+        return;
+    size_t max = s->tls.out.max;
+    s->tls.out = s->loop->wire;
+    s->tls.out.max = max;
+    s->loop->wire = (struct fed_buf){0};
+}
+
+static void return_wire(struct fed_stream *s)
+{
+    size_t max = s->tls.out.max;
+    fed_buf_reset(&s->tls.out);
+    if (s->loop->wire.cap > 0)
+        return;
+    s->loop->wire = s->tls.out;
+    fed_buf_init(&s->tls.out, max);
+}
+
+/* The ciphertext that is there. False: part of it is in flight, or the stream failed. */
+static bool send_wire(struct fed_stream *s)
+{
+    uv_buf_t buf = uv_buf_init(s->tls.out.p, (unsigned)s->tls.out.n);
+    ssize_t sent = send_some(s, &buf, 1);
+    if (sent < 0) {
+        fed_buf_reset(&s->tls.out);
+        fed_stream_fail(s, fed_uv_code((int)sent), "write: %s", uv_strerror((int)sent));
+        return false;
+    }
+    if ((size_t)sent == s->tls.out.n) {
+        return_wire(s);
+        return true;
+    }
+    /* The buffers change places: the full one flies, the empty one collects. */
+    struct fed_buf rest = s->tls.out;
+    s->tls.out = s->wire;
+    s->tls.out.max = rest.max;
+    s->wire = rest;
+    buf = uv_buf_init(rest.p + sent, (unsigned)(rest.n - (size_t)sent));
+    fly(s, &buf, 1, rest.n - (size_t)sent);
+    return false;
+}
+
 static void pump_tls(struct fed_stream *s)
 {
-    for (;;) {
+    do {
+        if (s->queued > 0)
+            borrow_wire(s);
         if (encrypt_some(s) != 0)
             return;
-        if (s->tls.out.n == 0)
-            return;
-        uv_buf_t buf = uv_buf_init(s->tls.out.p, (unsigned)s->tls.out.n);
-        ssize_t sent = send_some(s, &buf, 1);
-        if (sent < 0) {
-            fed_buf_reset(&s->tls.out);
-            fed_stream_fail(s, fed_uv_code((int)sent), "write: %s", uv_strerror((int)sent));
-            return;
-        }
-        if ((size_t)sent == s->tls.out.n) {
-            fed_buf_reset(&s->tls.out);
-            continue;
-        }
-        /* The buffers change places: the full one flies, the empty one collects. */
-        struct fed_buf rest = s->tls.out;
-        s->tls.out = s->wire;
-        s->tls.out.max = rest.max;
-        fed_buf_reset(&s->tls.out);
-        s->wire = rest;
-        buf = uv_buf_init(rest.p + sent, (unsigned)(rest.n - (size_t)sent));
-        fly(s, &buf, 1, rest.n - (size_t)sent);
-        return;
-    }
+    } while (s->tls.out.n > 0 && send_wire(s));
 }
 
 static void release_idle_buffers(struct fed_stream *s)
@@ -298,6 +323,47 @@ size_t fed_stream_write(struct fed_stream *s, struct fed_str bytes)
     if (total > 0)
         enqueued(s, total);
     return fed_stream_backlog(s);
+}
+
+/* What could not be sent at once is left in *bytes or in flight. */
+static void send_tls(struct fed_stream *s, struct fed_str *bytes)
+{
+    struct fed_err err;
+    borrow_wire(s);
+    do {
+        while (bytes->n > 0 && s->tls.out.n < FED_STREAM_WIRE_MAX) {
+            struct fed_str record = fed_str_head(*bytes, FED_LOOP_RECORD_SIZE);
+            if (fed_tls_conn_write(&s->tls, record, &err) != 0) {
+                fed_stream_fail_err(s, &err);
+                return;
+            }
+            *bytes = fed_str_from(*bytes, record.n);
+        }
+    } while (s->tls.out.n > 0 && send_wire(s) && bytes->n > 0);
+}
+
+static void send_plain(struct fed_stream *s, struct fed_str *bytes)
+{
+    uv_buf_t buf = uv_buf_init((char *)bytes->p, (unsigned)FED_MIN(bytes->n, (size_t)1 << 30));
+    ssize_t sent = send_some(s, &buf, 1);
+    if (sent < 0)
+        fed_stream_fail(s, fed_uv_code((int)sent), "write: %s", uv_strerror((int)sent));
+    else
+        *bytes = fed_str_from(*bytes, (size_t)sent);
+}
+
+size_t fed_stream_write_now(struct fed_stream *s, struct fed_str bytes)
+{
+    if (s->state != FED_STREAM_OPEN || s->shutdown_asked || s->writing || s->queued > 0 || s->tls.out.n > 0)
+        return fed_stream_write(s, bytes); /* behind what waits already */
+    if (s->tls.ssl)
+        send_tls(s, &bytes);
+    else
+        send_plain(s, &bytes);
+    if (s->state != FED_STREAM_OPEN)
+        return 0;
+    s->was_behind |= s->writing;
+    return bytes.n > 0 ? fed_stream_write(s, bytes) : fed_stream_backlog(s);
 }
 
 size_t fed_stream_write_blob(struct fed_stream *s, struct fed_blob *blob)

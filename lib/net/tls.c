@@ -225,6 +225,8 @@ static int build(struct fed_tls *tls, SSL_CTX **out, struct fed_err *err)
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     /* For TLS 1.2: forward secrecy and authenticated encryption only. */
     SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20");
+    /* AES-128 first, as Go has it: a fifth more bytes for the same time, and nobody breaks either. */
+    SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     /* Idle connections (watches) are many: they keep no record buffers. */
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -157,19 +157,30 @@ int fed_tls_conn_handshake(struct fed_tls_conn *c, struct fed_err *err)
     return FED_TLS_DONE;
 }
 
+/* SSL_get_error needs the queue empty; to look costs less than to clear. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 int fed_tls_conn_read(struct fed_tls_conn *c, char *buf, size_t room, size_t *n, struct fed_err *err)
 {
     *n = 0;
-    ERR_clear_error();
+    clear_errors();
     while (*n < room) {
+        if (c->in.n == 0 && !c->ended && !SSL_has_pending(c->ssl)) /* what OpenSSL would find out at greater cost */
+            return *n > 0 ? FED_TLS_DONE : FED_TLS_WAIT;
         size_t got = 0;
         int rc = SSL_read_ex(c->ssl, buf + *n, room - *n, &got);
         if (rc == 1) {
             *n += got;
             continue;
         }
-        if (*n > 0) /* deliver first; the next call meets the same end again */
+        if (*n > 0) { /* deliver first; the next call meets the same end again */
+            c->ended = SSL_get_error(c->ssl, rc) != SSL_ERROR_WANT_READ;
             return FED_TLS_DONE;
+        }
         return step_of(c, rc, "TLS", err);
     }
     return FED_TLS_DONE;
@@ -178,7 +189,7 @@ int fed_tls_conn_read(struct fed_tls_conn *c, char *buf, size_t room, size_t *n,
 int fed_tls_conn_write(struct fed_tls_conn *c, struct fed_str bytes, struct fed_err *err)
 {
     size_t done = 0;
-    ERR_clear_error();
+    clear_errors();
     if (bytes.n > 0 && SSL_write_ex(c->ssl, bytes.p, bytes.n, &done) != 1)
         return fed_tls_err(err, "TLS write");
     return 0;

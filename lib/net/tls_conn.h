@@ -24,6 +24,7 @@ struct fed_tls_conn { /* zero-initialised = none */
     struct fed_str in;
     char *kept; /* what `in` points into after keep_input */
     struct fed_buf out;
+    bool ended; /* the last read met an end that the next one has to tell */
     bool heard; /* bytes have come */
 };
 

@@ -276,7 +276,7 @@ static bool drive(struct mbr_pod *p, struct mbr_container *c, const struct fed_j
         return !c->init;
     }
     if (c->state == MBR_C_ENDED) {
-        if (c->init && !failed)
+        if (c->ephemeral || (c->init && !failed))
             return true;
         bool again = c->init ? p->restart_always || p->restart_on_failure
                              : p->restart_always || (failed && p->restart_on_failure);
@@ -447,6 +447,73 @@ static bool end_pod(struct mbr_pod *p)
     return false;
 }
 
+/* --- what the object says of containers --- */
+
+static void restore_end(struct mbr_container *c, unsigned attempt, const struct fed_json *t)
+{
+    int64_t from = 0, to = 0, code = fed_json_int(fed_json_find(t, "exitCode"), 137);
+    int64_t signo = fed_json_int(fed_json_find(t, "signal"), 0);
+    char reason[40];
+    if (fed_time_parse(fed_json_find_text(t, "startedAt"), &from) < 0)
+        from = 0;
+    if (fed_time_parse(fed_json_find_text(t, "finishedAt"), &to) < 0)
+        to = from;
+    snprintf(reason, sizeof(reason), "%.*s",
+             FED_STR_ARG(t ? fed_json_find_text(t, "reason") : FED_STR("ContainerStatusUnknown")));
+    set_ended(c, attempt, signo ? 0 : (int)code, (int)signo, from, to, reason, "");
+}
+
+/* What the container did before we were restarted. If it runs still, the runtime will say so. */
+static void restore(struct mbr_container *c, const struct fed_json *st)
+{
+    const struct fed_json *ended = fed_json_at(st, "state", "terminated", NULL);
+    const struct fed_json *before = fed_json_at(st, "lastState", "terminated", NULL);
+    bool waits = fed_json_at(st, "state", "waiting", NULL) != NULL;
+    c->attempt = (unsigned)fed_json_int(fed_json_find(st, "restartCount"), 0);
+    if (before)
+        restore_end(c, waits || !c->attempt ? c->attempt : c->attempt - 1, before);
+    if (ended || fed_json_at(st, "state", "running", NULL))
+        restore_end(c, (unsigned)fed_json_int(fed_json_find(st, "restartCount"), 0), ended);
+}
+
+enum { LIST_INIT, LIST_MAIN, LIST_EPHEMERAL, N_LISTS };
+
+/* The containers of one list that we do not have yet. */
+static void add_containers(struct mbr_pod *p, const struct fed_json *tree, int list)
+{
+    static const char *const names[] = {"initContainers", "containers", "ephemeralContainers"};
+    static const char *const statuses[] = {"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"};
+    const struct fed_json *spec = fed_json_find(tree, "spec"), *init = fed_json_find(spec, names[LIST_INIT]);
+    FED_JSON_EACH(s, fed_json_find(spec, names[list])) {
+        char *name = fed_strdup_str(fed_json_find_text(s, "name"));
+        if (find_container(p, name) || p->n == p->room) {
+            free(name);
+            continue;
+        }
+        struct mbr_container *c = &p->containers[p->n++];
+        c->pod = p;
+        c->init = list == LIST_INIT;
+        c->ephemeral = list == LIST_EPHEMERAL;
+        c->name = name;
+        c->image = fed_strdup_str(fed_json_find_text(s, "image"));
+        wait_because(c, list == LIST_MAIN && init ? "PodInitializing" : "ContainerCreating", "");
+        FED_JSON_EACH(st, fed_json_at(tree, "status", statuses[list], NULL))
+            if (fed_str_is(fed_json_find_text(st, "name"), c->name))
+                restore(c, st);
+    }
+}
+
+/* They are in one piece that never moves: probes and sessions point into it. */
+static void make_containers(struct mbr_pod *p, const struct fed_json *tree)
+{
+    const struct fed_json *spec = fed_json_find(tree, "spec");
+    const struct fed_json *init = fed_json_find(spec, "initContainers"), *ordinary = fed_json_find(spec, "containers");
+    p->room = (init ? init->n : 0) + (ordinary ? ordinary->n : 0) + MBR_EPHEMERAL_MAX;
+    p->containers = fed_calloc(p->room, sizeof(*p->containers));
+    for (int list = 0; list < N_LISTS; list++)
+        add_containers(p, tree, list);
+}
+
 /* --- sync --- */
 
 static void arm(struct mbr_pod *p)
@@ -469,6 +536,7 @@ static void sync_pod(struct fed_task *task)
     struct mbr_pod *p = fed_container_of(task, struct mbr_pod, task);
     struct fed_arena a = {0};
     struct fed_json *tree = fed_kobj_parse(p->obj, &a);
+    add_containers(p, tree, LIST_EPHEMERAL);
     if (p->obj->deleting || p->vanished) {
         begin_end(p, tree);
         if (end_pod(p)) {
@@ -512,58 +580,6 @@ static void refresh_volumes(struct fed_timer *t)
     p->volumes_made = false;
     fed_timer_start(env_of(p), &p->token_timer, TOKEN_LOOK_MS, refresh_volumes);
     mbr_pod_post(p);
-}
-
-static void restore_end(struct mbr_container *c, unsigned attempt, const struct fed_json *t)
-{
-    int64_t from = 0, to = 0, code = fed_json_int(fed_json_find(t, "exitCode"), 137);
-    int64_t signo = fed_json_int(fed_json_find(t, "signal"), 0);
-    char reason[40];
-    if (fed_time_parse(fed_json_find_text(t, "startedAt"), &from) < 0)
-        from = 0;
-    if (fed_time_parse(fed_json_find_text(t, "finishedAt"), &to) < 0)
-        to = from;
-    snprintf(reason, sizeof(reason), "%.*s",
-             FED_STR_ARG(t ? fed_json_find_text(t, "reason") : FED_STR("ContainerStatusUnknown")));
-    set_ended(c, attempt, signo ? 0 : (int)code, (int)signo, from, to, reason, "");
-}
-
-/* What the container did before we were restarted. If it runs still, the runtime will say so. */
-static void restore(struct mbr_container *c, const struct fed_json *st)
-{
-    const struct fed_json *ended = fed_json_at(st, "state", "terminated", NULL);
-    const struct fed_json *before = fed_json_at(st, "lastState", "terminated", NULL);
-    bool waits = fed_json_at(st, "state", "waiting", NULL) != NULL;
-    c->attempt = (unsigned)fed_json_int(fed_json_find(st, "restartCount"), 0);
-    if (before)
-        restore_end(c, waits || !c->attempt ? c->attempt : c->attempt - 1, before);
-    if (ended || fed_json_at(st, "state", "running", NULL))
-        restore_end(c, (unsigned)fed_json_int(fed_json_find(st, "restartCount"), 0), ended);
-}
-
-static void make_containers(struct mbr_pod *p, const struct fed_json *tree)
-{
-    const struct fed_json *spec = fed_json_find(tree, "spec");
-    static const char *const lists[] = {"initContainers", "containers"};
-    static const char *const statuses[] = {"initContainerStatuses", "containerStatuses"};
-    size_t n = 0;
-    for (int k = 0; k < 2; k++)
-        n += fed_json_find(spec, lists[k]) ? fed_json_find(spec, lists[k])->n : 0;
-    p->containers = fed_calloc(n + 1, sizeof(*p->containers));
-    for (int k = 0; k < 2; k++)
-        FED_JSON_EACH(s, fed_json_find(spec, lists[k])) {
-            struct mbr_container *c = &p->containers[p->n++];
-            c->pod = p;
-            c->init = k == 0;
-            c->name = fed_strdup_str(fed_json_find_text(s, "name"));
-            c->image = fed_strdup_str(fed_json_find_text(s, "image"));
-            wait_because(c, k == 1 && fed_json_find(spec, lists[0]) ? "PodInitializing" : "ContainerCreating", "");
-            FED_JSON_EACH(st, fed_json_at(tree, "status", statuses[k], NULL)) {
-                if (!fed_str_is(fed_json_find_text(st, "name"), c->name))
-                    continue;
-                restore(c, st);
-            }
-        }
 }
 
 struct mbr_pod *mbr_pod_new(struct mbr_agents *g, struct mbr_node *node, struct fed_kobj *obj)

@@ -29,7 +29,7 @@ struct mbr_pod;
 struct mbr_container {
     struct mbr_pod *pod;
     char *name, *image;
-    bool init;
+    bool init, ephemeral; /* neither: an ordinary one */
     enum mbr_cstate state;
     char reason[40], message[256]; /* while waiting */
     unsigned attempt;              /* of the present or next run */
@@ -62,8 +62,8 @@ struct mbr_pod {
     uint64_t volumes_at_ms; /* earliest next attempt */
     char *ports_json;       /* replaced ports, or NULL */
     int64_t started_ms;
-    struct mbr_container *containers; /* init ones first */
-    size_t n;
+    struct mbr_container *containers; /* init ones first, ephemeral ones last; with room for more of these */
+    size_t n, room;
     struct fed_task task;
     struct fed_timer timer, token_timer;
     struct fed_call *status_call, *delete_call;
@@ -121,6 +121,9 @@ void mbr_probers_start(struct mbr_container *c, const struct fed_json *spec);
 void mbr_probers_stop(struct mbr_container *c);
 /* An address for a probe: the pod's, and the real port. */
 uint16_t mbr_pod_real_port(const struct mbr_pod *p, uint16_t port);
+
+/* Most ephemeral containers of one pod: the shim has a bound, and nobody debugs that often. */
+enum { MBR_EPHEMERAL_MAX = 16 };
 
 /* pod_status.c */
 void mbr_pod_write_status(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a);

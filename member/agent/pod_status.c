@@ -7,7 +7,8 @@
 
 const struct fed_json *mbr_container_spec(const struct fed_json *tree, const struct mbr_container *c)
 {
-    FED_JSON_EACH(s, fed_json_at(tree, "spec", c->init ? "initContainers" : "containers", NULL))
+    const char *list = c->init ? "initContainers" : c->ephemeral ? "ephemeralContainers" : "containers";
+    FED_JSON_EACH(s, fed_json_at(tree, "spec", list, NULL))
         if (fed_str_is(fed_json_find_text(s, "name"), c->name))
             return s;
     return NULL;
@@ -71,11 +72,11 @@ static struct fed_json *container_json(struct fed_arena *a, const struct mbr_con
     fed_json_set(o, "lastState", last->any ? ended_json(a, c, last) : fed_json_object(a));
     fed_json_set(o, "ready",
                  fed_json_new_bool(a, c->init ? c->state == MBR_C_ENDED && c->last.code == 0 && !c->last.signo
-                                              : c->state == MBR_C_RUNNING && c->ready));
+                                              : c->state == MBR_C_RUNNING && c->ready && !c->ephemeral));
     fed_json_set(o, "restartCount", fed_json_new_int(a, restarts));
     fed_json_set(o, "image", fed_json_new_strz(a, c->image));
     fed_json_set(o, "imageID", c->pulled ? fed_json_new_strf(a, "hansa://%s", c->image) : fed_json_new_strz(a, ""));
-    if (c->state == MBR_C_RUNNING)
+    if (c->state == MBR_C_RUNNING || c->state == MBR_C_ENDED)
         fed_json_set(o, "containerID", fed_json_new_str(a, container_id(a, c, c->attempt)));
     fed_json_set(o, "started", fed_json_new_bool(a, c->state == MBR_C_RUNNING && c->started));
     return o;
@@ -92,6 +93,8 @@ static void summarise(const struct mbr_pod *p, struct summary *s)
     for (size_t i = 0; i < p->n; i++) {
         const struct mbr_container *c = &p->containers[i];
         bool failed = c->state == MBR_C_ENDED && (c->last.code || c->last.signo);
+        if (c->ephemeral) /* a guest: the pod is what it is without */
+            continue;
         if (c->init) {
             bool ok = c->state == MBR_C_ENDED && !failed;
             if (!ok)
@@ -165,13 +168,14 @@ static struct fed_json *build(struct mbr_pod *p, const struct fed_json *tree, st
     struct fed_json *one = fed_json_push(fed_json_ensure_array(a, status, "podIPs"), fed_json_object(a));
     fed_json_set(one, "ip", fed_json_new_strz(a, p->ip));
     set_time(a, status, "startTime", p->started_ms);
-    for (int init = 1; init >= 0; init--) {
+    for (int k = 0; k < 3; k++) {
+        static const char *const names[] = {"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"};
         list = fed_json_array(a);
         for (size_t i = 0; i < p->n; i++)
-            if (p->containers[i].init == (init == 1))
+            if (p->containers[i].init == (k == 0) && p->containers[i].ephemeral == (k == 2))
                 fed_json_push(list, container_json(a, &p->containers[i]));
         if (list->n)
-            fed_json_set(status, init ? "initContainerStatuses" : "containerStatuses", list);
+            fed_json_set(status, names[k], list);
     }
     return status;
 }

@@ -106,6 +106,24 @@ void mbr_relay_tcp(struct fed_loop *loop, struct fed_stream *client, const struc
     connect_next(r);
 }
 
+bool mbr_relay_upgrade(struct fed_http_exchange *client, const char *protocol, struct fed_stream *backend,
+                       struct fed_str first)
+{
+    struct relay *r = FED_NEW(struct relay);
+    r->open = true;
+    r->client.relay = r->backend.relay = r;
+    r->client.s = fed_http_upgrade(client, protocol, &handlers, &r->client);
+    if (!r->client.s) {
+        free(r);
+        return false;
+    }
+    r->backend.s = backend;
+    fed_stream_set_handlers(backend, &handlers, &r->backend);
+    if (first.n)
+        fed_stream_write(r->client.s, first);
+    return true;
+}
+
 /* --- UDP --- */
 
 struct session {

@@ -10,12 +10,17 @@
 #ifndef MEMBER_NETWORK_RELAY_H
 #define MEMBER_NETWORK_RELAY_H
 
-#include "net/stream.h"
+#include "net/httpd.h"
 
 enum { MBR_RELAY_TRIES = 3 };
 
 /* Takes the client's stream over. */
 void mbr_relay_tcp(struct fed_loop *loop, struct fed_stream *client, const struct fed_addr *backends, size_t n);
+
+/* Answers 101 and joins the client with a backend that is open already; `first` came from it behind its head. False:
+ * the client cannot be joined (HTTP/2, or it has left), and nothing was taken. */
+bool mbr_relay_upgrade(struct fed_http_exchange *client, const char *protocol, struct fed_stream *backend,
+                       struct fed_str first);
 
 struct mbr_udp_front;
 /* pick(ud, out) gives a backend for a new client; false: none. */

@@ -44,7 +44,7 @@ def settled(answer):
 def test_beginnings(raw, maps):
     path, first = maps
     new = {"resourceVersionMatch": NOT_OLDER}
-    table = [({}, ALL), ({"resourceVersion": 0}, ALL), ({"resourceVersion": first}, ALL[1:]), ({"resourceVersion": first + 100000}, []),
+    table = [({}, ALL), ({"resourceVersion": 0}, ALL), ({"resourceVersion": first}, ALL[1:]), ({"resourceVersion": first + 100000}, [("ERROR", "-")]),  # a store put back: 410
              ({"sendInitialEvents": "false", **new}, []), ({"sendInitialEvents": "false", "resourceVersion": first, **new}, ALL[1:]),
              ({"sendInitialEvents": "true", **new}, ALL), ({"sendInitialEvents": "true", "resourceVersion": first, **new}, ALL),
              ({"sendInitialEvents": "true", "fieldSelector": "metadata.name=c1", **new}, [ALL[1]])]

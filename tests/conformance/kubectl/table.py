@@ -83,6 +83,7 @@ class Runner:
 
     def __init__(self, kubectl, minor, env, ns, files):
         self.kubectl, self.minor, self.env, self.ns, self.files = kubectl, minor, env, ns, files or {}
+        self.took = 0.0  # the last command, in seconds
 
     def fill(self, text):
         return text.replace("$NS", self.ns) if isinstance(text, str) else text
@@ -94,8 +95,10 @@ class Runner:
         given = row.get("input")
         env = dict(self.env, KUBE_EDITOR=row.get("edit", "false"), KUBECTL=self.kubectl)
         argv = ["sh", "-c", self.fill(row["sh"])] if "sh" in row else self.argv(command)
+        began = time.monotonic()
         done = subprocess.run(argv, env=env, capture_output=True, timeout=120, cwd=self.env["HOME"],
                               input=self.fill(self.files.get(given, given) or "").encode())
+        self.took = time.monotonic() - began
         return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     def judge(self, row, code, out, err):
@@ -128,7 +131,7 @@ class Runner:
             try:
                 steps = list(row["during"])
                 end = time.monotonic() + 20
-                time.sleep(0.5)  # nothing says that a watch is open
+                time.sleep(max(0.5, 3 * self.took))  # nothing says that a watch is open; a busy machine takes longer
                 while True:
                     if steps:
                         code, out, err = self.call(steps.pop(0), {})

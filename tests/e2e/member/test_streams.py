@@ -213,6 +213,58 @@ def test_attach_to_a_terminal(k, member):
     member.kubectl("delete", "pod", name, "--wait=false")
 
 
+# --- debug ---
+
+def test_debug_in_a_running_pod(k, member):
+    """An ephemeral container with a terminal: it sees its pod, and what it does is not the pod's state."""
+    if k.version == "1.20":
+        pytest.skip("asks for a kind that no server has had since 1.22")
+    name = f"probe-{k.version.replace('.', '-')}"
+    master, slave = pty.openpty()
+    set_size(master, 20, 70)
+    with k.start("debug", "web", "-it", "--image=hansa/echo:v1", "--target=side", "-c", name, "--", "bash", "--norc", "-i",
+                 stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) as p:
+        os.close(slave)
+        read_until(master, b"prompt")
+        os.write(master, b"echo $HANSA_POD_NAME-$((40+2))\n")
+        read_until(master, b"web-42")
+        assert k.out("exec", "web", "-c", name, "--", "echo", "beside it") == b"beside it\n"
+        os.write(master, b"exit 3\n")
+        p.wait(20)
+    os.close(master)
+    status = wait_for(lambda: (s := member.json("pod", "web")["status"]) and ephemeral(s, name)["state"].get("terminated") and s,
+                      what="its end to be told")
+    assert ephemeral(status, name)["state"]["terminated"]["exitCode"] == 3 and status["phase"] == "Running"
+    assert {"type": "Ready", "status": "True"}.items() <= next(c for c in status["conditions"] if c["type"] == "Ready").items()
+    assert b"web-42" in k.out("logs", "web", "-c", name)
+
+
+def ephemeral(status, name):
+    return next(s for s in status["ephemeralContainerStatuses"] if s["name"] == name)
+
+
+def test_debug_mistakes(k):
+    if k.version == "1.20":
+        pytest.skip("asks for a kind that no server has had since 1.22")
+    r = k("debug", "web", "--image=hansa/echo:v1", "--target=nope", "--", "sh")
+    assert r.returncode == 1 and b'targetContainerName: Not found: "nope"' in r.stderr
+    r = k("debug", "web", "--image=hansa/echo:v1", "-c", "side", "--", "sh")
+    assert r.returncode == 1 and b'Duplicate value: "side"' in r.stderr
+    assert k("debug", "nobody", "--image=hansa/echo:v1", "--", "sh").returncode == 1
+
+
+def test_debug_a_copy_and_a_node(k, member):
+    """Ordinary pods that kubectl makes up: a copy of the pod with another command, and one on the node."""
+    copy = f"copy-{k.version.replace('.', '-')}"
+    k.out("debug", "web", "--copy-to", copy, "-c", "side", "--image=hansa/echo:v1", "--", "sh", "-c", "echo copied; exec sleep 1000")
+    wait_for(lambda: is_running(member, copy) and k("logs", copy, "-c", "side").stdout == b"copied\n", what="the copy to run")
+    assert [c["name"] for c in member.json("pod", copy)["spec"]["containers"]] == ["echo", "side"]
+    out = k.out("debug", f"node/{member.name}-1", "-i", "--image=hansa/echo:v1", "--", "ls", "/host")
+    assert b"etc" in out
+    member.kubectl("delete", "pod", copy, "--ignore-not-found", "--wait=false")
+
+
 # --- cp ---
 
 def test_cp_files_and_folders(k, tmp_path):
@@ -476,6 +528,9 @@ def test_python_client_port_forward(python_api):
 
 def test_the_pod_outlives_a_killed_member(member, pods):
     k = Kubectl(member, list(KUBECTLS)[-1])
+    if k.version != "1.20":
+        k.out("debug", "web", "--image=hansa/echo:v1", "-c", "stays", "--", "sleep", "1000")
+        wait_for(lambda: "running" in ephemeral(member.json("pod", "web")["status"], "stays")["state"], what="a guest in it")
     mark = f"87{time.monotonic_ns() % 10**8}"
     pid = member.json("pod", "web")["status"]["containerStatuses"][0]["containerID"]
     with k.start("exec", "-i", "web", "-c", "side", "--", "sh", "-c", f"echo up; exec sleep {mark}", stdin=subprocess.PIPE,
@@ -488,3 +543,5 @@ def test_the_pod_outlives_a_killed_member(member, pods):
              what="the command to end with its member")
     assert member.json("pod", "web")["status"]["containerStatuses"][0]["containerID"] == pid
     wait_for(lambda: k("exec", "web", "-c", "side", "--", "true").returncode == 0, what="exec after the restart")
+    if k.version != "1.20":
+        wait_for(lambda: k("exec", "web", "-c", "stays", "--", "true").returncode == 0, what="exec in the guest")

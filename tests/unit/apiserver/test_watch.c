@@ -150,6 +150,7 @@ static void cancels_inside(void **state)
     watch(&w, &second, CM "?watch=1");
     put(&w, "g", ""); /* the seventh: canceled from inside its own event */
     put(&w, "h", "");
+    test_env_drain(&w.t);
     assert_int_equal(first.n, 7);
     assert_int_equal(second.n, 8);
     assert_false(first.ended);
