@@ -17,23 +17,29 @@ struct unit {
 };
 struct mbr_controllers {
     struct unit units[FED_ARRAY_LEN(inits)];
+    size_t n;
 };
+
+struct mbr_controllers *mbr_controllers_some(struct mbr *m, void (*const *which)(struct mbr_ctl *), size_t n)
+{
+    struct mbr_controllers *c = FED_NEW(struct mbr_controllers);
+    for (size_t i = 0; i < n && i < FED_ARRAY_LEN(inits); i++) {
+        c->units[c->n].ctl.m = m;
+        which[i](&c->units[c->n++].ctl);
+    }
+    return c;
+}
 
 struct mbr_controllers *mbr_controllers_new(struct mbr *m)
 {
-    struct mbr_controllers *c = FED_NEW(struct mbr_controllers);
-    for (size_t i = 0; i < FED_ARRAY_LEN(inits); i++) {
-        c->units[i].ctl.m = m;
-        inits[i](&c->units[i].ctl);
-    }
-    return c;
+    return mbr_controllers_some(m, inits, FED_ARRAY_LEN(inits));
 }
 
 void mbr_controllers_free(struct mbr_controllers *c)
 {
     if (!c)
         return;
-    for (size_t i = FED_ARRAY_LEN(inits); i-- > 0;) {
+    for (size_t i = c->n; i-- > 0;) {
         struct mbr_ctl *ctl = &c->units[i].ctl;
         if (ctl->release)
             ctl->release(ctl);

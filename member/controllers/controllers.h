@@ -10,6 +10,9 @@
 /* The informers must be made (they may still be empty). */
 struct mbr_controllers *mbr_controllers_new(struct mbr *m);
 void mbr_controllers_free(struct mbr_controllers *c);
+struct mbr_ctl;
+/* Only those of `which` (init functions below), for tests. */
+struct mbr_controllers *mbr_controllers_some(struct mbr *m, void (*const *which)(struct mbr_ctl *), size_t n);
 
 struct mbr_ctl { /* one controller */
     struct mbr *m;
