@@ -6,6 +6,7 @@
  */
 #include "base/mem.h"
 #include "crypto/pki.h"
+#include "fedctl/etcd.h"
 #include "fedctl/fedctl.h"
 #include "kube/names.h"
 #include "net/addr.h"
@@ -19,7 +20,8 @@ struct init_conf {
     int pull_policy;
     int64_t port;
     struct fed_strings pull_secrets, api_overrides, controller_overrides, dns_overrides, globallb_overrides, selector;
-    const char *etcd_servers, *etcd_image, *etcd_capacity, *etcd_class;
+    const char *etcd_image, *etcd_capacity, *etcd_class;
+    struct fctl_etcd etcd;
     bool etcd_persistent, basic_auth, token_auth;
     /* of these flags, by check */
     struct fctl_plane plane;
@@ -137,7 +139,30 @@ static const struct fed_setting rows[] = {
      .arg = "KEY=VALUE,...",
      .help = "Node of the host cluster for the control plane, whose store is a file there (default: one that init "
              "chooses)"},
-    {.name = "etcd-servers", .type = FED_SET_STR, .offset = ROW(etcd_servers), .hidden = true, .help = "Refused"},
+    {.name = "etcd-servers",
+     .type = FED_SET_STR,
+     .offset = ROW(etcd.servers),
+     .arg = "URL,...",
+     .help = "An etcd for the federation's objects, that several servers share (default: a file on the node of one "
+             "server)"},
+    {.name = "etcd-ca",
+     .type = FED_SET_STR,
+     .offset = ROW(etcd.ca),
+     .arg = "FILE",
+     .help = "Certificates that etcd's server certificate is verified with (default: the image's)"},
+    {.name = "etcd-cert",
+     .type = FED_SET_STR,
+     .offset = ROW(etcd.cert),
+     .arg = "FILE",
+     .help = "Client certificate for etcd"},
+    {.name = "etcd-key", .type = FED_SET_STR, .offset = ROW(etcd.key), .arg = "FILE", .help = "Its key"},
+    {.name = "api-server-replicas",
+     .type = FED_SET_INT,
+     .offset = ROW(etcd.replicas),
+     .arg = "N",
+     .min = 0,
+     .max = 16,
+     .help = "With --etcd-servers: servers of the control plane (default 2)"},
     {.name = "etcd-image", .type = FED_SET_STR, .offset = ROW(etcd_image), .hidden = true, .help = "Refused"},
     {.name = "etcd-pv-capacity", .type = FED_SET_STR, .offset = ROW(etcd_capacity), .hidden = true, .help = "Refused"},
     {.name = "etcd-pv-storage-class",
@@ -178,8 +203,9 @@ static int refuse_originals(const struct init_conf *f, struct fed_err *err)
     const struct {
         const char *flag, *value, *instead;
     } texts[] = {
-        {"etcd-servers", f->etcd_servers, "the federation keeps its objects in its own store, on the host's node"},
-        {"etcd-image", f->etcd_image, "the federation keeps its objects in its own store; there is no etcd to run"},
+        {"etcd-image", f->etcd_image,
+         "no etcd is run: the federation keeps its objects in its own store, or in an etcd that there is "
+         "(--etcd-servers)"},
         {"etcd-pv-capacity", f->etcd_capacity, "the store is a folder of the host's node, as large as its disk"},
         {"etcd-pv-storage-class", f->etcd_class, "the store is a folder of the host's node"},
         {"dns-provider-config", f->provider_config, "the DNS provider \"hansa\" needs no configuration"},
@@ -242,6 +268,8 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
         code = fctl_parse_zone(a, f->zone_flag, &p->zone, err);
     if (!code)
         code = check_service(f, err);
+    if (!code)
+        code = fctl_etcd_check(a, &f->etcd, err);
     if (!code)
         code = fctl_parse_overrides(a, "apiserver-arg-overrides", &f->api_overrides, &p->args, err);
     if (!code)
@@ -339,7 +367,21 @@ static int address_known(void *ud, struct fed_err *why)
 
 static int ensure_deployment(struct init *i, struct fed_err *err)
 {
-    return fctl_ensure(i->host, &fctl_deployments, fctl_plan_deployment(&i->c->arena, i->plane), NULL, err);
+    struct fed_json *deployment = fctl_plan_deployment(&i->c->arena, i->plane);
+    fctl_etcd_apply(&i->c->arena, &i->conf->etcd, deployment);
+    return fctl_ensure(i->host, &fctl_deployments, deployment, NULL, err);
+}
+
+/* What the servers need for etcd. */
+static int ensure_etcd(struct init *i, struct fed_err *err)
+{
+    const struct fctl_var vars[] = {{"namespace", i->plane->ns}, {"federation", i->plane->federation}, {NULL, NULL}};
+    struct fed_arena *a = &i->c->arena;
+    if (!fctl_etcd_used(&i->conf->etcd) || !i->conf->etcd.files->n)
+        return 0;
+    struct fed_json *secret = fctl_manifest(a, "Secret", FCTL_ETCD_SECRET, vars);
+    fed_json_set(secret, "data", i->conf->etcd.files);
+    return fctl_ensure(i->host, &fctl_secrets, secret, NULL, err);
 }
 
 /* Why the pod does not run, if it says so. */
@@ -431,13 +473,13 @@ static int healthy(void *ud, struct fed_err *why)
 static int choose_node(struct init *i, struct fed_err *err)
 {
     struct fed_json *nodes = NULL, *deployment = NULL;
-    if (i->plane->node_selector)
-        return 0;
-    int code = fctl_list(i->host, &fctl_nodes, "", "", &nodes, err);
-    if (!code) {
-        code = fctl_get(i->host, &fctl_deployments, i->plane->ns, "apiserver", &deployment, err);
-        code = code == FED_E_NOT_FOUND ? 0 : code;
-    }
+    int code = fctl_get(i->host, &fctl_deployments, i->plane->ns, "apiserver", &deployment, err);
+    if (code && code != FED_E_NOT_FOUND)
+        return code;
+    code = fctl_etcd_check_store(&i->conf->etcd, deployment, err);
+    if (code || i->plane->node_selector || fctl_etcd_used(&i->conf->etcd))
+        return code;
+    code = fctl_list(i->host, &fctl_nodes, "", "", &nodes, err);
     if (code)
         return code;
     i->plane->node_selector = fctl_choose_node(&i->c->arena, nodes, deployment);
@@ -454,6 +496,8 @@ static int start_plane(struct init *i, struct fed_err *err)
     int code = fctl_ensure(i->host, &fctl_namespaces, fctl_manifest(a, "Namespace", "${namespace}", vars), NULL, err);
     if (!code)
         code = ensure_keys(i, err);
+    if (!code)
+        code = ensure_etcd(i, err);
     if (!code)
         code = fctl_ensure(i->host, &fctl_services, fctl_plan_service(a, i->plane), NULL, err);
     if (!code && i->c->dry_run) {
@@ -567,10 +611,14 @@ const struct fctl_verb fctl_verb_init = {
         "The control plane runs as a Deployment in a namespace of the host cluster, with its keys in a Secret there.\n"
         "A context NAME for the federation's API is added to the kubeconfig; the current context is left as it is.\n"
         "Run again, it goes on where it was and changes only what the flags change.",
-    .examples = "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com.\n"
-                "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. \\\n"
-                "      --api-server-service-type=NodePort --api-server-advertise-address=198.51.100.7\n"
-                "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. --dry-run",
+    .examples =
+        "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com.\n"
+        "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. \\\n"
+        "      --api-server-service-type=NodePort --api-server-advertise-address=198.51.100.7\n"
+        "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. --api-server-replicas=3 \\\n"
+        "      --etcd-servers=https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379 \\\n"
+        "      --etcd-ca=ca.crt --etcd-cert=client.crt --etcd-key=client.key\n"
+        "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. --dry-run",
     .check = check,
     .run = run,
     .needs_name = true};

@@ -132,16 +132,27 @@ static void put_tree(struct fed_buf *out, const struct fed_kind *kind, const str
     fed_buf_addc(out, '}');
 }
 
-/* Value in the store: "json GROUP/VERSION KEYID\n" and the JSON; KEYID "-" means not encrypted. */
+static void put_header_end(struct fed_buf *out, const struct fed_kind *kind)
+{
+    struct fed_str id = kind->custom ? FED_STR("") : fed_kind_defaults_id(kind); /* those are always defaulted */
+    fed_buf_addz(out, " -");
+    if (id.n)
+        fed_buf_addc(out, ' ');
+    fed_buf_add(out, id);
+    fed_buf_addc(out, '\n');
+}
+
+/* Value in the store: "json GROUP/VERSION KEYID DEFAULTS\n" and the JSON; KEYID "-" means not encrypted. DEFAULTS names the
+ * defaults of the schema that it was written by, and is left out where there are none. */
 void fed_cache_encode(const struct fed_kind *kind, const struct fed_json *obj, struct fed_buf *out)
 {
     fed_buf_addz(out, "json ");
     fed_buf_add(out, fed_kind_storage(kind)->api_version);
-    fed_buf_addz(out, " -\n");
+    put_header_end(out, kind);
     put_tree(out, kind, obj);
 }
 
-/* An object written by another version of this program, in another version of the kind. */
+/* An object written by another version of this program: in another version of the kind, or before some default. */
 static int object_of_old(const struct fed_kind *kind, struct fed_str api_version, struct fed_str json, uint64_t rev,
                          struct fed_kobj **out, struct fed_err *err)
 {
@@ -155,10 +166,14 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
     if (rc == 0 && !from)
         rc = fed_err_set(err, FED_E_VERSION, "stored as %.*s, which this program does not know",
                          FED_STR_ARG(api_version));
+    if (rc == 0)
+        fed_schema_default(&a, from->schema, tree);
     if (rc == 0 && from != to)
         rc = fed_kind_convert(&a, tree, from, to, err);
     if (rc == 0) {
         struct fed_buf b = {0};
+        if (from != to)
+            fed_schema_default(&a, to->schema, tree);
         put_tree(&b, kind, tree);
         rc = fed_kobj_new_at(fed_buf_str(&b), rev, out, err);
         fed_buf_release(&b);
@@ -237,10 +252,10 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
                   bool live, struct fed_kobj **out, struct fed_err *err)
 {
     const struct fed_kind *kind = kc->kind;
-    struct fed_str value = fed_blob_str(ch->value), word[3] = {{0}};
+    struct fed_str value = fed_blob_str(ch->value), word[4] = {{0}};
     ptrdiff_t nl = fed_str_chr(value, '\n', 0);
     struct fed_str line = fed_str_head(value, nl < 0 ? 0 : (size_t)nl), head = line;
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < FED_ARRAY_LEN(word); i++)
         (void)fed_str_cut(&head, ' ', &word[i]);
     if (!fed_str_is(word[0], "json") || !word[2].n)
         return fed_err_set(err, FED_E_CORRUPT, "%.*s: unknown form of value", FED_STR_ARG(ch->key));
@@ -254,7 +269,8 @@ static int decode(struct fed_kcache *kc, const struct store_change *ch, struct f
     }
     if (rc == 0)
         rc = kind->custom ? custom_object(kind, word[1], json, ch->rev, &altered, out, err)
-             : fed_str_eq(word[1], fed_kind_storage(kind)->api_version)
+             : fed_str_eq(word[1], fed_kind_storage(kind)->api_version) &&
+                     fed_str_eq(word[3], fed_kind_defaults_id(kind))
                  ? fed_kobj_new_at(json, ch->rev, out, err)
                  : object_of_old(kind, word[1], json, ch->rev, out, err);
     if (rc == 0 && live) {

@@ -246,7 +246,8 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
     if (obj) {
         fed_cache_encode(op->w.kind, obj, &value);
         if (value.n > OBJECT_MAX) {
-            fed_err_set(&op->err, FED_E_TOO_LARGE, "the object has %zu bytes; its limit is %u", value.n, OBJECT_MAX);
+            fed_err_set(&op->err, FED_E_TOO_LARGE, "Request entity too large: the object has %zu bytes, limit is %u",
+                        value.n, OBJECT_MAX);
             fed_buf_release(&value);
             fed_buf_release(&key);
             fed_commit_fail(op, FED_E_TOO_LARGE);

@@ -126,23 +126,42 @@ struct deletion { /* the operation of one DELETE */
     struct fed_str uid; /* of the object deleted, for the answer */
 };
 
+/* The words of Kubernetes' own check, which names the kind where others name the resource. */
+static void refuse_precondition(struct deletion *d)
+{
+    struct fed_write_op *op = &d->op;
+    struct fed_api_reply *r = op->r;
+    struct fed_str kind = op->w.kind->kind, group = r->q.group;
+    if (op->done) { /* one of a collection: what was listed is gone */
+        op->client_rev = true;
+        fed_commit_fail(op, FED_E_CONFLICT);
+        return;
+    }
+    struct fed_status_details det = {.name = r->q.name, .group = group, .kind = kind};
+    fed_commit_release(op);
+    fed_api_fail(r, FED_E_CONFLICT, &det, "Operation cannot be fulfilled on %.*s%s%.*s \"%.*s\": %s", FED_STR_ARG(kind),
+                 group.n ? "." : "", FED_STR_ARG(group), FED_STR_ARG(r->q.name), op->err.text);
+}
+
 static bool check_preconditions(struct deletion *d)
 {
     struct fed_write_op *op = &d->op;
     uint64_t rev = 0;
     if (d->o.uid.n && !fed_str_eq(d->o.uid, op->old->uid)) {
         fed_err_set(&op->err, FED_E_CONFLICT,
-                    "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s", FED_STR_ARG(d->o.uid),
-                    FED_STR_ARG(op->old->uid));
+                    "the UID in the precondition (%.*s) does not match the UID in record (%.*s). The object might have "
+                    "been deleted and then recreated",
+                    FED_STR_ARG(d->o.uid), FED_STR_ARG(op->old->uid));
     } else if (d->o.rev.n && (fed_str_u64(d->o.rev, &rev) || rev != op->old->rev)) {
-        fed_err_set(&op->err, FED_E_CONFLICT,
-                    "Precondition failed: ResourceVersion in precondition: %.*s, ResourceVersion in object meta: %llu",
-                    FED_STR_ARG(d->o.rev), (unsigned long long)op->old->rev);
+        fed_err_set(
+            &op->err, FED_E_CONFLICT,
+            "the ResourceVersion in the precondition (%.*s) does not match the ResourceVersion in record (%llu). "
+            "The object might have been modified",
+            FED_STR_ARG(d->o.rev), (unsigned long long)op->old->rev);
     }
     if (!op->err.code)
         return true;
-    op->client_rev = true;
-    fed_commit_fail(op, FED_E_CONFLICT);
+    refuse_precondition(d);
     return false;
 }
 
@@ -177,6 +196,20 @@ static int64_t grace_of(struct deletion *d, const struct fed_json *obj)
     if (!fed_json_find_text(spec, "nodeName").n || fed_str_is(phase, "Succeeded") || fed_str_is(phase, "Failed"))
         return 0;
     return d->o.grace >= 0 ? d->o.grace : fed_json_int(fed_json_find(spec, "terminationGracePeriodSeconds"), 30);
+}
+
+/* Jobs and replication controllers of old keep their pods when a client does not say what it wants. */
+static void default_policy(struct deletion *d)
+{
+    const struct fed_kind *k = d->op.w.kind;
+    bool job = fed_str_is(k->group, "batch") && fed_str_is(k->plural, "jobs");
+    if (d->o.policy.n || d->op.old->n_finalizers || (!job && !is_core(k, "replicationcontrollers")))
+        return;
+    d->o.policy = FED_STR("Orphan");
+    if (job)
+        fed_api_warn(d->op.r, "child pods are preserved by default when jobs are deleted; set "
+                              "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress "
+                              "this warning");
 }
 
 /* True when the object has to wait (obj was changed to say so), false when it can go at once. */
@@ -297,6 +330,7 @@ static void attempt(struct fed_write_op *op)
         fed_commit_release(op);
         return;
     }
+    default_policy(d);
     d->uid = fed_arena_dup(&r->arena, op->old->uid);
     op->old_tree = fed_registry_stored(op);
     fed_admission_delete(op, options_tree(d), admitted);

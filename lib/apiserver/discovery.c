@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 #define MAX_GROUPS   2100 /* FED_CUSTOM_MAX and those of the program */
-#define MAX_VERSIONS 32
+#define MAX_VERSIONS 128
 
 struct groups {
     struct fed_str names[MAX_GROUPS];

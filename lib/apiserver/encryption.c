@@ -241,17 +241,18 @@ int fed_encryption_seal(const struct fed_encryption *e, struct fed_env *env, con
 {
     struct fed_str id = fed_encryption_writer(e, kind);
     const struct key *k = find_key(e, id);
-    ptrdiff_t nl = fed_str_chr(plain, '\n', 0);
-    if (!k || nl < 2) {
+    ptrdiff_t nl = fed_str_chr(plain, '\n', 0), dash = fed_str_find(plain, FED_STR(" -"), 0);
+    if (!k || dash < 0 || dash + 2 > nl) {
         fed_buf_add(out, plain);
         return 0;
     }
-    /* The header of a plain value ends in "-": the key's id takes its place. */
+    /* The third word of a plain value's header is "-": the key's id takes its place. */
     uint8_t nonce[FED_AEAD_NONCE];
     struct fed_buf ad = {0};
     size_t start = out->n;
-    fed_buf_add(out, fed_str_head(plain, (size_t)nl - 1));
+    fed_buf_add(out, fed_str_head(plain, (size_t)dash + 1));
     fed_buf_add(out, id);
+    fed_buf_append(out, plain.p + dash + 2, (size_t)(nl - dash) - 2);
     put_associated(&ad, path, fed_str_from(fed_buf_str(out), start));
     fed_buf_addc(out, '\n');
     fed_random(env, nonce, sizeof nonce);

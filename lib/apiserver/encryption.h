@@ -2,8 +2,8 @@
 /* encryption.h: values encrypted between cache and store, by an EncryptionConfiguration
  * (apiserver.config.k8s.io/v1).
  *
- * Model:      a value in the store is "json GROUP/VERSION KEYID\n" and then the object's JSON, or with a KEYID other
- *             than "-": a random nonce of 12 bytes, AES-GCM ciphertext, tag of 16 bytes. The key path and the header
+ * Model:      a value in the store is "json GROUP/VERSION KEYID [DEFAULTS]\n" and then the object's JSON, or with a KEYID
+ *             other than "-": a random nonce of 12 bytes, AES-GCM ciphertext, tag of 16 bytes. The key path and the header
  *             line are authenticated with it, so a value moved to another key does not open. The first provider of the
  *             first entry that names a resource writes; every key of the file reads. Plain values are always read.
  * Ownership:  a struct fed_encryption is immutable and belongs to the server once given to it.

@@ -94,7 +94,7 @@ static size_t first_not_base64url(struct fed_str s)
     size_t i = 0;
     while (i < s.n && (isalnum((unsigned char)s.p[i]) || s.p[i] == '-' || s.p[i] == '_'))
         i++;
-    return i;
+    return i < s.n ? i : s.n - s.n % 4; /* or its last piece is too short */
 }
 
 static bool token_tree(struct fed_api_reply *r, struct fed_arena *a, struct fed_str token, struct fed_json **t)

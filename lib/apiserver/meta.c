@@ -87,12 +87,34 @@ static void check_new_finalizers(struct fed_write_op *op, const struct fed_json 
     }
 }
 
+/* A PUT names the object that it is meant for; a patch may not change that. */
+static int check_uid(struct fed_write_op *op, struct fed_str uid)
+{
+    if (!uid.n || fed_str_eq(uid, op->old->uid))
+        return 0;
+    if (op->patch) {
+        fed_causes_add(&op->causes, FED_CAUSE_INVALID, FED_STR("metadata.uid"),
+                       fed_arena_printf(op->causes.arena, "\"%.*s\"", FED_STR_ARG(uid)), "field is immutable");
+        return 0;
+    }
+    struct fed_buf key = {0};
+    fed_cache_key(op->w.kind, op->old->ns, op->old->name, &key);
+    fed_err_set(&op->err, FED_E_CONFLICT,
+                "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                "failed: UID in precondition: %.*s, UID in object meta: %.*s",
+                fed_buf_z(&key), FED_STR_ARG(uid), FED_STR_ARG(op->old->uid));
+    fed_buf_release(&key);
+    return FED_E_CONFLICT;
+}
+
 int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_json *meta = fed_obj_metadata(op->w.arena, obj);
     const struct fed_json *old_meta = fed_json_find(op->old_tree, "metadata");
     struct fed_str uid = fed_json_find_text(meta, "uid"), rev = fed_json_find_text(meta, "resourceVersion");
     uint64_t n = 0;
+    if (check_uid(op, uid))
+        return FED_E_CONFLICT;
     if (rev.n && !fed_str_is(rev, "0")) {
         if (fed_str_u64(rev, &n))
             return fed_err_set(&op->err, FED_E_BAD_REQUEST, "metadata.resourceVersion: Invalid value: \"%.*s\"",
@@ -103,10 +125,6 @@ int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
         }
         op->client_rev |= !op->patch;
     }
-    if (uid.n && !fed_str_eq(uid, op->old->uid))
-        return fed_err_set(&op->err, FED_E_CONFLICT,
-                           "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s", FED_STR_ARG(uid),
-                           FED_STR_ARG(op->old->uid));
     keep_system(op, meta, old_meta);
     reset_managers(meta, old_meta, op->w.arena);
     drop_empty(meta);

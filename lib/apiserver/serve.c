@@ -170,7 +170,7 @@ void fed_api_serve_kind(struct fed_api_reply *r)
     if (!check_dry_run(r))
         return;
     if (strcmp(verb, "watch") == 0)
-        fed_api_watch(r);
+        fed_api_fresh(r, fed_api_watch);
     else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
         fed_api_fresh(r, fed_api_get);
     else if (strcmp(verb, "list") == 0)

@@ -417,6 +417,9 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
     if (spec->from_rev && (spec->rev < kc->since || fed_cache_seq_after(c, spec->rev, &seq)))
         return fed_err_set(err, FED_E_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)spec->rev,
                            (unsigned long long)c->floor);
+    if (spec->from_rev && spec->rev > c->rev) /* a backup was put in the store's place: waiting would miss changes */
+        return fed_err_set(err, FED_E_EXPIRED, "resource version %llu is ahead of the store's (%llu): list again",
+                           (unsigned long long)spec->rev, (unsigned long long)c->rev);
     struct fed_watcher *w = FED_NEW(struct fed_watcher);
     w->hub = hub;
     w->kc = fed_kcache_ref(kc);

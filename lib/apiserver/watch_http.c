@@ -63,6 +63,11 @@ static void drained(void *ud)
 
 void fed_api_watch(struct fed_api_reply *r)
 {
+    if (r->gone) { /* while the state was made fresh */
+        r->answered = true;
+        fed_api_request_done(r);
+        return;
+    }
     if (r->call) {
         fed_api_local_watch(r);
         return;

@@ -78,6 +78,21 @@ bool fed_json_equal(const struct fed_json *a, const struct fed_json *b);
     for (struct fed_json *it = (v) ? (v)->first : NULL, *it##_next = it ? it->next : NULL; it;                         \
          it = it##_next, it##_next = it ? it->next : NULL)
 
+/* --- members of one object by key, in constant time when the object is large, by a walk when it is small: no operation
+ * on trees from outside may be quadratic --- */
+struct fed_json_index { /* zero-initialised = empty; the slots may serve several objects one after another */
+    struct fed_json **slots;
+    size_t mask;
+    size_t cap;
+    uint32_t n;         /* members of a small object: so many are walked */
+    bool built, hashed; /* not built: all are walked; not hashed: the object was small */
+};
+/* For finding in obj (may be NULL or no object). Of members that are added or replaced meanwhile the index knows
+ * nothing: then each key must be asked for once, before its member is changed. */
+void fed_json_index_build(struct fed_json_index *ix, const struct fed_json *obj);
+struct fed_json *fed_json_index_find(const struct fed_json_index *ix, const struct fed_json *obj, struct fed_str key);
+void fed_json_index_release(struct fed_json_index *ix);
+
 /* --- checked reading, for configuration and hooks: the error names the path --- */
 /* *out = text of member `key`; absent: dflt ({NULL,0} = required). 0 or FED_E_INVALID "server: must be a string". */
 FED_MUST_USE int fed_json_read_str(const struct fed_json *obj, const char *key, const char *dflt, struct fed_str *out,
@@ -106,6 +121,8 @@ struct fed_json *fed_json_copy(struct fed_arena *a, const struct fed_json *v); /
 /* Sets or replaces member `key` (borrowed; a literal or arena text); a replaced node keeps its place. Returns child. */
 struct fed_json *fed_json_set(struct fed_json *obj, const char *key, struct fed_json *child);
 struct fed_json *fed_json_set_str(struct fed_json *obj, struct fed_str key, struct fed_json *child);
+/* The same where it is known that there is no such member yet. */
+struct fed_json *fed_json_add(struct fed_json *obj, struct fed_str key, struct fed_json *child);
 /* Finds member `key` as an object (or array), making it when absent or null; NULL if it is something else. */
 struct fed_json *fed_json_ensure_object(struct fed_arena *a, struct fed_json *obj, const char *key);
 struct fed_json *fed_json_ensure_array(struct fed_arena *a, struct fed_json *obj, const char *key);

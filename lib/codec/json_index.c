@@ -35,7 +35,9 @@ static struct fed_json **slot_of(const struct fed_json_index *ix, struct fed_str
 
 void fed_json_index_build(struct fed_json_index *ix, const struct fed_json *obj)
 {
-    ix->hashed = obj && obj->type == FED_JSON_OBJECT && obj->n > SMALL;
+    ix->n = obj && obj->type == FED_JSON_OBJECT ? obj->n : 0;
+    ix->hashed = ix->n > SMALL;
+    ix->built = true;
     if (!ix->hashed)
         return;
     make_slots(ix, obj->n);
@@ -48,7 +50,15 @@ void fed_json_index_build(struct fed_json_index *ix, const struct fed_json *obj)
 
 struct fed_json *fed_json_index_find(const struct fed_json_index *ix, const struct fed_json *obj, struct fed_str key)
 {
-    return ix->hashed ? *slot_of(ix, key) : fed_json_find_str(obj, key);
+    if (ix->hashed)
+        return *slot_of(ix, key);
+    if (!ix->built)
+        return fed_json_find_str(obj, key);
+    struct fed_json *it = ix->n ? obj->first : NULL;
+    for (uint32_t i = 0; it && i < ix->n; i++, it = it->next) /* not those that were added since */
+        if (fed_str_eq(it->key, key))
+            return it;
+    return NULL;
 }
 
 void fed_json_index_release(struct fed_json_index *ix)

@@ -115,6 +115,16 @@ static bool is_container(const struct fed_json *v, enum fed_json_type type)
     return v && v->type == type;
 }
 
+struct fed_json *fed_json_add(struct fed_json *obj, struct fed_str key, struct fed_json *child)
+{
+    if (!is_container(obj, FED_JSON_OBJECT))
+        return child;
+    FED_REQUIRE(!child->parent);
+    child->key = key.p ? key : FED_STR("");
+    fed_json_append(obj, child);
+    return child;
+}
+
 struct fed_json *fed_json_set_str(struct fed_json *obj, struct fed_str key, struct fed_json *child)
 {
     if (!is_container(obj, FED_JSON_OBJECT))

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_priv.h: what the files of the JSON tree share; not for other rooms.
- *
- * The index finds a member of an object in constant time when the object is large, and by a walk when it is small:
- * no operation on trees from outside may be quadratic.
- */
+/* json_priv.h: what the files of the JSON tree share; not for other rooms. */
 #ifndef FED_CODEC_JSON_PRIV_H
 #define FED_CODEC_JSON_PRIV_H
 
@@ -58,18 +54,6 @@ static inline size_t fed_utf8_len(const char *text, const char *end)
     }
     return 0;
 }
-
-/* --- members of one object by key --- */
-struct fed_json_index { /* zero-initialised = empty; the slots may serve several objects one after another */
-    struct fed_json **slots;
-    size_t mask;
-    size_t cap;
-    bool hashed; /* else the object is small and walked */
-};
-/* For finding in obj (may be NULL or no object), whose members must not change meanwhile. */
-void fed_json_index_build(struct fed_json_index *ix, const struct fed_json *obj);
-struct fed_json *fed_json_index_find(const struct fed_json_index *ix, const struct fed_json *obj, struct fed_str key);
-void fed_json_index_release(struct fed_json_index *ix);
 
 /* Of members with equal keys, unlinks the earlier ones (or the later ones, with keep_first); calls seen (may be NULL)
  * before each is unlinked. */

@@ -334,6 +334,8 @@ static void check_type(struct walk *w, const struct fed_json *s, struct fed_str 
         invalid(w, path, "type", type, "must be object if x-kubernetes-embedded-resource is true");
     else if (!fed_json_str(type).n && !either && !keep)
         required(w, path, "type", missing[level]);
+    if (type_is(s, "array") && !fed_json_find(s, "items"))
+        required(w, path, "items", "must be specified");
     if (level == ROOT && fed_json_str(type).n && !type_is(s, "object"))
         invalid(w, path, "type", type, "must be object at the root");
 }

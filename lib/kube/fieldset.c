@@ -84,27 +84,40 @@ static void mark(struct fed_arena *a, struct fed_json *node)
 
 static void object_set(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
 {
+    bool fresh = !out->n; /* members of one object differ: there is nothing to look for */
+
     FED_JSON_EACH(it, v) {
+        struct fed_str e;
+
         if (it->type == FED_JSON_NULL)
             continue;
-        set_of(a, fed_schema_property(s, it->key), it, child_of(a, out, field_name(a, it->key)));
+        e = field_name(a, it->key);
+        set_of(a, fed_schema_property(s, it->key), it,
+               fresh ? fed_json_add(out, e, fed_json_object(a)) : child_of(a, out, e));
     }
 }
 
 static void list_set(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
 {
+    struct fed_map seen = {0}; /* elements may be there twice */
+
+    FED_JSON_EACH(it, out)
+        fed_map_set(&seen, it->key, it);
     FED_JSON_EACH(it, v) {
         struct fed_str e = fed_fieldset_element(a, s, it);
         struct fed_json *c;
 
         if (!e.n)
             continue;
-        c = child_of(a, out, e);
+        c = fed_map_find(&seen, e);
+        if (!c)
+            fed_map_set(&seen, e, c = fed_json_add(out, e, fed_json_object(a)));
         if (s->list_type == FED_LIST_MAP) {
             object_set(a, s->shape->items, it, c);
             mark(a, c);
         }
     }
+    fed_map_release(&seen);
 }
 
 /* `out` is the node of v: it stays empty (a member) for a leaf. */
@@ -137,7 +150,7 @@ static void whole(struct fed_arena *a, const struct fed_schema *s, const struct 
         mark(a, node);
 }
 
-/* Compares what `element` names on both sides; an untouched node is taken out again. */
+/* Compares what `element` names on both sides. Each element is asked for once: it is in neither set yet. */
 static void compare_child(struct fed_arena *a, const struct fed_schema *s, struct fed_str element,
                           const struct fed_json *old, const struct fed_json *obj, struct fed_json *changed,
                           struct fed_json *removed, bool item)
@@ -145,14 +158,14 @@ static void compare_child(struct fed_arena *a, const struct fed_schema *s, struc
     struct fed_json *c, *r;
 
     if (!old) {
-        c = child_of(a, changed, element);
+        c = fed_json_add(changed, element, fed_json_object(a));
         whole(a, s, obj, c);
         if (item)
             mark(a, c);
         return;
     }
     if (!obj) {
-        r = child_of(a, removed, element);
+        r = fed_json_add(removed, element, fed_json_object(a));
         whole(a, s, old, r);
         mark(a, r);
         return;
@@ -162,11 +175,11 @@ static void compare_child(struct fed_arena *a, const struct fed_schema *s, struc
     c = fed_json_object(a);
     r = fed_json_object(a);
     if (compare(a, s, old, obj, c, r))
-        fed_json_set_str(changed, element, c); /* a leaf with another value */
+        fed_json_add(changed, element, c); /* a leaf with another value */
     else if (c->n)
-        fed_json_set_str(changed, element, c);
+        fed_json_add(changed, element, c);
     if (r->n)
-        fed_json_set_str(removed, element, r);
+        fed_json_add(removed, element, r);
 }
 
 static const struct fed_json *null_gone(const struct fed_json *v)
@@ -177,14 +190,19 @@ static const struct fed_json *null_gone(const struct fed_json *v)
 static void compare_objects(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
                             const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
 {
+    struct fed_json_index ix = {0};
+
+    fed_json_index_build(&ix, old);
     FED_JSON_EACH(it, obj)
         if (null_gone(it))
             compare_child(a, fed_schema_property(s, it->key), field_name(a, it->key),
-                          null_gone(fed_json_find_str(old, it->key)), it, changed, removed, false);
+                          null_gone(fed_json_index_find(&ix, old, it->key)), it, changed, removed, false);
+    fed_json_index_build(&ix, obj);
     FED_JSON_EACH(it, old)
-        if (null_gone(it) && !null_gone(fed_json_find_str(obj, it->key)))
+        if (null_gone(it) && !null_gone(fed_json_index_find(&ix, obj, it->key)))
             compare_child(a, fed_schema_property(s, it->key), field_name(a, it->key), it, NULL, changed, removed,
                           false);
+    fed_json_index_release(&ix);
 }
 
 static void compare_lists(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
@@ -255,12 +273,15 @@ bool fed_fieldset_equal(const struct fed_json *a, const struct fed_json *b)
 
 void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fed_json *more)
 {
+    struct fed_json_index ix = {0};
+
+    fed_json_index_build(&ix, set);
     FED_JSON_EACH(it, more) {
-        struct fed_json *have = fed_json_find_str(set, it->key);
+        struct fed_json *have = fed_json_index_find(&ix, set, it->key);
         bool member;
 
         if (!have) {
-            fed_json_set_str(set, it->key, fed_json_copy(a, it));
+            fed_json_add(set, it->key, fed_json_copy(a, it));
             continue;
         }
         if (fed_str_is(it->key, "."))
@@ -270,12 +291,16 @@ void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fe
         if (member)
             mark(a, have);
     }
+    fed_json_index_release(&ix);
 }
 
 void fed_fieldset_subtract(struct fed_arena *a, struct fed_json *set, const struct fed_json *less)
 {
+    struct fed_json_index ix = {0};
+
+    fed_json_index_build(&ix, less);
     FED_JSON_EACH_SAFE(it, set) {
-        const struct fed_json *l = fed_json_find_str(less, it->key);
+        const struct fed_json *l = fed_json_index_find(&ix, less, it->key);
         bool member;
 
         if (!l || fed_str_is(it->key, "."))
@@ -288,12 +313,16 @@ void fed_fieldset_subtract(struct fed_arena *a, struct fed_json *set, const stru
         else if (member)
             mark(a, it);
     }
+    fed_json_index_release(&ix);
 }
 
 void fed_fieldset_subtract_deep(struct fed_json *set, const struct fed_json *gone)
 {
+    struct fed_json_index ix = {0};
+
+    fed_json_index_build(&ix, gone);
     FED_JSON_EACH_SAFE(it, set) {
-        const struct fed_json *g = fed_json_find_str(gone, it->key);
+        const struct fed_json *g = fed_json_index_find(&ix, gone, it->key);
         bool leaf = !it->n;
 
         if (!g || fed_str_is(it->key, "."))
@@ -306,14 +335,17 @@ void fed_fieldset_subtract_deep(struct fed_json *set, const struct fed_json *gon
         if (!it->n && !leaf)
             fed_json_remove(it);
     }
+    fed_json_index_release(&ix);
 }
 
 struct fed_json *fed_fieldset_intersect(struct fed_arena *a, const struct fed_json *x, const struct fed_json *y)
 {
     struct fed_json *out = fed_json_object(a);
+    struct fed_json_index ix = {0};
 
+    fed_json_index_build(&ix, y);
     FED_JSON_EACH(it, x) {
-        const struct fed_json *o = fed_json_find_str(y, it->key);
+        const struct fed_json *o = fed_json_index_find(&ix, y, it->key);
         struct fed_json *both;
         bool member;
 
@@ -325,8 +357,9 @@ struct fed_json *fed_fieldset_intersect(struct fed_arena *a, const struct fed_js
             continue;
         if (member)
             mark(a, both);
-        fed_json_set_str(out, it->key, both);
+        fed_json_add(out, it->key, both);
     }
+    fed_json_index_release(&ix);
     return out;
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/def.h"
+#include "base/env.h"
+#include "codec/base64.h"
 #include "kube/names.h"
 
 static bool all_of(struct fed_str s, size_t from, size_t n, int (*is)(int))
@@ -223,6 +225,23 @@ static bool is_bson_id(struct fed_str s)
 
 /* --- the list --- */
 
+static bool is_time(struct fed_str s)
+{
+    int64_t ms;
+
+    return fed_time_parse(s, &ms) == 0;
+}
+
+static bool is_base64(struct fed_str s)
+{
+    struct fed_arena scratch = {0};
+    struct fed_str bytes;
+    bool ok = fed_base64_decode(&scratch, s, &bytes) == 0;
+
+    fed_arena_release(&scratch);
+    return ok;
+}
+
 static const struct {
     const char *name;
     bool (*ok)(struct fed_str);
@@ -241,10 +260,10 @@ static const struct {
                {"duration", is_duration},
                {"hexcolor", is_hexcolor},
                {"bsonobjectid", is_bson_id},
+               {"date-time", is_time},
+               {"datetime", is_time},
+               {"byte", is_base64},
                /* checked with the type (schema_validate.c), or hints */
-               {"date-time", NULL},
-               {"datetime", NULL},
-               {"byte", NULL},
                {"password", NULL},
                {"int32", NULL},
                {"int64", NULL},

@@ -26,16 +26,6 @@ static struct fed_str quoted(struct fed_causes *c, struct fed_str s)
     return out;
 }
 
-static struct fed_str lower(struct fed_arena *a, struct fed_str s)
-{
-    struct fed_str out = fed_arena_dup(a, s);
-
-    for (size_t i = 0; i < out.n; i++)
-        if (out.p[i] >= 'A' && out.p[i] <= 'Z')
-            ((char *)out.p)[i] += 'a' - 'A';
-    return out;
-}
-
 static void invalid(struct check *k, const char *field, struct fed_str value, const char *why)
 {
     fed_causes_add(k->c, FED_CAUSE_INVALID, fed_str(field), quoted(k->c, value), "%s", why);
@@ -84,7 +74,7 @@ static int prepare_crd(void *ud, const struct fed_write *w, struct fed_json *obj
     if (w->subresource.n || !spec || spec->type != FED_JSON_OBJECT)
         return 0;
     if (names && names->type == FED_JSON_OBJECT && kind.n) {
-        put_absent(a, names, "singular", lower(a, kind));
+        put_absent(a, names, "singular", fed_name_lower(a, kind));
         put_absent(a, names, "listKind", fed_arena_printf(a, "%.*sList", FED_STR_ARG(kind)));
     }
     if (!fed_json_find(spec, "conversion"))
@@ -122,11 +112,11 @@ static void check_names(struct check *k, const struct fed_json *names)
         check_label(k, "spec.names.plural", fed_json_find_text(names, "plural"));
     if (fed_json_find_text(names, "singular").n)
         check_label(k, "spec.names.singular", fed_json_find_text(names, "singular"));
-    why = fed_name_check_1035(lower(k->c->arena, kind));
+    why = fed_name_check_1035(fed_name_lower(k->c->arena, kind));
     if (kind.n && why)
         invalid(k, "spec.names.kind", kind,
                 fed_arena_printf(k->c->arena, "may have mixed case, but should otherwise match: %s", why).p);
-    why = fed_name_check_1035(lower(k->c->arena, list_kind));
+    why = fed_name_check_1035(fed_name_lower(k->c->arena, list_kind));
     if (list_kind.n && why)
         invalid(k, "spec.names.listKind", list_kind,
                 fed_arena_printf(k->c->arena, "may have mixed case, but should otherwise match: %s", why).p);
@@ -287,8 +277,8 @@ static void check_selectable(struct check *k, const struct fed_json *version, ui
     uint32_t i = 0;
 
     if (list && list->n > 8)
-        fed_causes_add(k->c, FED_CAUSE_TOO_LONG, at(k, false, n, "selectableFields"), none,
-                       "must have at most 8 items");
+        fed_causes_add(k->c, FED_CAUSE_TOO_MANY, at(k, false, n, "selectableFields"),
+                       fed_arena_printf(k->c->arena, "%u", list->n), "must have at most 8 items");
     FED_JSON_EACH(it, list) {
         struct fed_str path = fed_json_find_text(it, "jsonPath"), rest = path, name;
         struct fed_str field = at(k, false, n, fed_arena_printf(k->c->arena, "selectableFields[%u].jsonPath", i++).p);

@@ -99,6 +99,7 @@ static void hpa_cells(void *ud, struct fed_arena *a, const struct fed_kind_versi
 
 static void validate_budget(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
+    static const char *const budgets[] = {"minAvailable", "maxUnavailable"};
     const struct fed_json *spec = fed_json_find(obj, "spec");
 
     (void)ud;
@@ -107,6 +108,10 @@ static void validate_budget(void *ud, const struct fed_write *w, const struct fe
     if (fed_json_find(spec, "minAvailable") && fed_json_find(spec, "maxUnavailable"))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec"), FED_STR("{}"),
                        "minAvailable and maxUnavailable cannot be both set");
+    for (size_t i = 0; i < FED_ARRAY_LEN(budgets); i++) {
+        (void)fed_check_int_or_percent(spec, "spec", budgets[i], c);
+        fed_check_at_most_all(spec, "spec", budgets[i], c);
+    }
     fed_selector_validate(fed_json_find(spec, "selector"), "spec.selector", c);
 }
 

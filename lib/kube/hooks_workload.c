@@ -82,28 +82,6 @@ static void check_selector_fixed(const struct fed_write *w, const struct fed_jso
         fed_check_immutable(old, spec, "spec", "selector", c);
 }
 
-/* "25%" or a number; returns the number or percentage, -1 for damage. */
-static int64_t int_or_percent(const struct fed_json *v, const char *at, struct fed_causes *c)
-{
-    int64_t n = 0;
-
-    if (!v)
-        return -2;
-    if (v->type != FED_JSON_STRING) {
-        n = fed_json_int(v, 0);
-        if (n < 0)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_str(at), fed_shown(c->arena, v),
-                           "must be greater than or equal to 0");
-        return n;
-    }
-    if (!fed_str_ends(v->s, FED_STR("%")) || fed_str_i64(fed_str_head(v->s, v->s.n - 1), &n) || n < 0) {
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(at), fed_shown(c->arena, v),
-                       "must be an integer or percentage (e.g '5%%')");
-        return -1;
-    }
-    return n;
-}
-
 static void check_strategy(const struct fed_json *spec, struct fed_causes *c)
 {
     const struct fed_json *strategy = fed_json_find(spec, "strategy");
@@ -115,12 +93,13 @@ static void check_strategy(const struct fed_json *spec, struct fed_causes *c)
                        "may not be specified when strategy `type` is 'Recreate'");
     if (!fed_str_is(fed_json_find_text(strategy, "type"), "RollingUpdate") || !rolling)
         return;
-    down = int_or_percent(fed_json_find(rolling, "maxUnavailable"), "spec.strategy.rollingUpdate.maxUnavailable", c);
-    up = int_or_percent(fed_json_find(rolling, "maxSurge"), "spec.strategy.rollingUpdate.maxSurge", c);
+    down = fed_check_int_or_percent(rolling, "spec.strategy.rollingUpdate", "maxUnavailable", c);
+    up = fed_check_int_or_percent(rolling, "spec.strategy.rollingUpdate", "maxSurge", c);
     if (down == 0 && up == 0)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.strategy.rollingUpdate.maxUnavailable"),
-                       fed_shown(c->arena, fed_json_find(rolling, "maxUnavailable")),
+                       fed_shown_int_or_string(c->arena, fed_json_find(rolling, "maxUnavailable")),
                        "may not be 0 when `maxSurge` is 0");
+    fed_check_at_most_all(rolling, "spec.strategy.rollingUpdate", "maxUnavailable", c);
 }
 
 static void validate_deployment(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
@@ -195,9 +174,8 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
     check_empty_selector(spec, "daemonset", c);
     fed_template_validate(spec, false, c);
     check_selector_fixed(w, spec, c);
-    down =
-        int_or_percent(fed_json_find(rolling, "maxUnavailable"), "spec.updateStrategy.rollingUpdate.maxUnavailable", c);
-    up = int_or_percent(fed_json_find(rolling, "maxSurge"), "spec.updateStrategy.rollingUpdate.maxSurge", c);
+    down = fed_check_int_or_percent(rolling, "spec.updateStrategy.rollingUpdate", "maxUnavailable", c);
+    up = fed_check_int_or_percent(rolling, "spec.updateStrategy.rollingUpdate", "maxSurge", c);
     if (down == 0 && up <= 0)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.updateStrategy.rollingUpdate.maxUnavailable"),
                        (struct fed_str){NULL, 0}, "cannot be 0 when maxSurge is 0");

@@ -316,6 +316,8 @@ static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_ki
     kind->store_prefix =
         kind->group.n ? fed_arena_printf(a, "/registry/%.*s/%.*s/", FED_STR_ARG(kind->group), FED_STR_ARG(kind->plural))
                       : fed_arena_printf(a, "/registry/%.*s/", FED_STR_ARG(kind->plural));
+    kind->defaults_id = fed_arena_alloc(a, FED_DEFAULTS_ID);
+    *kind->defaults_id = 0;
     if ((rc = read_name_rule(r, doc, kind)) || (rc = read_residence(r, doc, kind)) ||
         (rc = read_versions(r, doc, kind)))
         return rc;

@@ -100,6 +100,7 @@ struct fed_hooks {
     /* After the write was committed or refused: frees what prepare took (cluster IPs). obj of the attempt. */
     void (*settled)(void *ud, const struct fed_write *w, const struct fed_json *obj, bool committed);
 };
+#define FED_DEFAULTS_ID 9 /* with its end */
 struct fed_kind {
     struct fed_str group, kind, list_kind, plural, singular;
     struct fed_str *short_names, *categories;
@@ -111,6 +112,7 @@ struct fed_kind {
     size_t n_versions;
     struct fed_hooks hooks;
     struct fed_str store_prefix; /* "/registry/apps/deployments/" */
+    char *defaults_id;           /* of fed_kind_defaults_id, once it was asked for */
     /* Kinds of CustomResourceDefinitions: */
     struct fed_kind_own *own; /* memory and references; NULL: the set's */
     bool custom;

@@ -189,3 +189,13 @@ void fed_name_hash(struct fed_str text, char out[11])
     }
     out[10] = '\0';
 }
+
+struct fed_str fed_name_lower(struct fed_arena *a, struct fed_str s)
+{
+    struct fed_str out = fed_arena_dup(a, s);
+
+    for (size_t i = 0; i < out.n; i++)
+        if (out.p[i] >= 'A' && out.p[i] <= 'Z')
+            ((char *)out.p)[i] += 'a' - 'A';
+    return out;
+}

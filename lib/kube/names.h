@@ -15,7 +15,8 @@ const char *fed_name_check_1035(struct fed_str s);         /* DNS-1035, <= 63 */
 const char *fed_name_check_path_segment(struct fed_str s); /* not ".", "..", no '/' or '%' */
 const char *fed_name_check_qualified(struct fed_str s);    /* label and annotation keys */
 const char *fed_name_check_label_value(struct fed_str s);
-const char *fed_name_check_port(struct fed_str s); /* IANA service name, <= 15 */
+const char *fed_name_check_port(struct fed_str s);                    /* IANA service name, <= 15 */
+struct fed_str fed_name_lower(struct fed_arena *a, struct fed_str s); /* a copy without capitals (ASCII) */
 /* base + 5 characters of "bcdfghjklmnpqrstvwxz2456789", base cut so that the whole fits 63. */
 struct fed_str fed_name_generate(struct fed_env *env, struct fed_arena *a, struct fed_str base);
 /* Short stable hash (of any text) in the same alphabet, for pod-template-hash and the like; out: 11 bytes with NUL. */

@@ -26,5 +26,9 @@ void fed_check_immutable(const struct fed_json *old, const struct fed_json *obj,
                          struct fed_causes *causes);
 /* The compact JSON text of a value, for messages. */
 struct fed_str fed_shown(struct fed_arena *a, const struct fed_json *v);
+/* int_or_percent.c: numbers or percentages, in Kubernetes' words. The number or percentage, -1: neither, -2: absent. */
+int64_t fed_check_int_or_percent(const struct fed_json *obj, const char *at, const char *key, struct fed_causes *c);
+void fed_check_at_most_all(const struct fed_json *obj, const char *at, const char *key, struct fed_causes *c);
+struct fed_str fed_shown_int_or_string(struct fed_arena *a, const struct fed_json *v);
 
 #endif

@@ -89,11 +89,12 @@ static bool condition_holds(const struct fed_json *obj, struct fed_str cond)
     return false;
 }
 
-static void add_default(struct fed_arena *a, const struct fed_prop *p, struct fed_json *obj)
+static void add_default(struct fed_arena *a, const struct fed_prop *p, struct fed_json *obj,
+                        const struct fed_json_index *ix)
 {
     const struct fed_schema *s = &p->schema;
     const struct fed_json *from = s->dflt;
-    struct fed_json *have = fed_json_find_str(obj, p->name);
+    struct fed_json *have = ix ? fed_json_index_find(ix, obj, p->name) : fed_json_find_str(obj, p->name);
 
     if (have && (have->type != FED_JSON_NULL || s->nullable))
         return;
@@ -101,19 +102,26 @@ static void add_default(struct fed_arena *a, const struct fed_prop *p, struct fe
         return;
     if (s->dflt_from.n)
         from = fed_json_find_str(obj, s->dflt_from);
-    if (from)
-        fed_json_set_str(obj, p->name, fed_json_copy(a, from));
+    if (from && have) {
+        fed_json_replace(have, fed_json_copy(a, from));
+        have->key = p->name; /* the index still points there */
+    } else if (from)
+        fed_json_add(obj, p->name, fed_json_copy(a, from));
 }
 
 static void default_object(struct fed_arena *a, const struct fed_shape *shape, struct fed_json *obj)
 {
-    /* Conditional defaults look at siblings, which may themselves be defaulted: they come second. */
+    struct fed_json_index ix = {0};
+
+    fed_json_index_build(&ix, obj);
     for (uint32_t i = 0; i < shape->n_props; i++)
         if (shape->props[i].schema.dflt && !shape->props[i].schema.dflt_if.n)
-            add_default(a, &shape->props[i], obj);
+            add_default(a, &shape->props[i], obj, &ix);
+    fed_json_index_release(&ix);
+    /* Conditional defaults look at siblings, which may themselves be defaulted: they come second. */
     for (uint32_t i = 0; shape->has_ifs && i < shape->n_props; i++)
         if (shape->props[i].schema.dflt_if.n || shape->props[i].schema.dflt_from.n)
-            add_default(a, &shape->props[i], obj);
+            add_default(a, &shape->props[i], obj, NULL);
 }
 
 void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj)

@@ -8,6 +8,8 @@
 
 /* Fills absent fields that have a default, in place (also inside list items). */
 void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
+/* A short name for all defaults of the storage version: it differs when any of them does. Empty: there are none. */
+struct fed_str fed_kind_defaults_id(const struct fed_kind *kind);
 /* Removes unknown fields and nulls where a field is not nullable; unknown(ud, path) is called for each unknown field
  * with its path ("spec.template.spec.containers[0].imag"); may be NULL. metadata is checked against ObjectMeta. */
 void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj, void (*unknown)(void *ud, const char *path),

@@ -376,6 +376,18 @@ int fed_schema_compile(struct fed_compiler *c, const struct fed_json *doc, struc
     return rc;
 }
 
+/* The type, and what the definition says of its values. */
+static struct fed_shape *narrowed(struct fed_compiler *c, const struct fed_shape *type, const struct fed_schema *by)
+{
+    struct fed_shape *shape = FED_ARENA_NEW(c->arena, struct fed_shape);
+    struct fed_schema *also = FED_ARENA_NEW(c->arena, struct fed_schema);
+
+    *also = *by;
+    *shape = *type;
+    shape->also = also;
+    return shape;
+}
+
 static int add_member(struct fed_compiler *c, struct fed_shape *shape, const char *name, struct fed_shape *type)
 {
     struct fed_prop *p = (struct fed_prop *)fed_shape_find(shape, fed_str(name)), *grown;
@@ -395,8 +407,10 @@ static int add_member(struct fed_compiler *c, struct fed_shape *shape, const cha
                                                                           "bookkeeping."
                                                                         : "Group and version of this object.");
         qsort(grown, shape->n_props, sizeof(*grown), cmp_props);
-    } else if (!p->schema.shape->model.n) {
-        p->schema.shape = type;
+    } else if (c->core || p->schema.shape->type != type->type) {
+        p->schema.shape = p->schema.shape->model.n ? p->schema.shape : type;
+    } else if (type->model.n) {
+        p->schema.shape = narrowed(c, type, &p->schema);
     }
     return 0;
 }

@@ -69,6 +69,7 @@ struct fed_shape {
     struct fed_prop *props;
     uint32_t n_props;
     struct fed_schema *items, *additional;
+    const struct fed_schema *also; /* what a custom kind asks of its metadata beyond the type */
     struct fed_rules *rules;
     struct fed_json *gvks; /* x-kubernetes-group-version-kind of types that are no stored kind */
 };

@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "codec/base64.h"
 #include "kube/format.h"
+#include "kube/names.h"
 #include "kube/quantity.h"
 #include "kube/schema_priv.h"
 
@@ -196,6 +197,13 @@ static void check_string_format(struct check *c, const struct fed_schema *s, con
 
     if (s->shape->type == FED_SHAPE_INT_OR_STRING)
         return;
+    if (!c->model.n && s->shape->format != FED_FORMAT_QUANTITY) {
+        if (!fed_format_ok(s->shape->format_name, v->s))
+            fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                           "%.*s in body must be of type %.*s: %.*s", FED_STR_ARG(path_of(c, v, NULL)),
+                           FED_STR_ARG(s->shape->format_name), FED_STR_ARG(shown(c, v)));
+        return;
+    }
     switch (s->shape->format) {
     case FED_FORMAT_QUANTITY:
         if (fed_quantity_milli(v->s, &n))
@@ -219,10 +227,6 @@ static void check_string_format(struct check *c, const struct fed_schema *s, con
                 fed_arena_printf(c->causes->arena, "illegal base64 data at input byte %zu", first_bad_byte(v->s)).p);
         break;
     default:
-        if (!c->model.n && !fed_format_ok(s->shape->format_name, v->s))
-            fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
-                           "%.*s in body must be of type %.*s: %.*s", FED_STR_ARG(path_of(c, v, NULL)),
-                           FED_STR_ARG(s->shape->format_name), FED_STR_ARG(shown(c, v)));
         break;
     }
 }
@@ -256,7 +260,8 @@ static bool check_type(struct check *c, const struct fed_schema *s, const struct
         ok = v->type == FED_JSON_STRING || (v->type == FED_JSON_NUMBER && s->shape->format == FED_FORMAT_QUANTITY);
         break;
     case FED_SHAPE_INTEGER:
-        ok = v->type == FED_JSON_NUMBER && format_number_ok(s, v);
+        /* Formats of numbers are hints in custom kinds. */
+        ok = v->type == FED_JSON_NUMBER && (c->model.n ? format_number_ok(s, v) : fed_json_is_int(v, NULL));
         break;
     case FED_SHAPE_NUMBER:
         ok = v->type == FED_JSON_NUMBER;
@@ -321,21 +326,40 @@ static void check_number(struct check *c, const struct fed_rules *r, const struc
                        "%.*s in body should be a multiple of %g", FED_STR_ARG(path_of(c, v, NULL)), r->multiple_of);
 }
 
+static struct fed_str number_text(struct check *c, int64_t n)
+{
+    return fed_arena_printf(c->causes->arena, "%lld", (long long)n);
+}
+
 static void check_count(struct check *c, const struct fed_json *v, int64_t n, int64_t min, int64_t max,
                         const char *unit)
 {
+    struct fed_str path = path_of(c, v, NULL);
+
     if (n < min)
-        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
-                       "%.*s in body should %s at least %lld %s long", FED_STR_ARG(path_of(c, v, NULL)),
-                       unit[0] == 'c' ? "be" : "have", (long long)min, unit);
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path, number_text(c, n),
+                       "%.*s in body should have at least %lld %s", FED_STR_ARG(path), (long long)min, unit);
     if (max >= 0 && n > max)
+        fed_causes_add(c->causes, FED_CAUSE_TOO_MANY, path, number_text(c, n), "must have at most %lld items",
+                       (long long)max);
+}
+
+static void check_length(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+{
+    int64_t n = (int64_t)utf8_length(v->s);
+
+    if (n < r->min_length)
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body should be at least %lld chars long", FED_STR_ARG(path_of(c, v, NULL)),
+                       (long long)r->min_length);
+    if (r->max_length >= 0 && n > r->max_length)
         fed_causes_add(c->causes, FED_CAUSE_TOO_LONG, path_of(c, v, NULL), (struct fed_str){NULL, 0},
-                       "may not be longer than %lld %s", (long long)max, unit);
+                       "may not be longer than %lld", (long long)r->max_length);
 }
 
 static void check_text(struct check *c, const struct fed_rules *r, const struct fed_json *v)
 {
-    check_count(c, v, (int64_t)utf8_length(v->s), r->min_length, r->max_length, "chars");
+    check_length(c, r, v);
     if (r->has_pattern) {
         char *z = fed_arena_dupz(c->causes->arena, v->s);
 
@@ -346,31 +370,61 @@ static void check_text(struct check *c, const struct fed_rules *r, const struct 
     }
 }
 
-/* A branch of anyOf/oneOf/not: only whether it holds. */
-static bool branch_holds(struct check *c, const struct fed_schema *s, const struct fed_json *v)
+/* Branches of anyOf, oneOf, not: how many hold, and what is wrong with the one that fits best (best NULL: not asked). */
+static size_t count_holding(struct check *c, struct fed_schema *const *list, size_t n, const struct fed_json *v,
+                            struct fed_causes *best)
 {
-    struct fed_causes mine = {.arena = c->causes->arena};
-    struct check inner = {.causes = &mine};
+    size_t holding = 0;
 
-    check_value(&inner, s, v);
-    return mine.n == 0;
+    for (size_t i = 0; i < n; i++) {
+        struct fed_causes mine = {.arena = c->causes->arena};
+        struct check inner = {.causes = &mine};
+
+        check_value(&inner, list[i], v);
+        holding += mine.n == 0;
+        if (best && mine.n && (!best->n || mine.n < best->n))
+            *best = mine;
+    }
+    return holding;
+}
+
+/* Kubernetes has no place for these: "<nil>". */
+static void combination(struct check *c, const struct fed_json *v, const char *what, const struct fed_causes *best)
+{
+    fed_causes_add(c->causes, FED_CAUSE_INVALID, FED_STR("<nil>"), FED_STR("\"\""), "\"%.*s\" %s",
+                   FED_STR_ARG(path_of(c, v, NULL)), what);
+    for (size_t i = 0; best && i < best->n; i++)
+        fed_causes_keep(c->causes, &best->items[i]);
 }
 
 static void check_branches(struct check *c, const struct fed_rules *r, const struct fed_json *v)
 {
-    size_t any = 0, one = 0;
+    struct fed_causes any = {0}, one = {0};
+    size_t before = c->causes->n, n, holding = 0;
 
-    for (size_t i = 0; i < r->n_all_of; i++)
+    for (size_t i = 0; i < r->n_all_of; i++) {
+        n = c->causes->n;
         check_value(c, r->all_of[i], v);
-    for (size_t i = 0; i < r->n_any_of; i++)
-        any += branch_holds(c, r->any_of[i], v);
-    for (size_t i = 0; i < r->n_one_of; i++)
-        one += branch_holds(c, r->one_of[i], v);
-    if ((r->n_any_of && !any) || (r->n_one_of && one != 1) || (r->not_of && branch_holds(c, r->not_of, v)))
-        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
-                       r->n_any_of && !any       ? "must validate at least one schema (anyOf)"
-                       : r->n_one_of && one != 1 ? "must validate one and only one schema (oneOf)"
-                                                 : "must not validate the schema (not)");
+        holding += c->causes->n == n;
+    }
+    if (c->causes->n > before)
+        combination(c, v,
+                    holding ? "must validate all the schemas (allOf)"
+                            : "must validate all the schemas (allOf). None validated",
+                    NULL);
+    if (r->n_any_of && !count_holding(c, r->any_of, r->n_any_of, v, &any))
+        combination(c, v, "must validate at least one schema (anyOf)", &any);
+    n = r->n_one_of ? count_holding(c, r->one_of, r->n_one_of, v, &one) : 1;
+    if (n == 0)
+        combination(c, v, "must validate one and only one schema (oneOf). Found none valid", &one);
+    else if (n > 1)
+        combination(c, v,
+                    fed_arena_printf(c->causes->arena,
+                                     "must validate one and only one schema (oneOf). Found %zu valid alternatives", n)
+                        .p,
+                    NULL);
+    if (r->not_of && count_holding(c, &r->not_of, 1, v, NULL))
+        combination(c, v, "must not validate the schema (not)", NULL);
 }
 
 static void check_rules(struct check *c, const struct fed_rules *r, const struct fed_json *v, bool native)
@@ -454,10 +508,8 @@ static void check_duplicates(struct check *c, const struct fed_schema *s, const 
 
 /* --- objects --- */
 
-static bool missing(const struct check *c, const struct fed_prop *p, const struct fed_json *obj)
+static bool missing(const struct check *c, const struct fed_prop *p, const struct fed_json *v)
 {
-    const struct fed_json *v = fed_json_find_str(obj, p->name);
-
     if (!c->model.n)
         return !v || (v->type == FED_JSON_NULL && !p->schema.nullable);
     if (p->schema.shape->type == FED_SHAPE_INTEGER && !p->schema.pb)
@@ -466,20 +518,52 @@ static bool missing(const struct check *c, const struct fed_prop *p, const struc
            (v->type == FED_JSON_STRING && !v->s.n && p->schema.shape->type == FED_SHAPE_STRING);
 }
 
+/* An object inside: it needs what every object needs, but no name. */
+static void check_embedded(struct check *c, const struct fed_json *v)
+{
+    const struct fed_json *version = fed_json_find(v, "apiVersion"), *kind = fed_json_find(v, "kind");
+    struct fed_arena *a = c->causes->arena;
+    struct fed_str text = fed_json_str(version);
+    ptrdiff_t slash = fed_str_chr(text, '/', 0);
+    const char *why;
+
+    if (version && (!text.n || (slash >= 0 && fed_str_chr(text, '/', (size_t)slash + 1) >= 0)))
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, version, NULL), shown(c, version), "%s",
+                       text.n ? fed_arena_printf(a, "unexpected GroupVersion string: %.*s", FED_STR_ARG(text)).p
+                              : "must not be empty");
+    text = fed_json_str(kind);
+    why = text.n ? fed_name_check_1035(fed_name_lower(a, text)) : NULL;
+    if (kind && (!text.n || why))
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, kind, NULL), shown(c, kind), "%s%s",
+                       why ? "may have mixed case, but should otherwise match: " : "", why ? why : "must not be empty");
+    FED_JSON_EACH(l, fed_json_at(v, "metadata", "labels", NULL)) {
+        if ((why = fed_name_check_qualified(l->key)))
+            fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, l->parent, NULL),
+                           fed_arena_printf(a, "\"%.*s\"", FED_STR_ARG(l->key)), "%s", why);
+        if ((why = fed_name_check_label_value(fed_json_str(l))))
+            fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, l->parent, NULL), shown(c, l), "%s", why);
+    }
+}
+
 static void check_object(struct check *c, const struct fed_schema *s, const struct fed_json *v)
 {
     const struct fed_shape *shape = s->shape;
 
     /* Owner references are checked with the metadata, in other words than "Required value". */
     bool elsewhere = fed_str_is(c->model, "meta.v1.OwnerReference");
+    struct fed_json_index ix = {0};
 
+    fed_json_index_build(&ix, v);
     for (uint32_t i = 0; i < shape->n_props; i++) {
         const struct fed_prop *p = &shape->props[i];
 
-        if (p->schema.required && !elsewhere && missing(c, p, v))
+        if (p->schema.required && !elsewhere && missing(c, p, fed_json_index_find(&ix, v, p->name)))
             fed_causes_add(c->causes, FED_CAUSE_REQUIRED, path_of(c, v, p->name.p), (struct fed_str){NULL, 0}, "%s",
-                           "");
+                           shape->embedded ? "must not be empty" : "");
     }
+    fed_json_index_release(&ix);
+    if (shape->embedded && !c->model.n)
+        check_embedded(c, v);
     FED_JSON_EACH(child, v) {
         const struct fed_schema *cs = fed_schema_property(s, child->key);
 
@@ -510,6 +594,9 @@ static void check_value(struct check *c, const struct fed_schema *s, const struc
             check_value(c, shape->items, item);
         check_duplicates(c, s, v);
     }
+    c->model = (struct fed_str){NULL, 0};
+    if (shape->also)
+        check_value(c, shape->also, v);
     c->model = outer;
 }
 

@@ -158,19 +158,26 @@ static struct fed_json *merge_value(struct fed_arena *a, const struct fed_schema
 static void merge_object(struct fed_arena *a, const struct fed_schema *s, struct fed_json *live,
                          const struct fed_json *applied)
 {
+    struct fed_json_index ix = {0};
+
+    fed_json_index_build(&ix, live);
     FED_JSON_EACH(it, applied) {
-        struct fed_json *have = fed_json_find_str(live, it->key), *made;
+        struct fed_json *have, *made;
 
         if (it->type == FED_JSON_NULL)
             continue;
+        have = fed_json_index_find(&ix, live, it->key);
         if (!have) {
-            fed_json_set_str(live, fed_arena_dup(a, it->key), fed_json_copy(a, it));
+            fed_json_add(live, fed_arena_dup(a, it->key), fed_json_copy(a, it));
             continue;
         }
         made = merge_value(a, fed_schema_property(s, it->key), have, it);
-        if (made != have)
-            fed_json_set_str(live, it->key, made);
+        if (made == have)
+            continue;
+        fed_json_replace(have, made);
+        have->key = it->key; /* the index still points there */
     }
+    fed_json_index_release(&ix);
 }
 
 static void merge_list(struct fed_arena *a, const struct fed_schema *s, struct fed_json *live,
@@ -236,23 +243,29 @@ static void prune_child(struct fed_arena *a, const struct fed_schema *s, struct 
 static void prune_fields(struct fed_arena *a, const struct fed_schema *s, struct fed_json *v,
                          const struct fed_json *gone, const struct fed_json *kept)
 {
+    struct fed_json_index went = {0}, stays = {0};
+
+    fed_json_index_build(&went, gone);
+    fed_json_index_build(&stays, kept);
     if (v->type == FED_JSON_OBJECT) {
         FED_JSON_EACH_SAFE(child, v) {
             struct fed_str e = fed_arena_printf(a, "f:%.*s", FED_STR_ARG(child->key));
-            const struct fed_json *g = fed_json_find_str(gone, e);
+            const struct fed_json *g = fed_json_index_find(&went, gone, e);
 
             if (g)
-                prune_child(a, fed_schema_property(s, child->key), child, g, fed_json_find_str(kept, e));
+                prune_child(a, fed_schema_property(s, child->key), child, g, fed_json_index_find(&stays, kept, e));
         }
     } else if (v->type == FED_JSON_ARRAY && s && s->list_type != FED_LIST_ATOMIC && s->shape->items) {
         FED_JSON_EACH_SAFE(child, v) {
             struct fed_str e = fed_fieldset_element(a, s, child);
-            const struct fed_json *g = e.n ? fed_json_find_str(gone, e) : NULL;
+            const struct fed_json *g = e.n ? fed_json_index_find(&went, gone, e) : NULL;
 
             if (g)
-                prune_child(a, s->shape->items, child, g, fed_json_find_str(kept, e));
+                prune_child(a, s->shape->items, child, g, fed_json_index_find(&stays, kept, e));
         }
     }
+    fed_json_index_release(&went);
+    fed_json_index_release(&stays);
 }
 
 /* --- apply --- */

@@ -13,6 +13,7 @@ static const struct {
     [FED_CAUSE_FORBIDDEN] = {"FieldValueForbidden", "Forbidden"},
     [FED_CAUSE_NOT_FOUND] = {"FieldValueNotFound", "Not found"},
     [FED_CAUSE_TOO_LONG] = {"FieldValueTooLong", "Too long"},
+    [FED_CAUSE_TOO_MANY] = {"FieldValueTooMany", "Too many"},
     [FED_CAUSE_TYPE_INVALID] = {"FieldValueTypeInvalid", "Invalid value"},
     [FED_CAUSE_MANAGER_CONFLICT] = {"FieldManagerConflict", ""},
 };

@@ -14,6 +14,7 @@ enum fed_cause_type {
     FED_CAUSE_FORBIDDEN,       /* FieldValueForbidden,    "Forbidden" */
     FED_CAUSE_NOT_FOUND,       /* FieldValueNotFound,     "Not found" */
     FED_CAUSE_TOO_LONG,        /* FieldValueTooLong,      "Too long" */
+    FED_CAUSE_TOO_MANY,        /* FieldValueTooMany,      "Too many" */
     FED_CAUSE_TYPE_INVALID,    /* FieldValueTypeInvalid,  "Invalid value" */
     FED_CAUSE_MANAGER_CONFLICT /* FieldManagerConflict of server-side apply; the detail is the whole message */
 };

@@ -62,7 +62,7 @@ struct fed_httpd_conf {
     uint32_t header_timeout_ms;      /* whole request head, and before it the TLS handshake; 0: 10,000 */
     uint32_t body_timeout_ms;        /* whole rest of a request after its head; 0: 60,000 */
     uint32_t max_concurrent_streams; /* HTTP/2; 0: 250 */
-    uint32_t max_connections;        /* 0: 16,384 */
+    uint32_t max_connections;        /* 0: 16,384; at most 7/8 of the files the process may open */
     uint32_t max_peer_connections;   /* of one client; 0: 4,096 */
     /* Asked once of a request whose body is larger than 64 KiB, before more of it is read; the body is not there yet.
      * 0, or the status to refuse it with. NULL: all may. */

@@ -2,6 +2,8 @@
 /* How much one client, and all together, may take: connections, and bodies of those who have not said who they are. */
 #include "net/httpd_priv.h"
 
+#include <sys/resource.h>
+
 #include "base/mem.h"
 
 enum { BODY_FREE = 64 * 1024 }; /* of a body, read before may_send is asked */
@@ -49,6 +51,11 @@ void httpd_limits_open(struct fed_httpd *h)
 {
     if (h->conf.max_connections == 0)
         h->conf.max_connections = 16384;
+    /* Descriptors are left for the store, and to say no with. */
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
+        h->conf.max_connections =
+            (uint32_t)FED_MIN((rlim_t)h->conf.max_connections, files.rlim_cur - files.rlim_cur / 8);
     if (h->conf.max_peer_connections == 0)
         h->conf.max_peer_connections = 4096;
     if (!h->conf.metrics)

@@ -26,13 +26,29 @@ def free_ports(n):
     return ports
 
 
-class Etcd:
-    """A cluster of n members."""
+def certificates(folder):
+    """ca.crt, etcd.crt, etcd.key in the folder: for etcd on 127.0.0.1, and for its clients."""
+    folder = pathlib.Path(folder)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+    for argv in (["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=etcd-ca", "-days", "2"],
+                 ["req", *key, "-keyout", "etcd.key", "-out", "etcd.csr", "-subj", "/CN=etcd"],
+                 ["x509", "-req", "-in", "etcd.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out",
+                  "etcd.crt", "-days", "2", "-extfile", "ext"]):
+        subprocess.run(["openssl", *argv], cwd=folder, check=True, capture_output=True)
 
-    def __init__(self, folder, n=1):
-        self.folder = pathlib.Path(folder)
+
+class Etcd:
+    """A cluster of n members; tls: with certificates(), which clients have to show too."""
+
+    def __init__(self, folder, n=1, tls=False):
+        self.folder, self.tls = pathlib.Path(folder), None
+        if tls:
+            certificates(folder)
+            self.tls = ssl.create_default_context(cafile=self.folder / "ca.crt")
+            self.tls.load_cert_chain(self.folder / "etcd.crt", self.folder / "etcd.key")
         ports = free_ports(2 * n)
-        self.urls = [f"http://127.0.0.1:{p}" for p in ports[:n]]
+        self.urls = [f"http{'s' if tls else ''}://127.0.0.1:{p}" for p in ports[:n]]
         self.peers = [f"http://127.0.0.1:{p}" for p in ports[n:]]
         self.processes = [None] * n
         try:
@@ -46,17 +62,19 @@ class Etcd:
 
     def start(self, i):
         cluster = ",".join(f"m{k}={p}" for k, p in enumerate(self.peers))
+        certs = [f"--cert-file={self.folder}/etcd.crt", f"--key-file={self.folder}/etcd.key", "--client-cert-auth",
+                 f"--trusted-ca-file={self.folder}/ca.crt"] if self.tls else []
         with open(self.folder / f"etcd{i}.log", "ab") as log:
             self.processes[i] = subprocess.Popen(
                 [ETCD, "--name", f"m{i}", "--data-dir", self.folder / f"etcd{i}", "--listen-client-urls", self.urls[i],
                  "--advertise-client-urls", self.urls[i], "--listen-peer-urls", self.peers[i],
                  "--initial-advertise-peer-urls", self.peers[i], "--initial-cluster", cluster, "--logger", "zap",
-                 "--log-outputs", "stderr", "--heartbeat-interval", "50", "--election-timeout", "500"],
+                 "--log-outputs", "stderr", "--heartbeat-interval", "50", "--election-timeout", "500", *certs],
                 stderr=log, stdout=log)
 
     def healthy(self, i):
         try:
-            with urllib.request.urlopen(self.urls[i] + "/health", timeout=2) as r:
+            with urllib.request.urlopen(self.urls[i] + "/health", timeout=2, context=self.tls) as r:
                 return b"true" in r.read()
         except OSError:
             return False
@@ -69,7 +87,7 @@ class Etcd:
         """Which member leads, counted from 1; None when none says so."""
         for i, url in enumerate(self.urls):
             try:
-                with urllib.request.urlopen(url + "/v3/maintenance/status", data=b"{}", timeout=2) as r:
+                with urllib.request.urlopen(url + "/v3/maintenance/status", data=b"{}", timeout=2, context=self.tls) as r:
                     status = json.load(r)
             except (OSError, ValueError):
                 continue
@@ -80,7 +98,7 @@ class Etcd:
     def call(self, path, body):
         """The v3 JSON gateway, as a second opinion on what is in etcd."""
         data = json.dumps({k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in body.items()})
-        with urllib.request.urlopen(self.urls[0] + path, data=data.encode(), timeout=10) as r:
+        with urllib.request.urlopen(self.urls[0] + path, data=data.encode(), timeout=10, context=self.tls) as r:
             return json.load(r)
 
     def revision(self):
@@ -94,7 +112,7 @@ class Etcd:
         """[(revision, key)] of all changes of keys, as etcd tells them, from one revision to another."""
         want = {"create_request": {"key": "AA==", "range_end": "AA==", "start_revision": first}}
         found, done = [], 0
-        with urllib.request.urlopen(self.urls[0] + "/v3/watch", data=json.dumps(want).encode(), timeout=20) as r:
+        with urllib.request.urlopen(self.urls[0] + "/v3/watch", data=json.dumps(want).encode(), timeout=20, context=self.tls) as r:
             while done < last:
                 for e in json.loads(r.readline())["result"].get("events", ()):
                     done = int(e["kv"]["mod_revision"])

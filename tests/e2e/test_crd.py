@@ -11,6 +11,7 @@ import pathlib
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 from test_engine_kubectl import ROOT, Kubectl, Server, kubectls, wait_for
@@ -340,3 +341,18 @@ def test_deep(server, newest):
     assert got == {"name": "leaf", "data": {"any": [1, {"thing": True}]}}
     k("explain", "pipelines", "--recursive")
     assert "Level" in k("explain", "pipelines.spec.items.items")
+
+
+def test_wide(server, newest):
+    """Tens of thousands of members in one object cost about as many steps, in maps and under schemas alike."""
+    k, n = newest, 20000
+    install(k, definition([version("v1", {"spec": {"type": "object", "properties": {
+        "map": {"type": "object", "additionalProperties": {"type": "string"}},
+        "fields": {"type": "object", "default": {}, "properties": {"f%d" % i: {"type": "integer", "default": i} for i in range(n)}}}}}, True)]))
+    for value in "x", "y":
+        body = boiler("wide", map={"k%d" % i: value for i in range(n)})
+        begun = time.monotonic()
+        k("apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-", stdin=body)
+        assert time.monotonic() - begun < 15  # a walk for each member would take a minute
+    spec = k.json("get", "boiler", "wide")["spec"]
+    assert len(spec["fields"]) == n and set(spec["map"].values()) == {"y"}

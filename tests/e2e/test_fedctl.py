@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from etcd_lib import ETCD, Etcd
 from fed import BIN, ROOT, Federation, poll, run
 
 
@@ -122,7 +123,13 @@ def test_status_is_one_table(federation):
     (("init", "--dns-zone-name=x.example"), "exactly one NAME is required, got 0"),
     (("init", "a", "b", "--dns-zone-name=x.example"), "exactly one NAME is required, got 2"),
     (("init", "other", "--dns-zone-name=x.example", "--dns-provider=coredns"), "--dns-provider=hansa"),
-    (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=http://e:2379"), "Leave the flag out"),
+    (("init", "other", "--dns-zone-name=x.example", "--etcd-image=etcd:3"), "Leave the flag out"),
+    (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=10.0.0.1:2379"), "is no URL like https://"),
+    (("init", "other", "--dns-zone-name=x.example", "--etcd-cert=x"), "only with --etcd-servers"),
+    (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=https://e:2379", "--etcd-cert=x"), "go together"),
+    (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=http://e:2379", "--etcd-ca=x"), "that are https://"),
+    (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=https://e:2379", "--etcd-ca=/nowhere"), "--etcd-ca: "),
+    (("init", "other", "--dns-zone-name=x.example", "--api-server-replicas=2"), "--etcd-servers"),
     (("init", "other", "--dns-zone-name=x.example", "--api-server-service-type=Foo"),
      "invalid api-server-service-type: Foo, should be either LoadBalancer or NodePort"),
     (("init", "other", "--dns-zone-name=x.example", "--api-server-port=30001"), "only with"),
@@ -262,6 +269,45 @@ def test_interrupted_init_goes_on(small):
         == ["daemonset.apps/dns", "daemonset.apps/globallb"]
     small.kubectl("--context", "beta", "delete", "namespace", "again")
     small.kubectl("config", "delete-context", "again")
+
+
+@pytest.mark.skipif(not ETCD, reason="etcd is not installed (Debian: etcd-server)")
+def test_init_with_etcd(small, tmp_path):
+    """Two servers of the control plane, their state in an etcd that wants certificates; one server may go."""
+    etcd = Etcd(tmp_path, tls=True)
+    try:
+        argv = ("init", "ha", "--host-cluster-context=beta", "--federation-system-namespace=ha", "--dns-zone-name=ha.example",
+                "--etcd-servers=" + ",".join(etcd.urls), f"--etcd-ca={tmp_path}/ca.crt", f"--etcd-cert={tmp_path}/etcd.crt",
+                f"--etcd-key={tmp_path}/etcd.key")
+        assert "Federation API server is running at: https://" in small.kubefed(*argv).stdout
+
+        def pods():
+            """Ready ones."""
+            return sorted(p["metadata"]["name"] for p in small.get("--context", "beta", "-n", "ha", "pods")["items"]
+                          if p["status"].get("phase") == "Running" and "deletionTimestamp" not in p["metadata"]
+                          and all(c["ready"] for c in p["status"].get("containerStatuses", [{"ready": False}])))
+        first = poll(lambda: len(pods()) == 2 and pods(), timeout=60, what="two servers")
+        small.kubectl("--context", "ha", "create", "configmap", "kept", "-n", "default")
+        assert etcd.value("/hansa/s/registry/configmaps/default/kept")
+        lease = ("get", "--context", "ha", "lease", "-n", "federation-system", "-o", "name")
+        assert "lease.coordination.k8s.io/hansa-fedapi-controllers" in small.kubectl(*lease).stdout
+        # Again: nothing changes. Without etcd, or with it where there was a file: refused.
+        again = small.kubefed(*argv).stdout
+        assert " created" not in again and " configured" not in again
+        moved = small.kubefed(*argv[:5], check=False)
+        assert moved.returncode != 0 and "give --etcd-servers=" + etcd.urls[0] in moved.stderr
+        moved = small.kubefed("init", "fed", "--host-cluster-context=alpha", "--dns-zone-name=small.example",
+                              "--etcd-servers=http://e:2379", check=False)
+        assert moved.returncode != 0 and "not moved to etcd" in moved.stderr
+        for name in first:
+            small.kubectl("--context", "beta", "-n", "ha", "delete", "pod", name, "--wait=false")
+            poll(lambda: small.kubectl("--context", "ha", "get", "configmap", "kept", check=False).returncode == 0,
+                 timeout=60, what="the API answers")
+            poll(lambda name=name: len(pods()) == 2 and name not in pods(), timeout=60, what="two servers again")
+    finally:
+        small.kubectl("--context", "beta", "delete", "namespace", "ha", check=False)
+        small.kubectl("config", "delete-context", "ha", check=False)
+        etcd.end()
 
 
 def test_two_federations_side_by_side(federation, small):

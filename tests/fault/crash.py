@@ -67,6 +67,9 @@ class Server:
             time.sleep(0.002)
 
     def kill(self):
+        if self.process.poll() is not None:
+            raise Failure(f"the server ended by itself (exit {self.process.returncode}):\n"
+                          + (self.dir / "log").read_text()[-3000:])
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What test_node.py asks of @kubernetes/client-node. usage: node client.mjs KUBECONFIG NAMESPACE objects|watch|informer
+// What test_node.py asks of @kubernetes/client-node. usage: node client.mjs KUBECONFIG NAMESPACE objects|watch|informer|streams
 import assert from 'node:assert/strict';
+import net from 'node:net';
+import { PassThrough, Readable } from 'node:stream';
 import * as k8s from '@kubernetes/client-node';
 
 const [, , kubeconfig, namespace, what] = process.argv;
@@ -87,7 +89,56 @@ async function informer() {
   await start();
 }
 
-await { objects, watch, informer }[what]();
+const text = (stream) => { const s = { all: '' }; stream.on('data', (d) => { s.all += d; }); return s; };
+const until = async (check, what) => {
+  for (const end = Date.now() + 30000; !await check();) {
+    assert.ok(Date.now() < end, what);
+    await new Promise((r) => setTimeout(r, 50));
+  }
+};
+
+// Runs a command in the pod; resolves to what it wrote and the Status of its end.
+function exec(name, command, input) {
+  const out = new PassThrough(), err = new PassThrough(), o = text(out), e = text(err);
+  return new Promise((resolve, reject) => {
+    new k8s.Exec(kc).exec(namespace, name, 'c', command, out, err, input === undefined ? null : Readable.from([input]), false,
+      (status) => resolve([o.all, e.all, status])).catch(reject);
+  });
+}
+
+async function streams() {
+  const name = 'p';
+  await core.createNamespacedPod({ namespace, body: { metadata: { name },
+    spec: { containers: [{ name: 'c', image: 'hansa/echo:v1', ports: [{ containerPort: 8080 }] }] } } });
+  const ready = async () => (await core.readNamespacedPodStatus({ name, namespace })).status.conditions?.some(
+    (c) => c.type === 'Ready' && c.status === 'True');
+  await until(ready, 'the pod is ready');
+  let [out, err, status] = await exec(name, ['sh', '-c', 'echo out; echo err >&2; exit 3']);
+  assert.deepEqual([out, err, status.status, status.reason], ['out\n', 'err\n', 'Failure', 'NonZeroExitCode']);
+  assert.equal(status.details.causes.find((c) => c.reason === 'ExitCode').message, '3');
+  [out, , status] = await exec(name, ['head', '-c', '5'], 'hello');
+  assert.deepEqual([out, status.status], ['hello', 'Success']);
+  await assert.rejects(exec('none', ['true']));
+  await forward(name);
+  const log = new PassThrough(), lines = text(log);
+  const stop = await new k8s.Log(kc).log(namespace, name, 'c', log, { follow: true, tailLines: 100, timestamps: true });
+  await until(() => /^\d{4}-\d\d-\d\dT.*Z .*/m.test(lines.all), 'a line of the log');
+  stop.abort();
+  assert.match(await core.readNamespacedPodLog({ name, namespace, limitBytes: 100000 }), /./);
+  await core.deleteNamespacedPod({ name, namespace, body: { gracePeriodSeconds: 0 } });
+}
+
+// One request through a forwarded port.
+async function forward(name) {
+  const server = net.createServer((socket) => new k8s.PortForward(kc).portForward(namespace, name, [8080], socket, null, socket));
+  await new Promise((r) => server.listen(0, '127.0.0.1', r));
+  const answer = await fetch(`http://127.0.0.1:${server.address().port}/`, { headers: { Connection: 'close' } });
+  assert.equal(answer.status, 200);
+  await answer.text();
+  server.close();
+}
+
+await { objects, watch, informer, streams }[what]();
 if (what !== 'informer') {
   console.log('"done"');
   process.exit(0);

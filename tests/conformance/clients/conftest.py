@@ -3,6 +3,7 @@
 import pathlib
 import re
 import shutil
+import socket
 import sys
 import tempfile
 
@@ -11,7 +12,7 @@ import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kubectl"))
 from api_proxy import Wire  # noqa: E402
-from servers import Api, Engine  # noqa: E402
+from servers import Api, Cluster, Engine  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +27,49 @@ def engine():
     shutil.rmtree(base, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def member():
+    """A cluster that runs pods."""
+    base = pathlib.Path(tempfile.mkdtemp(prefix="hansa-clients-"))
+    base.chmod(0o755)
+    cluster = Cluster(base).start()
+    cluster.api = Api(cluster.kubeconfig, base)
+    yield cluster
+    cluster.stop()
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def mortal(tmp_path):
+    """A server that may be killed and started again at its port."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    server = Engine(tmp_path / "mortal", "--store", "sqlite", "--port", str(port)).start()
+    server.api, server.port = Api(server.kubeconfig, tmp_path), port
+    yield server
+    server.stop()
+
+
+def wire_to(server, folder):
+    """.kubeconfig goes over the wire."""
+    made = Wire(server.port)
+    conf = yaml.safe_load(server.kubeconfig.read_text())
+    conf["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{made.port}"
+    made.kubeconfig = folder / "kubeconfig"
+    made.kubeconfig.write_text(yaml.safe_dump(conf))
+    return made
+
+
 @pytest.fixture
 def wire(engine, tmp_path):
-    """.kubeconfig goes over the wire."""
-    made = Wire(engine.port)
-    conf = yaml.safe_load(engine.kubeconfig.read_text())
-    conf["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{made.port}"
-    made.kubeconfig = tmp_path / "kubeconfig"
-    made.kubeconfig.write_text(yaml.safe_dump(conf))
+    made = wire_to(engine, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def mortal_wire(mortal, tmp_path):
+    made = wire_to(mortal, tmp_path)
     yield made
     made.close()
 

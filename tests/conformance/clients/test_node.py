@@ -11,7 +11,7 @@ import threading
 import pytest
 
 import history
-from test_python import until
+from test_python import Cutter, until
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLACE = HERE.parents[2] / "build/conformance-node"
@@ -36,6 +36,13 @@ def node():
 @pytest.mark.parametrize("what", ["objects", "watch"])
 def test_node(node, engine, ns, what):
     done = subprocess.run([*node, str(engine.kubeconfig), ns, what], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout == '"done"\n', done.stdout + done.stderr
+
+
+def test_node_streams(node, member):
+    """exec, port-forward and logs of a pod."""
+    member.api.namespace("node-streams", account=True)
+    done = subprocess.run([*node, str(member.kubeconfig), "node-streams", "streams"], capture_output=True, text=True, timeout=90)
     assert done.returncode == 0 and done.stdout == '"done"\n', done.stdout + done.stderr
 
 
@@ -70,3 +77,28 @@ def test_node_informer_cut_off(node, engine, wire, ns):
         p.wait(10)
     history.compare(seen[1:], first + done)
     assert wire.cuts > 10
+
+
+def test_node_informer_and_a_server_that_dies(node, mortal, mortal_wire):
+    mortal.api.namespace("a", account=False)
+    p = subprocess.Popen([*node, str(mortal_wire.kubeconfig), "a", "informer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    seen = []
+
+    def read():
+        for line in p.stdout:
+            seen.append(json.loads(line))
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        until(lambda: seen, lambda: "the first list")
+        storm = history.Storm(mortal, "a", seed=8)
+        # The informer's own first list comes after "ready": what it misses of the writes is told as added.
+        mortal.api("POST", storm.path, {"metadata": {"name": "first"}})
+        until(lambda: len(seen) > 1, lambda: "the first event")
+        with Cutter(mortal_wire, 9, 0.3):
+            storm.write(200, kills=5)
+        told, _ = storm.truth()
+        until(lambda: len(seen) > len(told), lambda: f"{len(seen) - 1} of {len(told)} events")
+    finally:
+        p.stdin.close()
+        p.wait(10)
+    assert [tuple(e) for e in seen[1:]] == told and storm.kills >= 4

@@ -199,3 +199,38 @@ def test_informer_cut_off(engine, wire, ns):
     history.compare(informer.seen, done)
     assert informer.known == alive
     assert wire.cuts > 10 and informer.watches > 10 and informer.lists == 1
+
+
+class Cutter:
+    """Cuts the wire at random while it is entered."""
+
+    def __init__(self, wire, seed, pause):
+        self.wire, self.rand, self.pause, self.ended = wire, random.Random(seed), pause, threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.ended.wait(self.rand.random() * self.pause):
+            self.wire.cut()
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def test_informer_and_a_server_that_dies(mortal, mortal_wire):
+    """kill -9 beneath writes, connections cut: the informer has every event of the history once, in order, without a new list."""
+    mortal.api.namespace("a", account=False)
+    storm = history.Storm(mortal, "a", seed=6)
+    informer = Informer(mortal_wire.kubeconfig, "a")
+    until(lambda: informer.version, lambda: "the first list")
+    with Cutter(mortal_wire, 7, 0.2):
+        storm.write(250, kills=6)
+    told, alive = storm.truth()
+    until(lambda: len(informer.seen) >= len(told), lambda: f"{len(informer.seen)} of {len(told)} events")
+    informer.ended = True
+    mortal_wire.cut()
+    assert informer.seen == told and informer.known == alive
+    assert storm.kills >= 5 and informer.lists == 1 and len(storm.acknowledged) > 200

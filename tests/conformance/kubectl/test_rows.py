@@ -20,7 +20,7 @@ from table import Runner, Table, serves
 LONG = os.environ.get("HANSA_TEST_LONG") == "yes"
 TABLES = [Table(p) for p in sorted(pathlib.Path(__file__).parent.glob("*.yaml"))]
 FOUND = kubectls()
-SERVERS = {"engine": Engine, "member": Cluster, "fed": Endpoint}
+SERVERS = {"engine": lambda folder: Engine(folder, "--access-controllers"), "member": Cluster, "fed": Endpoint}
 MINORS = sorted(FOUND) if LONG else sorted({min(FOUND), max(FOUND)}) if FOUND else []
 if os.environ.get("HANSA_KUBECTL"):  # "1.20,1.30"
     MINORS = [int(v.split(".")[1]) for v in os.environ["HANSA_KUBECTL"].split(",")]

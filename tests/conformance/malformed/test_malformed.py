@@ -70,10 +70,9 @@ class Server(Engine):
         return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) << 10
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    s = Server(tmp_path_factory.mktemp("malformed"), "--http-header-timeout", "1s", "--http-body-timeout", "1s",
-               "--http-idle-timeout", "3s").start()
+def run(folder, *flags):
+    """A server for many tests. All over, it has not grown."""
+    s = Server(folder, *flags).start()
     sanitized = b"__asan_init" in apid_binary().read_bytes()
     before = s.memory()
     yield s
@@ -81,6 +80,18 @@ def server(tmp_path_factory):
     grown = s.memory() - before
     s.stop()
     assert sanitized or grown < GROWTH, f"grown by {grown >> 20} MiB"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    yield from run(tmp_path_factory.mktemp("malformed"))
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory):
+    """With short time-outs, for those who are slow on purpose. Others use the server above, which a busy machine does not trouble."""
+    yield from run(tmp_path_factory.mktemp("hasty"), "--http-header-timeout", "500ms", "--http-body-timeout", "500ms",
+                   "--http-idle-timeout", "900ms")
 
 
 def h1_request(row):
@@ -165,7 +176,8 @@ def after(row, conn):
 
 
 @pytest.mark.parametrize("row", rows("wire.yaml"))
-def test_wire(server, row):
+def test_wire(request, row):
+    server = request.getfixturevalue("hasty" if row.get("hasty") else "server")
     conn = H1(server.target.tls())
     conn.send(octets(row["send"]))
     if "drip" in row:
@@ -277,7 +289,8 @@ def came(h2, want, stream):
 
 
 @pytest.mark.parametrize("row", rows("frames.yaml"))
-def test_frames(server, row):
+def test_frames(request, row):
+    server = request.getfixturevalue("hasty" if row.get("hasty") else "server")
     h2 = H2(server.target.tls("h2"), window=row.get("window", 1 << 30))
     steps = Steps(h2)
     steps(row["send"])
@@ -318,21 +331,21 @@ def ends(sock, seconds=15):
     b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" + b"r" * 32 + b"\0\0\x02\0\xff\x01\0", b"\x15\x03\x01\0\x02\x02\x28",
     b"\x17\x03\x03\x40\x00" + b"x" * 16384, b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10" + b"z" * 35],
     ids=["zeros", "ones", "ssh", "long-record", "no-handshake", "no-ciphers", "alert", "data", "ssl2"])
-def test_no_client_hello(server, hello):
-    with server.target.plain() as s:
+def test_no_client_hello(hasty, hello):
+    with hasty.target.plain() as s:
         try:
             s.sendall(hello)
         except OSError:
             pass
         assert b"HTTP" not in ends(s)
-    server.well()
+    hasty.well()
 
 
-def test_half_a_client_hello_is_cut_off(server):
-    with server.target.plain() as s:
+def test_half_a_client_hello_is_cut_off(hasty):
+    with hasty.target.plain() as s:
         s.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
         ends(s, 30)
-    server.well()
+    hasty.well()
 
 
 @pytest.mark.parametrize("request_", [b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /api HTTP/1.0\r\n\r\n", b"OPTIONS * HTTP/1.1\r\n\r\n"])
@@ -403,10 +416,10 @@ def test_connections_are_bounded(tmp_path, limits):
         s.stop()
 
 
-def test_many_connections_that_say_nothing(server):
+def test_many_connections_that_say_nothing(hasty):
     """They are cut off after their time, and others are served meanwhile."""
-    many = [server.target.tls() for _ in range(100)]
-    server.well()
+    many = [hasty.target.tls() for _ in range(100)]
+    hasty.well()
     for sock in many:
         assert ends(sock) == b""
-    server.well()
+    hasty.well()

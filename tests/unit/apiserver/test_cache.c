@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "apiserver/cache.h"
+#include "kube/schema.h"
 #include "support/test_env.h"
 
 #define NAMES  60
@@ -147,6 +148,52 @@ static void random_history(void **state)
     test_env_release(&t);
 }
 
+/* An object that was stored before a default, or in another version, has today's defaults when it is read. */
+static void defaults_on_read(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"/secrets", "apps/deployments", NULL};
+    static const struct {
+        const char *key, *value, *has, *lacks;
+    } rows[] = {
+        {"/registry/secrets/a/s", "json v1 -\n{\"metadata\":{\"namespace\":\"a\",\"name\":\"s\"}}",
+         "\"type\":\"Opaque\"", "nothing"},
+        {"/registry/apps/deployments/a/d",
+         "json apps/v1 - 00000000\n{\"metadata\":{\"namespace\":\"a\",\"name\":\"d\"},\"spec\":{\"replicas\":5}}",
+         "\"revisionHistoryLimit\":10", "\"replicas\":1"},
+        {"/registry/apps/deployments/a/e",
+         "json apps/v1beta1 -\n{\"metadata\":{\"namespace\":\"a\",\"name\":\"e\"},\"spec\":{}}",
+         "\"revisionHistoryLimit\":2", "nothing"},
+    };
+    struct fed_kinds *kinds = fed_kinds_new();
+    struct fed_cache c;
+    assert_int_equal(fed_kinds_add_core(kinds, names, NULL), 0);
+    fed_cache_init(&c, kinds, KEEP, 1);
+    for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++) {
+        struct store_change ch = {
+            .key = fed_str(rows[i].key), .value = fed_blob_new(fed_str(rows[i].value)), .rev = i + 1};
+        assert_int_equal(fed_cache_load(&c, &ch, NULL), 0);
+        struct fed_str ns, name, json;
+        struct fed_kcache *kc = fed_cache_of_key(&c, ch.key, &ns, &name);
+        json = fed_cache_find(kc, ns, name)->json;
+        assert_true(fed_str_find(json, fed_str(rows[i].has), 0) >= 0);
+        assert_true(fed_str_find(json, fed_str(rows[i].lacks), 0) < 0);
+        /* What is stored under today's name of the defaults is taken as it is. */
+        struct fed_buf value = {0};
+        fed_buf_addf(&value, "json %s - %.*s\n%s", i ? "apps/v1" : "v1", FED_STR_ARG(fed_kind_defaults_id(kc->kind)),
+                     strchr(rows[i].value, '\n') + 1);
+        struct store_change again = {.key = ch.key, .value = fed_blob_new_take(&value), .rev = i + 9};
+        assert_int_equal(fed_cache_load(&c, &again, NULL), 0);
+        json = fed_cache_find(kc, ns, name)->json;
+        assert_true(fed_str_find(json, fed_str(rows[i].has), 0) < 0);
+        fed_blob_unref(ch.value);
+        fed_blob_unref(again.value);
+    }
+    assert_int_equal(fed_kind_defaults_id(fed_kinds_at(kinds, 0)).n, FED_DEFAULTS_ID - 1);
+    fed_cache_release(&c);
+    fed_kinds_free(kinds);
+}
+
 static void damaged(void **state)
 {
     (void)state;
@@ -186,6 +233,7 @@ static void damaged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_history), cmocka_unit_test(damaged)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_history), cmocka_unit_test(defaults_on_read),
+                                       cmocka_unit_test(damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,7 +83,7 @@ static const struct row rows[] = {
      "the name of the object (q) does not match the name on the URL (a)", NULL},
     {"POST to a name", "POST", CM "/a", JSON, "{}", 405, "MethodNotAllowed", NULL},
     {"delete with a wrong uid", "DELETE", CM "/a", JSON, "{\"preconditions\":{\"uid\":\"x\"}}", 409,
-     "Precondition failed: UID in precondition: x", NULL},
+     "the UID in the precondition (x) does not match the UID in record (", NULL},
     {"delete with bad options", "DELETE", CM "/a?propagationPolicy=Sometimes", "", "", 422, "Unsupported value", NULL},
     {"delete dry", "DELETE", CM "/a?dryRun=All", "", "", 200, "Success", NULL},
     {"delete", "DELETE", CM "/a", "", "", 200, "\"status\":\"Success\"", NULL},

@@ -184,10 +184,91 @@ static void test_objects(void **state)
     fed_kinds_free(kinds);
 }
 
+/* What is wrong with an object, in the words of Kubernetes; "" for nothing. */
+static void test_causes(void **state)
+{
+    static const struct {
+        const char *props, *obj, *want; /* want: "field: message" of each, joined by '|' */
+    } cases[] = {
+        {"\"a\":{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}", "{\"a\":\"x\"}",
+         "a: Invalid value: \"x\": a in body should be at least 2 chars long"},
+        {"\"a\":{\"type\":\"string\",\"maxLength\":3}", "{\"a\":\"\xc3\xa4\xc3\xb6\xc3\xbc\"}", ""},
+        {"\"a\":{\"type\":\"string\",\"maxLength\":3}", "{\"a\":\"abcd\"}", "a: Too long: may not be longer than 3"},
+        {"\"a\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"integer\"}}", "{\"a\":[]}",
+         "a: Invalid value: 0: a in body should have at least 1 items"},
+        {"\"a\":{\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"integer\"}}", "{\"a\":[1,2]}",
+         "a: Too many: 2: must have at most 1 items"},
+        {"\"a\":{\"type\":\"object\",\"maxProperties\":0,\"additionalProperties\":{\"type\":\"integer\"}}",
+         "{\"a\":{\"b\":1}}", "a: Too many: 1: must have at most 0 items"},
+        {"\"a\":{\"type\":\"integer\",\"format\":\"int32\"}", "{\"a\":5000000000}", ""},
+        {"\"a\":{\"type\":\"string\",\"format\":\"date-time\"}", "{\"a\":\"x\"}",
+         "a: Invalid value: \"x\": a in body must be of type date-time: \"x\""},
+        {"\"a\":{\"type\":\"string\",\"format\":\"byte\"}", "{\"a\":\"!\"}",
+         "a: Invalid value: \"!\": a in body must be of type byte: \"!\""},
+        {"\"a\":{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"string\"},\"c\":{\"type\":\"string\"}},"
+         "\"oneOf\":[{\"required\":[\"b\"]},{\"required\":[\"c\"]}]}",
+         "{\"a\":{}}",
+         "<nil>: Invalid value: \"\": \"a\" must validate one and only one schema (oneOf). Found none valid|a.b: "
+         "Required "
+         "value"},
+        {"\"a\":{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"string\"}},\"oneOf\":[{\"required\":"
+         "[\"b\"]},{\"minProperties\":1}]}",
+         "{\"a\":{\"b\":\"\"}}",
+         "<nil>: Invalid value: \"\": \"a\" must validate one and only one schema (oneOf). Found 2 valid alternatives"},
+        {"\"a\":{\"type\":\"integer\",\"not\":{\"enum\":[1]}}", "{\"a\":1}",
+         "<nil>: Invalid value: \"\": \"a\" must not validate the schema (not)"},
+        {"\"l\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"p\",\"k\"],"
+         "\"items\":{\"type\":\"object\",\"required\":[\"p\"],\"properties\":{\"p\":{\"type\":\"integer\"},\"k\":{"
+         "\"type\":\"string\",\"default\":\"x\"}}}}",
+         "{\"l\":[{\"p\":1},{\"p\":1,\"k\":\"x\"},{\"p\":1,\"k\":\"y\"}]}",
+         "l[1]: Duplicate value: map[string]interface {}{\"k\":\"x\", \"p\":1}"},
+        {"\"t\":{\"type\":\"object\",\"x-kubernetes-embedded-resource\":true,"
+         "\"x-kubernetes-preserve-unknown-fields\":true}",
+         "{\"t\":{\"apiVersion\":\"a/b/c\"}}",
+         "t.kind: Required value: must not be empty|t.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion "
+         "string: a/b/c"},
+        {"\"metadata\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":2}}},"
+         "\"kind\":{\"type\":\"string\",\"enum\":[\"B\"]}",
+         "{\"kind\":\"A\",\"metadata\":{\"name\":\"long\"}}",
+         "kind: Unsupported value: \"A\": supported values: \"B\"|metadata.name: Too long: may not be longer than 2"},
+    };
+    struct fed_kinds *kinds = fed_kinds_new();
+    struct fed_arena a = {0};
+    struct fed_err err = {0};
+
+    (void)state;
+    assert_int_equal(fed_kinds_add_core(kinds, NULL, &err), 0);
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        struct fed_str text = fed_arena_printf(
+            &a,
+            "{\"spec\":{\"group\":\"b.c\",\"names\":{\"plural\":\"as\",\"kind\":\"A\"},\"versions\":[{\"name\":"
+            "\"v1\",\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\",\"properties\":{%s}}}}]}}",
+            cases[i].props);
+        struct fed_json *obj = parse(&a, cases[i].obj);
+        struct fed_causes causes = {.arena = &a};
+        struct fed_kind *kind = NULL;
+        struct fed_buf got = {0};
+
+        if (fed_kind_compile(kinds, fed_crd_document(&a, parse(&a, text.p)), &kind, &err))
+            fail_msg("%s: %s", cases[i].props, err.text);
+        fed_schema_validate(fed_kind_storage(kind)->schema, obj, &causes, NULL);
+        for (size_t k = 0; k < causes.n; k++)
+            fed_buf_addf(&got, "%s%.*s: %.*s", k ? "|" : "", FED_STR_ARG(causes.items[k].field),
+                         FED_STR_ARG(causes.items[k].message));
+        if (strcmp(fed_buf_z(&got), cases[i].want) != 0)
+            fail_msg("%s: %s", cases[i].obj, fed_buf_z(&got));
+        fed_buf_release(&got);
+        fed_kind_unref(kind);
+    }
+    fed_arena_release(&a);
+    fed_kinds_free(kinds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_structural), cmocka_unit_test(test_patterns),
-                                       cmocka_unit_test(test_formats), cmocka_unit_test(test_objects)};
+                                       cmocka_unit_test(test_formats), cmocka_unit_test(test_objects),
+                                       cmocka_unit_test(test_causes)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

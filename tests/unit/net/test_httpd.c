@@ -191,6 +191,70 @@ static void test_timeouts(void **state)
     web_free(w);
 }
 
+static int nobody_may(void *ud, const struct fed_http_request *r)
+{
+    (void)ud;
+    return fed_http_request_header(r, "authorization").p ? 0 : 401;
+}
+
+/* Of those who may not, a small body is read, and no byte of a large one. */
+static void test_strangers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request, *answer;
+    } tries[] = {
+        {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 "},
+        {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n", "HTTP/1.1 401 "},
+        {"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n", NULL},
+        {"POST /echo HTTP/1.1\r\nHost: h\r\nAuthorization: x\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n",
+         "HTTP/1.1 100 "},
+    };
+    struct web *w = web_new(&(struct fed_httpd_conf){.may_send = nobody_may}, NULL);
+    for (size_t i = 0; i < FED_ARRAY_LEN(tries); i++) {
+        struct end e = {0};
+        dial(w, &e);
+        fed_stream_write(e.s, fed_str(tries[i].request));
+        if (!tries[i].answer) {
+            static char block[65537];
+            fed_stream_write(e.s, fed_str_n(block, sizeof block));
+        }
+        const char *want = tries[i].answer ? tries[i].answer : "HTTP/1.1 401 ";
+        await(w, &e, want);
+        assert_true(fed_str_starts(fed_buf_str(&e.got), fed_str(want)));
+        hang_up(w, &e);
+    }
+    web_free(w);
+}
+
+static bool none_left(void *ud)
+{
+    return fed_metric_value(ud) == 0;
+}
+
+/* One beyond the limit is told so; when one has gone there is room again. */
+static void test_crowd(void **state)
+{
+    (void)state;
+    struct fed_metrics *metrics = fed_metrics_new();
+    struct web *w = web_new(&(struct fed_httpd_conf){.max_peer_connections = 2, .metrics = metrics}, NULL);
+    struct fed_metric *now = fed_metrics_gauge(metrics, "hansa_http_connections", "");
+    for (int round = 0; round < 2; round++) {
+        struct end e[3] = {0};
+        for (int i = 0; i < 3; i++) {
+            dial(w, &e[i]);
+            fed_stream_write(e[i].s, FED_STR("GET /x HTTP/1.1\r\nHost: h\r\n\r\n"));
+            await(w, &e[i], i < 2 ? "HTTP/1.1 200 " : "Retry-After: 1\r\n");
+        }
+        assert_true(fed_str_starts(fed_buf_str(&e[2].got), FED_STR("HTTP/1.1 429 ")));
+        for (int i = 0; i < 3; i++)
+            hang_up(w, &e[i]);
+        BENCH_RUN(&w->bench, none_left, now);
+    }
+    web_free(w);
+    fed_metrics_free(metrics);
+}
+
 static bool watch_is_there(void *ud)
 {
     return ((struct web *)ud)->watch != NULL;
@@ -346,9 +410,10 @@ static void test_backpressure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),    cmocka_unit_test(test_too_large), cmocka_unit_test(test_continue),
-        cmocka_unit_test(test_timeouts), cmocka_unit_test(test_watch),     cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_upgrade),  cmocka_unit_test(test_close),     cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_cases),     cmocka_unit_test(test_too_large), cmocka_unit_test(test_continue),
+        cmocka_unit_test(test_timeouts),  cmocka_unit_test(test_watch),     cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_upgrade),   cmocka_unit_test(test_close),     cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_strangers), cmocka_unit_test(test_crowd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
