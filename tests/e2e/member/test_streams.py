@@ -398,7 +398,7 @@ def test_logs_options(k, member):
     assert lines[0] == "line 1"
     assert len(k.out("logs", "web", "-c", "side", "--tail=3").splitlines()) in (3, 4)
     assert k.out("logs", "web", "-c", "side", "--limit-bytes=8") == b"line 1\nl"
-    stamp, word, _ = k.out("logs", "web", "-c", "side", "--tail=1", "--timestamps").decode().split()
+    stamp, word, _ = k.out("logs", "web", "-c", "side", "--tail=1", "--timestamps").decode().splitlines()[-1].split()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", stamp) and word == "line"
     begin = time.time() - 2
     recent = stamped(k, "--since=2s")
