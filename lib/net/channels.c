@@ -283,7 +283,9 @@ static void begin(struct fed_channels *s)
     s->begun = true;
     for (unsigned i = 0; i < s->ws_channels && s->handlers; i++) {
         struct fed_channel *c = channel_new(s, i);
-        c->refused = !s->handlers->opened(s->ud, c);
+        bool taken = s->handlers->opened(s->ud, c);
+        if (s->handlers) /* else finish or abort freed it */
+            c->refused = !taken;
     }
 }
 

@@ -260,7 +260,8 @@ def test_debug_a_copy_and_a_node(k, member):
     k.out("debug", "web", "--copy-to", copy, "-c", "side", "--image=hansa/echo:v1", "--", "sh", "-c", "echo copied; exec sleep 1000")
     wait_for(lambda: is_running(member, copy) and k("logs", copy, "-c", "side").stdout == b"copied\n", what="the copy to run")
     assert [c["name"] for c in member.json("pod", copy)["spec"]["containers"]] == ["echo", "side"]
-    out = k.out("debug", f"node/{member.name}-1", "-i", "--image=hansa/echo:v1", "--", "ls", "/host")
+    out = k.out("debug", f"node/{member.name}-1", "-i", "--image=hansa/echo:v1", "--", "sh", "-c", "read l; ls /host",
+                stdin=b"now that you are attached\n")
     assert b"etc" in out
     member.kubectl("delete", "pod", copy, "--ignore-not-found", "--wait=false")
 
@@ -397,7 +398,7 @@ def test_logs_options(k, member):
     assert lines[0] == "line 1"
     assert len(k.out("logs", "web", "-c", "side", "--tail=3").splitlines()) in (3, 4)
     assert k.out("logs", "web", "-c", "side", "--limit-bytes=8") == b"line 1\nl"
-    stamp, word, _ = k.out("logs", "web", "-c", "side", "--tail=1", "--timestamps").decode().split()
+    stamp, word, _ = k.out("logs", "web", "-c", "side", "--tail=1", "--timestamps").decode().splitlines()[-1].split()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", stamp) and word == "line"
     begin = time.time() - 2
     recent = stamped(k, "--since=2s")
