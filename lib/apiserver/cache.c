@@ -391,8 +391,8 @@ struct fed_kcache *fed_cache_kind(const struct fed_cache *c, const struct fed_ki
 
 static void state_put(struct fed_kcache *kc, struct fed_kobj *o)
 {
+    fed_index_put(kc, o); /* first: the tree alone keeps the object that it replaces */
     kc->root = fed_tree_put(kc->root, o);
-    fed_index_put(kc, o);
     kc->last_rev = o->rev;
 }
 

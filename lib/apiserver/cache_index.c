@@ -164,8 +164,8 @@ void fed_index_build(struct fed_kcache *kc)
         build(kc, objs, n);
     for (size_t i = 0; i < n; i++) {
         if (!fresh) {
+            fed_index_put(kc, objs[i]); /* first: the tree alone keeps the object that it replaces */
             kc->root = fed_tree_put(kc->root, objs[i]);
-            fed_index_put(kc, objs[i]);
         }
         fed_kobj_unref(objs[i]);
     }

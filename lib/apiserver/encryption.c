@@ -285,16 +285,16 @@ int fed_encryption_open(const struct fed_encryption *e, struct fed_str id, struc
 
 int fed_encryption_check(const struct fed_encryption *e, struct fed_str path, struct fed_str value, struct fed_err *err)
 {
-    struct fed_str body = value, head, id, one;
+    struct fed_str body = value, head, rest, word = {0};
     struct fed_buf plain = {0};
     if (!fed_str_starts(value, FED_STR("json ")) || !fed_str_cut(&body, '\n', &head))
         return 0; /* no form of ours: whoever reads it says so */
-    id = head;
-    while (fed_str_cut(&id, ' ', &one))
-        continue;
-    if (fed_str_is(one, "-"))
+    rest = head;
+    for (int i = 0; i < 3; i++) /* json, the version, the key's name (cache.c) */
+        (void)fed_str_cut(&rest, ' ', &word);
+    if (fed_str_is(word, "-"))
         return 0;
-    int rc = fed_encryption_open(e, one, path, head, body, &plain, err);
+    int rc = fed_encryption_open(e, word, path, head, body, &plain, err);
     if (plain.p)
         explicit_bzero(plain.p, plain.n);
     fed_buf_release(&plain);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The disk of the store fills up: writes are refused with the disk's name, reads and what was acknowledged stay; when there is
 room again writes go on, without a restart. Also after a kill -9 on the full disk."""
+import collections
 import os
 import pathlib
 import shutil
@@ -20,6 +21,7 @@ class Small:
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="hansa-full-"))
+        self.refusals = collections.Counter()
         (self.dir / "disk").mkdir()
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))

@@ -78,6 +78,11 @@ static void bound_to_place_and_key(void **state)
     assert_int_not_equal(fed_encryption_check(NULL, FED_STR(PATH), fed_buf_str(&value), &err), 0);
     assert_non_null(strstr(err.text, "needs an encryption configuration"));
     assert_int_equal(fed_encryption_check(NULL, FED_STR(PATH), FED_STR("json v1 -\n{}"), &err), 0);
+    /* What follows the key's name is none: the defaults that the object was written by. */
+    assert_int_equal(fed_encryption_check(NULL, FED_STR(PATH), FED_STR("json v1 - f259d305\n{}"), &err), 0);
+    value.n = 0;
+    seal(a, "json v1 - f259d305\n{}", &value);
+    assert_int_equal(fed_encryption_check(a, FED_STR(PATH), fed_buf_str(&value), &err), 0);
     fed_buf_release(&value);
     fed_encryption_free(a);
     fed_encryption_free(b);
