@@ -89,12 +89,10 @@ class Bench:
             todo = [c for c in self.wanted if c[:2] == key[:2]]
             self.server(place)
             with concurrent.futures.ThreadPoolExecutor(4) as pool:
-                for alone in (False, True):
-                    some = [g for _, _, g in todo if bool(g.get("alone")) == alone]
-                    for g, made in [(g, pool.submit(self.group, place, minor, g)) for g in some]:
-                        self.results[place, minor, g["group"]] = made
-                        if alone:
-                            concurrent.futures.wait([made])
+                for g in sorted((g for _, _, g in todo), key=lambda g: bool(g.get("alone"))):
+                    if g.get("alone"):
+                        concurrent.futures.wait([f for k, f in self.results.items() if k[:2] == key[:2]])
+                    self.results[place, minor, g["group"]] = pool.submit(self.group, place, minor, g)
         return self.results[key].result()
 
 
