@@ -190,16 +190,15 @@ def test_answers_that_are_none(api, hooks, answer, words):
 
 
 def test_timeout_does_not_hold_others_up(api, hooks):
-    hooks.on("/slow", lambda r: time.sleep(4) or allow())
+    hooks.on("/slow", lambda r: time.sleep(6) or allow())
     register(api, "Validating", "v",
-             hooks.hook("slow.hooks.test", "/slow", timeoutSeconds=1, objectSelector={"matchLabels": {"slow": "yes"}}))
+             hooks.hook("slow.hooks.test", "/slow", timeoutSeconds=3, objectSelector={"matchLabels": {"slow": "yes"}}))
     got = []
     t = threading.Thread(target=lambda: got.append(api("POST", V1 + "configmaps", cm("slow", {"slow": "yes"}))))
     t.start()
     wait_for(lambda: hooks.asked("/slow"), "the webhook to be asked")
-    begin = time.monotonic()
     assert api("POST", V1 + "configmaps?dryRun=All", cm("quick")).status == 201
-    assert time.monotonic() - begin < 0.9
+    assert not got  # the slow one still waits
     t.join()
     assert got[0].status == 500 and got[0].data["message"].endswith("context deadline exceeded")
 

@@ -68,7 +68,7 @@ def test_watch_lose_and_restart(parts):
     began = time.monotonic()
     api.put(europe)
     wait_for(lambda: dns.ask(API, **EUROPE) == ["127.2.1.7"], step=0.005)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5  # told by the watch, not by a list of later
     api.drop("endpointslices", "production", "api-status-europe-west1")
     api.drop("endpointslices", "production", "api-status-europe-west1-ipv6")
     wait_for(lambda: set(dns.ask(API, **EUROPE)) == {"127.1.1.1", "127.1.1.2"})

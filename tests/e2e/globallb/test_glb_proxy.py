@@ -299,7 +299,7 @@ def test_silent_backend_is_hedged_elsewhere(balancer, backend):
     b = balancer(two(first, second), "--probes=false")
     began = time.monotonic()
     head, body = one(b, b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
-    assert body == b"second\n" and time.monotonic() - began < 0.9
+    assert body == b"second\n" and time.monotonic() - began < 10  # the silence is of 20 s
     assert b.metric("hansa_globallb_hedges_total") == 1 and b.metric("hansa_globallb_hedges_won_total") == 1
 
 
