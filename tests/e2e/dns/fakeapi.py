@@ -15,6 +15,7 @@ class FakeApi:
         self.lock, self.rev = threading.Lock(), 1
         self.objects = {k: {} for k in KINDS}
         self.watchers = {k: [] for k in KINDS}
+        self.deleted = {k: [] for k in KINDS}  # a watch tells what went since its list, too
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,9 +56,11 @@ class FakeApi:
                     return
                 box, since = queue.Queue(), int(query.get("resourceVersion") or 0)
                 with api.lock:
-                    for o in api.objects[plural].values():
-                        if int(o["metadata"]["resourceVersion"]) > since:
-                            box.put(("MODIFIED", o))
+                    changed = [("DELETED", o) for o in api.deleted[plural]]
+                    changed += [("MODIFIED", o) for o in api.objects[plural].values()]
+                    for event in sorted(changed, key=lambda e: int(e[1]["metadata"]["resourceVersion"])):
+                        if int(event[1]["metadata"]["resourceVersion"]) > since:
+                            box.put(event)
                     api.watchers[plural].append(box)
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -96,8 +99,9 @@ class FakeApi:
     def drop(self, plural, ns, name):
         with self.lock:
             self.rev += 1
-            obj = self.objects[plural].pop((ns, name))
+            obj = json.loads(json.dumps(self.objects[plural].pop((ns, name))))
             obj["metadata"]["resourceVersion"] = str(self.rev)
+            self.deleted[plural].append(obj)
             for box in self.watchers[plural]:
                 box.put(("DELETED", obj))
 
