@@ -17,7 +17,6 @@ ALLOWED = {
     "fedapi/controllers": 8,
     "fedctl": 2,
     "globallb/io": 6,
-    "lib/apiserver": 35,
     "lib/net": 7,
     "lib/traffic": 4,
     "member/agent": 39,
