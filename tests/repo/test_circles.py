@@ -16,7 +16,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALLOWED = {
     "fedapi/controllers": 8,
     "fedctl": 2,
-    "globallb/io": 6,
     "lib/net": 7,
     "lib/traffic": 4,
     "member/agent": 39,
