@@ -3,13 +3,14 @@
 
 #include "base/mem.h"
 
-#define BURST_NS    5000000  /* of unqueued work */
-#define SLICE_NS    2000000u /* of queued work in one turn of the loop */
-#define WAIT_MAX_NS 15000000000u
-#define SWEEP_MS    1000u
-#define KEEP_FLOWS  1024u
-#define QUEUE_BYTES (32u * 1024 * 1024)
-#define FREE_ANSWER (1024u * 1024) /* an answer up to here is part of its request's seat */
+#define BURST_NS     5000000  /* of unqueued work */
+#define SLICE_NS     2000000u /* of queued work in one turn of the loop */
+#define WAIT_MAX_NS  15000000000u
+#define SWEEP_MS     1000u
+#define KEEP_FLOWS   1024u
+#define QUEUE_BYTES  (32u * 1024 * 1024)
+#define SMALL_ANSWER (64u * 1024)   /* an answer up to here leaves its seat at once, */
+#define FREE_ANSWER  (1024u * 1024) /* and up to here takes no more than its request did */
 
 enum { READS, WRITES };
 enum { SYSTEM, WORKLOAD, LEVELS };
@@ -144,9 +145,10 @@ void fed_flow_leave(struct fed_api_reply *r)
 
 void fed_flow_answer(struct fed_api_reply *r, size_t bytes)
 {
-    if (bytes <= FREE_ANSWER || !r->seats || !r->x)
+    if (bytes <= SMALL_ANSWER || !r->seats || !r->x)
         return;
-    take_seats(r, bytes / FREE_ANSWER);
+    if (bytes > FREE_ANSWER)
+        take_seats(r, bytes / FREE_ANSWER);
     fed_api_request_defer(r); /* until it is sent */
 }
 
