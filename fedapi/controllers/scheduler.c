@@ -173,6 +173,27 @@ static void note_problem(struct fapi_scheduler *s, struct fapi_assignment *as, c
     fed_event_warning(s->fed->recorder, hub, reason, "%.*s", FED_STR_ARG(message));
 }
 
+/* Replicas that move although the object did not change: its own events are the place where one looks for why. */
+static void tell_moves(struct fapi_scheduler *s, struct fapi_assignment *as, const struct fed_kobj *hub,
+                       const struct fapi_placement *p)
+{
+    struct fed_buf text;
+    fed_buf_init(&text, 900);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct fapi_spot *spot = &p->spots[i];
+        const struct fapi_member *m = fapi_clusters_find(s->fed->clusters, spot->cluster->name);
+        const struct fapi_share *share = m ? fapi_assignment_share(as, m) : NULL;
+        int64_t was = share && share->placed ? FED_MAX(share->replicas, 0) : 0;
+        int64_t now = spot->selected ? FED_MAX(spot->replicas, 0) : 0;
+        if (share && was != now)
+            fed_buf_addf(&text, "%s%s from %lld to %lld (%.*s)", text.n ? "; " : "", m->name, (long long)was,
+                         (long long)now, FED_STR_ARG(spot->why));
+    }
+    if (text.n)
+        fed_event_normal(s->fed->recorder, hub, "ReplicasMoved", "%s", fed_buf_z(&text));
+    fed_buf_release(&text);
+}
+
 static bool take_spot(struct fapi_share *share, const struct fapi_spot *spot)
 {
     char why[256];
@@ -249,6 +270,8 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     }
     uint64_t content = content_hash(&a, tree);
     bool all_changed = !as->decided || content != as->content;
+    if (!all_changed && k->spread == FAPI_SPREAD_DIVIDE)
+        tell_moves(s, as, hub, &placement);
     as->decided = true;
     as->content = content;
     for (i = 0; i < placement.n; i++) {
