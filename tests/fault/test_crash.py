@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""crash.py and crash_etcd.py in the gate: 25 and 15 kills; 2000 and 300 with HANSA_TEST_LONG=yes; as many as HANSA_TEST_KILLS says.
+"""crash.py and crash_etcd.py in the gate: 25 and 15 kills; 2000 and 300 with HANSA_TEST_LONG=yes; or as HANSA_TEST_KILLS says.
 HANSA_TEST_SEED repeats a run."""
 import os
 import shutil
