@@ -3,8 +3,9 @@
 #include "apiserver/flow_priv.h"
 #include "base/mem.h"
 
-#define KEEP_FLOWS  1024u
-#define FREE_ANSWER (1024u * 1024) /* an answer up to here is part of its request's seat */
+#define KEEP_FLOWS   1024u
+#define SMALL_ANSWER (64u * 1024)   /* an answer up to here leaves its seat at once, */
+#define FREE_ANSWER  (1024u * 1024) /* and up to here takes no more than its request did */
 
 /* --- who and what --- */
 
@@ -94,9 +95,10 @@ void fed_flow_leave(struct fed_api_reply *r)
 
 bool fed_flow_answer(struct fed_api_reply *r, size_t bytes)
 {
-    if (bytes <= FREE_ANSWER || !r->seats || !r->x)
+    if (bytes <= SMALL_ANSWER || !r->seats || !r->x)
         return false;
-    fed_flow_take_seats(r, bytes / FREE_ANSWER);
+    if (bytes > FREE_ANSWER)
+        fed_flow_take_seats(r, bytes / FREE_ANSWER);
     return true;
 }
 

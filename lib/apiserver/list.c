@@ -230,6 +230,7 @@ static void stream_page(struct page *p, struct fed_str meta)
     struct fed_buf head = {0};
     put_list_head(own, &head, meta);
     fed_api_reply_stream(own->r, 200, "application/json", stream_more, stream_gone, own);
+    fed_http_stream_bound(own->r->x);
     fed_http_stream_write(own->r->x, fed_buf_str(&head));
     fed_buf_release(&head);
     stream_more(own);

@@ -25,6 +25,21 @@ void httpd_no_deadline(struct httpd_conn *c)
     c->deadline_ms = UINT64_MAX;
 }
 
+bool httpd_takes(struct httpd_conn *c)
+{
+    uint64_t now = fed_mono_ms(c->server->env), idle = c->server->conf.idle_timeout_ms;
+    uint64_t again = idle / HTTPD_LOOKS + 1;
+    size_t left = c->out.n + fed_stream_backlog(c->stream);
+    if (left != c->left) {
+        c->left = left;
+        c->moved_ms = now;
+    } else if (now - c->moved_ms >= idle || (left == 0 && (c->lingering || c->n_leaving == 0))) {
+        return false;
+    }
+    httpd_deadline(c, c->lingering ? FED_MIN(again, (uint64_t)HTTPD_LINGER_MS) : again);
+    return true;
+}
+
 static void on_timer(struct fed_timer *t)
 {
     struct httpd_conn *c = fed_container_of(t, struct httpd_conn, timer);

@@ -264,13 +264,32 @@ static void hand_over(struct httpd_conn *c, struct fed_str rest)
     fed_buf_release(&keep);
 }
 
-enum next { GO_ON, STOP, GONE }; /* STOP: no more requests are read; GONE: the connection was handed over */
+/* The answer waits for the client, and somebody wants to know when it has been taken. What is sent at once, or nearly,
+ * keeps nobody waiting. */
+static bool leaving(const struct httpd_conn *c)
+{
+    return c->x->closed && !c->upgrade && !c->dead && fed_stream_backlog(c->stream) >= HTTPD_OUT_FLUSH;
+}
 
-/* The exchange was answered: ends it. */
+enum next {
+    GO_ON,
+    WAIT, /* the exchange stays */
+    STOP, /* no more requests are read */
+    GONE, /* the connection was handed over */
+};
+
+/* The exchange was answered: ends it, when the answer has been sent. */
 static enum next finish_exchange(struct httpd_conn *c, struct fed_str rest)
 {
     struct fed_http_exchange *x = c->x;
+    if (leaving(c)) {
+        if (c->n_leaving == 0)
+            httpd_h1_bound(c);
+        return WAIT;
+    }
     c->x = NULL;
+    if (c->n_leaving > 0)
+        c->n_leaving = c->left = 0;
     httpd_exchange_end(x);
     if (c->upgrade) {
         hand_over(c, rest);
@@ -305,6 +324,8 @@ static enum next process(struct httpd_conn *c, struct fed_str *in)
         if (c->x->state != HTTPD_ANSWERED)
             break;
         enum next next = finish_exchange(c, *in);
+        if (next == WAIT)
+            break;
         if (next != GO_ON)
             return next;
     }
@@ -392,6 +413,8 @@ void httpd_h1_drained(struct httpd_conn *c)
         c->held = false;
         httpd_soon(c);
     }
+    if (x && x->state == HTTPD_ANSWERED && c->n_leaving > 0 && !leaving(c))
+        httpd_soon(c);
     if (c->dead || !x || x->state != HTTPD_STREAMING || !x->owed_drained || fed_http_stream_backlog(x) > 0)
         return;
     x->owed_drained = false;
@@ -399,11 +422,19 @@ void httpd_h1_drained(struct httpd_conn *c)
         x->drained(x->drained_ud);
 }
 
+void httpd_h1_bound(struct httpd_conn *c)
+{
+    c->n_leaving = 1;
+    c->left = SIZE_MAX;
+    httpd_deadline(c, c->server->conf.idle_timeout_ms / HTTPD_LOOKS + 1);
+}
+
 void httpd_h1_timeout(struct httpd_conn *c)
 {
-    if (c->lingering || (!c->x && !c->head))
-        httpd_kill(c);
-    else if (!c->x || c->x->state == HTTPD_READING) {
+    if (c->lingering || (!c->x && !c->head) || c->n_leaving > 0) {
+        if (!httpd_takes(c))
+            httpd_kill(c);
+    } else if (!c->x || c->x->state == HTTPD_READING) {
         if (c->head)
             give_head(c);
         refuse(c, 408);

@@ -22,6 +22,7 @@ enum {
     HTTPD_OUT_AHEAD = 256 * 1024, /* HTTP/2 frames made ahead of the socket */
     HTTPD_IN_AHEAD = 64 * 1024,   /* pipelined bytes read while an exchange runs */
     HTTPD_LINGER_MS = 2000,       /* reading on after a last answer, so that the client sees it (RFC 9112 9.6) */
+    HTTPD_LOOKS = 4,              /* in an idle timeout, at how much of an answer is left */
     HTTPD_POOL = 64,              /* idle exchanges kept with their arena */
 };
 #define HTTPD_BODY_BUDGET (256u * 1024 * 1024) /* bytes of all request bodies together; beyond: 503 */
@@ -92,13 +93,16 @@ struct httpd_conn {
     int minor;
     bool keep_alive;
     bool held;                                 /* a request waits until the client takes answers */
+    size_t left;                               /* unsent when that was last looked at; see moved_ms */
     const struct fed_stream_handlers *upgrade; /* whose the stream will be */
     void *upgrade_ud;
+    /* Both */
+    size_t n_leaving;  /* exchanges answered and not yet sent in full, or bound: the client must take of them */
+    uint64_t moved_ms; /* when it last did */
     /* HTTP/2 */
     struct fed_h2 *h2;
     struct fed_list reading; /* exchanges whose request is incomplete, oldest first */
-    size_t n_leaving;        /* answered, not yet sent in full */
-    uint64_t sent, moved_ms; /* bytes of bodies handed to the socket; when that last grew */
+    uint64_t sent;           /* bytes of bodies handed to the socket */
     bool spoken;             /* bytes have come */
 };
 
@@ -109,7 +113,7 @@ struct fed_http_exchange {
     struct httpd_conn *conn;   /* NULL when the client has gone */
     struct fed_h2_stream *h2s; /* NULL on HTTP/1.x */
     enum httpd_xstate state;
-    bool is_head, chunked, owed_drained, may_send;
+    bool is_head, chunked, owed_drained, may_send, bound;
     uint64_t since_ms; /* HTTP/2: when the request began */
     struct fed_arena arena;
     struct fed_buf body;
@@ -125,6 +129,8 @@ struct fed_http_exchange {
 /* httpd.c */
 void httpd_deadline(struct httpd_conn *c, uint64_t ms); /* from now */
 void httpd_no_deadline(struct httpd_conn *c);
+/* At a deadline: has the client taken something of what is written within the idle timeout? Then there is another one. */
+bool httpd_takes(struct httpd_conn *c);
 void httpd_soon(struct httpd_conn *c);  /* work on the connection after this callback */
 void httpd_flush(struct httpd_conn *c); /* out to the stream, which sends it with what follows */
 void httpd_send(struct httpd_conn *c);  /* out to the socket */
@@ -162,6 +168,7 @@ void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *
 void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob);
 void httpd_h1_stream_end(struct fed_http_exchange *x);
 void httpd_h1_drained(struct httpd_conn *c);
+void httpd_h1_bound(struct httpd_conn *c); /* from now on the client must take of what is written */
 
 /* httpd_h2.c */
 void httpd_h2_start(struct httpd_conn *c);
