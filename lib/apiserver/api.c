@@ -251,3 +251,12 @@ void fed_api_add_check(struct fed_api *api, const char *name, bool (*ok)(void *u
     c->ud = ud;
     fed_list_push_back(&api->checks, &c->link);
 }
+
+const struct fed_kobj *fed_api_find(struct fed_api *api, const char *group, const char *plural, struct fed_str ns,
+                                    struct fed_str name)
+{
+    const struct fed_kind_version *v =
+        fed_kinds_by_resource(api->conf.kinds, fed_str(group), FED_STR("v1"), fed_str(plural));
+    struct fed_kcache *kc = v ? fed_cache_kind(&api->cache, v->kind) : NULL;
+    return kc ? fed_cache_find(kc, ns, name) : NULL;
+}

@@ -99,7 +99,7 @@ bool fed_flow_answer(struct fed_api_reply *r, size_t bytes)
         return false;
     if (bytes > FREE_ANSWER)
         fed_flow_take_seats(r, bytes / FREE_ANSWER);
-    return true;
+    return true; /* until it is sent */
 }
 
 void fed_flow_unqueue(struct fed_flows *fl, struct fed_flow *f, struct fed_api_reply *r)

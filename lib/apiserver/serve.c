@@ -269,7 +269,6 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request's URL is malformed");
         return;
     }
-    r->q.path = fed_arena_dup(&r->arena, r->q.path);
     if (is_health(r->q.path) && fed_api_anonymous_allowed(r)) { /* also before anything is loaded */
         fed_api_other(r);
         return;

@@ -106,6 +106,7 @@ int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, str
     h->loop = loop;
     h->env = fed_loop_env(loop);
     fed_list_init(&h->conns);
+    fed_list_init(&h->sending);
     fed_list_init(&h->pool);
     if (h->conf.max_body == 0)
         h->conf.max_body = 3 * 1024 * 1024;
