@@ -38,6 +38,9 @@ const char *fed_pki_dir_ca_file(const struct fed_pki_dir *p);
 /* A new key and client certificate for a program (a year's validity), in PEM. */
 FED_MUST_USE int fed_pki_dir_issue(const struct fed_pki_dir *p, struct fed_str cn, struct fed_str org,
                                    struct fed_buf *cert_pem, struct fed_buf *key_pem, struct fed_err *err);
+/* A certificate for somebody's own request (crypto/pki_request.h); begins five minutes ago, for clocks that are behind. */
+FED_MUST_USE int fed_pki_dir_sign_request(const struct fed_pki_dir *p, struct fed_str csr_pem, unsigned uses,
+                                          int64_t seconds, struct fed_buf *cert_pem, struct fed_err *err);
 /* DIR/kubeconfig, 0600: one context named as the cluster, with the admin's certificate. */
 FED_MUST_USE int fed_pki_dir_write_kubeconfig(const struct fed_pki_dir *p, const char *server, struct fed_err *err);
 
