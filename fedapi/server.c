@@ -404,8 +404,10 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
     int code = fed_kinds_add_core(s->kinds, fapi_core_kinds, err);
     if (!code)
         code = fapi_kinds_add(s->kinds, err);
+    struct fed_access_settings access = s->conf.access;
+    access.sa_own_key_file = fed_pki_dir_sa_key_file(s->pki);
     if (!code)
-        code = fed_access_open(s->loop, s->metrics, &s->conf.access, &s->access, err);
+        code = fed_access_open(s->loop, s->metrics, &access, &s->access, err);
     if (code)
         return code;
     fed_access_on_notice(s->access, notice, s);

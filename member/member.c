@@ -307,8 +307,10 @@ static int make_api(struct mbr *m, struct fed_err *err)
     const struct fed_identity self = {.user = FED_STR("system:hansa:member"), .groups = &masters, .n_groups = 1};
     m->kinds = fed_kinds_new();
     int rc = fed_kinds_add_core(m->kinds, NULL, err);
+    struct fed_access_settings access = m->conf->access;
+    access.sa_own_key_file = fed_pki_dir_sa_key_file(m->pki);
     if (rc == 0)
-        rc = fed_access_open(m->loop, m->metrics, &m->conf->access, &m->access, err);
+        rc = fed_access_open(m->loop, m->metrics, &access, &m->access, err);
     if (rc < 0)
         return rc;
     fed_access_on_notice(m->access, notice, m);

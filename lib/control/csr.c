@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "codec/base64.h"
-#include "crypto/pki_request.h"
 #include "kube/certificates.h"
 #include "kube/informer.h"
 #include "kube/workqueue.h"
@@ -74,23 +73,6 @@ static bool is_over(const struct fed_json *obj, int64_t now)
 
 /* --- signing --- */
 
-/* What a client's certificate may be for. 0: something else was asked, or not to be a client. */
-static unsigned client_uses(const struct fed_json *usages)
-{
-    unsigned uses = 0;
-    FED_JSON_EACH(u, usages) {
-        if (fed_str_is(u->s, "client auth"))
-            uses |= FED_PKI_CLIENT;
-        else if (fed_str_is(u->s, "digital signature"))
-            uses |= FED_PKI_SIGNATURE;
-        else if (fed_str_is(u->s, "key encipherment"))
-            uses |= FED_PKI_ENCIPHERMENT;
-        else
-            return 0;
-    }
-    return uses & FED_PKI_CLIENT ? uses : 0;
-}
-
 static void add_failure(struct fed_csrctl *c, struct fed_arena *a, struct fed_json *status, const char *message)
 {
     char now[21];
@@ -108,7 +90,7 @@ static int decide(struct fed_csrctl *c, struct fed_arena *a, struct fed_json *ob
 {
     const struct fed_json *spec = fed_json_find(obj, "spec");
     struct fed_json *status = fed_json_ensure_object(a, obj, "status");
-    unsigned uses = client_uses(fed_json_find(spec, "usages"));
+    unsigned uses = fed_csr_client_uses(fed_json_find(spec, "usages"));
     int64_t seconds = fed_json_int(fed_json_find(spec, "expirationSeconds"), SECONDS_MAX);
     struct fed_str pem;
     struct fed_err err = {0};

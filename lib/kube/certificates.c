@@ -56,6 +56,22 @@ int fed_csr_request(struct fed_arena *a, const struct fed_json *obj, struct fed_
     return fed_base64_decode(a, fed_json_find_text(fed_json_find(obj, "spec"), "request"), pem);
 }
 
+unsigned fed_csr_client_uses(const struct fed_json *list)
+{
+    unsigned uses = 0;
+    FED_JSON_EACH(u, list) {
+        if (fed_str_is(u->s, "client auth"))
+            uses |= FED_PKI_CLIENT;
+        else if (fed_str_is(u->s, "digital signature"))
+            uses |= FED_PKI_SIGNATURE;
+        else if (fed_str_is(u->s, "key encipherment"))
+            uses |= FED_PKI_ENCIPHERMENT;
+        else
+            return 0;
+    }
+    return uses & FED_PKI_CLIENT ? uses : 0;
+}
+
 /* --- spec --- */
 
 static void check_domain(struct fed_str domain, struct fed_causes *c)

@@ -12,6 +12,9 @@
 void fed_csr_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);
 /* A condition of this type; NULL: there is none. Its status is always True once it is stored. */
 const struct fed_json *fed_csr_condition(const struct fed_json *obj, const char *type);
+/* What a client's certificate may be for, of enum fed_pki_use (crypto/pki_request.h). 0: something else was asked, or not
+ * to be a client. */
+unsigned fed_csr_client_uses(const struct fed_json *list);
 /* The PEM text of spec.request. */
 FED_MUST_USE int fed_csr_request(struct fed_arena *a, const struct fed_json *obj, struct fed_str *pem);
 

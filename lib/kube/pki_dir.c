@@ -170,6 +170,10 @@ struct fed_str fed_pki_dir_sa_key(const struct fed_pki_dir *p)
 {
     return fed_buf_str(&p->sa.key);
 }
+const char *fed_pki_dir_sa_key_file(const struct fed_pki_dir *p)
+{
+    return p->sa.key_path;
+}
 struct fed_str fed_pki_dir_admin_cert(const struct fed_pki_dir *p)
 {
     return fed_buf_str(&p->admin.cert);

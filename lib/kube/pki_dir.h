@@ -30,6 +30,7 @@ void fed_pki_dir_free(struct fed_pki_dir *p);
 FED_MUST_USE int fed_pki_dir_renew(struct fed_pki_dir *p, bool *changed, struct fed_err *err);
 struct fed_str fed_pki_dir_ca(const struct fed_pki_dir *p); /* PEM; borrowed until freed or renewed */
 struct fed_str fed_pki_dir_sa_key(const struct fed_pki_dir *p);
+const char *fed_pki_dir_sa_key_file(const struct fed_pki_dir *p);
 struct fed_str fed_pki_dir_admin_cert(const struct fed_pki_dir *p);
 struct fed_str fed_pki_dir_admin_key(const struct fed_pki_dir *p);
 const char *fed_pki_dir_server_cert_file(const struct fed_pki_dir *p);

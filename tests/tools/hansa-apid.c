@@ -267,6 +267,8 @@ static void open_api(struct apid *a)
                                 .max_reads = (uint32_t)a->conf.max_reads,
                                 .max_writes = (uint32_t)a->conf.max_writes,
                                 .ud = a};
+    if (a->pki)
+        a->conf.access.sa_own_key_file = fed_pki_dir_sa_key_file(a->pki);
     if (fed_access_open(a->loop, a->metrics, &a->conf.access, &a->access, &err))
         die("access", &err);
     fed_access_on_notice(a->access, on_notice, a);
