@@ -76,7 +76,7 @@ static void set_times(struct fed_write_op *op, struct fed_json *conditions, cons
 {
     struct fed_arena *a = op->w.arena;
     char now[21];
-    fed_api_now(op->r->api, now);
+    fed_time_format(fed_wall_ms(op->w.env), now);
     FED_JSON_EACH(c, conditions) {
         if (c->type != FED_JSON_OBJECT)
             continue;

@@ -23,15 +23,15 @@
 
 #include "apiserver/apiserver_priv.h"
 
-void fed_flows_start(struct fed_api *api);
+void fed_flows_start(struct fed_api *api, void (*dispatch)(struct fed_api_reply *r));
 void fed_flows_release(struct fed_api *api);
-/* Runs the request now (fed_api_dispatch), later, or answers 429. */
+/* Runs the request now (dispatch), later, or answers 429. */
 void fed_flow_enter(struct fed_api_reply *r);
 /* The request ended: its seats are free. */
 void fed_flow_leave(struct fed_api_reply *r);
 /* Its client left while it was queued. */
 void fed_flow_forget(struct fed_api_reply *r);
-/* An answer of this size is about to be sent. */
-void fed_flow_answer(struct fed_api_reply *r, size_t bytes);
+/* An answer of this size is about to be sent. True: it takes seats until it is sent, so its end is to be noticed. */
+bool fed_flow_answer(struct fed_api_reply *r, size_t bytes);
 
 #endif

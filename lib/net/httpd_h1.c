@@ -9,7 +9,7 @@
 
 static void put_date(struct httpd_conn *c)
 {
-    fed_h1_put_header(&c->out, FED_STR("Date"), httpd_date(c->server));
+    fed_h1_put_known(&c->out, FED_STR("Date: "), httpd_date(c->server));
 }
 
 static void put_connection(struct httpd_conn *c)
@@ -29,7 +29,7 @@ static void put_head(struct fed_http_exchange *x, int status, const char *type)
     fed_h1_put_status_line(&c->out, status);
     put_date(c);
     if (type)
-        fed_h1_put_header(&c->out, FED_STR("Content-Type"), fed_str(type));
+        fed_h1_put_known(&c->out, FED_STR("Content-Type: "), fed_str(type));
     for (size_t i = 0; i < x->n_extra; i++)
         fed_h1_put_header(&c->out, x->extra[i].name, x->extra[i].value);
     put_connection(c);
@@ -147,12 +147,8 @@ static void fill_request(struct fed_http_exchange *x, struct fed_h1_head *head, 
     fed_h1_rebase(head, copy);
     struct fed_http_header *fields = fed_arena_alloc(&x->arena, sizeof(*fields) * (head->n_headers + 1));
     memcpy(fields, head->headers, sizeof(*fields) * head->n_headers);
-    for (size_t i = 0; i < head->n_headers; i++) {
-        char *name = (char *)fields[i].name.p;
-        for (size_t k = 0; k < fields[i].name.n; k++)
-            if (name[k] >= 'A' && name[k] <= 'Z')
-                name[k] |= 0x20;
-    }
+    for (size_t i = 0; i < head->n_headers; i++)
+        fed_h1_lower((char *)fields[i].name.p, fields[i].name.n);
     struct fed_http_request *r = &x->req;
     r->method = head->method;
     r->target = head->target;
@@ -380,7 +376,10 @@ static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
         fed_buf_release(&c->in);
     else
         keep_rest(c, in, buffered);
-    httpd_send(c);
+    if (c->x || c->held || c->eof || next == STOP) /* somebody waits for it to be sent */
+        httpd_send(c);
+    else
+        httpd_send_soon(c);
     if (c->eof)
         after_eof(c);
     httpd_h1_drained(c);

@@ -24,6 +24,7 @@ enum {
     HTTPD_LINGER_MS = 2000,       /* reading on after a last answer, so that the client sees it (RFC 9112 9.6) */
     HTTPD_LOOKS = 4,              /* in an idle timeout, at how much of an answer is left */
     HTTPD_POOL = 64,              /* idle exchanges kept with their arena */
+    HTTPD_TOGETHER = 64,          /* answers that wait for each other within a turn of the loop */
 };
 #define HTTPD_BODY_BUDGET (256u * 1024 * 1024) /* bytes of all request bodies together; beyond: 503 */
 
@@ -50,7 +51,11 @@ struct fed_httpd {
     struct fed_metric *m_conns;
     struct fed_metric_family *m_refused;
     struct fed_h1_head *spare_head;
-    struct fed_buf spare_out; /* so that idle connections hold none */
+    struct fed_buf spare_outs[HTTPD_TOGETHER]; /* so that idle connections hold none */
+    size_t n_spare_outs;
+    struct fed_list sending; /* connections whose answers leave at the end of the turn */
+    size_t n_sending;
+    struct fed_task send_task;
     int64_t date_s;
     char date[30];
     struct fed_http_header *scratch; /* headers of an HTTP/2 answer */
@@ -64,6 +69,7 @@ struct fed_httpd {
 
 struct httpd_conn {
     struct fed_list link;
+    struct fed_list send_link;
     struct fed_httpd *server;
     struct fed_stream *stream;
     enum httpd_proto proto;
@@ -134,6 +140,9 @@ bool httpd_takes(struct httpd_conn *c);
 void httpd_soon(struct httpd_conn *c);  /* work on the connection after this callback */
 void httpd_flush(struct httpd_conn *c); /* out to the stream, which sends it with what follows */
 void httpd_send(struct httpd_conn *c);  /* out to the socket */
+/* The same at the end of the turn, behind the requests that have come with this one: a client that serves several
+ * connections is woken once for all its answers, not for each. */
+void httpd_send_soon(struct httpd_conn *c);
 /* Before out is written to: room that another connection has left. */
 void httpd_take_out(struct httpd_conn *c);
 void httpd_kill(struct httpd_conn *c);   /* close now */
