@@ -2,6 +2,7 @@
 #include "fedapi/controllers/aggregate_priv.h"
 
 #include "fedapi/controllers/federation.h"
+#include "fedapi/controllers/rounds.h"
 
 enum { STATUS_ROOM = 32768 }; /* of all statuses in the annotation; all annotations have 256 KiB */
 
@@ -218,6 +219,21 @@ struct fed_json *fapi_aggregate_status(struct fed_arena *a, const struct fapi_ag
     return status;
 }
 
+/* Of a Job is told which copy it is, and while that cannot be seen what it had completed: rounds.h reads it. */
+static void tell_copy(struct fed_arena *a, const struct fapi_aggregate_in *in, const struct fapi_report *r,
+                      struct fed_json *one)
+{
+    struct fed_str uid = fed_json_str(fed_json_at(r->object, "metadata", "uid", NULL));
+    if (!r->object && fed_str_is(fed_str(r->state), "Unknown")) {
+        struct fapi_copy told = fapi_copy_told(a, in->hub, r->cluster);
+        uid = told.uid;
+        if (uid.n)
+            fed_json_set(one, "ready", fed_json_new_int(a, told.succeeded));
+    }
+    if (uid.n)
+        fed_json_set(one, "copy", fed_json_new_str(a, uid));
+}
+
 struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_aggregate_in *in)
 {
     bool wanted = (is_workload(in) || in->custom_status || is_kind(in, "CustomResourceDefinition")) && in->n > 0;
@@ -238,6 +254,8 @@ struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_
             fed_json_set(one, "ready",
                          fed_json_new_int(a, fed_json_int(fed_json_at(r->object, "status", ready, NULL), 0)));
         }
+        if (is_kind(in, "Job"))
+            tell_copy(a, in, r, one);
         if (r->own)
             fed_json_set(one, "own", fed_json_new_bool(a, true));
         if ((status = fapi_aggregate_shown(a, in, r, &room)))

@@ -28,7 +28,6 @@
 /* Annotations of the house besides those of marks.h. */
 #define FAPI_SYSTEM_NS       "federation-system"
 #define FAPI_EDGE_NS         "federation-edge"
-#define FAPI_ANN_CLUSTERS    "federation.hansa.io/clusters" /* JSON: state in each cluster, written by status */
 #define FAPI_ANN_COORDINATES "federation.hansa.io/coordinates"
 #define FAPI_ANN_REGION      "federation.hansa.io/region"
 #define FAPI_ANN_ZONE        "federation.hansa.io/zone"

@@ -21,8 +21,9 @@
 #define FAPI_HPA_TARGETS       "federation.kubernetes.io/hpa-target-cluster-list"
 #define FAPI_SERVICE_INGRESSES "federation.kubernetes.io/service-ingresses"
 /* On federated objects, by us. */
-#define FAPI_FINALIZER  "federation.kubernetes.io/delete-from-underlying-clusters"
-#define FAPI_JOB_ROUNDS "federation.hansa.io/job-rounds" /* rounds.h */
+#define FAPI_FINALIZER    "federation.kubernetes.io/delete-from-underlying-clusters"
+#define FAPI_ANN_CLUSTERS "federation.hansa.io/clusters"   /* JSON: state in each cluster, written by status */
+#define FAPI_JOB_ROUNDS   "federation.hansa.io/job-rounds" /* rounds.h */
 /* On Cluster objects. */
 #define FAPI_CORDONED "federation.hansa.io/cordoned" /* "true" */
 

@@ -122,7 +122,12 @@ static void grace_over(struct fed_timer *timer)
 {
     struct fapi_member *m = fed_container_of(timer, struct fapi_member, grace_timer);
     m->lost = true;
+    struct fed_kobj *object = fapi_clusters_object(m->fed->clusters, fed_str(m->name));
+    uint32_t seconds = m->fed->timing.failure_grace / 1000;
     fed_log_warn("cluster", "cluster=%s is still offline: its replicas are made up elsewhere", m->name);
+    if (object)
+        fed_event_warning(m->fed->recorder, object, "ClusterLost",
+                          "still not reachable after %u s: its replicas are made up in other clusters", seconds);
     fapi_scheduler_cluster_changed(m->fed->scheduler, m);
 }
 

@@ -430,7 +430,7 @@ static bool place_copy(struct fapi_replicator *r, const char *key, struct fapi_k
         set_state(r, key, FAPI_SYNC_PENDING, NULL); /* its end brings the key back */
         return false;
     }
-    if (fapi_round_closed(hub, fed_str(r->member->name), have)) {
+    if (fapi_round_closed(hub, fed_str(r->member->name), have->uid)) {
         delete_copy(r, key, k, hub, have); /* its end brings the key back */
         return true;
     }

@@ -72,9 +72,20 @@ static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m
     if (is_decided(share) && knows_round(a, share, m, hub))
         return share->replicas;
     struct fed_kobj *have = fapi_member_find(m, k, hub->ns, hub->name);
-    if (have && !fapi_round_closed(hub, fed_str(m->name), have))
+    if (have && !fapi_round_closed(hub, fed_str(m->name), have->uid))
         return fapi_kind_number(k, fed_kobj_parse(have, a));
     return have || fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
+}
+
+/* A Job's part in a lost cluster counts only as a copy that was seen there: what was never begun is nobody's yet. */
+static bool never_begun(struct fed_arena *a, const struct fapi_member *m, const struct fapi_kind *k,
+                        const struct fed_kobj *hub)
+{
+    const struct fapi_spread_rule *rule = fapi_spread_find(hub->kind);
+    if (!rule || !rule->fixed || !m->lost || fapi_member_find(m, k, hub->ns, hub->name))
+        return false;
+    struct fapi_copy told = fapi_copy_told(a, hub, fed_str(m->name));
+    return !told.uid.n || fapi_round_closed(hub, fed_str(m->name), told.uid);
 }
 
 /* What another object runs under the name is counted once that is to be taken over. */
@@ -103,7 +114,7 @@ static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, con
         out->cordoned = fed_str_is(fed_kobj_annotation(object, FAPI_CORDONED), "true");
     }
     if (k->spread == FAPI_SPREAD_DIVIDE)
-        out->current = current_replicas(a, m, k, hub);
+        out->current = never_begun(a, m, k, hub) ? -1 : current_replicas(a, m, k, hub);
     describe_conflict(f, m, k, hub, out);
 }
 
@@ -164,6 +175,27 @@ static void note_problem(struct fapi_scheduler *s, struct fapi_assignment *as, c
     fed_event_warning(s->fed->recorder, hub, reason, "%.*s", FED_STR_ARG(message));
 }
 
+/* Replicas that move although the object did not change: its own events are the place where one looks for why. */
+static void tell_moves(struct fapi_scheduler *s, struct fapi_assignment *as, const struct fed_kobj *hub,
+                       const struct fapi_placement *p)
+{
+    struct fed_buf text;
+    fed_buf_init(&text, 900);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct fapi_spot *spot = &p->spots[i];
+        const struct fapi_member *m = fapi_clusters_find(s->fed->clusters, spot->cluster->name);
+        const struct fapi_share *share = m ? fapi_assignment_share(as, m) : NULL;
+        int64_t was = share && share->placed ? FED_MAX(share->replicas, 0) : 0;
+        int64_t now = spot->selected ? FED_MAX(spot->replicas, 0) : 0;
+        if (share && was != now)
+            fed_buf_addf(&text, "%s%s from %lld to %lld (%.*s)", text.n ? "; " : "", m->name, (long long)was,
+                         (long long)now, FED_STR_ARG(spot->why));
+    }
+    if (text.n)
+        fed_event_normal(s->fed->recorder, hub, "ReplicasMoved", "%s", fed_buf_z(&text));
+    fed_buf_release(&text);
+}
+
 static bool take_spot(struct fapi_share *share, const struct fapi_spot *spot)
 {
     char why[256];
@@ -188,14 +220,17 @@ static bool close_parts(struct fapi_scheduler *s, struct fed_arena *a, const cha
                         struct fed_kobj *hub, const struct fed_json *tree, const struct fapi_placement *p)
 {
     const struct fapi_spread_rule *rule = fapi_spread_find(fapi_kind_name(k));
-    struct fed_kobj **copies = FED_ARENA_ARRAY(a, struct fed_kobj *, p->n + 1);
+    struct fapi_copy *copies = FED_ARENA_ARRAY(a, struct fapi_copy, p->n + 1);
     struct fed_str lost;
     if (!rule || !rule->fixed)
         return false;
     for (size_t i = 0; i < p->n; i++) {
         const struct fapi_member *m = fapi_clusters_find(s->fed->clusters, p->spots[i].cluster->name);
         struct fed_kobj *have = m ? fapi_member_find(m, k, hub->ns, hub->name) : NULL;
-        copies[i] = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS ? have : NULL;
+        if (have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS)
+            copies[i] = fapi_copy_of(a, have);
+        else if (m && !have && !fapi_member_sees(m, k))
+            copies[i] = fapi_copy_told(a, hub, fed_str(m->name));
     }
     struct fed_json *patch = fapi_rounds_close(a, hub, tree, p, copies, &lost);
     if (!patch)
@@ -260,6 +295,8 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     }
     uint64_t content = content_hash(&a, tree);
     bool all_changed = !as->decided || content != as->content;
+    if (!all_changed && k->spread == FAPI_SPREAD_DIVIDE)
+        tell_moves(s, as, hub, &placement);
     as->decided = true;
     as->content = content;
     for (i = 0; i < placement.n; i++) {

@@ -78,7 +78,7 @@ static size_t collect(struct fapi_status *s, struct fed_arena *a, const struct f
             continue;
         struct fed_kobj *have = fapi_member_find(share->member, k, hub->ns, hub->name);
         bool ours = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS &&
-                    !fapi_round_closed(hub, fed_str(share->member->name), have);
+                    !fapi_round_closed(hub, fed_str(share->member->name), have->uid);
         enum fapi_sync_state state = share->member->health == FAPI_READY ? share->state : FAPI_SYNC_UNKNOWN;
         reports[n++] = (struct fapi_report){
             .cluster = fed_str(share->member->name),
