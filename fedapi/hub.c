@@ -75,7 +75,8 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
         h->aggregate = fed_aggregate_new(t);
     fed_gc_start(h->gc);
     fed_nsctl_start(h->namespaces);
-    h->definitions = fed_crdctl_new(&(struct fed_crdctl_conf){t, kinds, h->gc, h->namespaces});
+    h->definitions = fed_crdctl_new(&(struct fed_crdctl_conf){
+        .transport = t, .kinds = kinds, .gc = h->gc, .namespaces = h->namespaces, .pass_orphan = true});
     fed_crdctl_start(h->definitions);
     return h;
 }

@@ -214,7 +214,8 @@ static void open_doors(struct mbr *m)
     m->eventttl = fed_eventttl_new(m->client, 0);
     fed_gc_start(m->gc);
     fed_nsctl_start(m->nsctl);
-    m->crdctl = fed_crdctl_new(&(struct fed_crdctl_conf){m->client, m->kinds, m->gc, m->nsctl});
+    m->crdctl = fed_crdctl_new(
+        &(struct fed_crdctl_conf){.transport = m->client, .kinds = m->kinds, .gc = m->gc, .namespaces = m->nsctl});
     fed_crdctl_start(m->crdctl);
     m->aggregate = fed_aggregate_new(m->client);
     m->satoken = fed_satoken_new(&(struct fed_satoken_conf){
