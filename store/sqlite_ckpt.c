@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "store/sqlite_vfs.h"
@@ -13,6 +14,7 @@ enum {
     ROUND = 8000,     /* the log should begin anew */
     LITTLE = 128,     /* what the writer copies itself */
     PATIENCE = 12000, /* a writer that is faster than the disk copies all that is left, however much it is */
+    LESS = 5,         /* nice */
     MOST = 16000,     /* and waits for the pass */
 };
 
@@ -45,6 +47,8 @@ static int copy(sqlite3 *conn, int *done)
 static void *copier(void *arg)
 {
     struct store_ckpt *c = arg;
+    /* This thread's own, on Linux: behind those that somebody waits for. */
+    (void)setpriority(PRIO_PROCESS, 0, FED_MIN(getpriority(PRIO_PROCESS, 0) + LESS, 19));
     pthread_mutex_lock(&c->lock);
     for (;;) {
         while (!c->busy && !c->stop)
