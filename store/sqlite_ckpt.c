@@ -35,13 +35,14 @@ struct store_ckpt {
 
 static int copy(sqlite3 *conn, int *done)
 {
-    int before = *done;
-    int frames = 0, rc = sqlite3_wal_checkpoint_v2(conn, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, done);
-    if (rc == SQLITE_BUSY) { /* the other connection was looking at the index: later */
-        *done = before;
+    int frames = 0, copied = 0;
+    int rc = sqlite3_wal_checkpoint_v2(conn, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+    if (rc == SQLITE_BUSY) /* the other connection was looking at the index: later */
         return SQLITE_OK;
-    }
-    return rc == SQLITE_OK ? rc : sqlite3_extended_errcode(conn);
+    if (rc != SQLITE_OK)
+        return sqlite3_extended_errcode(conn);
+    *done = copied;
+    return SQLITE_OK;
 }
 
 static void *copier(void *arg)
