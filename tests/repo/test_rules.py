@@ -19,6 +19,7 @@ HOUSE = [f for f in SOURCES if f.relative_to(ROOT).parts[0] != "tests"]
 ARROWS = {
     "base": set(),
     "codec": {"base"},
+    "cel": {"base", "codec"},
     "crypto": {"base", "codec"},
     "http": {"base", "codec"},
     "net": {"base", "codec", "crypto", "http"},
