@@ -6,7 +6,7 @@
 
 struct told {
     struct mbr_job *job;
-    void (*failed)(void *ud, const char *key, const struct fed_err *err);
+    void (*tell)(void *ud, const char *key, const struct fed_err *err);
     void *ud;
 };
 
@@ -67,8 +67,10 @@ static void deleted(void *ud, int code, const struct fed_call_response *res, con
 static void created_told(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
 {
     struct told *t = ud;
-    if (code < 0 && t->failed)
-        t->failed(t->ud, t->job->key, err);
+    struct fed_err unknown = {0};
+    if (code < 0 && !err)
+        fed_err_set(&unknown, code, "%s", fed_code_text(code));
+    t->tell(t->ud, t->job->key, code < 0 ? err ? err : &unknown : NULL);
     created(t->job, code, res, err);
 }
 
@@ -79,10 +81,10 @@ void mbr_job_create(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, co
 }
 
 void mbr_job_create_told(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj,
-                         void (*failed)(void *ud, const char *key, const struct fed_err *err), void *ud)
+                         void (*tell)(void *ud, const char *key, const struct fed_err *err), void *ud)
 {
     struct told *t = FED_ARENA_NEW(&j->arena, struct told);
-    *t = (struct told){j, failed, ud};
+    *t = (struct told){j, tell, ud};
     j->holds++;
     fed_client_create(j->m->client, mbr_resource(kind), ns, obj, created_told, t);
 }

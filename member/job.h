@@ -23,9 +23,9 @@ struct mbr_job {
 struct mbr_job *mbr_job_new(struct mbr *m, struct fed_workqueue *queue, const char *key);
 void mbr_job_end(struct mbr_job *job, int code);
 void mbr_job_create(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj);
-/* The same, telling whether it worked. failed may be NULL. */
+/* The same, telling whether it worked (err is NULL then), once and while the job lives. */
 void mbr_job_create_told(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj,
-                         void (*failed)(void *ud, const char *key, const struct fed_err *err), void *ud);
+                         void (*told)(void *ud, const char *key, const struct fed_err *err), void *ud);
 /* PUT with the resourceVersion that obj carries; a conflict is tried again from the new state. */
 void mbr_job_update(struct mbr_job *job, enum mbr_kind kind, const struct fed_json *obj, const char *sub);
 void mbr_job_merge(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,

@@ -92,7 +92,9 @@ struct mbr {
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;
-    struct mbr_usage *usage; /* agent/usage.h */
+    struct mbr_usage *usage;        /* agent/usage.h */
+    struct fed_resource *resources; /* all built-in kinds */
+    size_t n_resources;
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;

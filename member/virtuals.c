@@ -173,7 +173,6 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
     struct mbr *m = ud;
     struct fed_arena *a = req->arena;
     struct fed_json *spec = fed_json_find(obj, "spec");
-    (void)err;
     if (!old && spec && !req->subresource.n && !kind->group.n && fed_str_is(kind->plural, "persistentvolumeclaims"))
         mbr_claims_default(m, a, spec);
     if (old || !spec || req->subresource.n || kind->group.n || !fed_str_is(kind->plural, "pods"))
@@ -183,8 +182,16 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
     struct fed_str sa = fed_json_find_text(spec, "serviceAccountName");
     fed_json_set(spec, "serviceAccount", fed_json_new_str(a, sa));
     default_tolerations(a, spec);
-    struct fed_kobj *account = mbr_find(m, MBR_SERVICEACCOUNTS, fed_obj_ns(obj).n ? fed_obj_ns(obj) : req->ns, sa);
+    struct fed_str ns = fed_obj_ns(obj).n ? fed_obj_ns(obj) : req->ns;
+    const struct fed_kobj *account = fed_api_find(m->api, "", "serviceaccounts", ns, sa);
     bool wanted = true;
+    if (!account && !fed_str_is(sa, "default")) /* that one comes with its namespace, a moment later */
+        return fed_err_set(err, FED_E_FORBIDDEN,
+                           "error looking up service account %.*s/%.*s: serviceaccount \"%.*s\" not found",
+                           FED_STR_ARG(ns), FED_STR_ARG(sa), FED_STR_ARG(sa));
+    if (fed_json_find_text(spec, "runtimeClassName").n)
+        return fed_err_set(err, FED_E_FORBIDDEN, "pod rejected: RuntimeClass \"%.*s\" not found",
+                           FED_STR_ARG(fed_json_find_text(spec, "runtimeClassName")));
     if (account)
         wanted = fed_json_bool(fed_json_find(fed_kobj_parse(account, a), "automountServiceAccountToken"), true);
     wanted = fed_json_bool(fed_json_find(spec, "automountServiceAccountToken"), wanted);

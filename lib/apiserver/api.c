@@ -83,7 +83,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     if (conf->tokens)
         api->conf.tokens = fed_json_copy(&api->forever, conf->tokens);
     fed_api_metrics_make(api);
-    fed_flows_start(api);
+    fed_flows_start(api, fed_api_dispatch);
     uint64_t seed;
     fed_random(api->env, &seed, sizeof seed);
     fed_cache_init(&api->cache, conf->kinds, conf->keep_changes ? conf->keep_changes : 20000, seed);
@@ -252,7 +252,11 @@ void fed_api_add_check(struct fed_api *api, const char *name, bool (*ok)(void *u
     fed_list_push_back(&api->checks, &c->link);
 }
 
-void fed_api_now(struct fed_api *api, char out[21])
+const struct fed_kobj *fed_api_find(struct fed_api *api, const char *group, const char *plural, struct fed_str ns,
+                                    struct fed_str name)
 {
-    fed_time_format(fed_wall_ms(api->env), out);
+    const struct fed_kind_version *v =
+        fed_kinds_by_resource(api->conf.kinds, fed_str(group), FED_STR("v1"), fed_str(plural));
+    struct fed_kcache *kc = v ? fed_cache_kind(&api->cache, v->kind) : NULL;
+    return kc ? fed_cache_find(kc, ns, name) : NULL;
 }

@@ -124,6 +124,10 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x);
 const char *fed_api_refusal(int http_status, struct fed_buf *body);
 /* A transport into the registry with a fixed identity (copied). watch_list is true. Free with fed_transport_free. */
 struct fed_transport *fed_api_local(struct fed_api *api, const struct fed_identity *who);
+/* An object of a v1 kind as the last write left it (informers follow a moment later): borrowed until the call stack
+ * unwinds, NULL when there is none. For the hooks of programs, on the state thread. */
+const struct fed_kobj *fed_api_find(struct fed_api *api, const char *group, const char *plural, struct fed_str ns,
+                                    struct fed_str name);
 /* Extra named checks of /readyz and /healthz; not of /livez: a start anew would mend none of them. */
 void fed_api_add_check(struct fed_api *api, const char *name, bool (*ok)(void *ud), void *ud);
 /* A service account token as TokenRequest makes it (for agents that start pods). */

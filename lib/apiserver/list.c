@@ -6,38 +6,6 @@
 #include "apiserver/watch.h"
 #include "base/mem.h"
 
-int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given)
-{
-    struct fed_str t = fed_query_find(&r->query, "resourceVersion");
-    *rev = 0;
-    *given = t.n > 0;
-    if (t.n && fed_str_u64(t, rev)) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
-                     "invalid resource version \"%.*s\": strconv.ParseUint: parsing \"%.*s\": "
-                     "invalid syntax",
-                     FED_STR_ARG(t), FED_STR_ARG(t));
-        return -1;
-    }
-    return 0;
-}
-
-bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev)
-{
-    uint64_t now = r->api->cache.rev;
-    if (rev <= now)
-        return false;
-    struct fed_buf b = {0};
-    fed_buf_addf(&b,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
-                 "\"Timeout: Too large resource version: %llu, current: %llu\",\"reason\":\"Timeout\",\"details\":{"
-                 "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],"
-                 "\"retryAfterSeconds\":1},\"code\":504}",
-                 (unsigned long long)rev, (unsigned long long)now);
-    fed_api_answer(r, 504, "application/json", fed_buf_str(&b));
-    fed_buf_release(&b);
-    return true;
-}
-
 void fed_api_get(struct fed_api_reply *r)
 {
     uint64_t rev;
@@ -262,6 +230,7 @@ static void stream_page(struct page *p, struct fed_str meta)
     struct fed_buf head = {0};
     put_list_head(own, &head, meta);
     fed_api_reply_stream(own->r, 200, "application/json", stream_more, stream_gone, own);
+    fed_http_stream_bound(own->r->x);
     fed_http_stream_write(own->r->x, fed_buf_str(&head));
     fed_buf_release(&head);
     stream_more(own);

@@ -244,7 +244,10 @@ static bool bring_up(struct fed_arena *a, struct fed_json *obj, const struct fed
 
 /* --- writing --- */
 
-static void reconcile(struct fed_api *api, struct fed_kcache *kc, struct fed_api_reply *r, struct fed_json *want)
+typedef void (*made_fn)(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
+
+static void reconcile(struct fed_api *api, struct fed_kcache *kc, struct fed_api_reply *r, struct fed_json *want,
+                      made_fn made)
 {
     struct fed_arena *a = &r->arena;
     struct fed_str none = {NULL, 0}, name = fed_obj_name(want);
@@ -263,7 +266,7 @@ static void reconcile(struct fed_api *api, struct fed_kcache *kc, struct fed_api
     r->v = fed_kind_storage(kc->kind);
     r->kc = kc;
     struct fed_write_op *op = fed_write_op_new(r, NULL);
-    op->done = fed_api_bootstrap_made;
+    op->done = made;
     op->create = !old;
     op->client_rev = true; /* whoever writes in between does the same */
     op->manager = fed_str(api->conf.server_name ? api->conf.server_name : "hansa");
@@ -286,15 +289,15 @@ static struct fed_kcache *kind_of(struct fed_api *api, const char *plural)
     return v ? fed_cache_kind(&api->cache, v->kind) : NULL;
 }
 
-void fed_rbac_bootstrap(struct fed_api *api)
+void fed_rbac_bootstrap(struct fed_api *api, made_fn made)
 {
     struct fed_kcache *kr = kind_of(api, "clusterroles"), *kb = kind_of(api, "clusterrolebindings");
     for (size_t i = 0; kr && i < FED_ARRAY_LEN(roles); i++) {
         struct fed_api_reply *r = fed_api_request_new(api);
-        reconcile(api, kr, r, role_object(&r->arena, &roles[i]));
+        reconcile(api, kr, r, role_object(&r->arena, &roles[i]), made);
     }
     for (size_t i = 0; kb && i < FED_ARRAY_LEN(bindings); i++) {
         struct fed_api_reply *r = fed_api_request_new(api);
-        reconcile(api, kb, r, binding_object(&r->arena, i));
+        reconcile(api, kb, r, binding_object(&r->arena, i), made);
     }
 }

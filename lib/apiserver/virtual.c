@@ -50,9 +50,10 @@ int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct 
 
 static bool resource_is(const struct fed_virtual *v, struct fed_str resource, struct fed_str sub)
 {
-    struct fed_str s = fed_str(v->resource), plural;
-    (void)fed_str_cut(&s, '/', &plural);
-    return fed_str_eq(plural, resource) && fed_str_eq(s, sub);
+    const char *rest = v->resource + resource.n;
+    if (!resource.n || strncmp(v->resource, resource.p, resource.n) != 0 || (*rest && *rest != '/'))
+        return false;
+    return fed_str_is(sub, *rest ? rest + 1 : rest);
 }
 
 /* A subresource is served where its resource is, an empty list where it is not. */

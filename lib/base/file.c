@@ -19,15 +19,11 @@ int fed_file_read(const char *path, size_t max, struct fed_buf *out, struct fed_
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail(err, "open", path);
+    char piece[16384]; /* the buffer may have room for what the file has and not one byte more */
     size_t total = 0;
     int rc = 0;
     for (;;) {
-        char *room = fed_buf_reserve(out, 16384);
-        if (!room) {
-            rc = fed_err_set(err, FED_E_LIMIT, "read %s: too large", path);
-            break;
-        }
-        ssize_t n = read(fd, room, 16384);
+        ssize_t n = read(fd, piece, sizeof(piece));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -39,7 +35,11 @@ int fed_file_read(const char *path, size_t max, struct fed_buf *out, struct fed_
             rc = fed_err_set(err, FED_E_LIMIT, "read %s: longer than %zu bytes", path, max);
             break;
         }
-        fed_buf_commit(out, (size_t)n);
+        fed_buf_add(out, (struct fed_str){piece, (size_t)n});
+        if (out->failed) {
+            rc = fed_err_set(err, FED_E_LIMIT, "read %s: too large", path);
+            break;
+        }
     }
     close(fd);
     return rc;

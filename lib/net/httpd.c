@@ -25,6 +25,21 @@ void httpd_no_deadline(struct httpd_conn *c)
     c->deadline_ms = UINT64_MAX;
 }
 
+bool httpd_takes(struct httpd_conn *c)
+{
+    uint64_t now = fed_mono_ms(c->server->env), idle = c->server->conf.idle_timeout_ms;
+    uint64_t again = idle / HTTPD_LOOKS + 1;
+    size_t left = c->out.n + fed_stream_backlog(c->stream);
+    if (left != c->left) {
+        c->left = left;
+        c->moved_ms = now;
+    } else if (now - c->moved_ms >= idle || (left == 0 && (c->lingering || c->n_leaving == 0))) {
+        return false;
+    }
+    httpd_deadline(c, c->lingering ? FED_MIN(again, (uint64_t)HTTPD_LINGER_MS) : again);
+    return true;
+}
+
 static void on_timer(struct fed_timer *t)
 {
     struct httpd_conn *c = fed_container_of(t, struct httpd_conn, timer);
@@ -48,17 +63,28 @@ void httpd_take_out(struct httpd_conn *c)
 {
     if (c->out.cap > 0)
         return;
-    c->out = c->server->spare_out;
-    c->server->spare_out = (struct fed_buf){0};
+    struct fed_httpd *h = c->server;
+    if (h->n_spare_outs > 0)
+        c->out = h->spare_outs[--h->n_spare_outs];
+}
+
+static void dont_send(struct httpd_conn *c)
+{
+    if (!fed_list_linked(&c->send_link))
+        return;
+    fed_list_remove(&c->send_link);
+    c->server->n_sending--;
 }
 
 static void sent(struct httpd_conn *c)
 {
+    struct fed_httpd *h = c->server;
+    dont_send(c);
     fed_buf_reset(&c->out);
     if (c->out.cap > KEEP_OUT) {
         fed_buf_release(&c->out);
-    } else if (c->server->spare_out.cap == 0) {
-        c->server->spare_out = c->out;
+    } else if (h->n_spare_outs < HTTPD_TOGETHER) {
+        h->spare_outs[h->n_spare_outs++] = c->out;
         c->out = (struct fed_buf){0};
     }
 }
@@ -79,6 +105,32 @@ void httpd_send(struct httpd_conn *c)
     if (!c->dead)
         fed_stream_write_now(c->stream, fed_buf_str(&c->out));
     sent(c);
+}
+
+static void send_all(struct fed_httpd *h)
+{
+    while (!fed_list_empty(&h->sending)) {
+        struct httpd_conn *c = FED_LIST_ENTRY(h->sending.next, struct httpd_conn, send_link);
+        dont_send(c);
+        httpd_send(c);
+    }
+}
+
+static void on_send(struct fed_task *task)
+{
+    send_all(fed_container_of(task, struct fed_httpd, send_task));
+}
+
+void httpd_send_soon(struct httpd_conn *c)
+{
+    struct fed_httpd *h = c->server;
+    if (c->out.n == 0 || fed_list_linked(&c->send_link))
+        return;
+    fed_list_push_back(&h->sending, &c->send_link);
+    if (++h->n_sending >= HTTPD_TOGETHER)
+        send_all(h);
+    else
+        fed_task_post(h->env, &h->send_task, on_send);
 }
 
 static void on_task(struct fed_task *task)
@@ -130,6 +182,7 @@ void httpd_forget(struct httpd_conn *c)
     free(c->head);
     fed_buf_release(&c->in);
     fed_buf_release(&c->out);
+    dont_send(c);
     fed_list_remove(&c->link);
     h->n_conns--;
     httpd_limits_leave(c);
@@ -251,6 +304,7 @@ int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, str
     h->loop = loop;
     h->env = fed_loop_env(loop);
     fed_list_init(&h->conns);
+    fed_list_init(&h->sending);
     fed_list_init(&h->pool);
     if (h->conf.max_body == 0)
         h->conf.max_body = 3 * 1024 * 1024;
@@ -303,7 +357,9 @@ static void on_finish(struct fed_task *task)
     }
     fed_map_release(&h->peers);
     free(h->spare_head);
-    fed_buf_release(&h->spare_out);
+    while (h->n_spare_outs > 0)
+        fed_buf_release(&h->spare_outs[--h->n_spare_outs]);
+    fed_task_cancel(&h->send_task);
     free(h->scratch);
     free(h);
 }

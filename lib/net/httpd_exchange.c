@@ -176,7 +176,7 @@ static void answered(struct fed_http_exchange *x)
             exchange_free(x);
         return;
     }
-    if (x->h2s && x->conn->n_leaving++ == 0)
+    if (x->h2s && !x->bound && x->conn->n_leaving++ == 0)
         x->conn->moved_ms = fed_mono_ms(x->server->env);
     httpd_soon(x->conn);
 }
@@ -228,6 +228,19 @@ void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *
     else
         httpd_h1_stream_begin(x, status, content_type);
     httpd_soon(x->conn);
+}
+
+void fed_http_stream_bound(struct fed_http_exchange *x)
+{
+    FED_REQUIRE(x->state == HTTPD_STREAMING);
+    struct httpd_conn *c = x->conn;
+    if (!c || x->bound)
+        return;
+    x->bound = true;
+    if (!x->h2s)
+        httpd_h1_bound(c);
+    else if (c->n_leaving++ == 0)
+        c->moved_ms = fed_mono_ms(x->server->env);
 }
 
 static size_t stream_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)

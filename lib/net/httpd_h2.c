@@ -150,7 +150,7 @@ static void on_closed(void *ud, struct fed_h2_stream *s)
     struct httpd_conn *c = ud;
     struct fed_http_exchange *x = fed_h2_stream_ud(s);
     fed_list_remove(&x->link); /* of those that are read */
-    c->n_leaving -= x->state == HTTPD_ANSWERED;
+    c->n_leaving -= x->bound || x->state == HTTPD_ANSWERED;
     httpd_exchange_end(x);
 }
 
@@ -258,7 +258,8 @@ void httpd_h2_run(struct httpd_conn *c)
 void httpd_h2_timeout(struct httpd_conn *c)
 {
     if (c->lingering) {
-        httpd_kill(c);
+        if (!httpd_takes(c))
+            httpd_kill(c);
         return;
     }
     uint64_t now = fed_mono_ms(c->server->env), time = c->server->conf.body_timeout_ms;

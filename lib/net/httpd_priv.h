@@ -22,7 +22,9 @@ enum {
     HTTPD_OUT_AHEAD = 256 * 1024, /* HTTP/2 frames made ahead of the socket */
     HTTPD_IN_AHEAD = 64 * 1024,   /* pipelined bytes read while an exchange runs */
     HTTPD_LINGER_MS = 2000,       /* reading on after a last answer, so that the client sees it (RFC 9112 9.6) */
+    HTTPD_LOOKS = 4,              /* in an idle timeout, at how much of an answer is left */
     HTTPD_POOL = 64,              /* idle exchanges kept with their arena */
+    HTTPD_TOGETHER = 64,          /* answers that wait for each other within a turn of the loop */
 };
 #define HTTPD_BODY_BUDGET (256u * 1024 * 1024) /* bytes of all request bodies together; beyond: 503 */
 
@@ -49,7 +51,11 @@ struct fed_httpd {
     struct fed_metric *m_conns;
     struct fed_metric_family *m_refused;
     struct fed_h1_head *spare_head;
-    struct fed_buf spare_out; /* so that idle connections hold none */
+    struct fed_buf spare_outs[HTTPD_TOGETHER]; /* so that idle connections hold none */
+    size_t n_spare_outs;
+    struct fed_list sending; /* connections whose answers leave at the end of the turn */
+    size_t n_sending;
+    struct fed_task send_task;
     int64_t date_s;
     char date[30];
     struct fed_http_header *scratch; /* headers of an HTTP/2 answer */
@@ -63,6 +69,7 @@ struct fed_httpd {
 
 struct httpd_conn {
     struct fed_list link;
+    struct fed_list send_link;
     struct fed_httpd *server;
     struct fed_stream *stream;
     enum httpd_proto proto;
@@ -92,13 +99,16 @@ struct httpd_conn {
     int minor;
     bool keep_alive;
     bool held;                                 /* a request waits until the client takes answers */
+    size_t left;                               /* unsent when that was last looked at; see moved_ms */
     const struct fed_stream_handlers *upgrade; /* whose the stream will be */
     void *upgrade_ud;
+    /* Both */
+    size_t n_leaving;  /* exchanges answered and not yet sent in full, or bound: the client must take of them */
+    uint64_t moved_ms; /* when it last did */
     /* HTTP/2 */
     struct fed_h2 *h2;
     struct fed_list reading; /* exchanges whose request is incomplete, oldest first */
-    size_t n_leaving;        /* answered, not yet sent in full */
-    uint64_t sent, moved_ms; /* bytes of bodies handed to the socket; when that last grew */
+    uint64_t sent;           /* bytes of bodies handed to the socket */
     bool spoken;             /* bytes have come */
 };
 
@@ -109,7 +119,7 @@ struct fed_http_exchange {
     struct httpd_conn *conn;   /* NULL when the client has gone */
     struct fed_h2_stream *h2s; /* NULL on HTTP/1.x */
     enum httpd_xstate state;
-    bool is_head, chunked, owed_drained, may_send;
+    bool is_head, chunked, owed_drained, may_send, bound;
     uint64_t since_ms; /* HTTP/2: when the request began */
     struct fed_arena arena;
     struct fed_buf body;
@@ -125,9 +135,14 @@ struct fed_http_exchange {
 /* httpd.c */
 void httpd_deadline(struct httpd_conn *c, uint64_t ms); /* from now */
 void httpd_no_deadline(struct httpd_conn *c);
+/* At a deadline: has the client taken something of what is written within the idle timeout? Then there is another one. */
+bool httpd_takes(struct httpd_conn *c);
 void httpd_soon(struct httpd_conn *c);  /* work on the connection after this callback */
 void httpd_flush(struct httpd_conn *c); /* out to the stream, which sends it with what follows */
 void httpd_send(struct httpd_conn *c);  /* out to the socket */
+/* The same at the end of the turn, behind the requests that have come with this one: a client that serves several
+ * connections is woken once for all its answers, not for each. */
+void httpd_send_soon(struct httpd_conn *c);
 /* Before out is written to: room that another connection has left. */
 void httpd_take_out(struct httpd_conn *c);
 void httpd_kill(struct httpd_conn *c);   /* close now */
@@ -162,6 +177,7 @@ void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *
 void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob);
 void httpd_h1_stream_end(struct fed_http_exchange *x);
 void httpd_h1_drained(struct httpd_conn *c);
+void httpd_h1_bound(struct httpd_conn *c); /* from now on the client must take of what is written */
 
 /* httpd_h2.c */
 void httpd_h2_start(struct httpd_conn *c);

@@ -10,7 +10,7 @@
 #include "member/agent/pod.h"
 #include "member/job.h"
 
-enum { LEASE_MS = 10000, LEASE_S = 40, RETRY_MS = 500 };
+enum { LEASE_MS = 10000, LEASE_S = 40, RETRY_MS = 500, HEARTBEAT_MS = 300000 };
 static const struct fed_resource leases = {"coordination.k8s.io", "v1", "leases", "Lease", true};
 
 static void set(struct fed_arena *a, struct fed_json *o, const char *key, const char *value)
@@ -54,6 +54,19 @@ static struct fed_json *address(struct fed_arena *a, const char *type, const cha
     return o;
 }
 
+/* The heartbeat of the status itself, as rarely as a kubelet's; that the node lives shows its lease. */
+static void stamp_conditions(struct fed_arena *a, const struct fed_json *status, int64_t now)
+{
+    char text[21];
+    fed_time_format(now, text);
+    FED_JSON_EACH(c, fed_json_find(status, "conditions")) {
+        int64_t was;
+        if (fed_time_parse(fed_json_find_text(c, "lastHeartbeatTime"), &was) < 0 || now - was >= HEARTBEAT_MS ||
+            was > now)
+            set(a, c, "lastHeartbeatTime", fed_arena_dupz(a, fed_str(text)));
+    }
+}
+
 static struct fed_json *status_of(struct fed_arena *a, const struct mbr_agents *g, const struct mbr_node *n,
                                   const struct fed_json *now)
 {
@@ -85,6 +98,7 @@ static struct fed_json *status_of(struct fed_arena *a, const struct mbr_agents *
     fed_obj_set_condition(a, s, "PIDPressure", "False", "KubeletHasSufficientPID",
                           FED_STR("the node has sufficient PIDs"), ms);
     fed_obj_set_condition(a, s, "Ready", "True", "KubeletReady", FED_STR("the agent is posting ready status"), ms);
+    stamp_conditions(a, s, ms);
     return s;
 }
 

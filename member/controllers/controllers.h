@@ -23,6 +23,7 @@ struct mbr_ctl { /* one controller */
     enum mbr_kind owned;    /* owner.h: of what they own */
     bool adopts;            /* owner.h */
     struct fed_map orphans; /* owner.h: uid -> kobj (referenced): children without a controller, few */
+    struct fed_map refused; /* owner.h: key -> text: why the last pod could not be made */
     void *own;              /* freed with free() after `release` */
     void (*release)(struct mbr_ctl *c);
 };

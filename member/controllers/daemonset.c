@@ -174,7 +174,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key)};
     w.obj = mbr_find(c->m, MBR_DAEMONSETS, ns, name);
     if (!w.obj) {
-        mbr_expect_forget(&c->expect, w.key);
+        mbr_owner_forget(c, w.key);
         return mbr_job_end(job, 0);
     }
     w.tree = fed_kobj_parse(w.obj, w.a);

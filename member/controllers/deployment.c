@@ -170,8 +170,9 @@ static void create_set(struct work *w)
     w->made = true;
     mbr_job_create(w->job, MBR_REPLICASETS, w->obj->ns, rs);
     fed_workqueue_add_after(w->c->queue, fed_str(w->job->key), AGAIN_MS); /* the name may have been taken meanwhile */
-    fed_event_normal(w->c->events, w->obj, "ScalingReplicaSet", "Scaled up replica set %.*s to %lld",
-                     FED_STR_ARG(fed_obj_name(rs)), (long long)first);
+    if (first > 0)
+        fed_event_normal(w->c->events, w->obj, "ScalingReplicaSet", "Scaled up replica set %.*s to %lld",
+                         FED_STR_ARG(fed_obj_name(rs)), (long long)first);
 }
 
 static void patch_set(struct work *w, struct set *s)
@@ -274,6 +275,24 @@ static void set_available(struct work *w, struct fed_json *status, const struct 
         mbr_set_time(w->a, c, "lastUpdateTime", fed_wall_ms(w->c->m->env));
 }
 
+/* What its newest set says of pods that are refused, else any set's. */
+static void set_failure(struct work *w, struct fed_json *status)
+{
+    struct fed_json *now =
+        w->fresh ? fed_obj_condition(fed_json_find(w->fresh->tree, "status"), "ReplicaFailure") : NULL;
+    struct fed_json *have = fed_obj_condition(status, "ReplicaFailure");
+    for (size_t i = 0; i < w->n_sets && !now; i++)
+        now = fed_obj_condition(fed_json_find(w->sets[i].tree, "status"), "ReplicaFailure");
+    if (!now && have)
+        fed_json_remove(have);
+    if (!now || have)
+        return;
+    int64_t ms = fed_wall_ms(w->c->m->env);
+    fed_obj_set_condition(w->a, status, "ReplicaFailure", "True", "FailedCreate", fed_json_find_text(now, "message"),
+                          ms);
+    mbr_set_time(w->a, fed_obj_condition(status, "ReplicaFailure"), "lastUpdateTime", ms);
+}
+
 static void write_status(struct work *w)
 {
     struct totals t = {0};
@@ -298,6 +317,7 @@ static void write_status(struct work *w)
     if (conditions)
         fed_json_set(status, "conditions", fed_json_copy(w->a, conditions));
     set_available(w, status, &t);
+    set_failure(w, status);
     set_progressing(w, status, &t);
     if (!mbr_patch_differs(now, status))
         return;

@@ -358,7 +358,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     struct work w = {.c = c, .job = job, .a = &job->arena};
     w.obj = mbr_find(c->m, MBR_JOBS, ns, name);
     if (!w.obj) {
-        mbr_expect_forget(&c->expect, fed_str(job->key));
+        mbr_owner_forget(c, fed_str(job->key));
         fed_informer_each(c->m->informers[MBR_PODS], ns, strip_of_lost, job);
         return mbr_job_end(job, 0);
     }

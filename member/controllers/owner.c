@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "member/controllers/owner.h"
 
+#include "base/mem.h"
+
 enum { GIVE_UP_MS = 31000 /* a little after the expectations themselves end */, AGAIN_MS = 1000 };
 
 int mbr_owner_selector(enum mbr_kind kind, struct fed_arena *a, const struct fed_json *owner, struct fed_selector *out)
@@ -126,27 +128,63 @@ bool mbr_owner_adopt(struct mbr_ctl *c, struct mbr_job *job, const struct fed_ko
     return any;
 }
 
-static void create_failed(void *ud, const char *key, const struct fed_err *err)
+struct making { /* of one pod; lives in the job's arena, as the name does */
+    struct mbr_ctl *c;
+    struct fed_str name;
+};
+
+static void made(struct mbr_ctl *c, const struct fed_kobj *owner, struct fed_str pod)
 {
-    struct mbr_ctl *c = ud;
+    if (c->kind == MBR_STATEFULSETS)
+        fed_event_normal(c->events, owner, "SuccessfulCreate", "create Pod %.*s in StatefulSet %.*s successful",
+                         FED_STR_ARG(pod), FED_STR_ARG(owner->name));
+    else
+        fed_event_normal(c->events, owner, "SuccessfulCreate", "Created pod: %.*s", FED_STR_ARG(pod));
+}
+
+static void not_made(struct mbr_ctl *c, const struct fed_kobj *owner, struct fed_str pod, const struct fed_err *err)
+{
+    if (c->kind == MBR_STATEFULSETS)
+        fed_event_warning(c->events, owner, "FailedCreate", "create Pod %.*s in StatefulSet %.*s failed error: %s",
+                          FED_STR_ARG(pod), FED_STR_ARG(owner->name), err->text);
+    else
+        fed_event_warning(c->events, owner, "FailedCreate", "Error creating: %s", err->text);
+}
+
+static void create_told(void *ud, const char *key, const struct fed_err *err)
+{
+    struct making *x = ud;
+    struct mbr_ctl *c = x->c;
     struct fed_str ns, name;
     mbr_key_split(fed_str(key), &ns, &name);
     struct fed_kobj *owner = mbr_find(c->m, c->kind, ns, name);
-    mbr_expect_created(&c->expect, fed_str(key)); /* it will not be seen */
-    if (owner)
-        fed_event_warning(c->events, owner, "FailedCreate", "Error creating: %s", err ? err->text : "unknown");
+    if (err)
+        mbr_expect_created(&c->expect, fed_str(key)); /* it will not be seen */
+    free(err && owner ? fed_map_set(&c->refused, fed_str(key), fed_strdup(err->text))
+                      : fed_map_remove(&c->refused, fed_str(key)));
+    if (owner && err)
+        not_made(c, owner, x->name, err);
+    else if (owner)
+        made(c, owner, x->name);
 }
 
 void mbr_owner_create(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *obj, const struct fed_json *pod)
 {
-    struct fed_str name = fed_obj_name(pod);
+    struct making *x = FED_ARENA_NEW(&job->arena, struct making);
+    *x = (struct making){c, fed_arena_dup(&job->arena, fed_obj_name(pod))};
     mbr_expect_add(&c->expect, c->m->env, fed_str(job->key), 1, 0);
-    mbr_job_create_told(job, MBR_PODS, obj->ns, pod, create_failed, c);
-    if (c->kind == MBR_STATEFULSETS)
-        fed_event_normal(c->events, obj, "SuccessfulCreate", "create Pod %.*s in StatefulSet %.*s successful",
-                         FED_STR_ARG(name), FED_STR_ARG(obj->name));
-    else
-        fed_event_normal(c->events, obj, "SuccessfulCreate", "Created pod: %.*s", FED_STR_ARG(name));
+    mbr_job_create_told(job, MBR_PODS, obj->ns, pod, create_told, x);
+}
+
+const char *mbr_owner_refused(const struct mbr_ctl *c, struct fed_str key)
+{
+    return fed_map_find(&c->refused, key);
+}
+
+void mbr_owner_forget(struct mbr_ctl *c, struct fed_str key)
+{
+    mbr_expect_forget(&c->expect, key);
+    free(fed_map_remove(&c->refused, key));
 }
 
 void mbr_owner_delete(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *obj, const struct fed_kobj *pod)
@@ -173,4 +211,7 @@ void mbr_owner_release(struct mbr_ctl *c)
     FED_MAP_EACH(e, &c->orphans)
         fed_kobj_unref(e->value);
     fed_map_release(&c->orphans);
+    FED_MAP_EACH(e, &c->refused)
+        free(e->value);
+    fed_map_release(&c->refused);
 }

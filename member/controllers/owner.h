@@ -24,6 +24,9 @@ FED_MUST_USE int mbr_owner_selector(enum mbr_kind kind, struct fed_arena *a, con
 bool mbr_owner_adopt(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *obj, const struct fed_json *tree,
                      bool (*fits)(const struct fed_kobj *obj, const struct fed_kobj *child));
 void mbr_owner_create(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *obj, const struct fed_json *pod);
+/* Why the last pod of the owner with this key could not be made (a quota, an admission webhook); NULL: it could. */
+const char *mbr_owner_refused(const struct mbr_ctl *c, struct fed_str key);
+void mbr_owner_forget(struct mbr_ctl *c, struct fed_str key); /* the owner is gone */
 void mbr_owner_delete(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *obj, const struct fed_kobj *pod);
 /* True when all that was asked for was seen; else the key is queued for when the wait is given up. */
 bool mbr_owner_ready(struct mbr_ctl *c, struct fed_str key);

@@ -54,7 +54,8 @@ static void scale(struct work *w, int64_t want)
     int64_t have = (int64_t)w->n;
     if (have < want) {
         const struct fed_json *template = fed_json_find(w->spec, "template");
-        for (int64_t i = 0; i < FED_MIN(want - have, BURST); i++)
+        int64_t burst = mbr_owner_refused(w->c, w->key) ? 1 : BURST; /* one tries whether it works again */
+        for (int64_t i = 0; i < FED_MIN(want - have, burst); i++)
             mbr_owner_create(w->c, w->job, w->obj, mbr_pod_from_template(w->c, w->a, w->obj, template));
     } else if (have > want) {
         if (want > 0)
@@ -63,6 +64,20 @@ static void scale(struct work *w, int64_t want)
         for (int64_t i = 0; i < FED_MIN(have - want, BURST); i++)
             mbr_owner_delete(w->c, w->job, w->obj, w->pods[i].pod);
     }
+}
+
+/* ReplicaFailure while pods are refused. The message names a pod that never was: the first one stands. */
+static void set_failure(struct work *w, struct fed_json *status)
+{
+    const char *why = mbr_owner_refused(w->c, w->key);
+    const struct fed_json *now = fed_json_find(w->tree, "status");
+    if (why && fed_json_find(now, "conditions"))
+        fed_json_set(status, "conditions", fed_json_copy(w->a, fed_json_find(now, "conditions")));
+    else if (why)
+        fed_obj_set_condition(w->a, status, "ReplicaFailure", "True", "FailedCreate", fed_str(why),
+                              fed_wall_ms(w->c->m->env));
+    else
+        fed_json_set(status, "conditions", fed_json_null(w->a));
 }
 
 static void write_status(struct work *w)
@@ -87,6 +102,7 @@ static void write_status(struct work *w)
     mbr_patch_count(w->a, status, "fullyLabeledReplicas", (int64_t)w->n);
     mbr_patch_count(w->a, status, "readyReplicas", ready);
     mbr_patch_count(w->a, status, "availableReplicas", available);
+    set_failure(w, status);
     if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
         return;
     fed_json_set(patch, "status", status);
@@ -98,7 +114,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key)};
     w.obj = mbr_find(c->m, c->kind, ns, name);
     if (!w.obj) {
-        mbr_expect_forget(&c->expect, w.key);
+        mbr_owner_forget(c, w.key);
         return mbr_job_end(job, 0);
     }
     w.tree = fed_kobj_parse(w.obj, w.a);

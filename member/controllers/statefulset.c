@@ -243,7 +243,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     struct work w = {.c = c, .job = job, .a = &job->arena, .wait_ms = -1};
     w.obj = mbr_find(c->m, MBR_STATEFULSETS, ns, name);
     if (!w.obj) {
-        mbr_expect_forget(&c->expect, fed_str(job->key));
+        mbr_owner_forget(c, fed_str(job->key));
         return mbr_job_end(job, 0);
     }
     w.tree = fed_kobj_parse(w.obj, w.a);

@@ -207,7 +207,7 @@ def test_reconcile(k, ns):
     binding = {"apiVersion": RBAC + "/v1", "kind": "RoleBinding", "metadata": {"name": "b", "namespace": ns},
                "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "r"},
                "subjects": [{"kind": "User", "name": "u", "apiGroup": RBAC}]}
-    reconcile = lambda *docs, flags=(): k("auth", "reconcile", *flags, "-f", "-", stdin="\n---\n".join(map(json.dumps, docs)))
+    reconcile = lambda *docs, flags=(): k("auth", "reconcile", *flags, "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": docs}))
     assert "reconciled" in reconcile(role, binding)
     assert may(k, "u", "get", "pods", "-n", ns)
     # Rules and subjects are added; more with --remove-extra-…; another roleRef makes the binding anew.
