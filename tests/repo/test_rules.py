@@ -23,7 +23,7 @@ ARROWS = {
     "crypto": {"base", "codec"},
     "http": {"base", "codec"},
     "net": {"base", "codec", "crypto", "http"},
-    "kube": {"base", "codec", "crypto", "http", "net"},
+    "kube": {"base", "codec", "cel", "crypto", "http", "net"},
     "store": {"base", "codec"},  # and net, for etcd only: EXCEPTIONS
     "traffic": {"base", "codec", "crypto", "http", "net", "kube"},
     "control": {"base", "codec", "http", "kube"},
