@@ -105,7 +105,7 @@ struct fed_cel_program {
     uint32_t used; /* bits: variables named */
 };
 
-/* --- errors of compiling --- */
+/* --- issues.c --- */
 struct fed_cel_issues {
     struct fed_arena *arena;
     struct fed_str text; /* of the expression */
@@ -196,7 +196,7 @@ bool fed_cel_list_index_of(struct fed_cel_run *r, const struct fed_cel_node *n, 
 bool fed_cel_list_last_index_of(struct fed_cel_run *r, const struct fed_cel_node *n, const struct fed_cel_value *a,
                                 uint32_t n_args, struct fed_cel_value *out);
 
-/* --- value.c --- */
+/* --- run.c --- */
 bool fed_cel_fail(struct fed_cel_run *r, const char *fmt, ...) FED_PRINTF(2, 3); /* false */
 bool fed_cel_no_overload(struct fed_cel_run *r);
 bool fed_cel_pay(struct fed_cel_run *r, uint64_t cost); /* false: past the limit */
@@ -205,6 +205,14 @@ static inline uint64_t fed_cel_text_cost(size_t bytes)
 {
     return (bytes + 9) / 10;
 }
+size_t fed_cel_utf8_length(struct fed_str s);
+/* Byte offset of the character at index i, which may be the end; false: beyond it. */
+bool fed_cel_utf8_at(struct fed_str s, int64_t i, size_t *off);
+void fed_cel_double_write(double d, struct fed_buf *out);
+/* The text of a growing result, in the run's arena. */
+struct fed_str fed_cel_take(struct fed_cel_run *r, struct fed_buf *b);
+
+/* --- value.c --- */
 static inline struct fed_cel_value fed_cel_bool(bool b)
 {
     return (struct fed_cel_value){.kind = FED_CEL_BOOL, .b = b};
@@ -226,9 +234,9 @@ uint32_t fed_cel_size(const struct fed_cel_value *v); /* items of a list, entrie
 size_t fed_cel_weight(const struct fed_cel_value *v); /* for costs: length or number of items, else 1 */
 /* The item at i < size. */
 void fed_cel_at(struct fed_cel_run *r, const struct fed_cel_value *list, uint32_t i, struct fed_cel_value *out);
-/* Of a map; false: not there (no error). */
-bool fed_cel_map_find(struct fed_cel_run *r, const struct fed_cel_value *map, const struct fed_cel_value *key,
-                      struct fed_cel_value *out);
+/* Of a map or object of the tree; false: not there. */
+bool fed_cel_member(struct fed_cel_run *r, const struct fed_cel_value *map, struct fed_str key,
+                    struct fed_cel_value *out);
 /* Walks lists (key: the index) and maps. */
 struct fed_cel_walk {
     const struct fed_cel_value *of;
@@ -238,17 +246,14 @@ struct fed_cel_walk {
 struct fed_cel_walk fed_cel_walk(const struct fed_cel_value *v);
 bool fed_cel_next(struct fed_cel_run *r, struct fed_cel_walk *w, struct fed_cel_value *key,
                   struct fed_cel_value *value);
-size_t fed_cel_utf8_length(struct fed_str s);
-/* Byte offset of the character at index i, which may be the end; false: beyond it. */
-bool fed_cel_utf8_at(struct fed_str s, int64_t i, size_t *off);
-void fed_cel_double_write(double d, struct fed_buf *out);
-/* The text of a growing result, in the run's arena. */
-struct fed_str fed_cel_take(struct fed_cel_run *r, struct fed_buf *b);
 
 /* --- compare.c. Both may set r->stopped when the comparison costs too much. --- */
 bool fed_cel_equal(struct fed_cel_run *r, const struct fed_cel_value *a, const struct fed_cel_value *b);
 /* <0, 0, >0 in *c; false, and an error, when they have no order. */
 bool fed_cel_compare(struct fed_cel_run *r, const struct fed_cel_value *a, const struct fed_cel_value *b, int *c);
+/* Of a map or object; false: not there (no error). */
+bool fed_cel_map_find(struct fed_cel_run *r, const struct fed_cel_value *map, const struct fed_cel_value *key,
+                      struct fed_cel_value *out);
 bool fed_cel_contains(struct fed_cel_run *r, const struct fed_cel_value *in, const struct fed_cel_value *v);
 
 /* --- ops.c --- */
@@ -256,17 +261,21 @@ bool fed_cel_operate(struct fed_cel_run *r, enum fed_cel_op op, const struct fed
                      const struct fed_cel_value *b, struct fed_cel_value *out);
 const char *fed_cel_op_name(enum fed_cel_op op); /* "_+_" */
 
-/* --- times, also for literals and trees --- */
+/* --- time.c --- */
+bool fed_cel_zone_read(struct fed_str *s, int *minutes); /* "Z", "+02:00"; moves past it */
 bool fed_cel_timestamp_read(struct fed_str s, struct fed_cel_value *out);
 bool fed_cel_date_read(struct fed_str s, struct fed_cel_value *out);
 bool fed_cel_duration_read(struct fed_str s, bool days, struct fed_cel_value *out); /* days: units d and w too */
 bool fed_cel_timestamp_ok(int64_t seconds);
 void fed_cel_timestamp_write(const struct fed_cel_value *v, struct fed_buf *out);
 void fed_cel_duration_write(int64_t nanoseconds, struct fed_buf *out);
-/* --- others that compare and convert --- */
+/* --- amount.c --- */
+#define FED_CEL_AMOUNT_HUGE ((__int128)1 << 110)
+/* Brings both to the smaller exponent, as far as there is room. */
+void fed_cel_amount_align(struct fed_cel_amount *a, struct fed_cel_amount *b);
 int fed_cel_amount_compare(const struct fed_cel_amount *a, const struct fed_cel_amount *b);
-void fed_cel_net_write(const struct fed_cel_value *v, struct fed_buf *out);
-bool fed_cel_url_read(struct fed_str s, struct fed_cel_link *out);
+
+/* --- text.c --- */
 bool fed_cel_to_text(struct fed_cel_run *r, const struct fed_cel_value *v, struct fed_cel_value *out);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "cel/cel_priv.h"
 
+enum { A_TURN = 8 }; /* entries of a map looked at for one unit */
+
 static bool is_number(const struct fed_cel_value *v)
 {
     return v->kind == FED_CEL_INT || v->kind == FED_CEL_UINT || v->kind == FED_CEL_DOUBLE;
@@ -274,5 +276,20 @@ bool fed_cel_contains(struct fed_cel_run *r, const struct fed_cel_value *in, con
         if (fed_cel_equal(r, &x, v))
             return !r->stopped;
     }
+    return false;
+}
+
+bool fed_cel_map_find(struct fed_cel_run *r, const struct fed_cel_value *map, const struct fed_cel_value *key,
+                      struct fed_cel_value *out)
+{
+    if (map->kind == FED_CEL_OBJECT || map->tree)
+        return key->kind == FED_CEL_STRING && fed_cel_member(r, map, key->s, out);
+    if (!fed_cel_pay(r, map->map->n / A_TURN))
+        return false;
+    for (uint32_t i = 0; i < map->map->n; i++)
+        if (fed_cel_equal(r, &map->map->keys[i], key)) {
+            *out = map->map->values[i];
+            return true;
+        }
     return false;
 }

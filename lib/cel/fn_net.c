@@ -66,7 +66,7 @@ static bool read_authority(struct fed_str a, struct fed_cel_link *out)
 }
 
 /* An absolute URI or an absolute path. */
-bool fed_cel_url_read(struct fed_str s, struct fed_cel_link *out)
+static bool url_read(struct fed_str s, struct fed_cel_link *out)
 {
     ptrdiff_t q, end;
 
@@ -97,7 +97,7 @@ FED_CEL_FN(fn_url)
 {
     struct fed_cel_link *u = FED_ARENA_NEW(&r->arena, struct fed_cel_link);
 
-    if (!fed_cel_url_read(a[0].s, u))
+    if (!url_read(a[0].s, u))
         return fed_cel_fail(r, "URL parse error during conversion from string: parse \"%.*s\": invalid URI for request",
                             FED_STR_ARG(fed_str_head(a[0].s, 200)));
     *out = (struct fed_cel_value){.kind = FED_CEL_URL, .url = u};
@@ -108,7 +108,7 @@ FED_CEL_FN(fn_is_url)
 {
     struct fed_cel_link u;
 
-    *out = fed_cel_bool(fed_cel_url_read(a[0].s, &u));
+    *out = fed_cel_bool(url_read(a[0].s, &u));
     return true;
 }
 
@@ -217,16 +217,6 @@ static bool read_cidr(struct fed_str s, struct fed_cel_net *net)
     return true;
 }
 
-void fed_cel_net_write(const struct fed_cel_value *v, struct fed_buf *out)
-{
-    char text[INET6_ADDRSTRLEN];
-
-    inet_ntop(v->net->n == 4 ? AF_INET : AF_INET6, v->net->bytes, text, sizeof(text));
-    fed_buf_addz(out, text);
-    if (v->kind == FED_CEL_CIDR)
-        fed_buf_addf(out, "/%u", v->net->prefix);
-}
-
 static struct fed_cel_value made(struct fed_cel_run *r, enum fed_cel_kind kind, const struct fed_cel_net *net)
 {
     struct fed_cel_net *kept = FED_ARENA_NEW(&r->arena, struct fed_cel_net);
@@ -258,13 +248,11 @@ FED_CEL_FN(fn_is_ip)
 
 FED_CEL_FN(fn_canonical)
 {
-    struct fed_buf b = {0};
+    struct fed_cel_value ip, text;
 
-    if (!fn_ip(r, n, a, n_args, out))
+    if (!fn_ip(r, n, a, n_args, &ip) || !fed_cel_to_text(r, &ip, &text))
         return false;
-    fed_cel_net_write(out, &b);
-    *out = fed_cel_bool(fed_str_eq(fed_buf_str(&b), a[0].s));
-    fed_buf_release(&b);
+    *out = fed_cel_bool(fed_str_eq(text.s, a[0].s));
     return true;
 }
 

@@ -5,7 +5,6 @@
 #include "cel/cel_priv.h"
 
 enum { MAX_TEXT = 100, MAX_EXP = 60 };
-static const __int128 huge = (__int128)1 << 110;
 
 static bool read_suffix(struct fed_str s, int *exp10, int *exp2)
 {
@@ -54,7 +53,7 @@ static bool read_quantity(struct fed_str s, struct fed_cel_amount *q)
             point = true;
         } else if (s.p[i] >= '0' && s.p[i] <= '9') {
             any = true;
-            if (q->digits > huge / 1000) { /* more digits than any amount needs */
+            if (q->digits > FED_CEL_AMOUNT_HUGE / 1000) { /* more digits than any amount needs */
                 q->exp += !point;
                 continue;
             }
@@ -68,7 +67,7 @@ static bool read_quantity(struct fed_str s, struct fed_cel_amount *q)
         return false;
     trim(q);
     for (; exp2 > 0 && q->digits; exp2--) {
-        if (q->digits > huge) { /* lose the last digit rather than the size */
+        if (q->digits > FED_CEL_AMOUNT_HUGE) { /* lose the last digit rather than the size */
             q->digits /= 10;
             q->exp++;
         }
@@ -80,34 +79,11 @@ static bool read_quantity(struct fed_str s, struct fed_cel_amount *q)
     return true;
 }
 
-/* Brings both to the smaller exponent, as far as there is room. */
-static void align(struct fed_cel_amount *a, struct fed_cel_amount *b)
-{
-    struct fed_cel_amount *high = a->exp > b->exp ? a : b, *low = high == a ? b : a;
-
-    if (!a->digits || !b->digits) {
-        a->exp = b->exp = a->digits ? a->exp : b->exp;
-        return;
-    }
-    for (; high->exp > low->exp && high->digits < huge && high->digits > -huge; high->exp--)
-        high->digits *= 10;
-    for (; high->exp > low->exp; low->exp++) /* what falls off is beyond 33 digits */
-        low->digits /= 10;
-}
-
-int fed_cel_amount_compare(const struct fed_cel_amount *a, const struct fed_cel_amount *b)
-{
-    struct fed_cel_amount x = *a, y = *b;
-
-    align(&x, &y);
-    return x.digits < y.digits ? -1 : x.digits > y.digits;
-}
-
 static struct fed_cel_value made(struct fed_cel_run *r, struct fed_cel_amount q)
 {
     struct fed_cel_amount *kept = FED_ARENA_NEW(&r->arena, struct fed_cel_amount);
 
-    for (; q.digits > huge || q.digits < -huge; q.exp++)
+    for (; q.digits > FED_CEL_AMOUNT_HUGE || q.digits < -FED_CEL_AMOUNT_HUGE; q.exp++)
         q.digits /= 10;
     trim(&q);
     *kept = q;
@@ -120,7 +96,7 @@ static bool whole(const struct fed_cel_amount *q, int64_t *out)
 
     if (q->exp < 0)
         return false;
-    for (int e = q->exp; e > 0 && v < huge && v > -huge; e--)
+    for (int e = q->exp; e > 0 && v < FED_CEL_AMOUNT_HUGE && v > -FED_CEL_AMOUNT_HUGE; e--)
         v *= 10;
     *out = (int64_t)v;
     return v >= INT64_MIN && v <= INT64_MAX;
@@ -183,7 +159,7 @@ static bool sum(struct fed_cel_run *r, const struct fed_cel_value *a, int sign, 
 
     if (a[1].kind == FED_CEL_QUANTITY)
         y = *a[1].amount;
-    align(&x, &y);
+    fed_cel_amount_align(&x, &y);
     x.digits += sign * y.digits;
     *out = made(r, x);
     return true;

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* value.c: what is paid, and looking into values: scalars of trees, items and members, walks. Large containers of trees
- * get an index the first time that something is looked up in them, kept for the run. */
-#include <math.h>
-#include <stdarg.h>
-
+/* value.c: looking into values: scalars of trees, items and members, walks. Large containers of trees get an index the
+ * first time that something is looked up in them, kept for the run. */
 #include "base/mem.h"
 #include "cel/cel_priv.h"
 #include "codec/base64.h"
@@ -14,41 +11,6 @@ struct index { /* of an array or an object of the tree */
     const struct fed_json **items;
     struct fed_json_index members;
 };
-
-bool fed_cel_fail(struct fed_cel_run *r, const char *fmt, ...)
-{
-    char text[512];
-    va_list ap;
-
-    if (r->stopped)
-        return false;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    r->error = fed_arena_dup(&r->arena, fed_str(text));
-    return false;
-}
-
-bool fed_cel_no_overload(struct fed_cel_run *r)
-{
-    r->error = FED_STR("no such overload");
-    return false;
-}
-
-bool fed_cel_pay(struct fed_cel_run *r, uint64_t cost)
-{
-    r->cost += FED_MIN(cost, (uint64_t)1 << 40);
-    if (r->cost <= r->limit)
-        return true;
-    r->stopped = true;
-    r->error = FED_STR("operation cancelled: actual cost limit exceeded");
-    return false;
-}
-
-bool fed_cel_pay_text(struct fed_cel_run *r, size_t bytes)
-{
-    return fed_cel_pay(r, 1 + fed_cel_text_cost(bytes));
-}
 
 /* --- the run --- */
 
@@ -224,34 +186,17 @@ void fed_cel_at(struct fed_cel_run *r, const struct fed_cel_value *list, uint32_
         *out = list->list->items[i];
 }
 
-bool fed_cel_map_find(struct fed_cel_run *r, const struct fed_cel_value *map, const struct fed_cel_value *key,
-                      struct fed_cel_value *out)
+bool fed_cel_member(struct fed_cel_run *r, const struct fed_cel_value *map, struct fed_str key,
+                    struct fed_cel_value *out)
 {
+    const struct fed_cel_field *f = NULL;
     const struct fed_json *json;
-    const struct fed_cel_field *f;
 
-    if (map->kind == FED_CEL_MAP && !map->tree) {
-        if (!fed_cel_pay(r, map->map->n / FEW))
-            return false;
-        for (uint32_t i = 0; i < map->map->n; i++)
-            if (fed_cel_equal(r, &map->map->keys[i], key)) {
-                *out = map->map->values[i];
-                return true;
-            }
+    if (map->kind == FED_CEL_OBJECT && !(f = fed_cel_field_find(map->of.type, key)))
         return false;
-    }
-    if (key->kind != FED_CEL_STRING)
-        return false;
-    if (map->kind == FED_CEL_OBJECT) {
-        f = fed_cel_field_find(map->of.type, key->s);
-        json = f ? json_member(r, map->of.json, f->key) : NULL;
-        if (json)
-            fed_cel_from_json(r, json, f->type, out);
-        return json != NULL;
-    }
-    json = json_member(r, map->of.json, key->s);
+    json = json_member(r, map->of.json, f ? f->key : key);
     if (json)
-        fed_cel_from_json(r, json, elem_of(map->of.type), out);
+        fed_cel_from_json(r, json, f ? f->type : elem_of(map->of.type), out);
     return json != NULL;
 }
 
@@ -281,102 +226,4 @@ bool fed_cel_next(struct fed_cel_run *r, struct fed_cel_walk *w, struct fed_cel_
     }
     w->i++;
     return true;
-}
-
-/* --- text --- */
-
-size_t fed_cel_utf8_length(struct fed_str s)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < s.n; i++)
-        n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
-    return n;
-}
-
-bool fed_cel_utf8_at(struct fed_str s, int64_t i, size_t *off)
-{
-    int64_t n = 0;
-
-    if (i < 0)
-        return false;
-    for (*off = 0; *off < s.n; ++*off) {
-        if (((unsigned char)s.p[*off] & 0xc0) == 0x80)
-            continue;
-        if (n++ == i)
-            return true;
-    }
-    return n == i;
-}
-
-struct fed_str fed_cel_take(struct fed_cel_run *r, struct fed_buf *b)
-{
-    struct fed_str s = fed_arena_dup(&r->arena, fed_buf_str(b));
-
-    fed_buf_release(b);
-    return s;
-}
-
-/* The shortest digits that read back as d, with an exponent from 1e21 (as Go's %v writes numbers). */
-void fed_cel_double_write(double d, struct fed_buf *out)
-{
-    char text[40];
-    int exp, digits = 0; /* behind the point, in scientific form */
-
-    if (isnan(d) || isinf(d)) {
-        fed_buf_addz(out, isnan(d) ? "NaN" : d > 0 ? "+Inf" : "-Inf");
-        return;
-    }
-    for (; digits < 17; digits++) {
-        snprintf(text, sizeof(text), "%.*e", digits, d);
-        if (strtod(text, NULL) == d)
-            break;
-    }
-    exp = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
-    if (exp >= -4 && exp < 21)
-        snprintf(text, sizeof(text), "%.*f", FED_MAX(0, digits - exp), d);
-    fed_buf_addz(out, text);
-}
-
-static void write_string(struct fed_str s, struct fed_buf *out)
-{
-    fed_json_write_string(out, s);
-}
-
-void fed_cel_write(struct fed_cel_run *r, const struct fed_cel_value *v, struct fed_buf *out)
-{
-    struct fed_cel_walk w;
-    struct fed_cel_value key, value;
-
-    if (v->kind == FED_CEL_STRING) {
-        write_string(v->s, out);
-    } else if (v->kind == FED_CEL_NULL) {
-        fed_buf_addz(out, "null");
-    } else if (v->kind == FED_CEL_OBJECT) {
-        fed_json_write(out, v->of.json);
-    } else if (v->kind == FED_CEL_LIST || v->kind == FED_CEL_MAP) {
-        bool map = v->kind == FED_CEL_MAP;
-
-        fed_buf_addc(out, map ? '{' : '[');
-        for (w = fed_cel_walk(v); fed_cel_next(r, &w, &key, &value);) {
-            if (w.i > 1)
-                fed_buf_addz(out, ", ");
-            if (map) {
-                fed_cel_write(r, &key, out);
-                fed_buf_addz(out, ": ");
-            }
-            fed_cel_write(r, &value, out);
-        }
-        fed_buf_addc(out, map ? '}' : ']');
-    } else if (v->kind == FED_CEL_OPTIONAL) {
-        fed_buf_addz(out, v->inner ? "optional(" : "optional.none()");
-        if (v->inner) {
-            fed_cel_write(r, v->inner, out);
-            fed_buf_addc(out, ')');
-        }
-    } else if (fed_cel_to_text(r, v, &value)) {
-        fed_buf_add(out, value.s);
-    } else {
-        fed_buf_addz(out, fed_cel_kind_name((enum fed_cel_kind)v->kind));
-    }
 }
