@@ -3,7 +3,7 @@
  * wrong has the type ERROR, which fits everywhere, so that one mistake is told once. */
 #include "cel/cel_priv.h"
 
-enum { MAX_VARS = 8 };
+enum { MAX_VARS = 8, MAX_SIZE = 8 << 20 };
 
 struct scope {
     struct fed_str name;
@@ -17,6 +17,7 @@ struct checker {
     const struct scope *scope;
     struct fed_cel_program *p;
     int next_slot;
+    size_t max_used; /* of the arena: patterns may become much larger than their text */
 };
 
 /* Nearly every function here takes and returns some: the long form would hide what they do. */
@@ -345,6 +346,15 @@ static fed_cel_type_ref check_list(struct checker *k, struct fed_cel_node *n)
     return fed_cel_type_of(k->a, FED_CEL_LIST, item, NULL);
 }
 
+/* Keys that hold values would make types of any size. */
+static void need_scalar(struct checker *k, struct fed_cel_node *n)
+{
+    if (n->type->kind < FED_CEL_LIST || n->type->kind == FED_CEL_ERROR)
+        return;
+    fed_cel_issue(k->issues, n->off, "unsupported key type '%s'", shown(k, n->type));
+    n->type = wrong();
+}
+
 static fed_cel_type_ref check_map(struct checker *k, struct fed_cel_node *n)
 {
     fed_cel_type_ref key = NULL, value = NULL;
@@ -352,6 +362,7 @@ static fed_cel_type_ref check_map(struct checker *k, struct fed_cel_node *n)
     for (uint32_t i = 0; i < n->n; i += 2) {
         check(k, n->args[i]);
         check(k, n->args[i + 1]);
+        need_scalar(k, n->args[i]);
         join_item(k, n->args[i], &key, false);
         join_item(k, n->args[i + 1], &value, n->optional_entry && n->optional_entry[i / 2]);
     }
@@ -510,6 +521,8 @@ static void check_literal(struct checker *k, struct fed_cel_node *n)
     }
     if (!ok)
         fed_cel_issue(k->issues, n->args[i]->off, "invalid %.*s argument", FED_STR_ARG(n->name));
+    else if (k->a->used > k->max_used)
+        fed_cel_issue(k->issues, n->off, "expression is too large");
 }
 
 static fed_cel_type_ref check_call(struct checker *k, struct fed_cel_node *n)
@@ -578,7 +591,8 @@ static fed_cel_type_ref check(struct checker *k, struct fed_cel_node *n)
 void fed_cel_check(struct fed_cel_issues *is, struct fed_cel_node *root, const struct fed_cel_var *vars, size_t n_vars,
                    struct fed_cel_program *p)
 {
-    struct checker k = {.issues = is, .a = is->arena, .p = p, .next_slot = (int)n_vars};
+    struct checker k = {
+        .issues = is, .a = is->arena, .p = p, .next_slot = (int)n_vars, .max_used = is->arena->used + MAX_SIZE};
     struct scope scopes[MAX_VARS];
 
     FED_REQUIRE(n_vars <= MAX_VARS);

@@ -614,28 +614,41 @@ static void aim(struct emitter *e, uint32_t split, uint32_t body, uint32_t after
     e->ins[split].y = lazy ? body : after;
 }
 
+/* The splits of optional copies are a list through their y until it is known where they end. */
+static void emit_copies(struct emitter *e, const struct item *it)
+{
+    uint32_t last = 0, split;
+
+    for (int i = it->min; i < it->max && !e->full; i++) {
+        split = emit_op(e, FED_CEL_R_SPLIT);
+        e->ins[split].y = last;
+        last = split + 1;
+        emit_item(e, it->a);
+    }
+    while (last && !e->full) {
+        split = last - 1;
+        last = e->ins[split].y;
+        aim(e, split, split + 1, e->n, it->lazy);
+    }
+}
+
 static void emit_repeat(struct emitter *e, const struct item *it)
 {
-    uint32_t splits[MAX_REPEAT], n = 0, split, jump;
+    uint32_t split, jump;
 
     for (int i = 0; i < it->min && !e->full; i++)
         emit_item(e, it->a);
-    if (it->max == LOOP_FOREVER) {
-        split = emit_op(e, FED_CEL_R_SPLIT);
-        emit_item(e, it->a);
-        jump = emit_op(e, FED_CEL_R_JUMP);
-        if (e->full)
-            return;
-        e->ins[jump].x = split;
-        aim(e, split, split + 1, e->n, it->lazy);
+    if (it->max != LOOP_FOREVER) {
+        emit_copies(e, it);
         return;
     }
-    for (int i = it->min; i < it->max && !e->full; i++) {
-        splits[n++] = emit_op(e, FED_CEL_R_SPLIT);
-        emit_item(e, it->a);
-    }
-    for (uint32_t i = 0; i < n && !e->full; i++)
-        aim(e, splits[i], splits[i] + 1, e->n, it->lazy);
+    split = emit_op(e, FED_CEL_R_SPLIT);
+    emit_item(e, it->a);
+    jump = emit_op(e, FED_CEL_R_JUMP);
+    if (e->full)
+        return;
+    e->ins[jump].x = split;
+    aim(e, split, split + 1, e->n, it->lazy);
 }
 
 static void emit_item(struct emitter *e, const struct item *it)

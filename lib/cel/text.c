@@ -87,6 +87,8 @@ void fed_cel_write(struct fed_cel_run *r, const struct fed_cel_value *v, struct 
     struct fed_cel_walk w;
     struct fed_cel_value key, value;
 
+    if (!fed_cel_pay(r, 1)) /* the same list may stand in it any number of times */
+        return;
     if (v->kind == FED_CEL_STRING) {
         fed_json_write_string(out, v->s);
     } else if (v->kind == FED_CEL_NULL) {

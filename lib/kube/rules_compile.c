@@ -2,11 +2,13 @@
 /* rules_compile.c: the rules of schemas: compiled for kinds that are served, checked for definitions that are written. */
 #include "kube/rules_priv.h"
 
-enum { MAX_MESSAGE = 2048 };
+enum { MAX_MESSAGE = 2048, MAX_SIZE = 32 << 20 };
 
 struct builder {
     struct fed_arena *a;
     struct fed_causes *causes;     /* NULL: nobody is told */
+    size_t max_used;               /* of the arena */
+    uint64_t spent;                /* by the defaults, all together */
     struct fed_str uncorrelatable; /* the part of the schema around, where old values cannot be told apart */
 };
 /* Where in the definition: a list from the inside out, written only when something is wrong. */
@@ -245,6 +247,10 @@ static struct fed_cel_program *compile(struct builder *b, const struct fed_cel_v
     struct fed_cel_program *p = NULL;
     enum fed_cel_kind got;
 
+    if (b->a->used > b->max_used) {
+        *why = FED_STR("the rules of this version are too large");
+        return NULL;
+    }
     if (fed_cel_compile(b->a, vars, FED_RULE_VARS, text, &p, why))
         return NULL;
     got = fed_cel_result_type(p)->kind;
@@ -422,7 +428,7 @@ static void check_default(struct builder *b, const struct place *at, const struc
 
     if (!dflt)
         return;
-    fed_rules_check(node, dflt, NULL, &own, NULL, NULL);
+    fed_rules_walk(node, dflt, NULL, &own, NULL, NULL, &b->spent);
     for (size_t i = 0; i < own.n; i++) {
         own.items[i].field =
             fed_str_is(own.items[i].field, "<nil>")
@@ -453,7 +459,7 @@ static const struct fed_rule_node *build(struct builder *b, const struct place *
 
 const struct fed_rule_node *fed_rules_compile(struct fed_arena *a, const struct fed_json *schema)
 {
-    struct builder b = {.a = a};
+    struct builder b = {.a = a, .max_used = a->used + MAX_SIZE};
     struct place at = {NULL, none, none};
 
     return has_rules(schema) ? build(&b, &at, schema, schema, fed_rules_type(a, schema, true)) : NULL;
@@ -462,7 +468,7 @@ const struct fed_rule_node *fed_rules_compile(struct fed_arena *a, const struct 
 void fed_rules_check_schema(const struct fed_json *schema, struct fed_str path, struct fed_causes *causes)
 {
     struct fed_arena scratch = {0};
-    struct builder b = {.a = &scratch, .causes = causes};
+    struct builder b = {.a = &scratch, .max_used = MAX_SIZE, .causes = causes};
     struct place at = {NULL, path, none};
 
     if (has_rules(schema))

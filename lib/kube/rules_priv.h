@@ -30,6 +30,10 @@ struct fed_rule_node {
     size_t n_all_of;
     bool atomic; /* x-kubernetes-map-type: members are not told apart */
 };
+/* As fed_rules_check of a well-formed value; *spent is what was paid before, and then by all. */
+void fed_rules_walk(const struct fed_rule_node *rules, const struct fed_json *obj, const struct fed_json *old,
+                    struct fed_causes *causes, void (*warn)(void *ud, const char *text), void *ud, uint64_t *spent);
+
 enum { FED_RULE_SELF, FED_RULE_OLD, FED_RULE_VARS };
 
 #endif

@@ -9,7 +9,9 @@ struct check {
     struct fed_causes *causes;
     void (*warn)(void *ud, const char *text);
     void *ud;
-    bool over; /* the budget of the object is used up */
+    bool over;                                /* the budget of the object is used up */
+    const struct fed_json *asked, *asked_old; /* see is_unchanged */
+    bool unchanged;
 };
 /* Where in the object, from the inside out. */
 struct place {
@@ -120,10 +122,15 @@ static struct fed_str message_of(struct check *c, const struct fed_rule *r, cons
     return fed_arena_dup(c->causes->arena, s);
 }
 
-/* What did not change was let in before. */
-static bool is_unchanged(const struct pair *p)
+/* What did not change was let in before. Items of a list are asked about one after another: the answer is kept. */
+static bool is_unchanged(struct check *c, const struct pair *p)
 {
-    return p->near_old && fed_json_equal(p->near_now, p->near_old);
+    if (c->asked != p->near_now || c->asked_old != p->near_old) {
+        c->asked = p->near_now;
+        c->asked_old = p->near_old;
+        c->unchanged = p->near_old && fed_json_equal(p->near_now, p->near_old);
+    }
+    return c->unchanged;
 }
 
 static void broken(struct check *c, const struct fed_rule_node *node, const struct fed_rule *r, const struct place *at,
@@ -131,7 +138,7 @@ static void broken(struct check *c, const struct fed_rule_node *node, const stru
 {
     struct fed_cause cause = made(c, node, r->reason, at, r->field, message_of(c, r, vars));
 
-    if (r->uses_old || !is_unchanged(p))
+    if (r->uses_old || !is_unchanged(c, p))
         fed_causes_keep(c->causes, &cause);
     else if (c->warn)
         c->warn(
@@ -314,20 +321,29 @@ static bool is_malformed(const struct fed_causes *causes)
     return false;
 }
 
-void fed_rules_check(const struct fed_rule_node *rules, const struct fed_json *obj, const struct fed_json *old,
-                     struct fed_causes *causes, void (*warn)(void *ud, const char *text), void *ud)
+void fed_rules_walk(const struct fed_rule_node *rules, const struct fed_json *obj, const struct fed_json *old,
+                    struct fed_causes *causes, void (*warn)(void *ud, const char *text), void *ud, uint64_t *spent)
 {
     struct check c = {.causes = causes, .warn = warn, .ud = ud};
     struct place root = {NULL, none, 0, false};
     struct pair p = {obj, old && old->type == obj->type ? old : NULL, obj, old};
 
-    if (is_malformed(causes)) {
+    fed_cel_run_init(&c.run);
+    c.run.spent = *spent;
+    check_node(&c, rules, &root, &p);
+    *spent = c.run.spent;
+    fed_cel_run_release(&c.run);
+}
+
+void fed_rules_check(const struct fed_rule_node *rules, const struct fed_json *obj, const struct fed_json *old,
+                     struct fed_causes *causes, void (*warn)(void *ud, const char *text), void *ud)
+{
+    uint64_t spent = 0;
+
+    if (is_malformed(causes))
         fed_causes_add(causes, FED_CAUSE_INVALID, FED_STR("<nil>"), FED_STR("\"null\""),
                        "some validation rules were not checked because the object was invalid; correct the existing "
                        "errors to complete validation");
-        return;
-    }
-    fed_cel_run_init(&c.run);
-    check_node(&c, rules, &root, &p);
-    fed_cel_run_release(&c.run);
+    else
+        fed_rules_walk(rules, obj, old, causes, warn, ud, &spent);
 }

@@ -564,6 +564,7 @@ static void mistakes(void **state)
                                             "duration('1s')\n | .........^"},
         {"timestamp('x') == self.when", "ERROR: <input>:1:11: invalid timestamp argument\n | timestamp('x') == "
                                         "self.when\n | ..........^"},
+        {"{[1]: 1}", "ERROR: <input>:1:2: unsupported key type 'list(int)'\n | {[1]: 1}\n | .^"},
         {"Foo{a: 1}", "ERROR: <input>:1:4: undeclared reference to 'Foo' (in container '')\n | Foo{a: 1}\n | ...^"},
         {"1 +", "ERROR: <input>:1:4: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', "
                 "'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | 1 +\n | ...^"},
