@@ -172,6 +172,46 @@ def test_annotations_of_webhooks(start, tmp_path):
     assert "broken.hooks.test" in notes.values()
 
 
+def test_what_webhooks_change_is_recorded(start, tmp_path):
+    """By round and place among all webhooks: that each changed the object or not; from level Request on also its patch."""
+    secret = {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]}
+    s, api = start("--audit-policy-file", policy(tmp_path, secret, {"level": "Request"}, omitStages=["RequestReceived"]))
+    hooks = Hooks(tmp_path)
+    label = lambda key: [{"op": "add", "value": {key: "yes"}, "path": "/metadata/labels"}]
+    one = dict(resources=("configmaps", "secrets"))
+    try:
+        hooks.on("/first", lambda r: allow(label("first") if "labels" not in r["object"]["metadata"] else None))
+        hooks.on("/open", lambda r: {"allowed": 1 / 0})
+        hooks.on("/second", lambda r: allow([{"path": "/metadata/labels/second", "op": "add", "value": "y"}]))
+        hooks.on("/same", lambda r: allow([{"op": "test", "path": "/kind", "value": r["object"]["kind"]}]))
+        first = configuration("Mutating", "a", hooks.hook("first.hooks.test", "/first", reinvocationPolicy="IfNeeded", **one))
+        rest = configuration("Mutating", "b", hooks.hook("open.hooks.test", "/open", failurePolicy="Ignore", **one),
+                             hooks.hook("second.hooks.test", "/second", **one), hooks.hook("same.hooks.test", "/same", **one))
+        for doc in (first, rest):
+            assert api("POST", HOOKS % "mutating", doc).status == 201
+        assert api("POST", V1 + "configmaps", cm("seen")).status == 201
+        assert api("POST", V1 + "secrets", {"metadata": {"name": "hidden"}}).status == 201
+    finally:
+        hooks.close()
+    notes = event(s, verb="create", resource="configmaps", name="seen")["annotations"]
+    mine = {k: json.loads(v) for k, v in notes.items() if k.startswith(("mutation.", "patch."))}
+    mutation, patch = "mutation.webhook.admission.k8s.io/round_%d_index_%d", "patch.webhook.admission.k8s.io/round_%d_index_%d"
+    said = lambda conf, hook, changed: {"configuration": conf, "webhook": hook + ".hooks.test", "mutated": changed}
+    added = lambda conf, hook, *steps: {"configuration": conf, "webhook": hook + ".hooks.test", "patch": list(steps), "patchType": "JSONPatch"}
+    assert mine == {
+        mutation % (0, 0): said("a", "first", True), patch % (0, 0): added("a", "first", *label("first")),
+        mutation % (0, 1): said("b", "open", False),
+        mutation % (0, 2): said("b", "second", True),
+        patch % (0, 2): added("b", "second", {"op": "add", "path": "/metadata/labels/second", "value": "y"}),
+        mutation % (0, 3): said("b", "same", False),
+        patch % (0, 3): added("b", "same", {"op": "test", "path": "/kind", "value": "ConfigMap"}),
+        mutation % (1, 0): said("a", "first", False)}
+    assert notes["failed-open.mutation.webhook.admission.k8s.io/round_0_index_1"] == "open.hooks.test"
+    assert notes[patch % (0, 0)].startswith('{"configuration":"a","webhook":"first.hooks.test","patch":[{"op":')
+    notes = event(s, verb="create", resource="secrets", name="hidden")["annotations"]
+    assert mutation % (0, 0) in notes and not [k for k in notes if k.startswith("patch.")]
+
+
 def test_files_are_renamed_and_dropped(start, tmp_path):
     rule = {"level": "Request", "resources": [{"group": "", "resources": ["configmaps"]}]}
     s, api = start("--audit-policy-file", policy(tmp_path, rule, omitStages=["RequestReceived"]), "--audit-log-maxsize",
