@@ -242,3 +242,18 @@ def test_a_deleted_collection_is_answered(api):
     assert json.loads(api("GET", where).data)["items"] == []
     r = api("DELETE", where + "&limit=x")
     assert r.status == 400, r.data
+
+
+def test_packed_bodies_are_no_objects(api):
+    """Content-Encoding of requests is not looked at, as in kube-apiserver: what comes is read as it is, and refused in its words."""
+    body = gzip.compress(json.dumps(cm("packed")).encode())
+    r = api("POST", CMS, body, Content_Encoding="gzip")
+    status = json.loads(r.data)
+    assert (r.status, status["reason"]) == (400, "BadRequest")
+    assert status["message"] == ("the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse "
+                                 "error: invalid character '\\x1f' looking for beginning of value (%s ...)" % body[:30].hex())
+    r = api("POST", CMS, body, Content_Encoding="gzip", Content_Type="application/yaml")
+    assert r.status == 400 and json.loads(r.data)["message"].endswith("(%s ...)" % body[:30].hex())
+    assert api("POST", CMS, cm("packed"), Content_Encoding="gzip").status == 201  # it is not packed
+    r = api("POST", CMS, "{bad")
+    assert json.loads(r.data)["message"].endswith(" ({bad)")
