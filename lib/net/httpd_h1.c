@@ -53,19 +53,19 @@ static void put_body(struct httpd_conn *c, struct fed_str bytes, struct fed_blob
         fed_stream_write(c->stream, bytes);
 }
 
-void httpd_h1_respond(struct fed_http_exchange *x, int status, const char *type, struct fed_str body,
-                      struct fed_blob *blob)
+static void h1_respond(struct fed_http_exchange *x, int status, const char *type, struct fed_str body,
+                       struct fed_blob *blob)
 {
     struct httpd_conn *c = x->conn;
     put_head(x, status, type);
-    if (status >= 200 && status != 204 && status != 304)
+    if (!httpd_bodiless(status))
         fed_h1_put_header_u64(&c->out, FED_STR("Content-Length"), body.n);
     fed_h1_put_end(&c->out);
     if (!x->is_head)
         put_body(c, body, blob);
 }
 
-void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *type)
+static void h1_stream_begin(struct fed_http_exchange *x, int status, const char *type)
 {
     struct httpd_conn *c = x->conn;
     x->chunked = c->minor == 1 && !x->is_head;
@@ -77,7 +77,7 @@ void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *
     fed_h1_put_end(&c->out);
 }
 
-void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)
+static void h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)
 {
     struct httpd_conn *c = x->conn;
     httpd_take_out(c);
@@ -88,7 +88,7 @@ void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fe
         fed_buf_add(&c->out, FED_H1_CHUNK_TAIL);
 }
 
-void httpd_h1_stream_end(struct fed_http_exchange *x)
+static void h1_stream_end(struct fed_http_exchange *x)
 {
     if (x->chunked)
         fed_buf_add(&x->conn->out, FED_H1_LAST_CHUNK);
@@ -280,7 +280,7 @@ static enum next finish_exchange(struct httpd_conn *c, struct fed_str rest)
     struct fed_http_exchange *x = c->x;
     if (leaving(c)) {
         if (c->n_leaving == 0)
-            httpd_h1_bound(c);
+            httpd_bound(c);
         return WAIT;
     }
     c->x = NULL;
@@ -356,13 +356,29 @@ static void after_eof(struct httpd_conn *c)
         httpd_kill(c);
 }
 
-void httpd_h1_eof(struct httpd_conn *c)
+static void h1_eof(struct httpd_conn *c)
 {
     c->eof = true;
     if (c->lingering)
         httpd_kill(c); /* the client has seen the last answer */
     else
         after_eof(c);
+}
+
+static void h1_drained(struct httpd_conn *c)
+{
+    struct fed_http_exchange *x = c->x;
+    if (c->held && !unread(c)) {
+        c->held = false;
+        httpd_soon(c);
+    }
+    if (x && x->state == HTTPD_ANSWERED && c->n_leaving > 0 && !leaving(c))
+        httpd_soon(c);
+    if (c->dead || !x || x->state != HTTPD_STREAMING || !x->owed_drained || fed_http_stream_backlog(x) > 0)
+        return;
+    x->owed_drained = false;
+    if (x->drained)
+        x->drained(x->drained_ud);
 }
 
 static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
@@ -382,10 +398,10 @@ static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
         httpd_send_soon(c);
     if (c->eof)
         after_eof(c);
-    httpd_h1_drained(c);
+    h1_drained(c);
 }
 
-void httpd_h1_data(struct httpd_conn *c, struct fed_str bytes)
+static void h1_data(struct httpd_conn *c, struct fed_str bytes)
 {
     if (c->lingering || c->dead)
         return;
@@ -400,35 +416,12 @@ void httpd_h1_data(struct httpd_conn *c, struct fed_str bytes)
     work(c, buffered ? fed_buf_str(&c->in) : bytes, buffered);
 }
 
-void httpd_h1_run(struct httpd_conn *c)
+static void h1_run(struct httpd_conn *c)
 {
     work(c, fed_buf_str(&c->in), true);
 }
 
-void httpd_h1_drained(struct httpd_conn *c)
-{
-    struct fed_http_exchange *x = c->x;
-    if (c->held && !unread(c)) {
-        c->held = false;
-        httpd_soon(c);
-    }
-    if (x && x->state == HTTPD_ANSWERED && c->n_leaving > 0 && !leaving(c))
-        httpd_soon(c);
-    if (c->dead || !x || x->state != HTTPD_STREAMING || !x->owed_drained || fed_http_stream_backlog(x) > 0)
-        return;
-    x->owed_drained = false;
-    if (x->drained)
-        x->drained(x->drained_ud);
-}
-
-void httpd_h1_bound(struct httpd_conn *c)
-{
-    c->n_leaving = 1;
-    c->left = SIZE_MAX;
-    httpd_deadline(c, c->server->conf.idle_timeout_ms / HTTPD_LOOKS + 1);
-}
-
-void httpd_h1_timeout(struct httpd_conn *c)
+static void h1_timeout(struct httpd_conn *c)
 {
     if (c->lingering || (!c->x && !c->head) || c->n_leaving > 0) {
         if (!httpd_takes(c))
@@ -440,3 +433,15 @@ void httpd_h1_timeout(struct httpd_conn *c)
         httpd_flush(c);
     }
 }
+
+const struct httpd_ops httpd_h1_ops = {
+    .data = h1_data,
+    .run = h1_run,
+    .eof = h1_eof,
+    .drained = h1_drained,
+    .timeout = h1_timeout,
+    .respond = h1_respond,
+    .stream_begin = h1_stream_begin,
+    .write = h1_write,
+    .stream_end = h1_stream_end,
+};
