@@ -48,6 +48,7 @@ const char *const fapi_core_kinds[] = {
     "rbac.authorization.k8s.io/rolebindings",
     "rbac.authorization.k8s.io/clusterroles",
     "rbac.authorization.k8s.io/clusterrolebindings",
+    "certificates.k8s.io/certificatesigningrequests",
     NULL,
 };
 

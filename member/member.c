@@ -16,6 +16,7 @@
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
+#include "control/csr.h"
 #include "control/resources.h"
 #include "control/satoken.h"
 #include "member/agent/pod.h"
@@ -195,6 +196,13 @@ static int make_token(void *ud, const struct fed_kobj *account, struct fed_str s
     return fed_api_legacy_token(m->api, account->ns, account->name, account->uid, secret, token, err);
 }
 
+static int sign_request(void *ud, struct fed_str csr_pem, unsigned uses, int64_t seconds, struct fed_buf *cert_pem,
+                        struct fed_err *err)
+{
+    struct mbr *m = ud;
+    return fed_pki_dir_sign_request(m->pki, csr_pem, uses, seconds, cert_pem, err);
+}
+
 /* All informers have the store's state: the hooks' memory is complete, controllers may begin, clients may come. */
 static void open_doors(struct mbr *m)
 {
@@ -220,6 +228,7 @@ static void open_doors(struct mbr *m)
     m->aggregate = fed_aggregate_new(m->client);
     m->satoken = fed_satoken_new(&(struct fed_satoken_conf){
         .transport = m->client, .ca_pem = fed_pki_dir_ca(m->pki), .make = make_token, .ud = m});
+    m->csrctl = fed_csrctl_new(&(struct fed_csrctl_conf){.transport = m->client, .sign = sign_request, .ud = m});
     fed_timer_start(m->env, &m->renew_timer, RENEW_MS, renew);
 }
 
@@ -270,8 +279,10 @@ static int make_api(struct mbr *m, struct fed_err *err)
     const struct fed_identity self = {.user = FED_STR("system:hansa:member"), .groups = &masters, .n_groups = 1};
     m->kinds = fed_kinds_new();
     int rc = fed_kinds_add_core(m->kinds, NULL, err);
+    struct fed_access_settings access = m->conf->access;
+    access.sa_own_key_file = fed_pki_dir_sa_key_file(m->pki);
     if (rc == 0)
-        rc = fed_access_open(m->loop, m->metrics, &m->conf->access, &m->access, err);
+        rc = fed_access_open(m->loop, m->metrics, &access, &m->access, err);
     if (rc < 0)
         return rc;
     fed_access_on_notice(m->access, notice, m);
@@ -381,6 +392,7 @@ void mbr_stop(struct mbr *m, int exit_status)
     fed_resources_free(m->resources, m->n_resources);
     fed_aggregate_free(m->aggregate);
     fed_satoken_free(m->satoken);
+    fed_csrctl_free(m->csrctl);
     if (m->eventttl)
         fed_eventttl_free(m->eventttl);
     for (int k = 0; k < MBR_N_KINDS; k++)

@@ -101,6 +101,7 @@ struct mbr {
     struct fed_crdctl *crdctl;
     struct fed_aggregate *aggregate;
     struct fed_satoken *satoken;
+    struct fed_csrctl *csrctl;
     struct fed_timer renew_timer;
     char *sans[16];
     struct fed_virtual virtuals[24];

@@ -2,6 +2,7 @@
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
 #include "apiserver/fence_priv.h"
 #include "apiserver/admission.h"
+#include "apiserver/cert_requests.h"
 #include "apiserver/custom.h"
 #include "apiserver/encryption.h"
 #include "apiserver/quota.h"
@@ -196,6 +197,7 @@ static bool fill_in(struct fed_write_op *op)
     int rc = 0;
     if (fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n)
         rc = fed_ns_prepare(&op->w, op->obj);
+    fed_cert_request_prepare(op);
     if (conf->admit)
         rc = conf->admit(conf->ud, &r->q, op->w.kind, op->old_tree, op->obj, &op->err);
     if (rc) {
@@ -235,7 +237,9 @@ static bool run_hooks(struct fed_write_op *op)
         fed_commit_fail_causes(op);
         return false;
     }
-    rc = fed_admission_limits(op);
+    rc = fed_cert_request_admit(op);
+    if (rc == 0)
+        rc = fed_admission_limits(op);
     if (rc)
         fed_commit_refuse(op, rc);
     return rc == 0;

@@ -12,8 +12,8 @@
 #define WRITE     "create,delete,deletecollection,patch,update"
 #define READWRITE READ "," WRITE
 
-struct boot_rule { /* comma-separated */
-    const char *verbs, *groups, *resources, *urls;
+struct boot_rule {                                          /* comma-separated */
+    const char *verbs, *groups, *resources, *urls_or_names; /* names: of the resources */
 };
 struct boot_role {
     const char *name;
@@ -40,6 +40,8 @@ static const struct boot_rule issuer[] = {
     {"get", NULL, NULL,
      "/.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/"},
     {0}};
+static const struct boot_rule client_approver[] = {
+    {"approve", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client"}, {0}};
 static const struct boot_rule to_admin[] = {{"create", "authorization.k8s.io", "localsubjectaccessreviews", NULL},
                                             {READWRITE, GROUP, "roles,rolebindings", NULL},
                                             {0}};
@@ -101,6 +103,7 @@ static const struct boot_role roles[] = {
     {"system:public-info-viewer", public_info, NULL, NULL},
     {"system:auth-delegator", delegator, NULL, NULL},
     {"system:service-account-issuer-discovery", issuer, NULL, NULL},
+    {"system:certificates.k8s.io:kube-apiserver-client-approver", client_approver, NULL, NULL},
     {"system:aggregate-to-admin", to_admin, "admin", NULL},
     {"system:aggregate-to-edit", to_edit, "edit", NULL},
     {"system:aggregate-to-view", to_view, "view", NULL},
@@ -149,7 +152,7 @@ static struct fed_json *role_object(struct fed_arena *a, const struct boot_role 
         struct fed_json *rule = fed_json_push(rules, fed_json_object(a));
         put_words(a, rule, "apiGroups", b->groups);
         put_words(a, rule, "resources", b->resources);
-        put_words(a, rule, "nonResourceURLs", b->urls);
+        put_words(a, rule, b->resources ? "resourceNames" : "nonResourceURLs", b->urls_or_names);
         put_words(a, rule, "verbs", b->verbs);
     }
     if (!r->sum_of)

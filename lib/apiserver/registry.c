@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, update and patch: one attempt from the body and the current object to the object to commit. */
 #include "apiserver/registry.h"
+#include "apiserver/cert_requests.h"
 #include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
 
@@ -122,6 +123,10 @@ static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_
         } else {
             fed_json_remove_key(spec, key);
         }
+        return base;
+    }
+    if (fed_str_is(r->q.subresource, "approval")) {
+        fed_cert_request_approval(a, base, obj);
         return base;
     }
     struct fed_json *status = fed_json_find(obj, "status");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request from its arrival to the function that answers it. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/cert_requests.h"
 #include "apiserver/flow.h"
 #include "apiserver/audit.h"
 #include "apiserver/registry.h"
@@ -48,6 +49,7 @@ static bool known_subresource(const struct fed_kind_version *v, struct fed_str s
     const struct fed_kind *k = v->kind;
     return !sub.n || (v->has_status && fed_str_is(sub, "status")) || (v->has_scale && fed_str_is(sub, "scale")) ||
            (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n) ||
+           (fed_str_is(sub, "approval") && fed_cert_request_kind(k)) ||
            (fed_str_is(sub, "ephemeralcontainers") && fed_str_is(k->plural, "pods") && !k->group.n);
 }
 

@@ -7,8 +7,7 @@
 
 /* --- built-in --- */
 
-/* Clients look for these where no such kind is: kubectl for pods when it describes a workload, for definitions when it
- * does not know a kind. There are none, which is what they are told. */
+/* kubectl looks for pods when it describes a workload, also where no such kind is. There are none, which it is told. */
 static void empty_list(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
 {
     struct fed_json *list = fed_json_object(&r->arena);
@@ -37,8 +36,6 @@ static const struct fed_virtual built_in[] = {
     {"authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false, "create", fed_review_token, NULL},
     {"", "v1", "serviceaccounts/token", "TokenRequest", true, "create", fed_sa_request, NULL},
     {"", "v1", "pods", NULL, true, "list", empty_list, "PodList"},
-    {"apiextensions.k8s.io", "v1", "customresourcedefinitions", NULL, false, "list", empty_list,
-     "CustomResourceDefinitionList"},
 };
 
 int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct fed_err *err)
