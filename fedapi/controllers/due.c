@@ -40,7 +40,7 @@ void fapi_due_decide_kind(struct fapi_kind *k)
 void fapi_due_decide_all(struct fapi_federation *f)
 {
     FAPI_KIND_EACH(k, f)
-    fapi_due_decide_kind(k);
+        fapi_due_decide_kind(k);
 }
 
 void fapi_due_decide_of_copy(struct fapi_federation *f, struct fed_str key)
@@ -81,30 +81,29 @@ void fapi_due_replicate_everywhere(struct fapi_federation *f, struct fed_str key
 struct walk {
     struct fapi_member *m;
     struct fapi_kind *kind;
+    uint64_t delay_ms;
 };
 
 static bool replicate_one(void *ud, struct fed_kobj *o)
 {
     struct walk *w = ud;
     struct fed_arena a = {0};
-    fapi_due_replicate(w->m, fapi_key(&a, w->kind, o->ns, o->name));
+    struct fed_str key = fapi_key(&a, w->kind, o->ns, o->name);
+    if (w->delay_ms)
+        fed_workqueue_add_after(w->m->due, key, w->delay_ms);
+    else
+        fed_workqueue_add(w->m->due, key);
     fed_arena_release(&a);
     return true;
 }
 
-static void replicate_copies(struct fapi_member *m, struct fapi_kind *k)
+void fapi_due_replicate_kind(struct fapi_member *m, struct fapi_kind *k, uint64_t delay_ms)
 {
-    struct walk w = {m, k};
-    fapi_member_each(m, k, replicate_one, &w);
-}
-
-void fapi_due_replicate_kind(struct fapi_member *m, struct fapi_kind *k)
-{
-    struct walk w = {m, k};
+    struct walk w = {m, k, delay_ms};
     if (!m->due)
         return;
     fed_informer_each(k->hub, (struct fed_str){0}, replicate_one, &w);
-    replicate_copies(m, k);
+    fapi_member_each(m, k, replicate_one, &w);
 }
 
 void fapi_due_replicate_all(struct fapi_member *m)
@@ -113,8 +112,10 @@ void fapi_due_replicate_all(struct fapi_member *m)
         return;
     FED_MAP_EACH(e, &m->fed->assignments)
         fed_workqueue_add(m->due, e->key);
-    FAPI_KIND_EACH(k, m->fed)
-    replicate_copies(m, k);
+    FAPI_KIND_EACH(k, m->fed) {
+        struct walk w = {.m = m, .kind = k};
+        fapi_member_each(m, k, replicate_one, &w);
+    }
 }
 
 void fapi_due_definition(const struct fapi_kind *k)

@@ -27,7 +27,8 @@ void fapi_due_replicate(struct fapi_member *m, struct fed_str key);
 void fapi_due_replicate_everywhere(struct fapi_federation *f, struct fed_str key);
 /* Every object of the hub, and every marked object of the member (whose source may be gone). */
 void fapi_due_replicate_all(struct fapi_member *m);
-void fapi_due_replicate_kind(struct fapi_member *m, struct fapi_kind *k); /* the same for one kind */
+/* The same for one kind; not before delay_ms. */
+void fapi_due_replicate_kind(struct fapi_member *m, struct fapi_kind *k, uint64_t delay_ms);
 /* The definition of a custom kind: objects of a kind that ends are gone, here or there. */
 void fapi_due_definition(const struct fapi_kind *k);
 

@@ -14,8 +14,7 @@ static void look_at_target(struct fapi_federation *f, const struct fed_kobj *hpa
 {
     struct fed_arena a = {0};
     const struct fed_json *ref = hpa ? fed_json_at(fed_kobj_parse(hpa, &a), "spec", "scaleTargetRef", NULL) : NULL;
-    FAPI_KIND_EACH(k, f)
-    {
+    FAPI_KIND_EACH(k, f) {
         if (!ref || !fapi_kind_is_target(ref, k))
             continue;
         struct fed_str key = fapi_key(&a, k, hpa->ns, fed_json_find_text(ref, "name"));
@@ -119,7 +118,7 @@ static void hub_synced(void *ud)
     fapi_due_decide_kind(k);
     /* What members have of an object that is not there any more. */
     for (struct fapi_member *m = NULL; (m = fapi_clusters_next(k->fed->clusters, m));)
-        fapi_due_replicate_kind(m, k);
+        fapi_due_replicate_kind(m, k, 0);
 }
 
 static void start(struct fapi_kind *k)
@@ -132,5 +131,5 @@ static void start(struct fapi_kind *k)
 void fapi_kinds_start(struct fapi_federation *f)
 {
     FAPI_KIND_EACH(k, f)
-    start(k);
+        start(k);
 }

@@ -114,7 +114,7 @@ void fapi_kinds_init(struct fapi_federation *f, const struct fed_kinds *all)
 void fapi_kinds_release(struct fapi_federation *f)
 {
     FAPI_KIND_EACH(k, f)
-    fapi_kind_free(k);
+        fapi_kind_free(k);
     free(f->kinds);
     free(f->rounds);
     fed_map_release(&f->defined);
@@ -123,8 +123,8 @@ void fapi_kinds_release(struct fapi_federation *f)
 struct fapi_kind *fapi_kind_find(struct fapi_federation *f, const char *group, const char *plural)
 {
     FAPI_KIND_EACH(k, f)
-    if (strcmp(k->resource.group, group) == 0 && strcmp(k->resource.plural, plural) == 0)
-        return k;
+        if (strcmp(k->resource.group, group) == 0 && strcmp(k->resource.plural, plural) == 0)
+            return k;
     return NULL;
 }
 

@@ -17,6 +17,8 @@
 #include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/member_priv.h"
 
+enum { SCHEMA_SETTLES_MS = 5000 };
+
 struct fed_informer *fapi_member_informer(struct fapi_member *m, const struct fed_informer_conf *conf,
                                           const struct fed_informer_handlers *h)
 {
@@ -49,7 +51,7 @@ static void on_object(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 
 static void wake(struct fapi_there *t)
 {
-    fapi_due_replicate_kind(t->member, t->kind);
+    fapi_due_replicate_kind(t->member, t->kind, 0);
     fapi_due_decide_kind(t->kind);
     fapi_due_definition(t->kind);
 }
@@ -86,6 +88,12 @@ static void forget_objects(struct fapi_there *t)
 
 /* --- definitions --- */
 
+static bool is_ours(const struct fapi_there *t, const struct fed_kobj *hub, const struct fed_kobj *there)
+{
+    enum fapi_whose whose = fapi_whose(there, fed_str(t->member->fed->uid), hub->uid);
+    return whose == FAPI_OURS || whose == FAPI_STALE;
+}
+
 static void look_at_definition(struct fapi_there *t)
 {
     struct fed_arena a = {0};
@@ -96,6 +104,10 @@ static void look_at_definition(struct fapi_there *t)
     there = fed_informer_find(t->definition, (struct fed_str){0}, fed_str(t->kind->definition));
     enum fapi_served served =
         fapi_custom_serves(&a, fed_kobj_parse(hub, &a), there ? fed_kobj_parse(there, &a) : NULL, &version, &why);
+    if (served == FAPI_SERVED_OTHER && is_ours(t, hub, there)) { /* what it lacks is on its way */
+        served = FAPI_SERVED_NOT;
+        why = (struct fed_str){0};
+    }
     bool changed = served != t->served || !fed_str_eq(why, fed_str(t->why));
     t->served = served;
     free(t->why);
@@ -113,10 +125,16 @@ static void look_at_definition(struct fapi_there *t)
     fed_arena_release(&a);
 }
 
-static void on_definition(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now)
+static void on_definition(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct fapi_there *t = ud;
     look_at_definition(t);
+    if (old && now && old->generation != now->generation) {
+        /* What was written before may have lost fields that the schema did not have yet, without a word. And a server
+         * may take a while to go by the new one. */
+        fapi_due_replicate_kind(t->member, t->kind, 0);
+        fapi_due_replicate_kind(t->member, t->kind, SCHEMA_SETTLES_MS);
+    }
     if (!now)
         fapi_due_definition(t->kind);
 }

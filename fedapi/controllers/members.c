@@ -48,8 +48,8 @@ bool fapi_member_sees_all(const struct fapi_member *m)
     /* One custom kind that cannot be listed (its conversion webhook is away) must not keep the cluster from its work:
      * its own objects wait, and nothing else. */
     FAPI_KIND_EACH(k, m->fed)
-    if (!k->custom && !fapi_member_sees(m, k))
-        return false;
+        if (!k->custom && !fapi_member_sees(m, k))
+            return false;
     return true;
 }
 
