@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_config.c: Namespace, ConfigMap, Secret, ServiceAccount. */
 #include "codec/base64.h"
+#include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -42,37 +43,13 @@ static void namespace_cells(void *ud, struct fed_arena *a, const struct fed_kind
 
 /* --- keys of ConfigMap and Secret --- */
 
-static const char *check_key(struct fed_str key)
-{
-    for (size_t i = 0; i < key.n; i++) {
-        char ch = key.p[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '-' ||
-              ch == '_' || ch == '.'))
-            return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-                   "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-    }
-    if (!key.n)
-        return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-               "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-    if (key.n > 253)
-        return "must be no more than 253 characters";
-    if (fed_str_is(key, "."))
-        return "must not be '.'";
-    if (fed_str_is(key, ".."))
-        return "must not be '..'";
-    if (fed_str_starts(key, FED_STR("..")))
-        return "must not start with '..'";
-    return NULL;
-}
-
 static size_t check_keys(const struct fed_json *obj, const char *member, const char *other, struct fed_causes *c)
 {
     const struct fed_json *map = fed_json_find(obj, member), *beside = fed_json_find(obj, other);
     size_t bytes = 0;
 
     FED_JSON_EACH(it, map) {
-        const char *why = check_key(it->key);
+        const char *why = fed_name_check_config_key(it->key);
         struct fed_str at = fed_arena_printf(c->arena, "%s[%.*s]", member, FED_STR_ARG(it->key));
         struct fed_str shown = fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(it->key));
 

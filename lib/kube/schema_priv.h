@@ -65,8 +65,8 @@ struct fed_shape {
     bool pb_raw, pb_wrap;       /* protobuf: {1: raw JSON}; {repeated items = 1} */
     bool compiled;
     uint8_t has_quantities; /* as has_defaults */
-    uint8_t has_defaults; /* 0 unknown, 1 no, 2 yes, 3 being computed */
-    bool has_ifs;         /* some property has default_if or default_from */
+    uint8_t has_defaults;   /* 0 unknown, 1 no, 2 yes, 3 being computed */
+    bool has_ifs;           /* some property has default_if or default_from */
     struct fed_prop *props;
     uint32_t n_props;
     struct fed_schema *items, *additional;
