@@ -143,6 +143,23 @@ static void require_key(const struct fed_json *obj, const char *key, struct fed_
         fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "data[%s]", key), none, "%s", "");
 }
 
+/* The contents of a Secret are never shown. */
+static void check_registry(const struct fed_json *obj, const char *key, struct fed_causes *c)
+{
+    struct fed_str bytes;
+    struct fed_json *v = NULL;
+    struct fed_err err = {0};
+
+    require_key(obj, key, c);
+    if (!fed_json_find(fed_json_find(obj, "data"), key) ||
+        fed_base64_decode(c->arena, fed_json_find_text(fed_json_find(obj, "data"), key), &bytes))
+        return;
+    if (fed_json_parse(c->arena, bytes, NULL, &v, &err) < 0 || v->type != FED_JSON_OBJECT)
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "data[%s]", key),
+                       FED_STR("\"<secret contents redacted>\""), "%s",
+                       bytes.n ? "is no JSON object" : "unexpected end of JSON input");
+}
+
 static void check_secret_type(const struct fed_json *obj, struct fed_causes *c)
 {
     struct fed_str type = fed_json_find_text(obj, "type");
@@ -151,9 +168,9 @@ static void check_secret_type(const struct fed_json *obj, struct fed_causes *c)
         require_key(obj, "tls.crt", c);
         require_key(obj, "tls.key", c);
     } else if (fed_str_is(type, "kubernetes.io/dockerconfigjson")) {
-        require_key(obj, ".dockerconfigjson", c);
+        check_registry(obj, ".dockerconfigjson", c);
     } else if (fed_str_is(type, "kubernetes.io/dockercfg")) {
-        require_key(obj, ".dockercfg", c);
+        check_registry(obj, ".dockercfg", c);
     } else if (fed_str_is(type, "kubernetes.io/ssh-auth")) {
         require_key(obj, "ssh-privatekey", c);
     } else if (fed_str_is(type, "kubernetes.io/basic-auth")) {
