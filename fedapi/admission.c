@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fedapi/admission.h"
 
+#include "fedapi/controllers/custom.h"
 #include "fedapi/controllers/marks.h"
+#include "kube/crd.h"
 
 static const struct {
     const char *group, *resource;
@@ -38,8 +40,8 @@ enum fed_authz fapi_authorize(void *ud FED_UNUSED, const struct fed_api_request 
 static bool goes_to_members(const struct fed_kind *kind, const struct fed_json *obj)
 {
     return kind->residence == FED_RESIDE_BOTH &&
-           !fapi_stays(kind->kind, kind->namespaced ? fed_obj_ns(obj) : FED_STR(""), fed_obj_name(obj),
-                       fed_json_find_text(obj, "type"));
+           !fapi_stays(kind->custom ? FED_STR("") : kind->kind, kind->namespaced ? fed_obj_ns(obj) : FED_STR(""),
+                       fed_obj_name(obj), fed_json_find_text(obj, "type"));
 }
 
 static bool waits_for_members(const struct fed_kind *kind, const struct fed_json *obj)
@@ -47,17 +49,27 @@ static bool waits_for_members(const struct fed_kind *kind, const struct fed_json
     return goes_to_members(kind, obj) || fed_str_is(kind->group, "federation");
 }
 
-int fapi_admit(void *ud FED_UNUSED, const struct fed_api_request *req FED_UNUSED, const struct fed_kind *kind,
-               const struct fed_json *old, struct fed_json *obj, struct fed_err *err FED_UNUSED)
+static void add_finalizer(struct fed_arena *a, struct fed_json *obj)
 {
-    if (old || !waits_for_members(kind, obj))
-        return 0;
-    struct fed_json *meta = fed_obj_metadata(req->arena, obj);
-    struct fed_json *finalizers = fed_json_ensure_array(req->arena, meta, "finalizers");
+    struct fed_json *finalizers = fed_json_ensure_array(a, fed_obj_metadata(a, obj), "finalizers");
     FED_JSON_EACH(f, finalizers)
         if (fed_str_is(fed_json_str(f), FAPI_FINALIZER))
-            return 0;
+            return;
     if (finalizers)
-        fed_json_push(finalizers, fed_json_new_strz(req->arena, FAPI_FINALIZER));
+        fed_json_push(finalizers, fed_json_new_strz(a, FAPI_FINALIZER));
+}
+
+int fapi_admit(void *ud FED_UNUSED, const struct fed_api_request *req, const struct fed_kind *kind,
+               const struct fed_json *old, struct fed_json *obj, struct fed_err *err)
+{
+    if (fed_crd_is(kind)) { /* on updates too: it may be told to go later */
+        bool goes = false, ends = fed_json_at(obj, "metadata", "deletionTimestamp", NULL) != NULL;
+        int code = req->subresource.n || ends ? 0 : fapi_custom_admit(req->arena, old, obj, &goes, err);
+        if (goes)
+            add_finalizer(req->arena, obj);
+        return code;
+    }
+    if (!old && waits_for_members(kind, obj))
+        add_finalizer(req->arena, obj);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
+#include "control/resources.h"
 #include "fedapi/controllers/marks.h"
 
 const char *const fapi_core_kinds[] = {
@@ -47,6 +48,7 @@ const char *const fapi_core_kinds[] = {
     "rbac.authorization.k8s.io/rolebindings",
     "rbac.authorization.k8s.io/clusterroles",
     "rbac.authorization.k8s.io/clusterrolebindings",
+    "certificates.k8s.io/certificatesigningrequests",
     NULL,
 };
 
@@ -60,20 +62,10 @@ struct fapi_hub {
     struct fed_aggregate *aggregate;
 };
 
-static void add_resource(struct fapi_hub *h, const struct fed_kind *k)
-{
-    const struct fed_kind_version *v = fed_kind_storage(k);
-    h->resources[h->n++] = (struct fed_resource){fed_strdup_str(v->group), fed_strdup_str(v->version),
-                                                 fed_strdup_str(k->plural), fed_strdup_str(k->kind), k->namespaced};
-}
-
 struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds *kinds)
 {
     struct fapi_hub *h = FED_NEW(struct fapi_hub);
-    h->resources = fed_calloc(fed_kinds_count(kinds), sizeof(*h->resources));
-    for (size_t i = 0; i < fed_kinds_count(kinds); i++)
-        if (!fed_kinds_at(kinds, i)->custom) /* those come through fed_crdctl */
-            add_resource(h, fed_kinds_at(kinds, i));
+    h->resources = fed_resources_of(kinds, &h->n);
     struct fed_gc_conf gc = {
         .transport = t, .resources = h->resources, .n_resources = h->n, .hold_for = FAPI_FINALIZER};
     struct fed_nsctl_conf ns = {.transport = t, .resources = h->resources, .n_resources = h->n};
@@ -84,7 +76,8 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
         h->aggregate = fed_aggregate_new(t);
     fed_gc_start(h->gc);
     fed_nsctl_start(h->namespaces);
-    h->definitions = fed_crdctl_new(&(struct fed_crdctl_conf){t, kinds, h->gc, h->namespaces});
+    h->definitions = fed_crdctl_new(&(struct fed_crdctl_conf){
+        .transport = t, .kinds = kinds, .gc = h->gc, .namespaces = h->namespaces, .pass_orphan = true});
     fed_crdctl_start(h->definitions);
     return h;
 }
@@ -98,12 +91,6 @@ void fapi_hub_free(struct fapi_hub *h)
     fed_eventttl_free(h->events);
     fed_nsctl_free(h->namespaces);
     fed_gc_free(h->gc);
-    for (size_t i = 0; i < h->n; i++) {
-        free((char *)h->resources[i].group);
-        free((char *)h->resources[i].version);
-        free((char *)h->resources[i].plural);
-        free((char *)h->resources[i].kind);
-    }
-    free(h->resources);
+    fed_resources_free(h->resources, h->n);
     free(h);
 }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/csr.h"
 #include "control/satoken.h"
 #include "fedapi/admission.h"
 #include "fedapi/controllers/edge.h"
@@ -51,6 +52,7 @@ struct fapi_server {
     struct fapi_leader *leader;    /* or else who leads */
     struct fapi_hub *hub_controllers;
     struct fed_satoken *tokens;
+    struct fed_csrctl *requests;
     struct fapi_federation *federation;
     struct fed_timer renew, stop;
     struct fed_task fall_back;
@@ -260,6 +262,13 @@ static int make_token(void *ud, const struct fed_kobj *account, struct fed_str s
     return fed_api_legacy_token(ud, account->ns, account->name, account->uid, secret, token, err);
 }
 
+static int sign_request(void *ud, struct fed_str csr_pem, unsigned uses, int64_t seconds, struct fed_buf *cert_pem,
+                        struct fed_err *err)
+{
+    struct fapi_server *s = ud;
+    return fed_pki_dir_sign_request(s->pki, csr_pem, uses, seconds, cert_pem, err);
+}
+
 static void controllers_started(void *ud, struct fed_transport *hub)
 {
     struct fapi_server *s = ud;
@@ -267,6 +276,7 @@ static void controllers_started(void *ud, struct fed_transport *hub)
     s->hub_controllers = fapi_hub_start(hub, s->kinds);
     s->tokens = fed_satoken_new(&(struct fed_satoken_conf){
         .transport = hub, .ca_pem = fed_pki_dir_ca(s->pki), .make = make_token, .ud = s->api});
+    s->requests = fed_csrctl_new(&(struct fed_csrctl_conf){.transport = hub, .sign = sign_request, .ud = s});
     struct fapi_federation_conf conf = {
         .env = s->env,
         .hub = hub,
@@ -288,7 +298,9 @@ static void controllers_stopped(void *ud)
     struct fapi_server *s = ud;
     fapi_federation_free(s->federation);
     fed_satoken_free(s->tokens);
+    fed_csrctl_free(s->requests);
     s->tokens = NULL;
+    s->requests = NULL;
     fapi_hub_free(s->hub_controllers);
     s->federation = NULL;
     s->hub_controllers = NULL;
@@ -392,8 +404,10 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
     int code = fed_kinds_add_core(s->kinds, fapi_core_kinds, err);
     if (!code)
         code = fapi_kinds_add(s->kinds, err);
+    struct fed_access_settings access = s->conf.access;
+    access.sa_own_key_file = fed_pki_dir_sa_key_file(s->pki);
     if (!code)
-        code = fed_access_open(s->loop, s->metrics, &s->conf.access, &s->access, err);
+        code = fed_access_open(s->loop, s->metrics, &access, &s->access, err);
     if (code)
         return code;
     fed_access_on_notice(s->access, notice, s);

@@ -28,8 +28,7 @@ int fctl_open_context(struct fctl *c, struct fed_kubeconfig *k, const char *cont
     return code;
 }
 
-/* 0: the API serves the group `federation`; FED_E_NOT_FOUND: it does not. */
-static int serves_federation(struct fctl_api *api, struct fed_err *err)
+int fctl_serves_federation(struct fctl_api *api, struct fed_err *err)
 {
     struct fed_json *group = NULL;
     struct fed_call_request req = {.method = "GET", .path = FED_STR("/apis/federation"), .timeout_ms = 10000};
@@ -101,7 +100,7 @@ static int open_by_host(struct fctl *c, struct fed_kubeconfig *k, const char *ho
     else
         code = fctl_open_context(c, k, found.names[0], "the federation", out, err);
     if (!code)
-        code = serves_federation(*out, err);
+        code = fctl_serves_federation(*out, err);
     fed_buf_release(&found.text);
     return code;
 }
@@ -112,13 +111,13 @@ static int find_federation(struct fctl *c, struct fed_kubeconfig *k, const struc
     int code;
     if (common->federation_context) {
         code = fctl_open_context(c, k, common->federation_context, "the federation", out, err);
-        return code ? code : serves_federation(*out, err);
+        return code ? code : fctl_serves_federation(*out, err);
     }
     const char *current = fed_kubeconfig_current(k);
     if (current[0]) {
         code = fctl_open_context(c, k, current, "the federation", out, err);
         if (!code)
-            code = serves_federation(*out, err);
+            code = fctl_serves_federation(*out, err);
         if (!code)
             return 0;
         /* An API that is away may be the federation: only what answered otherwise rules it out. */

@@ -113,6 +113,16 @@ static int stop_clusters(struct fctl *c, const struct fctl_folder *d, const char
     return code;
 }
 
+static void say_stopped(struct fctl *c, const struct down_conf *f, const char *path)
+{
+    if (f->purge)
+        fctl_say(c, "Stopped, and %s deleted", path);
+    else if (f->cluster)
+        fctl_say(c, "Stopped cluster \"%s\" of %s; `kubefed up` starts it again", f->cluster, path);
+    else
+        fctl_say(c, "Stopped the federation in %s; `kubefed up` goes on with all data", path);
+}
+
 static int run(struct fctl *c, void *conf, struct fed_err *err)
 {
     struct down_conf *f = conf;
@@ -138,12 +148,7 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     if (!code && f->purge && !c->dry_run)
         code = fctl_folder_remove(&d, err);
     if (!code && !c->dry_run)
-        fctl_say(c,
-                 f->purge     ? "Stopped, and %s deleted"
-                 : f->cluster ? "Stopped the cluster in %s"
-                              : "Stopped the "
-                                "federation in %s; `kubefed up` goes on with all data",
-                 path);
+        say_stopped(c, f, path);
     fctl_folder_close(&d);
     return code;
 }

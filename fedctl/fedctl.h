@@ -156,6 +156,8 @@ FED_MUST_USE int fctl_kubeconfig_load(struct fctl *c, const struct fctl_common *
 /* An API by context (NULL: the current one). */
 FED_MUST_USE int fctl_open_context(struct fctl *c, struct fed_kubeconfig *k, const char *context, const char *what,
                                    struct fctl_api **out, struct fed_err *err);
+/* 0: the API serves the group `federation`; FED_E_NOT_FOUND: it does not. */
+FED_MUST_USE int fctl_serves_federation(struct fctl_api *api, struct fed_err *err);
 /* The federation as the flags say (see FCTL_FEDERATION_ROW). *name: what it is called. */
 FED_MUST_USE int fctl_open_federation(struct fctl *c, struct fed_kubeconfig *k, const struct fctl_common *common,
                                       struct fctl_api **out, const char **name, struct fed_err *err);

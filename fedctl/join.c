@@ -120,13 +120,57 @@ static int check_name(struct join *j, struct fed_err *err)
     if (fed_json_at(j->cluster, "metadata", "deletionTimestamp", NULL))
         return fed_err_set(err, FED_E_CONFLICT,
                            "cluster \"%s\" is just leaving the federation; try again when it has left", j->m.cluster);
-    if (!fed_str_is(server, j->m.server))
+    struct fed_str uid = fed_obj_annotation(j->cluster, FCTL_ANN_UID);
+    bool same = uid.n && j->m.uid && fed_str_is(uid, j->m.uid); /* it may have got another address */
+    if (!same && !fed_str_is(server, j->m.server))
         return fed_err_set(
             err, FED_E_ALREADY_EXISTS,
             "the name \"%s\" is taken: the federation has a cluster of that name at %.*s, and context \"%s\" "
             "is %s. Join under another NAME, or unjoin that one first",
             j->m.cluster, FED_STR_ARG(server), j->member->name, j->m.server);
     return 0;
+}
+
+/* What the cluster is by itself, however it is reached. Not everybody may read it. */
+static void identify(struct join *j)
+{
+    struct fed_json *ns = NULL;
+    if (fctl_get(j->member, &fctl_namespaces, "", "kube-system", &ns, NULL) == 0)
+        j->m.uid = fed_arena_dupz(&j->c->arena, fed_json_str(fed_json_at(ns, "metadata", "uid", NULL)));
+}
+
+/* Under two names its replicas would be counted twice. */
+static int check_twice(struct join *j, struct fed_err *err)
+{
+    struct fed_json *list = NULL;
+    int code = fctl_list(j->hub, &fctl_clusters, "", "", &list, err);
+    FED_JSON_EACH(other, fed_json_find(list, "items")) {
+        struct fed_json *addresses = fed_json_at(other, "spec", "serverAddressByClientCIDRs", NULL);
+        struct fed_str server = fed_json_find_text(fed_json_item(addresses, 0), "serverAddress");
+        struct fed_str uid = fed_obj_annotation(other, FCTL_ANN_UID), name = fed_obj_name(other);
+        bool same = uid.n && j->m.uid ? fed_str_is(uid, j->m.uid) : fed_str_is(server, j->m.server);
+        if (same && !fed_str_is(name, j->m.cluster))
+            return fed_err_set(err, FED_E_ALREADY_EXISTS,
+                               "the cluster of context \"%s\" is a member already, as \"%.*s\". To give it another "
+                               "name, run `kubefed unjoin %.*s` first",
+                               j->member->name, FED_STR_ARG(name), FED_STR_ARG(name));
+    }
+    return code;
+}
+
+/* It answers, and to us; and it is a cluster. */
+static int check_member(struct join *j, struct fed_err *err)
+{
+    struct fed_json *any = NULL;
+    int code = fctl_list(j->member, &fctl_namespaces, "", "limit=1", &any, err);
+    if (!code && fctl_serves_federation(j->member, NULL) == 0)
+        return fed_err_set(err, FED_E_INVALID,
+                           "context \"%s\" is a federation's, not a cluster's; name the cluster's context with "
+                           "--cluster-context",
+                           j->member->name);
+    if (!code)
+        identify(j);
+    return code;
 }
 
 static void choose_names(struct join *j)
@@ -149,7 +193,6 @@ static int look(struct join *j, struct fed_err *err)
 {
     struct join_conf *f = j->conf;
     const char *context = f->cluster_context ? f->cluster_context : f->common.name;
-    struct fed_json *any = NULL;
     int code = fctl_kubeconfig_load(j->c, &f->common, &j->k, err);
     if (!code)
         code = fctl_open_context(j->c, j->k, context, "the joining cluster", &j->member, err);
@@ -164,9 +207,11 @@ static int look(struct join *j, struct fed_err *err)
     j->m.zone = f->zone;
     j->m.coordinates = f->coordinates;
     j->m.labels = f->labels;
-    code = check_name(j, err);
-    if (!code) /* it answers, and to us */
-        code = fctl_list(j->member, &fctl_namespaces, "", "limit=1", &any, err);
+    code = check_member(j, err);
+    if (!code)
+        code = check_name(j, err);
+    if (!code)
+        code = check_twice(j, err);
     if (!code)
         choose_names(j);
     return code;

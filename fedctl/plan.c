@@ -300,8 +300,10 @@ struct fed_json *fctl_plan_member(struct fed_arena *a, const struct fctl_member 
 struct fed_json *fctl_plan_cluster(struct fed_arena *a, const struct fctl_member *m)
 {
     struct fed_json *cluster = fctl_manifest(a, "Cluster", "${cluster}", member_vars(a, m));
-    const struct fctl_var places[] = {
-        {FCTL_ANN_COORDINATES, m->coordinates}, {FCTL_ANN_REGION, m->region}, {FCTL_ANN_ZONE, m->zone}};
+    const struct fctl_var places[] = {{FCTL_ANN_COORDINATES, m->coordinates},
+                                      {FCTL_ANN_REGION, m->region},
+                                      {FCTL_ANN_ZONE, m->zone},
+                                      {FCTL_ANN_UID, m->uid}};
     for (size_t i = 0; i < FED_ARRAY_LEN(places); i++)
         if (places[i].value && places[i].value[0])
             fed_obj_set_annotation(a, cluster, places[i].name, fed_str(places[i].value));
@@ -319,6 +321,12 @@ struct fed_json *fctl_plan_cluster_secret(struct fed_arena *a, const struct fctl
 {
     struct fed_json *secret = fctl_manifest(a, "Secret", "${secret}", member_vars(a, m));
     struct fed_buf text = {0};
+    if (m->uid)
+        fed_obj_set_annotation(a, secret, FCTL_ANN_UID, fed_str(m->uid));
+    if (m->role[0]) { /* what an interrupted unjoin has still to remove */
+        fed_obj_set_annotation(a, secret, FCTL_ANN_ACCOUNT, fed_str(m->account));
+        fed_obj_set_annotation(a, secret, FCTL_ANN_ROLE, fed_str(m->role));
+    }
     if (token && rest->ca_pem) {
         set_secret(a, secret, "token", fed_str(token));
         set_secret(a, secret, "ca.crt", fed_str(rest->ca_pem));

@@ -17,12 +17,14 @@
 #define FCTL_EDGE_NS         "federation-edge"
 #define FCTL_SYSTEM_NS       "federation-system" /* in the federation; in clusters it is a flag */
 #define FCTL_ANN_FEDERATION  "federation.alpha.kubernetes.io/federation-name"
+#define FCTL_ANN_CLUSTER     "federation.alpha.kubernetes.io/cluster-name"
 #define FCTL_ANN_FEDERATIONS "federations"
 #define FCTL_ANN_ACCOUNT     "federation.kubernetes.io/servive-account-name" /* sic: the original's typing error */
 #define FCTL_ANN_ROLE        "federation.kubernetes.io/cluster-role-name"
 #define FCTL_ANN_COORDINATES "federation.hansa.io/coordinates"
 #define FCTL_ANN_REGION      "federation.hansa.io/region"
 #define FCTL_ANN_ZONE        "federation.hansa.io/zone"
+#define FCTL_ANN_UID         "federation.hansa.io/cluster-uid" /* of its Namespace kube-system: the cluster itself */
 #define FCTL_ANN_CLEANUP     "federation.hansa.io/cleanup"
 #define FCTL_CREDENTIALS     "apiserver-credentials"
 
@@ -90,6 +92,7 @@ struct fctl_member {
     const char *cluster, *federation, *ns; /* ns: in the member */
     const char *account, *role, *secret;
     const char *server;
+    const char *uid; /* NULL: not known */
     const char *region, *zone, *coordinates;
     struct fed_json *labels;
 };

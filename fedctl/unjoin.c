@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unjoin.c: `kubefed unjoin`: the opposite of join, in the opposite order. What the federation put into the cluster
- * stays there (--keep) or is deleted by the control plane before the cluster is let go (--cleanup). */
+ * stays there (--keep) or is deleted by the control plane before the cluster is let go (--cleanup). The Secret goes last:
+ * as long as it is there, a repeated unjoin knows what an interrupted one has left. */
 #include "base/mem.h"
 #include "fedctl/fedctl.h"
 
@@ -14,6 +15,7 @@ struct unjoin {
     struct unjoin_conf *conf;
     struct fed_kubeconfig *k;
     struct fctl_api *hub, *member; /* member NULL: cannot be reached */
+    bool own;                      /* member is spoken to as the federation's account there */
     const char *federation, *name, *secret_name, *account, *role;
     struct fed_json *cluster, *secret;
 };
@@ -69,12 +71,18 @@ static void open_member(struct unjoin *u)
 {
     struct fed_rest_conf rest = {0};
     struct fed_arena *a = &u->c->arena;
-    struct fed_json *any = NULL;
+    struct fed_json *any = NULL, *system = NULL;
+    struct fed_str uid = fed_obj_annotation(u->cluster ? u->cluster : u->secret, FCTL_ANN_UID);
     const char *context = u->conf->cluster_context ? u->conf->cluster_context : u->name;
     struct fed_json *addresses = fed_json_at(u->cluster, "spec", "serverAddressByClientCIDRs", NULL);
     struct fed_str server = fed_json_find_text(fed_json_item(addresses, 0), "serverAddress");
     if (fctl_open_context(u->c, u->k, context, "the leaving cluster", &u->member, NULL) == 0) {
-        if (fctl_list(u->member, &fctl_namespaces, "", "limit=1", &any, NULL) == 0)
+        int code = fctl_list(u->member, &fctl_namespaces, "", "limit=1", &any, NULL);
+        bool other = !code && uid.n && fctl_get(u->member, &fctl_namespaces, "", "kube-system", &system, NULL) == 0 &&
+                     !fed_str_eq(uid, fed_json_str(fed_json_at(system, "metadata", "uid", NULL)));
+        if (other)
+            warn("another cluster answers by the name; left alone: context ", context, "");
+        else if (!code)
             return;
         u->member = NULL;
     }
@@ -83,8 +91,10 @@ static void open_member(struct unjoin *u)
         return;
     rest = (struct fed_rest_conf){.server = fed_arena_dupz(a, server), .token = (char *)token, .ca_pem = (char *)ca};
     if (fctl_api_open(u->c, "the leaving cluster", u->name, &rest, &u->member, NULL) == 0 &&
-        fctl_list(u->member, &fctl_namespaces, "", "limit=1", &any, NULL) == 0)
+        fctl_list(u->member, &fctl_namespaces, "", "limit=1", &any, NULL) == 0) {
+        u->own = true;
         return;
+    }
     u->member = NULL;
 }
 
@@ -116,6 +126,37 @@ static void remove_namespaces(struct unjoin *u)
         remove_one(u, u->member, &fctl_namespaces, "", system);
 }
 
+/* With the account's own credentials: whichever goes first takes the right to delete the others, so these are hung on the
+ * role, and the cluster's garbage collector takes them. */
+static void remove_account_by_itself(struct unjoin *u)
+{
+    struct fed_arena *a = &u->c->arena;
+    const char *ns = u->conf->common.system_ns, *token = fed_arena_printf(a, "%s-token", u->account).p;
+    const struct {
+        const struct fed_resource *resource;
+        const char *ns, *name;
+    } hung[] = {{&fctl_bindings, "", u->role}, {&fctl_secrets, ns, token}, {&fctl_accounts, ns, u->account}};
+    struct fed_json *role = NULL, *patch = fed_json_object(a), *owner = fed_json_object(a);
+    struct fed_err err = {0};
+    if (u->c->dry_run || fctl_get(u->member, &fctl_roles, "", u->role, &role, &err) != 0) {
+        remove_one(u, u->member, &fctl_roles, "", u->role);
+        return;
+    }
+    fed_json_set(owner, "apiVersion", fed_json_new_strz(a, "rbac.authorization.k8s.io/v1"));
+    fed_json_set(owner, "kind", fed_json_new_strz(a, "ClusterRole"));
+    fed_json_set(owner, "name", fed_json_new_strz(a, u->role));
+    fed_json_set(owner, "uid", fed_json_copy(a, fed_json_at(role, "metadata", "uid", NULL)));
+    fed_json_push(fed_json_ensure_array(a, fed_obj_metadata(a, patch), "ownerReferences"), owner);
+    for (size_t i = 0; i < FED_ARRAY_LEN(hung); i++) {
+        int code = fctl_patch(u->member, hung[i].resource, hung[i].ns, hung[i].name, patch, &err);
+        if (code && code != FED_E_NOT_FOUND)
+            warn("not deleted: ", err.text, "");
+        else if (!code)
+            fctl_say(u->c, "%s \"%s\" goes with the role (%s)", hung[i].resource->kind, hung[i].name, u->member->name);
+    }
+    remove_one(u, u->member, &fctl_roles, "", u->role);
+}
+
 static void clean_member(struct unjoin *u)
 {
     const char *ns = u->conf->common.system_ns;
@@ -126,6 +167,10 @@ static void clean_member(struct unjoin *u)
              "cluster "
              "role binding of ",
              u->account, "");
+        return;
+    }
+    if (u->own) {
+        remove_account_by_itself(u);
         return;
     }
     remove_one(u, u->member, &fctl_bindings, "", u->role);
@@ -164,6 +209,15 @@ static int let_go(struct unjoin *u, struct fed_err *err)
     return code;
 }
 
+/* The Secret that names the cluster, which an interrupted unjoin left. */
+static bool find_leftover(struct unjoin *u)
+{
+    u->secret_name = fed_arena_printf(&u->c->arena, "%s-credentials", u->name).p;
+    return fctl_get(u->hub, &fctl_secrets, FCTL_SYSTEM_NS, u->secret_name, &u->secret, NULL) == 0 &&
+           fed_str_is(fed_obj_annotation(u->secret, FCTL_ANN_CLUSTER), u->name);
+}
+
+/* FED_E_NOT_FOUND with u->hub: there is nothing to do. u->cluster stays NULL when only leftovers are there. */
 static int look(struct unjoin *u, struct fed_err *err)
 {
     struct fed_arena *a = &u->c->arena;
@@ -172,6 +226,11 @@ static int look(struct unjoin *u, struct fed_err *err)
         code = fctl_open_federation(u->c, u->k, &u->conf->common, &u->hub, &u->federation, err);
     if (!code)
         code = fctl_get(u->hub, &fctl_clusters, "", u->name, &u->cluster, err);
+    if (code == FED_E_NOT_FOUND && u->hub && find_leftover(u)) {
+        u->account = fed_arena_dupz(a, fed_obj_annotation(u->secret, FCTL_ANN_ACCOUNT));
+        u->role = fed_arena_dupz(a, fed_obj_annotation(u->secret, FCTL_ANN_ROLE));
+        return 0;
+    }
     if (code)
         return code;
     u->secret_name = fed_arena_dupz(a, fed_json_find_text(fed_json_at(u->cluster, "spec", "secretRef", NULL), "name"));
@@ -182,33 +241,41 @@ static int look(struct unjoin *u, struct fed_err *err)
     return 0;
 }
 
+static int leave(struct unjoin *u, struct fed_err *err)
+{
+    int code = 0;
+    open_member(u);
+    if (u->conf->cleanup && !u->member)
+        return fed_err_set(
+            err, FED_E_UNREACHABLE,
+            "cluster \"%s\" cannot be reached, so nothing can be deleted there. Try again when it can, or "
+            "unjoin it without --cleanup",
+            u->name);
+    if (u->cluster && u->c->dry_run)
+        fctl_say(u->c, "Cluster \"%s\" deleted (dry run) (%s)", u->name, u->hub->name);
+    else if (u->cluster)
+        code = let_go(u, err);
+    if (code)
+        return code;
+    if (u->conf->cleanup)
+        remove_namespaces(u);
+    clean_member(u);
+    if (u->secret_name[0])
+        remove_one(u, u->hub, &fctl_secrets, FCTL_SYSTEM_NS, u->secret_name);
+    fctl_say(u->c, "Successfully removed cluster \"%s\" from federation%s", u->name, u->c->dry_run ? " (dry run)" : "");
+    return 0;
+}
+
 static int run(struct fctl *c, void *conf, struct fed_err *err)
 {
     struct unjoin u = {.c = c, .conf = conf};
     u.name = u.conf->common.name;
     int code = look(&u, err);
-    if (code == FED_E_NOT_FOUND && u.hub) { /* repeated: there is nothing to do */
+    if (code == FED_E_NOT_FOUND && u.hub) {
         warn("the federation has no cluster ", u.name, "");
         code = 0;
     } else if (!code) {
-        open_member(&u);
-        if (u.conf->cleanup && !u.member)
-            code = fed_err_set(
-                err, FED_E_UNREACHABLE,
-                "cluster \"%s\" cannot be reached, so nothing can be deleted there. Try again when it can, or "
-                "unjoin it without --cleanup",
-                u.name);
-        if (!code && !c->dry_run)
-            code = let_go(&u, err);
-        if (!code) {
-            if (u.secret_name[0])
-                remove_one(&u, u.hub, &fctl_secrets, FCTL_SYSTEM_NS, u.secret_name);
-            if (u.conf->cleanup)
-                remove_namespaces(&u);
-            clean_member(&u);
-            fctl_say(c, "Successfully removed cluster \"%s\" from federation%s", u.name,
-                     c->dry_run ? " (dry run)" : "");
-        }
+        code = leave(&u, err);
     }
     fed_kubeconfig_free(u.k);
     return code;

@@ -16,6 +16,8 @@
 #include "control/eventttl.h"
 #include "control/gc.h"
 #include "control/namespace.h"
+#include "control/csr.h"
+#include "control/resources.h"
 #include "control/satoken.h"
 #include "member/agent/pod.h"
 #include "member/agent/usage.h"
@@ -51,37 +53,6 @@ static const struct fed_resource resources[MBR_N_KINDS] = {
     [MBR_VOLUMES] = {"", "v1", "persistentvolumes", "PersistentVolume", false},
     [MBR_CLASSES] = {"storage.k8s.io", "v1", "storageclasses", "StorageClass", false},
 };
-/* What the collector and the namespace controller look after: all of the above that may be owned, and more. */
-static const struct fed_resource owned[] = {
-    {"", "v1", "pods", "Pod", true},
-    {"", "v1", "services", "Service", true},
-    {"", "v1", "endpoints", "Endpoints", true},
-    {"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true},
-    {"", "v1", "configmaps", "ConfigMap", true},
-    {"", "v1", "secrets", "Secret", true},
-    {"", "v1", "serviceaccounts", "ServiceAccount", true},
-    {"apps", "v1", "deployments", "Deployment", true},
-    {"apps", "v1", "replicasets", "ReplicaSet", true},
-    {"apps", "v1", "daemonsets", "DaemonSet", true},
-    {"apps", "v1", "statefulsets", "StatefulSet", true},
-    {"apps", "v1", "controllerrevisions", "ControllerRevision", true},
-    {"", "v1", "replicationcontrollers", "ReplicationController", true},
-    {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true},
-    {"", "v1", "podtemplates", "PodTemplate", true},
-    {"", "v1", "resourcequotas", "ResourceQuota", true},
-    {"", "v1", "limitranges", "LimitRange", true},
-    {"batch", "v1", "jobs", "Job", true},
-    {"batch", "v1", "cronjobs", "CronJob", true},
-    {"autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true},
-    {"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true},
-    {"networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true},
-    {"networking.k8s.io", "v1", "ingresses", "Ingress", true},
-    {"coordination.k8s.io", "v1", "leases", "Lease", true},
-    {"rbac.authorization.k8s.io", "v1", "roles", "Role", true},
-    {"rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", true},
-    {"", "v1", "events", "Event", true},
-};
-
 const struct fed_resource *mbr_resource(enum mbr_kind kind)
 {
     return &resources[kind];
@@ -225,6 +196,13 @@ static int make_token(void *ud, const struct fed_kobj *account, struct fed_str s
     return fed_api_legacy_token(m->api, account->ns, account->name, account->uid, secret, token, err);
 }
 
+static int sign_request(void *ud, struct fed_str csr_pem, unsigned uses, int64_t seconds, struct fed_buf *cert_pem,
+                        struct fed_err *err)
+{
+    struct mbr *m = ud;
+    return fed_pki_dir_sign_request(m->pki, csr_pem, uses, seconds, cert_pem, err);
+}
+
 /* All informers have the store's state: the hooks' memory is complete, controllers may begin, clients may come. */
 static void open_doors(struct mbr *m)
 {
@@ -237,17 +215,20 @@ static void open_doors(struct mbr *m)
     m->proxy = mbr_proxy_new(m);
     m->controllers = mbr_controllers_new(m);
     mbr_agents_start(m->agents);
+    m->resources = fed_resources_of(m->kinds, &m->n_resources);
     m->gc = fed_gc_new(&(struct fed_gc_conf){
-        .transport = m->client, .resources = owned, .n_resources = FED_ARRAY_LEN(owned) - 1}); /* events own nothing */
-    m->nsctl = fed_nsctl_new(&(struct fed_nsctl_conf){m->client, owned, FED_ARRAY_LEN(owned)});
+        .transport = m->client, .resources = m->resources, .n_resources = m->n_resources - 1}); /* not events */
+    m->nsctl = fed_nsctl_new(&(struct fed_nsctl_conf){m->client, m->resources, m->n_resources});
     m->eventttl = fed_eventttl_new(m->client, 0);
     fed_gc_start(m->gc);
     fed_nsctl_start(m->nsctl);
-    m->crdctl = fed_crdctl_new(&(struct fed_crdctl_conf){m->client, m->kinds, m->gc, m->nsctl});
+    m->crdctl = fed_crdctl_new(
+        &(struct fed_crdctl_conf){.transport = m->client, .kinds = m->kinds, .gc = m->gc, .namespaces = m->nsctl});
     fed_crdctl_start(m->crdctl);
     m->aggregate = fed_aggregate_new(m->client);
     m->satoken = fed_satoken_new(&(struct fed_satoken_conf){
         .transport = m->client, .ca_pem = fed_pki_dir_ca(m->pki), .make = make_token, .ud = m});
+    m->csrctl = fed_csrctl_new(&(struct fed_csrctl_conf){.transport = m->client, .sign = sign_request, .ud = m});
     fed_timer_start(m->env, &m->renew_timer, RENEW_MS, renew);
 }
 
@@ -298,8 +279,10 @@ static int make_api(struct mbr *m, struct fed_err *err)
     const struct fed_identity self = {.user = FED_STR("system:hansa:member"), .groups = &masters, .n_groups = 1};
     m->kinds = fed_kinds_new();
     int rc = fed_kinds_add_core(m->kinds, NULL, err);
+    struct fed_access_settings access = m->conf->access;
+    access.sa_own_key_file = fed_pki_dir_sa_key_file(m->pki);
     if (rc == 0)
-        rc = fed_access_open(m->loop, m->metrics, &m->conf->access, &m->access, err);
+        rc = fed_access_open(m->loop, m->metrics, &access, &m->access, err);
     if (rc < 0)
         return rc;
     fed_access_on_notice(m->access, notice, m);
@@ -406,8 +389,10 @@ void mbr_stop(struct mbr *m, int exit_status)
         fed_gc_free(m->gc);
     if (m->nsctl)
         fed_nsctl_free(m->nsctl);
+    fed_resources_free(m->resources, m->n_resources);
     fed_aggregate_free(m->aggregate);
     fed_satoken_free(m->satoken);
+    fed_csrctl_free(m->csrctl);
     if (m->eventttl)
         fed_eventttl_free(m->eventttl);
     for (int k = 0; k < MBR_N_KINDS; k++)

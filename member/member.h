@@ -92,13 +92,16 @@ struct mbr {
     struct mbr_controllers *controllers;
     struct mbr_agents *agents;
     struct mbr_proxy *proxy;
-    struct mbr_usage *usage; /* agent/usage.h */
+    struct mbr_usage *usage;        /* agent/usage.h */
+    struct fed_resource *resources; /* all built-in kinds */
+    size_t n_resources;
     struct fed_gc *gc;
     struct fed_nsctl *nsctl;
     struct fed_eventttl *eventttl;
     struct fed_crdctl *crdctl;
     struct fed_aggregate *aggregate;
     struct fed_satoken *satoken;
+    struct fed_csrctl *csrctl;
     struct fed_timer renew_timer;
     char *sans[16];
     struct fed_virtual virtuals[24];

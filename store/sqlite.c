@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
+#include "store/sqlite_ckpt.h"
 #include "store/sqlite_db.h"
 
 #define BATCH_MAX    512
@@ -36,6 +37,7 @@ struct job {
 struct sqlite_store {
     struct store base;
     struct store_db db; /* the writer thread's, once it runs */
+    struct store_ckpt *ckpt;
     uint64_t keep_changes;
     uint32_t queue_max;
     pthread_t thread;
@@ -62,6 +64,14 @@ static struct sqlite_store *self(struct store *s)
 
 /* --- writer thread --- */
 
+static void fail(struct sqlite_store *s, const struct fed_err *err)
+{
+    pthread_mutex_lock(&s->lock);
+    s->failed = true;
+    s->failure = *err;
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void run_batch(struct sqlite_store *s, struct fed_list *batch, size_t n)
 {
     struct store_db_txn *txns[BATCH_MAX];
@@ -70,12 +80,8 @@ static void run_batch(struct sqlite_store *s, struct fed_list *batch, size_t n)
     FED_LIST_EACH(node, batch)
         txns[i++] = &FED_LIST_ENTRY(node, struct job, link)->txn;
     int code = store_db_batch(&s->db, txns, n, &err);
-    if (code && code != FED_E_FULL) {
-        pthread_mutex_lock(&s->lock);
-        s->failed = true;
-        s->failure = err;
-        pthread_mutex_unlock(&s->lock);
-    }
+    if (code && code != FED_E_FULL)
+        fail(s, &err);
 }
 
 static void finish(struct sqlite_store *s, struct fed_list *jobs)
@@ -206,6 +212,11 @@ static void *writer(void *arg)
         }
         more = compact_some(s, &w);
         more |= backup_some(s, &w);
+        struct fed_err err = {0};
+        if (store_ckpt_turn(s->ckpt, &err) != 0) {
+            fail(s, &err);
+            fed_wakeup_signal(&s->wakeup); /* nobody may be waiting for an answer */
+        }
     }
     end_chores(s, &w);
     return NULL;
@@ -373,6 +384,7 @@ static void on_closed(struct fed_task *task)
     on_refused(task);
     fed_wakeup_close(&s->wakeup);
     fed_mailbox_release(&s->done);
+    store_ckpt_close(s->ckpt);
     store_db_close(&s->db);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->wake);
@@ -408,7 +420,10 @@ int store_sqlite_open(struct fed_env *env, const struct store_sqlite_conf *conf,
 {
     struct sqlite_store *s = FED_NEW(struct sqlite_store);
     int code = store_db_open(&s->db, conf->path, conf->check, (uint64_t)fed_wall_ms(env), err);
+    if (!code)
+        code = store_ckpt_open(s->db.conn, conf->path, &s->ckpt, err);
     if (code) {
+        store_db_close(&s->db);
         free(s);
         return code;
     }

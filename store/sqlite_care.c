@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlite_care.c: what the store does between batches of writes, each step a transaction of a few milliseconds: history
- * is forgotten, free pages go back to the disk, a backup is copied. */
+/* sqlite_care.c: what the store does between batches of writes, each step a transaction of less than a
+ * millisecond: history is forgotten, free pages go back to the disk, a backup is copied. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "store/sqlite_db.h"
 
-#define SLICE_ROWS   500
+#define SLICE_ROWS   100
 #define BACKUP_PAGES 128
 #define VACUUM_PAGES 64
 #define VACUUM_FROM  1024 /* free pages worth the trouble: 4 MiB */
@@ -25,6 +25,14 @@ static int undo(struct store_db *db, int code)
 {
     if (!sqlite3_get_autocommit(db->conn))
         (void)store_db_exec(db, "ROLLBACK", NULL);
+    return code;
+}
+
+/* What would only be done again after a crash waits for no disk; the next batch's fsync covers it. */
+static int be_lazy(struct store_db *db, struct fed_err *err)
+{
+    int code = db->lazy ? 0 : store_db_exec(db, "PRAGMA synchronous=NORMAL", err);
+    db->lazy = true; /* also where it failed: the next batch sees to it */
     return code;
 }
 
@@ -53,7 +61,9 @@ int store_db_compact_slice(struct store_db *db, uint64_t rev, bool *more, struct
         return code;
     int64_t end = FED_MIN(FED_MAX(to, db->cursor), db->cursor + SLICE_ROWS);
     uint64_t compacted = FED_MAX(db->compacted, rev);
-    code = step(db, db->begin, "begin", err);
+    code = be_lazy(db, err);
+    if (!code)
+        code = step(db, db->begin, "begin", err);
     sqlite3_stmt *drops[] = {db->drop_prev, db->drop_dead};
     for (size_t i = 0; i < FED_ARRAY_LEN(drops) && !code && end > db->cursor; i++) {
         sqlite3_bind_int64(drops[i], 1, db->cursor);
@@ -97,7 +107,10 @@ int store_db_vacuum_slice(struct store_db *db, bool *more, struct fed_err *err)
     if (!db->vacuuming)
         return 0;
     snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
-    return undo(db, store_db_exec(db, sql, err));
+    code = be_lazy(db, err);
+    if (!code)
+        code = undo(db, store_db_exec(db, sql, err));
+    return code;
 }
 
 /* --- backup --- */

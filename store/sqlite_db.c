@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "base/mem.h"
+#include "store/sqlite_vfs.h"
 
 /* --- errors --- */
 
@@ -176,14 +177,11 @@ int store_db_open(struct store_db *db, const char *path, bool check_pages, uint6
     db->path = fed_strdup(path);
     int code = store_file_take(db, now_ms, &crashed, err);
     if (!code && sqlite3_open_v2(path, &db->conn, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                 NULL) != SQLITE_OK)
+                                 store_sqlite_vfs()) != SQLITE_OK)
         code = store_db_error(db, path, err);
     if (!code) {
         sqlite3_extended_result_codes(db->conn, 0);
-        /* Exclusive: no -shm file that could fail to grow, and nobody writes beside us. */
-        code = store_db_exec(db, "PRAGMA locking_mode=EXCLUSIVE", err);
-        if (!code)
-            code = store_db_query(db, "PRAGMA page_count", &pages, err);
+        code = store_db_query(db, "PRAGMA page_count", &pages, err);
         /* Only while the file is empty: later it would be a write, and a full disk must not keep us from starting. */
         if (!code && pages == 0)
             code = store_db_exec(db, "PRAGMA auto_vacuum=INCREMENTAL", err);
@@ -323,10 +321,20 @@ static int run_txn(struct store_db *db, struct store_db_txn *t, struct counters 
     return 0;
 }
 
+static int be_careful(struct store_db *db, struct fed_err *err)
+{
+    int code = db->lazy ? store_db_exec(db, "PRAGMA synchronous=FULL", err) : 0;
+    if (!code)
+        db->lazy = false;
+    return code;
+}
+
 int store_db_batch(struct store_db *db, struct store_db_txn **txns, size_t n, struct fed_err *err)
 {
     struct counters next = {db->rev + 1, db->last_id};
-    int code = run(db, db->begin, "begin", err);
+    int code = be_careful(db, err);
+    if (!code)
+        code = run(db, db->begin, "begin", err);
     for (size_t i = 0; i < n && !code; i++)
         code = run_txn(db, txns[i], &next, err);
     if (!code)

@@ -25,6 +25,7 @@ struct store_db {
     int64_t last_id; /* of the log's rows */
     int64_t cursor;  /* row up to which compaction has come */
     bool vacuuming;
+    bool lazy; /* commits do not wait for the disk; never while a batch is written */
     sqlite3_stmt *begin, *commit, *rollback, *find, *add, *put, *del, *drop_prev, *drop_dead, *set_meta;
     sqlite3 *copy; /* a backup under way */
     sqlite3_backup *backup;
@@ -53,7 +54,7 @@ FED_MUST_USE int store_db_load(struct store_db *db, void (*live)(void *ud, const
  * same code and is returned (FED_E_FULL: try again later; FED_E_IO, FED_E_CORRUPT: the store is done for). */
 FED_MUST_USE int store_db_batch(struct store_db *db, struct store_db_txn **txns, size_t n, struct fed_err *err);
 
-/* --- sqlite_care.c: what is done between batches, a few milliseconds at a time --- */
+/* --- sqlite_care.c: what is done between batches, less than a millisecond at a time --- */
 /* Forgets history up to rev in slices; call until *more is false. */
 FED_MUST_USE int store_db_compact_slice(struct store_db *db, uint64_t rev, bool *more, struct fed_err *err);
 /* The revision that leaves `keep` changes of history, when there are a quarter more; 0: nothing to compact. */

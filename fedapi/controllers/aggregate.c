@@ -2,6 +2,9 @@
 #include "fedapi/controllers/aggregate_priv.h"
 
 #include "fedapi/controllers/federation.h"
+#include "fedapi/controllers/rounds.h"
+
+enum { STATUS_ROOM = 32768 }; /* of all statuses in the annotation; all annotations have 256 KiB */
 
 static const char *const deployment_sums[] = {"replicas", "updatedReplicas", "readyReplicas", "availableReplicas",
                                               "unavailableReplicas"};
@@ -17,7 +20,7 @@ static const char *const autoscaler_sums[] = {"currentReplicas", "desiredReplica
 
 static bool is_kind(const struct fapi_aggregate_in *in, const char *kind)
 {
-    return fed_str_is(in->hub->kind, kind);
+    return !in->custom && fed_str_is(in->hub->kind, kind);
 }
 
 static bool is_workload(const struct fapi_aggregate_in *in)
@@ -41,8 +44,7 @@ static bool has_problem(const struct fapi_report *r)
     return fed_str_is(fed_str(r->state), "Conflict") || fed_str_is(fed_str(r->state), "Failed");
 }
 
-/* Every cluster has what was decided, and its controllers have looked at it. */
-static bool observed_everywhere(const struct fapi_aggregate_in *in)
+bool fapi_aggregate_observed(const struct fapi_aggregate_in *in)
 {
     for (size_t i = 0; i < in->n; i++) {
         const struct fapi_report *r = &in->reports[i];
@@ -71,7 +73,7 @@ static void set_sums(struct fed_arena *a, const struct fapi_aggregate_in *in, st
 static void set_observed(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status)
 {
     int64_t before = fed_json_int(fed_json_find(status, "observedGeneration"), 0);
-    int64_t now = observed_everywhere(in) ? in->hub->generation : before;
+    int64_t now = fapi_aggregate_observed(in) ? in->hub->generation : before;
     if (now)
         fed_json_set(status, "observedGeneration", fed_json_new_int(a, now));
 }
@@ -170,6 +172,8 @@ struct fed_json *fapi_aggregate_status(struct fed_arena *a, const struct fapi_ag
 {
     const struct fed_json *was = fed_json_find(in->tree, "status");
     struct fed_json *status = was && was->type == FED_JSON_OBJECT ? fed_json_copy(a, was) : fed_json_object(a);
+    if (in->custom)
+        return in->custom_status ? fapi_aggregate_custom(a, in) : NULL;
     if (is_kind(in, "Deployment")) {
         set_sums(a, in, status, deployment_sums, FED_ARRAY_LEN(deployment_sums), false);
         set_joined(a, in, status, "Available", "MinimumReplicasAvailable", "MinimumReplicasUnavailable");
@@ -215,10 +219,26 @@ struct fed_json *fapi_aggregate_status(struct fed_arena *a, const struct fapi_ag
     return status;
 }
 
+/* Of a Job is told which copy it is, and while that cannot be seen what it had completed: rounds.h reads it. */
+static void tell_copy(struct fed_arena *a, const struct fapi_aggregate_in *in, const struct fapi_report *r,
+                      struct fed_json *one)
+{
+    struct fed_str uid = fed_json_str(fed_json_at(r->object, "metadata", "uid", NULL));
+    if (!r->object && fed_str_is(fed_str(r->state), "Unknown")) {
+        struct fapi_copy told = fapi_copy_told(a, in->hub, r->cluster);
+        uid = told.uid;
+        if (uid.n)
+            fed_json_set(one, "ready", fed_json_new_int(a, told.succeeded));
+    }
+    if (uid.n)
+        fed_json_set(one, "copy", fed_json_new_str(a, uid));
+}
+
 struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_aggregate_in *in)
 {
-    bool wanted = is_workload(in) && in->n > 0;
-    struct fed_json *all = fed_json_object(a);
+    bool wanted = (is_workload(in) || in->custom_status || is_kind(in, "CustomResourceDefinition")) && in->n > 0;
+    struct fed_json *all = fed_json_object(a), *status;
+    size_t room = STATUS_ROOM;
     for (size_t i = 0; i < in->n; i++) {
         const struct fapi_report *r = &in->reports[i];
         struct fed_json *one = fed_json_set_str(all, r->cluster, fed_json_object(a));
@@ -234,6 +254,12 @@ struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_
             fed_json_set(one, "ready",
                          fed_json_new_int(a, fed_json_int(fed_json_at(r->object, "status", ready, NULL), 0)));
         }
+        if (is_kind(in, "Job"))
+            tell_copy(a, in, r, one);
+        if (r->own)
+            fed_json_set(one, "own", fed_json_new_bool(a, true));
+        if ((status = fapi_aggregate_shown(a, in, r, &room)))
+            fed_json_set(one, "status", status);
         if (has_problem(r) && r->message.n)
             fed_json_set(one, "message", fed_json_new_str(a, r->message));
     }
@@ -251,17 +277,27 @@ struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_
     return text;
 }
 
+static const struct fed_json *told_of(struct fed_arena *a, const struct fed_kobj *hub, const char *cluster)
+{
+    struct fed_json *all;
+    struct fed_str text = fed_kobj_annotation(hub, FAPI_ANN_CLUSTERS);
+    return text.n && fed_json_parse(a, text, NULL, &all, NULL) == 0 ? fed_json_find(all, cluster) : NULL;
+}
+
 bool fapi_aggregate_told(const struct fed_kobj *hub, const char *cluster, struct fed_str message)
 {
     struct fed_arena a = {0};
-    struct fed_json *all;
-    struct fed_str text = fed_kobj_annotation(hub, FAPI_ANN_CLUSTERS);
-    bool told = false;
-    if (text.n && fed_json_parse(&a, text, NULL, &all, NULL) == 0) {
-        const struct fed_json *one = fed_json_find(all, cluster);
-        told = fed_str_eq(one && one->type == FED_JSON_STRING ? fed_json_str(one) : fed_json_find_text(one, "message"),
-                          message);
-    }
+    const struct fed_json *one = told_of(&a, hub, cluster);
+    struct fed_str text = one && one->type == FED_JSON_STRING ? fed_json_str(one) : fed_json_find_text(one, "message");
+    bool told = one && fed_str_eq(text, message);
     fed_arena_release(&a);
     return told;
+}
+
+bool fapi_aggregate_own(const struct fed_kobj *hub, const char *cluster)
+{
+    struct fed_arena a = {0};
+    bool own = fed_json_bool(fed_json_find(told_of(&a, hub, cluster), "own"), false);
+    fed_arena_release(&a);
+    return own;
 }

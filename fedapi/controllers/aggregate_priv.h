@@ -11,5 +11,12 @@ void fapi_aggregate_times(struct fed_arena *a, const struct fapi_aggregate_in *i
 void fapi_aggregate_job(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status);
 void fapi_aggregate_cronjob(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status);
 void fapi_aggregate_claim(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status);
+/* aggregate_custom.c: of an object of a kind that users defined. NULL: it stays as it is. */
+struct fed_json *fapi_aggregate_custom(struct fed_arena *a, const struct fapi_aggregate_in *in);
+/* A cluster's status for the annotation; NULL: none, or too much of it. *room: bytes that are left. */
+struct fed_json *fapi_aggregate_shown(struct fed_arena *a, const struct fapi_aggregate_in *in,
+                                      const struct fapi_report *r, size_t *room);
+/* Every cluster has what was decided, and its controllers have looked at it. */
+bool fapi_aggregate_observed(const struct fapi_aggregate_in *in);
 
 #endif

@@ -231,6 +231,19 @@ static void warn_of_unknown_place(struct fapi_clusters *c, struct fapi_member *m
                           "label its nodes topology.kubernetes.io/region or annotate the Cluster");
 }
 
+/* A change of its health is an Event of the Cluster; what its status tells already, as after a restart, is no news. */
+static void tell_health(struct fapi_clusters *c, struct fapi_member *m, struct fed_kobj *object, struct fed_arena *a)
+{
+    const struct fed_json *ready = fed_obj_condition(fed_json_find(fed_kobj_parse(object, a), "status"), "Ready");
+    const char *text = m->message ? m->message : "";
+    if (m->health == FAPI_UNKNOWN || !m->reason || fed_str_is(fed_json_find_text(ready, "reason"), m->reason))
+        return;
+    if (m->health == FAPI_READY)
+        fed_event_normal(c->fed->recorder, object, m->reason, "%s", text);
+    else
+        fed_event_warning(c->fed->recorder, object, m->reason, "%s", text);
+}
+
 static void report_one(void *ud, const char *name)
 {
     struct fapi_clusters *c = ud;
@@ -244,6 +257,7 @@ static void report_one(void *ud, const char *name)
         fed_workqueue_done(c->reports, name, 0);
     } else {
         struct fapi_job *job = fapi_job_new(&c->jobs, c->reports, name, c);
+        tell_health(c, m, object, &a);
         warn_of_unknown_place(c, m, object, patch, &a);
         job->finish = reported;
         job->call = fed_client_patch(c->fed->hub, &clusters_resource, (struct fed_str){0}, fed_str(name), "status",

@@ -116,6 +116,17 @@ static bool scaled_by_member(const struct fed_json *source)
            fed_obj_annotation(source, FAPI_HPA_TARGETS).n;
 }
 
+/* Another name says nothing about an object of a kind that users defined. */
+static void custom_kind(struct fed_arena *a, const struct fapi_desired_conf *conf, struct fed_json *out)
+{
+    const struct fed_json *theirs = fapi_custom_at(conf->member, conf->custom->replicas);
+    if (conf->api_version.n)
+        fed_json_set(out, "apiVersion", fed_json_new_str(a, conf->api_version));
+    fapi_custom_apply(a, conf->custom, out, conf->replicas);
+    if (theirs && (conf->scaled || scaled_by_member(conf->source)))
+        fapi_custom_set(out, conf->custom->replicas, fed_json_copy(a, theirs));
+}
+
 struct fed_json *fapi_desired(struct fed_arena *a, const struct fapi_desired_conf *conf)
 {
     struct fed_json *out = fed_json_object(a);
@@ -129,6 +140,10 @@ struct fed_json *fapi_desired(struct fed_arena *a, const struct fapi_desired_con
             fed_json_set_str(out, m->key, fed_json_copy(a, m));
     }
     struct fed_json *spec = fed_json_find(out, "spec");
+    if (conf->custom) {
+        custom_kind(a, conf, out);
+        return out;
+    }
     fapi_spread_apply(a, kind, out, conf->replicas);
     if (spec && (conf->scaled || scaled_by_member(conf->source)))
         retain(a, spec, fed_json_find(conf->member, "spec"), "replicas");

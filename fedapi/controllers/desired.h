@@ -10,14 +10,16 @@
 #ifndef FAPI_CONTROLLERS_DESIRED_H
 #define FAPI_CONTROLLERS_DESIRED_H
 
-#include "kube/obj.h"
+#include "fedapi/controllers/custom.h"
 
 struct fapi_desired_conf {
     const struct fed_json *source; /* the federated object in the version that the member is spoken to */
     const struct fed_json *member; /* what the member has now; NULL: nothing */
     struct fed_str federation_uid;
-    int64_t replicas; /* the cluster's part by the plan (spread.h); -1: as in the source */
-    bool scaled;      /* an autoscaler has the last word on the replicas */
+    int64_t replicas;                 /* the cluster's part by the plan (spread.h); -1: as in the source */
+    bool scaled;                      /* an autoscaler has the last word on the replicas */
+    const struct fapi_custom *custom; /* of a custom kind (custom.h); NULL: one of the program's own */
+    struct fed_str api_version;       /* of a custom kind: as the member serves it */
 };
 struct fed_json *fapi_desired(struct fed_arena *a, const struct fapi_desired_conf *conf);
 

@@ -34,6 +34,27 @@ static bool is_empty(const struct fed_json *v)
     return false;
 }
 
+/* Whether the value may be missing and mean the same. */
+static bool may_lack(const struct fed_json *v, struct fed_str key, enum fapi_diff_rule rule)
+{
+    if (v->type == FED_JSON_NULL || rule == FAPI_DIFF_OWN)
+        return is_empty(v);
+    if (rule == FAPI_DIFF_CUSTOM)
+        return false;
+    switch (v->type) { /* what API servers drop of a schema, and nothing else */
+    case FED_JSON_BOOL:
+        return !v->boolean && !fed_str_is(key, "additionalProperties") && !fed_str_is(key, "default");
+    case FED_JSON_NUMBER:
+        return fed_str_is(key, "priority") && is_empty(v);
+    case FED_JSON_STRING:
+        return v->s.n == 0 && !fed_str_is(key, "default");
+    case FED_JSON_ARRAY:
+        return v->n == 0;
+    default:
+        return v->n == 0 && fed_str_is(key, "properties");
+    }
+}
+
 /* --- the record: names without values --- */
 
 static bool is_retained_key(struct fed_str key)
@@ -48,30 +69,30 @@ static bool is_retained_key(struct fed_str key)
 }
 
 /* Objects become objects of their names, arrays of objects become arrays of such, anything else 0. */
-static struct fed_json *fields_of(struct fed_arena *a, const struct fed_json *v)
+static struct fed_json *fields_of(struct fed_arena *a, const struct fed_json *v, enum fapi_diff_rule rule)
 {
     if (v->type == FED_JSON_OBJECT) {
         struct fed_json *out = fed_json_object(a);
         FED_JSON_EACH(m, v) {
             /* What is taken from the member appears only after creation: it is never ours to remove. */
-            if (m->type != FED_JSON_NULL && !is_retained_key(m->key))
-                fed_json_set_str(out, m->key, fields_of(a, m));
+            if (m->type != FED_JSON_NULL && (rule == FAPI_DIFF_CUSTOM || !is_retained_key(m->key)))
+                fed_json_set_str(out, m->key, fields_of(a, m, rule));
         }
         return out;
     }
     if (v->type == FED_JSON_ARRAY && v->n && v->first->type == FED_JSON_OBJECT) {
         struct fed_json *out = fed_json_array(a);
         FED_JSON_EACH(m, v)
-            fed_json_push(out, fields_of(a, m));
+            fed_json_push(out, fields_of(a, m, rule));
         return out;
     }
     return fed_json_new_int(a, 0);
 }
 
-static bool is_exact(const struct fed_json *obj, struct fed_str key)
+static bool is_exact(const struct fed_json *obj, struct fed_str key, enum fapi_diff_rule rule)
 {
     struct fed_str kind = fed_json_find_text(obj, "kind");
-    return (fed_str_is(kind, "ConfigMap") || fed_str_is(kind, "Secret")) &&
+    return rule == FAPI_DIFF_OWN && (fed_str_is(kind, "ConfigMap") || fed_str_is(kind, "Secret")) &&
            (fed_str_is(key, "data") || fed_str_is(key, "binaryData"));
 }
 
@@ -81,7 +102,7 @@ static bool is_identity(struct fed_str key)
            fed_str_is(key, "status");
 }
 
-static struct fed_json *record_of(struct fed_arena *a, const struct fed_json *desired)
+static struct fed_json *record_of(struct fed_arena *a, const struct fed_json *desired, enum fapi_diff_rule rule)
 {
     struct fed_json *out = fed_json_object(a);
     static const char *const maps[] = {"labels", "annotations"};
@@ -93,8 +114,8 @@ static struct fed_json *record_of(struct fed_arena *a, const struct fed_json *de
         }
     }
     FED_JSON_EACH(m, desired) {
-        if (m->type != FED_JSON_NULL && !is_identity(m->key) && !is_exact(desired, m->key))
-            fed_json_set_str(out, m->key, fields_of(a, m));
+        if (m->type != FED_JSON_NULL && !is_identity(m->key) && !is_exact(desired, m->key, rule))
+            fed_json_set_str(out, m->key, fields_of(a, m, rule));
     }
     return out;
 }
@@ -108,24 +129,32 @@ static struct fed_json *record_text(struct fed_arena *a, const struct fed_json *
     return text;
 }
 
-void fapi_diff_record(struct fed_arena *a, struct fed_json *desired)
+void fapi_diff_record_by(struct fed_arena *a, enum fapi_diff_rule rule, struct fed_json *desired)
 {
-    struct fed_json *record = record_of(a, desired);
+    struct fed_json *record = record_of(a, desired, rule);
     struct fed_json *annotations = fed_json_ensure_object(a, fed_obj_metadata(a, desired), "annotations");
     if (record->n && annotations)
         fed_json_set(annotations, FAPI_APPLIED_FIELDS, record_text(a, record));
 }
 
+void fapi_diff_record(struct fed_arena *a, struct fed_json *desired)
+{
+    fapi_diff_record_by(a, FAPI_DIFF_OWN, desired);
+}
+
 /* --- comparing --- */
 
-static bool holds_quantities(struct fed_str key)
+struct how { /* two values are compared */
+    enum fapi_diff_rule rule;
+    bool quantities; /* live here */
+};
+
+static struct how below(struct how how, struct fed_str key)
 {
     static const char *const keys[] = {"resources", "limits", "requests", "hard", "capacity", "overhead", "sizeLimit"};
-    for (size_t i = 0; i < FED_ARRAY_LEN(keys); i++) {
-        if (fed_str_is(key, keys[i]))
-            return true;
-    }
-    return false;
+    for (size_t i = 0; i < FED_ARRAY_LEN(keys) && how.rule == FAPI_DIFF_OWN; i++)
+        how.quantities |= fed_str_is(key, keys[i]);
+    return how;
 }
 
 static bool is_scalar_text(const struct fed_json *v)
@@ -140,15 +169,16 @@ static bool same_quantity(const struct fed_json *x, const struct fed_json *y)
            fed_quantity_milli(y->s, &b) == 0 && a == b && a != INT64_MAX;
 }
 
-/* True when the member's value m already is what d says; r: names recorded here (or NULL); q: quantities live here. */
-static bool covers(const struct fed_json *d, const struct fed_json *m, const struct fed_json *r, bool q)
+/* True when the member's value m already is what d says; r: names recorded here (or NULL). */
+static bool covers(const struct fed_json *d, const struct fed_json *m, const struct fed_json *r, struct fed_str key,
+                   struct how how)
 {
     if (absent(m) || absent(d))
-        return is_empty(d);
+        return may_lack(d, key, how.rule);
     if (d->type == FED_JSON_OBJECT && m->type == FED_JSON_OBJECT) {
         FED_JSON_EACH(dk, d) {
-            if (dk->type != FED_JSON_NULL && !covers(dk, fed_json_find_str(m, dk->key), fed_json_find_str(r, dk->key),
-                                                     q || holds_quantities(dk->key)))
+            if (dk->type != FED_JSON_NULL &&
+                !covers(dk, fed_json_find_str(m, dk->key), fed_json_find_str(r, dk->key), dk->key, below(how, dk->key)))
                 return false;
         }
         FED_JSON_EACH(rk, r && r->type == FED_JSON_OBJECT ? r : NULL) {
@@ -162,29 +192,29 @@ static bool covers(const struct fed_json *d, const struct fed_json *m, const str
             return false;
         const struct fed_json *mi = m->first, *ri = r && r->type == FED_JSON_ARRAY && r->n == d->n ? r->first : NULL;
         FED_JSON_EACH(di, d) {
-            if (!covers(di, mi, ri, q))
+            if (!covers(di, mi, ri, key, how))
                 return false;
             mi = mi->next;
             ri = ri ? ri->next : NULL;
         }
         return true;
     }
-    return fed_json_equal(d, m) || (q && same_quantity(d, m));
+    return fed_json_equal(d, m) || (how.quantities && same_quantity(d, m));
 }
 
 /* The members of patch that bring m to d; keep: of what was recorded and is not wanted, names inside objects are
  * removed one by one (maps that others write too) rather than the whole object. */
 static void diff_object(struct fed_arena *a, const struct fed_json *d, const struct fed_json *m,
-                        const struct fed_json *r, bool keep, bool q, struct fed_json *patch)
+                        const struct fed_json *r, bool keep, struct how how, struct fed_json *patch)
 {
     FED_JSON_EACH(dk, d) {
         const struct fed_json *mk = fed_json_find_str(m, dk->key), *rk = fed_json_find_str(r, dk->key);
-        bool qk = q || holds_quantities(dk->key);
-        if (dk->type == FED_JSON_NULL || covers(dk, mk, rk, qk))
+        struct how hk = below(how, dk->key);
+        if (dk->type == FED_JSON_NULL || covers(dk, mk, rk, dk->key, hk))
             continue;
         if (dk->type == FED_JSON_OBJECT && mk && mk->type == FED_JSON_OBJECT) {
             struct fed_json *sub = fed_json_object(a);
-            diff_object(a, dk, mk, rk, keep, qk, sub);
+            diff_object(a, dk, mk, rk, keep, hk, sub);
             fed_json_set_str(patch, dk->key, sub);
         } else {
             fed_json_set_str(patch, dk->key, fed_json_copy(a, dk));
@@ -196,7 +226,7 @@ static void diff_object(struct fed_arena *a, const struct fed_json *d, const str
             continue;
         if (keep && rk->type == FED_JSON_OBJECT && mk->type == FED_JSON_OBJECT) {
             struct fed_json *sub = fed_json_object(a);
-            diff_object(a, NULL, mk, rk, keep, q, sub);
+            diff_object(a, NULL, mk, rk, keep, how, sub);
             if (sub->n)
                 fed_json_set_str(patch, rk->key, sub);
         } else {
@@ -243,8 +273,8 @@ static void diff_metadata(struct fed_arena *a, const struct fed_json *desired, c
     struct fed_json *meta = fed_json_object(a);
     for (size_t i = 0; i < FED_ARRAY_LEN(maps); i++) {
         struct fed_json *sub = fed_json_object(a);
-        diff_object(a, fed_json_find(d, maps[i]), fed_json_find(m, maps[i]), fed_json_find(r, maps[i]), true, false,
-                    sub);
+        diff_object(a, fed_json_find(d, maps[i]), fed_json_find(m, maps[i]), fed_json_find(r, maps[i]), true,
+                    (struct how){FAPI_DIFF_OWN, false}, sub);
         if (sub->n)
             fed_json_set(meta, maps[i], sub);
     }
@@ -257,26 +287,33 @@ static void diff_metadata(struct fed_arena *a, const struct fed_json *desired, c
 }
 
 /* The body of an object without what is compared in another way. */
-static struct fed_json *body_of(struct fed_arena *a, const struct fed_json *obj, const struct fed_json *kind_of)
+static struct fed_json *body_of(struct fed_arena *a, const struct fed_json *obj, const struct fed_json *kind_of,
+                                enum fapi_diff_rule rule)
 {
     struct fed_json *out = fed_json_object(a);
     FED_JSON_EACH(m, obj) {
-        if (!is_identity(m->key) && !is_exact(kind_of, m->key))
+        if (!is_identity(m->key) && !is_exact(kind_of, m->key, rule))
             fed_json_set_str(out, m->key, fed_json_copy(a, m));
     }
     return out;
 }
 
-struct fed_json *fapi_diff(struct fed_arena *a, const struct fed_json *desired, const struct fed_json *member)
+struct fed_json *fapi_diff_by(struct fed_arena *a, enum fapi_diff_rule rule, const struct fed_json *desired,
+                              const struct fed_json *member)
 {
     struct fed_json *patch = fed_json_object(a);
-    const struct fed_json *old_record = recorded(a, member), *new_record = record_of(a, desired);
+    const struct fed_json *old_record = recorded(a, member), *new_record = record_of(a, desired, rule);
     diff_metadata(a, desired, member, old_record, new_record, patch);
-    if (is_exact(desired, FED_STR("data"))) {
+    if (is_exact(desired, FED_STR("data"), rule)) {
         diff_exact(a, desired, member, "data", patch);
         diff_exact(a, desired, member, "binaryData", patch);
     }
-    diff_object(a, body_of(a, desired, desired), member, old_record ? body_of(a, old_record, desired) : NULL, false,
-                false, patch);
+    diff_object(a, body_of(a, desired, desired, rule), member,
+                old_record ? body_of(a, old_record, desired, rule) : NULL, false, (struct how){rule, false}, patch);
     return patch->n ? patch : NULL;
+}
+
+struct fed_json *fapi_diff(struct fed_arena *a, const struct fed_json *desired, const struct fed_json *member)
+{
+    return fapi_diff_by(a, FAPI_DIFF_OWN, desired, member);
 }

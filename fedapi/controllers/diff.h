@@ -14,7 +14,16 @@
 
 #include "kube/obj.h"
 
-/* NULL: nothing to write. The patch updates the record too. */
+/* Who says what may be left out of an object. */
+enum fapi_diff_rule {
+    FAPI_DIFF_OWN,        /* a kind of Kubernetes: as above */
+    FAPI_DIFF_DEFINITION, /* the same, but in a schema {}, 0 and false are words: `status: {}`, `minimum: 0` */
+    FAPI_DIFF_CUSTOM      /* a kind of users: a value is equal to itself alone, and no name is known */
+};
+struct fed_json *fapi_diff_by(struct fed_arena *a, enum fapi_diff_rule rule, const struct fed_json *desired,
+                              const struct fed_json *member);
+void fapi_diff_record_by(struct fed_arena *a, enum fapi_diff_rule rule, struct fed_json *desired);
+/* By FAPI_DIFF_OWN. NULL: nothing to write. The patch updates the record too. */
 struct fed_json *fapi_diff(struct fed_arena *a, const struct fed_json *desired, const struct fed_json *member);
 /* Puts the record into an object that is to be created. */
 void fapi_diff_record(struct fed_arena *a, struct fed_json *desired);

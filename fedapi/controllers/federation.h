@@ -7,7 +7,7 @@
  *                    ▲                                                              │
  *                    └── status <── endpoints <──────────── member informers <──────┘
  *
- *            A key is "K/NS/NAME": K the index of the kind below. Everything is level-triggered: a key says only "look
+ *            A key is "K/NS/NAME": K the id of the kind below. Everything is level-triggered: a key says only "look
  *            again", so it may be added at any time, and a restart adds all of them and then writes nothing.
  * Ownership: the federation owns its parts; parts borrow it. Threads: the state thread.
  */
@@ -16,6 +16,7 @@
 
 #include "base/map.h"
 #include "base/metrics.h"
+#include "fedapi/controllers/custom.h"
 #include "fedapi/controllers/marks.h"
 #include "kube/client.h"
 #include "kube/informer.h"
@@ -27,7 +28,6 @@
 /* Annotations of the house besides those of marks.h. */
 #define FAPI_SYSTEM_NS       "federation-system"
 #define FAPI_EDGE_NS         "federation-edge"
-#define FAPI_ANN_CLUSTERS    "federation.hansa.io/clusters" /* JSON: state in each cluster, written by status */
 #define FAPI_ANN_COORDINATES "federation.hansa.io/coordinates"
 #define FAPI_ANN_REGION      "federation.hansa.io/region"
 #define FAPI_ANN_ZONE        "federation.hansa.io/zone"
@@ -39,13 +39,20 @@ enum fapi_spread {
     FAPI_SPREAD_DIVIDE, /* a number of it is divided (spread.h) */
     FAPI_SPREAD_NAMESPACE
 };
-struct fapi_kind {
-    const struct fed_kind *kind;
-    struct fed_resource resource; /* storage version */
+struct fapi_kind {                /* kinds.c */
+    struct fed_resource resource; /* storage version; text is owned */
+    bool has_status;
     enum fapi_spread spread;
+    struct fapi_federation *fed;
     struct fed_informer *hub;
-    void *hub_ctx; /* federation.c: the handlers' context */
-    size_t index;
+    size_t index; /* in fed->kinds: used again when a custom kind went */
+    uint64_t id;  /* in keys: never used again */
+    /* Of a kind that users defined (custom.h); NULL: one of the program's own. */
+    struct fapi_custom *custom;
+    char *definition; /* name of its CustomResourceDefinition */
+    char *shape;      /* all that a change of the definition would begin the kind anew for */
+    bool withdrawn;   /* its objects are to live at the hub alone: copies go */
+    bool ending;      /* withdrawn, or the definition is being deleted */
 };
 
 enum fapi_sync_state {
@@ -106,10 +113,13 @@ struct fapi_federation {
     struct fapi_connector connector;
     struct fapi_timing timing;
     char *name, *zone_name;
-    char uid[64]; /* uid of the hub's Namespace federation-system: lives and dies with the store */
-    struct fapi_kind *kinds;
-    size_t n_kinds;
-    struct fed_map assignments; /* key -> struct fapi_assignment */
+    char uid[64];             /* uid of the hub's Namespace federation-system: lives and dies with the store */
+    struct fapi_kind **kinds; /* with gaps: FAPI_KIND_EACH */
+    size_t n_kinds, cap_kinds;
+    uint64_t *rounds;              /* how often each index was given away */
+    struct fapi_kind *definitions; /* the kind CustomResourceDefinition; NULL: not among them */
+    struct fed_map defined;        /* name of a definition -> struct fapi_kind */
+    struct fed_map assignments;    /* key -> struct fapi_assignment */
     struct fapi_clusters *clusters;
     struct fapi_scheduler *scheduler;
     struct fapi_status *status;
@@ -117,6 +127,12 @@ struct fapi_federation {
     struct fapi_edge *edge; /* NULL: no issuer */
     bool started;
 };
+
+/* struct fapi_kind *k walks the kinds that propagate. */
+#define FAPI_KIND_EACH(k, f)                                                                                           \
+    for (struct fapi_kind * k, **k##_at = (f)->kinds; k##_at < (f)->kinds + (f)->n_kinds && ((k = *k##_at), true);     \
+         k##_at++)                                                                                                     \
+        if (k)
 
 struct fapi_federation_conf {
     struct fed_env *env;
@@ -139,6 +155,8 @@ struct fed_str fapi_key(struct fed_arena *a, const struct fapi_kind *k, struct f
 bool fapi_key_parse(const struct fapi_federation *f, const char *key, struct fapi_kind **kind, struct fed_str *ns,
                     struct fed_str *name);
 struct fapi_kind *fapi_kind_find(struct fapi_federation *f, const char *group, const char *plural); /* or NULL */
+/* The kind's name for rules that go by it; empty: a custom kind, whose name says nothing. */
+struct fed_str fapi_kind_name(const struct fapi_kind *k);
 
 /* Assignments. find: borrowed or NULL; get makes one with a share for every member known. */
 struct fapi_assignment *fapi_assignment_find(struct fapi_federation *f, const char *key);
@@ -147,6 +165,6 @@ void fapi_assignment_drop(struct fapi_federation *f, const char *key);
 struct fapi_share *fapi_assignment_share(struct fapi_assignment *p, const struct fapi_member *m); /* or NULL */
 
 /* True when a HorizontalPodAutoscaler of the federation scales the object. */
-bool fapi_is_scaled(struct fapi_federation *f, const struct fed_kobj *hub);
+bool fapi_is_scaled(struct fapi_federation *f, const struct fapi_kind *k, const struct fed_kobj *hub);
 
 #endif

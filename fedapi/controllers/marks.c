@@ -33,16 +33,16 @@ const char *fapi_stays(struct fed_str kind, struct fed_str ns, struct fed_str na
     return NULL;
 }
 
-bool fapi_propagates(const struct fed_kobj *obj, const char **why)
+bool fapi_propagates(const struct fed_kobj *obj, bool custom, const char **why)
 {
     struct fed_arena a = {0};
     struct fed_str type = {0};
     /* Most Secrets are looked at without reading them. */
-    if (fed_str_is(obj->kind, "Secret") &&
+    if (!custom && fed_str_is(obj->kind, "Secret") &&
         (fed_str_find(obj->json, FED_STR("kubernetes.io/service-account-token"), 0) >= 0 ||
          fed_str_find(obj->json, FED_STR("helm.sh/release.v1"), 0) >= 0))
         type = fed_json_find_text(fed_kobj_parse(obj, &a), "type");
-    *why = fapi_stays(obj->kind, obj->ns, obj->name, type);
+    *why = fapi_stays(custom ? FED_STR("") : obj->kind, obj->ns, obj->name, type);
     fed_arena_release(&a);
     return *why == NULL;
 }

@@ -21,8 +21,9 @@
 #define FAPI_HPA_TARGETS       "federation.kubernetes.io/hpa-target-cluster-list"
 #define FAPI_SERVICE_INGRESSES "federation.kubernetes.io/service-ingresses"
 /* On federated objects, by us. */
-#define FAPI_FINALIZER  "federation.kubernetes.io/delete-from-underlying-clusters"
-#define FAPI_JOB_ROUNDS "federation.hansa.io/job-rounds" /* rounds.h */
+#define FAPI_FINALIZER    "federation.kubernetes.io/delete-from-underlying-clusters"
+#define FAPI_ANN_CLUSTERS "federation.hansa.io/clusters"   /* JSON: state in each cluster, written by status */
+#define FAPI_JOB_ROUNDS   "federation.hansa.io/job-rounds" /* rounds.h */
 /* On Cluster objects. */
 #define FAPI_CORDONED "federation.hansa.io/cordoned" /* "true" */
 
@@ -38,9 +39,10 @@ enum fapi_whose fapi_whose(const struct fed_kobj *member_obj, struct fed_str fed
 bool fapi_ns_is_private(struct fed_str ns);
 /* Whether an object of the federation goes to members at all; false and *why (static) when not: a private namespace,
  * the Namespace object `default`, what each cluster makes for itself (ServiceAccount `default`, ConfigMap
- * kube-root-ca.crt), a service account token, or a Helm release, which is the record of the whole federation. */
-/* The same by its parts; type: of a Secret. NULL: it goes. */
+ * kube-root-ca.crt), a service account token, or a Helm release, which is the record of the whole federation.
+ * custom: of a kind that users defined; then its name says nothing. Definitions themselves: custom.h. */
+bool fapi_propagates(const struct fed_kobj *obj, bool custom, const char **why);
+/* The same by its parts; kind empty: a custom one; type: of a Secret. NULL: it goes. */
 const char *fapi_stays(struct fed_str kind, struct fed_str ns, struct fed_str name, struct fed_str type);
-bool fapi_propagates(const struct fed_kobj *obj, const char **why);
 
 #endif

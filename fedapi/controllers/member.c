@@ -27,38 +27,11 @@
 static const struct fed_resource nodes_resource = {"", "v1", "nodes", "Node", false};
 static const struct fed_resource slices_resource = {"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true};
 
-struct informer_ctx { /* handlers' ud: which kind of which member */
-    struct fapi_member *member;
-    struct fapi_kind *kind;
-};
-
 static void probe(struct fed_timer *timer);
 
 /* --- informers --- */
 
-static void on_object(void *ud, struct fed_kobj *old, struct fed_kobj *now)
-{
-    struct informer_ctx *ctx = ud;
-    struct fapi_federation *f = ctx->member->fed;
-    const struct fed_kobj *o = now ? now : old;
-    struct fed_arena a = {0};
-    struct fed_str key = fapi_key(&a, ctx->kind, o->ns, o->name);
-    fapi_replicator_add(ctx->member->replicator, key);
-    fapi_scheduler_member_changed(f->scheduler, key);
-    fapi_status_add(f->status, key);
-    fapi_endpoints_member_changed(f->endpoints, ctx->kind, o->ns, o->name);
-    fed_arena_release(&a);
-}
-
 static void check_reconciled(struct fapi_member *m);
-
-static void on_synced(void *ud)
-{
-    struct informer_ctx *ctx = ud;
-    fapi_replicator_add_all(ctx->member->replicator);
-    fapi_scheduler_add_all(ctx->member->fed->scheduler);
-    check_reconciled(ctx->member);
-}
 
 static void on_rest_synced(void *ud)
 {
@@ -85,46 +58,27 @@ static void on_slice(void *ud, struct fed_kobj *old, struct fed_kobj *now)
         fapi_endpoints_service_changed(m->fed->endpoints, o->ns, service);
 }
 
-static struct fed_informer *start_informer(struct fapi_member *m, const struct fed_resource *r, const char *selector,
-                                           const char *index_label, const struct fed_informer_handlers *h)
-{
-    struct fed_informer_conf conf = {.transport = m->transport,
-                                     .resource = r,
-                                     .label_selector = selector,
-                                     .optional = true,
-                                     .index_label = index_label};
-    struct fed_informer *inf = fed_informer_new(&conf);
-    fed_informer_add_handlers(inf, h);
-    fed_informer_start(inf);
-    return inf;
-}
-
+/* Nodes and slices first: while they are there, the member counts as connected. */
 static void start_informers(struct fapi_member *m)
 {
-    struct fapi_federation *f = m->fed;
-    m->informers = fed_calloc(f->n_kinds, sizeof(*m->informers));
-    m->informer_ctx = fed_calloc(f->n_kinds, sizeof(struct informer_ctx));
-    for (size_t i = 0; i < f->n_kinds; i++) {
-        struct informer_ctx *ctx = &((struct informer_ctx *)m->informer_ctx)[i];
-        ctx->member = m;
-        ctx->kind = &f->kinds[i];
-        struct fed_informer_handlers h = {.changed = on_object, .synced = on_synced, .ud = ctx};
-        m->informers[i] = start_informer(m, &f->kinds[i].resource, FAPI_MANAGED "=true", NULL, &h);
-    }
+    struct fed_informer_conf nodes_conf = {.resource = &nodes_resource, .optional = true};
+    struct fed_informer_conf slices_conf = {
+        .resource = &slices_resource, .optional = true, .index_label = "kubernetes.io/service-name"};
     struct fed_informer_handlers nodes = {.changed = on_node, .synced = on_rest_synced, .ud = m};
     struct fed_informer_handlers slices = {.changed = on_slice, .synced = on_rest_synced, .ud = m};
-    m->nodes = start_informer(m, &nodes_resource, NULL, NULL, &nodes);
-    m->slices = start_informer(m, &slices_resource, NULL, "kubernetes.io/service-name", &slices);
+    m->nodes = fapi_member_informer(m, &nodes_conf, &nodes);
+    m->slices = fapi_member_informer(m, &slices_conf, &slices);
+    FAPI_KIND_EACH(k, m->fed)
+    fapi_member_kind_start(m, k);
 }
 
 static void stop_informers(struct fapi_member *m)
 {
-    for (size_t i = 0; m->informers && i < m->fed->n_kinds; i++)
-        fed_informer_free(m->informers[i]);
-    free(m->informers);
-    free(m->informer_ctx);
-    m->informers = NULL;
-    m->informer_ctx = NULL;
+    FAPI_KIND_EACH(k, m->fed)
+    fapi_member_kind_stop(m, k);
+    free(m->there);
+    m->there = NULL;
+    m->n_there = 0;
     if (m->nodes)
         fed_informer_free(m->nodes);
     if (m->slices)
@@ -132,24 +86,12 @@ static void stop_informers(struct fapi_member *m)
     m->nodes = m->slices = NULL;
 }
 
-struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str ns,
-                                  struct fed_str name)
-{
-    return m->informers ? fed_informer_find(m->informers[k->index], ns, name) : NULL;
-}
-
-bool fapi_member_sees(const struct fapi_member *m, const struct fapi_kind *k)
-{
-    return m->informers && fed_informer_synced(m->informers[k->index]);
-}
-
 /* --- health --- */
 
 static bool all_synced(const struct fapi_member *m)
 {
-    for (size_t i = 0; i < m->fed->n_kinds; i++)
-        if (!fapi_member_sees(m, &m->fed->kinds[i]))
-            return false;
+    if (!fapi_member_sees_all(m))
+        return false;
     return m->nodes && fed_informer_synced(m->nodes) && fed_informer_synced(m->slices);
 }
 
@@ -180,7 +122,12 @@ static void grace_over(struct fed_timer *timer)
 {
     struct fapi_member *m = fed_container_of(timer, struct fapi_member, grace_timer);
     m->lost = true;
+    struct fed_kobj *object = fapi_clusters_object(m->fed->clusters, fed_str(m->name));
+    uint32_t seconds = m->fed->timing.failure_grace / 1000;
     fed_log_warn("cluster", "cluster=%s is still offline: its replicas are made up elsewhere", m->name);
+    if (object)
+        fed_event_warning(m->fed->recorder, object, "ClusterLost",
+                          "still not reachable after %u s: its replicas are made up in other clusters", seconds);
     fapi_scheduler_cluster_changed(m->fed->scheduler, m);
 }
 
@@ -218,6 +165,11 @@ static void check_reconciled(struct fapi_member *m)
         everything_listed(m);
     if (fapi_scheduler_settled(m->fed->scheduler) && fapi_replicator_idle(m->replicator))
         become_ready(m);
+}
+
+void fapi_member_listed(struct fapi_member *m)
+{
+    check_reconciled(m);
 }
 
 void fapi_member_queue_idle(struct fapi_member *m)

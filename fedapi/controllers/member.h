@@ -13,6 +13,7 @@
 #include "fedapi/controllers/federation.h"
 
 struct fapi_replicator;
+struct fapi_there;
 
 struct fapi_member {
     struct fapi_federation *fed;
@@ -20,8 +21,8 @@ struct fapi_member {
     char *name;
     struct fed_transport *transport; /* NULL: no usable credentials yet */
     char *rest_fingerprint;          /* to see that credentials changed */
-    struct fed_informer **informers; /* by kind index; NULL until connected */
-    void *informer_ctx;              /* member.c: handlers' contexts, one per kind */
+    struct fapi_there **there;       /* member_kinds.c: by kind index, with gaps; empty until connected */
+    size_t n_there;
     struct fed_informer *nodes, *slices;
     struct fapi_replicator *replicator;
 
@@ -52,8 +53,21 @@ static inline bool fapi_member_writable(const struct fapi_member *m)
 /* The member's copy of an object of a propagated kind, as the informer has it: borrowed or NULL. */
 struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str ns,
                                   struct fed_str name);
-/* True when the informer of that kind has a complete list: absence then means absence. */
+/* True when the informer of that kind has a complete list, or the kind is known not to be there: absence then means
+ * absence. */
 bool fapi_member_sees(const struct fapi_member *m, const struct fapi_kind *k);
+/* The same for all kinds but those of users, each of which waits for itself. */
+bool fapi_member_sees_all(const struct fapi_member *m);
+/* Marked objects of the kind there. */
+size_t fapi_member_count(const struct fapi_member *m, const struct fapi_kind *k);
+void fapi_member_each(const struct fapi_member *m, const struct fapi_kind *k,
+                      bool (*each)(void *ud, struct fed_kobj *o), void *ud);
+/* How the kind is spoken to there: in a version that the cluster serves. */
+const struct fed_resource *fapi_member_resource(const struct fapi_member *m, const struct fapi_kind *k);
+/* Whether it takes objects of the kind; *why: of FAPI_SERVED_OTHER, valid until the next turn. */
+enum fapi_served fapi_member_serves(const struct fapi_member *m, const struct fapi_kind *k, const char **why);
+/* The definition of a custom kind there, whoever made it: borrowed or NULL. */
+struct fed_kobj *fapi_member_definition(const struct fapi_member *m, const struct fapi_kind *k);
 
 /* --- the set --- */
 struct fapi_clusters *fapi_clusters_new(struct fapi_federation *f);

@@ -16,4 +16,15 @@ void fapi_clusters_report(struct fapi_clusters *c, struct fapi_member *m);
 /* Its replicator's queue ran empty. */
 void fapi_member_queue_idle(struct fapi_member *m);
 
+/* member_kinds.c: nothing happens while the member is not connected. */
+void fapi_member_kind_start(struct fapi_member *m, struct fapi_kind *k);
+void fapi_member_kind_stop(struct fapi_member *m, struct fapi_kind *k);
+/* The hub's definition of a custom kind changed. */
+void fapi_member_kind_look(struct fapi_member *m, struct fapi_kind *k);
+/* Makes and starts an informer of the member's; conf's transport is filled in. */
+struct fed_informer *fapi_member_informer(struct fapi_member *m, const struct fed_informer_conf *conf,
+                                          const struct fed_informer_handlers *h);
+/* A list of the member's is complete (member.c). */
+void fapi_member_listed(struct fapi_member *m);
+
 #endif

@@ -131,8 +131,8 @@ struct fed_json *fapi_place_without_finalizer(struct fed_arena *a, const struct 
 
 bool fapi_place_has_objects(const struct fapi_member *m)
 {
-    for (size_t i = 0; i < m->fed->n_kinds; i++)
-        if (m->informers && fed_informer_count(m->informers[i]) > 0)
-            return true;
+    FAPI_KIND_EACH(k, m->fed)
+    if (fapi_member_count(m, k) > 0)
+        return true;
     return false;
 }

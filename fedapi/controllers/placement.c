@@ -125,27 +125,41 @@ static bool replicas_are_members(const struct fed_kobj *obj)
            fed_kobj_annotation(obj, FAPI_HPA_TARGETS).n;
 }
 
-int fapi_place(struct fed_arena *a, const struct fed_kobj *obj, const struct fed_json *tree,
-               const struct fapi_cluster *clusters, size_t n, struct fapi_placement *out, struct fed_err *err)
+static int select_for(struct fed_arena *a, const struct fed_kobj *obj, const struct fapi_cluster *clusters, size_t n,
+                      struct fapi_placement *out, struct fed_err *err)
 {
     struct fed_selector sel;
-    struct fapi_preferences prefs;
-    struct fed_err why = {0};
     struct fed_str text = fed_kobj_annotation(obj, FAPI_CLUSTER_SELECTOR);
     *out = (struct fapi_placement){.spots = FED_ARENA_ARRAY(a, struct fapi_spot, n + 1), .n = n};
     int code = fed_selector_from_annotation(a, text, &sel, err);
+    if (code == 0)
+        select_clusters(a, text, &sel, clusters, n, out);
+    return code;
+}
+
+static void read_preferences(struct fed_arena *a, const struct fed_kobj *obj, const char *key,
+                             struct fapi_preferences *prefs, struct fapi_placement *out)
+{
+    struct fed_err why = {0};
+    if (fapi_preferences_parse(a, fed_kobj_annotation(obj, key), prefs, &why) == 0)
+        return;
+    out->reason = "InvalidPreferences";
+    out->message = fed_arena_printf(a, "annotation %s: %s; replicas are divided equally", key, why.text);
+    fapi_preferences_default(a, prefs);
+}
+
+int fapi_place(struct fed_arena *a, const struct fed_kobj *obj, const struct fed_json *tree,
+               const struct fapi_cluster *clusters, size_t n, struct fapi_placement *out, struct fed_err *err)
+{
+    struct fapi_preferences prefs;
+    int code = select_for(a, obj, clusters, n, out, err);
     if (code != 0)
         return code;
-    select_clusters(a, text, &sel, clusters, n, out);
     const struct fapi_spread_rule *rule = fapi_spread_find(obj->kind);
     const char *key = rule ? rule->preferences : NULL;
     if (!key || replicas_are_members(obj) || out->n_selected == 0)
         return 0;
-    if (fapi_preferences_parse(a, fed_kobj_annotation(obj, key), &prefs, &why) != 0) {
-        out->reason = "InvalidPreferences";
-        out->message = fed_arena_printf(a, "annotation %s: %s; replicas are divided equally", key, why.text);
-        fapi_preferences_default(a, &prefs);
-    }
+    read_preferences(a, obj, key, &prefs, out);
     int64_t number = fapi_spread_number(obj->kind, tree), left = number;
     if (rule->fixed)
         left = keep_fixed(out, number - fapi_rounds_done(a, obj));
@@ -155,4 +169,27 @@ int fapi_place(struct fed_arena *a, const struct fed_kobj *obj, const struct fed
     if (rule->skip_empty && number > 0)
         skip_empty(out);
     return 0;
+}
+
+int fapi_place_custom(struct fed_arena *a, const struct fed_kobj *obj, const struct fed_json *tree,
+                      const struct fapi_custom *custom, const struct fapi_cluster *clusters, size_t n,
+                      struct fapi_placement *out, struct fed_err *err)
+{
+    struct fapi_preferences prefs;
+    int64_t number = fapi_custom_number(custom, tree);
+    int code = select_for(a, obj, clusters, n, out, err);
+    if (code != 0 || number < 0 || !fed_kobj_annotation(obj, FAPI_REPLICA_PREFERENCES).p || replicas_are_members(obj) ||
+        out->n_selected == 0)
+        return code;
+    read_preferences(a, obj, FAPI_REPLICA_PREFERENCES, &prefs, out);
+    divide(a, obj, number, &prefs, out);
+    return 0;
+}
+
+void fapi_place_nowhere(struct fed_arena *a, const char *why, const struct fapi_cluster *clusters, size_t n,
+                        struct fapi_placement *out)
+{
+    *out = (struct fapi_placement){.spots = FED_ARENA_ARRAY(a, struct fapi_spot, n + 1), .n = n};
+    for (size_t i = 0; i < n; i++)
+        out->spots[i] = (struct fapi_spot){.cluster = &clusters[i], .replicas = -1, .why = fed_str(why)};
 }

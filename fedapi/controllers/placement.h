@@ -10,7 +10,7 @@
 #ifndef FAPI_CONTROLLERS_PLACEMENT_H
 #define FAPI_CONTROLLERS_PLACEMENT_H
 
-#include "kube/obj.h"
+#include "fedapi/controllers/custom.h"
 
 struct fapi_cluster { /* what decisions know of a member */
     struct fed_str name;
@@ -42,5 +42,12 @@ struct fapi_placement {
 FED_MUST_USE int fapi_place(struct fed_arena *a, const struct fed_kobj *obj, const struct fed_json *tree,
                             const struct fapi_cluster *clusters, size_t n, struct fapi_placement *out,
                             struct fed_err *err);
+/* The same for an object of a custom kind (custom.h). */
+FED_MUST_USE int fapi_place_custom(struct fed_arena *a, const struct fed_kobj *obj, const struct fed_json *tree,
+                                   const struct fapi_custom *custom, const struct fapi_cluster *clusters, size_t n,
+                                   struct fapi_placement *out, struct fed_err *err);
+/* To no cluster, whatever the object says. why: static. */
+void fapi_place_nowhere(struct fed_arena *a, const char *why, const struct fapi_cluster *clusters, size_t n,
+                        struct fapi_placement *out);
 
 #endif

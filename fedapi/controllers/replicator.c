@@ -16,6 +16,7 @@
 #include "fedapi/controllers/desired.h"
 #include "fedapi/controllers/diff.h"
 #include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/scheduler.h"
@@ -74,7 +75,7 @@ static struct fed_kobj *hub_object(struct fapi_replicator *r, const char *key, s
     return fed_informer_find((*k)->hub, ns, name);
 }
 
-static void report_conflict(struct fapi_replicator *r, const char *key, struct fed_kobj *hub,
+static void report_conflict(struct fapi_replicator *r, const char *key, const struct fapi_kind *k, struct fed_kobj *hub,
                             const struct fed_kobj *there)
 {
     struct fapi_share *share = share_of(r, key);
@@ -87,7 +88,7 @@ static void report_conflict(struct fapi_replicator *r, const char *key, struct f
     if (share && share->state != FAPI_SYNC_CONFLICT && !fapi_aggregate_told(hub, r->member->name, fed_str(text)))
         fed_event_warning(r->member->fed->recorder, hub, "Conflict", "%s", text);
     if (share)
-        share->found = fapi_spread_number(hub->kind, fed_kobj_parse(there, &a));
+        share->found = fapi_kind_number(k, fed_kobj_parse(there, &a));
     set_state(r, key, FAPI_SYNC_CONFLICT, text);
     fed_workqueue_add_after(r->queue, fed_str(key), LOOK_AGAIN_MS); /* our watch does not show its end */
     fed_arena_release(&a);
@@ -161,19 +162,53 @@ static void start_patch(struct fapi_replicator *r, struct fapi_job *job, const s
                         struct fed_str name, const struct fed_json *patch)
 {
     job->finish = patched;
-    job->call =
-        fed_client_patch(r->member->transport, &k->resource, ns, name, "", "merge", patch, "", fapi_job_answered, job);
+    job->call = fed_client_patch(r->member->transport, fapi_member_resource(r->member, k), ns, name, "", "merge", patch,
+                                 "", fapi_job_answered, job);
 }
 
-static struct fed_json *make_desired(struct fapi_replicator *r, struct fed_arena *a, struct fed_kobj *hub,
-                                     const struct fed_json *member, const struct fapi_share *share)
+static enum fapi_diff_rule rule_of(const struct fapi_kind *k)
+{
+    if (k->custom)
+        return FAPI_DIFF_CUSTOM;
+    return k == k->fed->definitions ? FAPI_DIFF_DEFINITION : FAPI_DIFF_OWN;
+}
+
+static struct fed_json *make_desired(struct fapi_replicator *r, struct fed_arena *a, const struct fapi_kind *k,
+                                     struct fed_kobj *hub, const struct fed_json *member,
+                                     const struct fapi_share *share)
 {
     struct fapi_desired_conf conf = {.source = fed_kobj_parse(hub, a),
                                      .member = member,
                                      .federation_uid = fed_str(r->member->fed->uid),
                                      .replicas = share->replicas,
-                                     .scaled = fapi_is_scaled(r->member->fed, hub)};
+                                     .scaled = fapi_is_scaled(r->member->fed, k, hub),
+                                     .custom = k->custom};
+    if (k->custom)
+        conf.api_version = fed_resource_api_version(a, fapi_member_resource(r->member, k));
     return fapi_desired(a, &conf);
+}
+
+/* The patch that is due at the member's object; NULL: none. */
+static struct fed_json *make_patch(struct fapi_replicator *r, struct fed_arena *a, const struct fapi_kind *k,
+                                   struct fed_kobj *hub, const struct fed_kobj *have, const struct fapi_share *share)
+{
+    struct fed_json *member = fed_kobj_parse(have, a);
+    return fapi_diff_by(a, rule_of(k), make_desired(r, a, k, hub, member, share), member);
+}
+
+/* A definition that we did not make, and are not to take over: used as it is, when it serves the kind. */
+static void use_definition(struct fapi_replicator *r, const char *key, const struct fapi_kind *k, struct fed_kobj *hub,
+                           const struct fed_kobj *there)
+{
+    struct fed_arena a = {0};
+    struct fed_str version, why;
+    enum fapi_served served =
+        fapi_custom_serves(&a, fed_kobj_parse(hub, &a), fed_kobj_parse(there, &a), &version, &why);
+    if (served == FAPI_SERVED_OTHER)
+        report_conflict(r, key, k, hub, there);
+    else
+        set_state(r, key, served == FAPI_SERVED ? FAPI_SYNC_SYNCED : FAPI_SYNC_PENDING, NULL);
+    fed_arena_release(&a);
 }
 
 /* The object was there although our informer, which sees marked objects only, did not show it. */
@@ -199,10 +234,12 @@ static int met_existing(struct fapi_job *job, int code, const struct fed_call_re
     if (whose == FAPI_NOBODYS && k->spread == FAPI_SPREAD_NAMESPACE && !adopt) {
         set_state(r, job->key, FAPI_SYNC_SYNCED, NULL); /* a shared namespace is used as it is, and never deleted */
     } else if (whose == FAPI_OTHERS || (whose == FAPI_NOBODYS && !adopt)) {
-        report_conflict(r, job->key, hub, have);
+        if (k == r->member->fed->definitions)
+            use_definition(r, job->key, k, hub, have);
+        else
+            report_conflict(r, job->key, k, hub, have);
     } else {
-        struct fed_json *member = fed_kobj_parse(have, &a);
-        struct fed_json *patch = fapi_diff(&a, make_desired(r, &a, hub, member, share), member);
+        struct fed_json *patch = make_patch(r, &a, k, hub, have, share);
         if (patch) {
             start_patch(r, job, k, have->ns, have->name, patch);
             code = FAPI_JOB_GOES_ON;
@@ -224,7 +261,8 @@ static int created(struct fapi_job *job, int code, const struct fed_call_respons
     if (code != FED_E_ALREADY_EXISTS || !fapi_key_parse(r->member->fed, job->key, &k, &ns, &name))
         return judge(job, code, err, "CreateInClusterFailed");
     job->finish = met_existing;
-    job->call = fed_client_get(r->member->transport, &k->resource, ns, name, fapi_job_answered, job);
+    job->call =
+        fed_client_get(r->member->transport, fapi_member_resource(r->member, k), ns, name, fapi_job_answered, job);
     return FAPI_JOB_GOES_ON;
 }
 
@@ -234,19 +272,21 @@ static void look_at_existing(struct fapi_replicator *r, const char *key, struct 
 {
     struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
     job->finish = met_existing;
-    job->call = fed_client_get(r->member->transport, &k->resource, hub->ns, hub->name, fapi_job_answered, job);
+    job->call = fed_client_get(r->member->transport, fapi_member_resource(r->member, k), hub->ns, hub->name,
+                               fapi_job_answered, job);
 }
 
 static void create(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
                    const struct fapi_share *share)
 {
     struct fed_arena a = {0};
-    struct fed_json *desired = make_desired(r, &a, hub, NULL, share);
-    fapi_diff_record(&a, desired);
+    struct fed_json *desired = make_desired(r, &a, k, hub, NULL, share);
+    fapi_diff_record_by(&a, rule_of(k), desired);
     set_pending(r, key);
     struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
     job->finish = created;
-    job->call = fed_client_create(r->member->transport, &k->resource, hub->ns, desired, fapi_job_answered, job);
+    job->call = fed_client_create(r->member->transport, fapi_member_resource(r->member, k), hub->ns, desired,
+                                  fapi_job_answered, job);
     fed_arena_release(&a);
 }
 
@@ -255,8 +295,7 @@ static bool bring_up_to_date(struct fapi_replicator *r, const char *key, struct 
                              struct fed_kobj *have, const struct fapi_share *share)
 {
     struct fed_arena a = {0};
-    struct fed_json *member = fed_kobj_parse(have, &a);
-    struct fed_json *patch = fapi_diff(&a, make_desired(r, &a, hub, member, share), member);
+    struct fed_json *patch = make_patch(r, &a, k, hub, have, share);
     if (patch) {
         set_pending(r, key);
         start_patch(r, fapi_job_new(&r->jobs, r->queue, key, r), k, have->ns, have->name, patch);
@@ -267,19 +306,25 @@ static bool bring_up_to_date(struct fapi_replicator *r, const char *key, struct 
     return patch != NULL;
 }
 
-static void delete_copy(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
-                        struct fed_kobj *have)
+static void start_delete(struct fapi_replicator *r, struct fapi_job *job, const struct fapi_kind *k,
+                         const struct fed_kobj *hub, const struct fed_kobj *have)
 {
     bool foreground = hub && fed_kobj_has_finalizer(hub, "foregroundDeletion");
-    set_pending(r, key);
-    struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
     job->finish = deleted;
-    job->call = fed_client_delete(r->member->transport, &k->resource, have->ns, have->name,
+    job->call = fed_client_delete(r->member->transport, fapi_member_resource(r->member, k), have->ns, have->name,
                                   foreground ? "Foreground" : "Background", have->uid, fapi_job_answered, job);
 }
 
+static void delete_copy(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
+                        struct fed_kobj *have)
+{
+    set_pending(r, key);
+    start_delete(r, fapi_job_new(&r->jobs, r->queue, key, r), k, hub, have);
+}
+
 /* Orphaning: the copy stays and becomes its cluster's own. */
-static void unmark(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *have)
+static void start_unmark(struct fapi_replicator *r, struct fapi_job *job, const struct fapi_kind *k,
+                         const struct fed_kobj *have)
 {
     struct fed_arena a = {0};
     struct fed_json *patch = fed_json_object(&a), *meta = fed_json_ensure_object(&a, patch, "metadata");
@@ -289,7 +334,63 @@ static void unmark(struct fapi_replicator *r, const char *key, struct fapi_kind 
     fed_json_set(annotations, FAPI_FEDERATION_UID, fed_json_null(&a));
     fed_json_set(annotations, FAPI_SOURCE_UID, fed_json_null(&a));
     fed_json_set(annotations, FAPI_APPLIED_FIELDS, fed_json_null(&a));
-    start_patch(r, fapi_job_new(&r->jobs, r->queue, key, r), k, have->ns, have->name, patch);
+    start_patch(r, job, k, have->ns, have->name, patch);
+    fed_arena_release(&a);
+}
+
+/* Whether the cluster has objects of the kind that are not ours is known: those keep the definition. */
+static int others_counted(struct fapi_job *job, int code, const struct fed_call_response *res,
+                          const struct fed_err *err FED_UNUSED)
+{
+    struct fapi_replicator *r = job->ud;
+    struct fapi_kind *k;
+    struct fed_kobj *hub = hub_object(r, job->key, &k), *have = NULL;
+    struct fed_str ns, name;
+    struct fed_arena a = {0};
+    struct fed_json *list = NULL;
+    if (code == FED_E_NOT_FOUND)
+        code = 0; /* not served: there is nothing */
+    else if (code == 0)
+        code = fed_json_parse(&a, res->body, NULL, &list, NULL);
+    const struct fed_json *items = fed_json_find(list, "items");
+    if (code == 0 && fapi_key_parse(r->member->fed, job->key, &k, &ns, &name))
+        have = fapi_member_find(r->member, k, ns, name);
+    if (have && items && items->n) {
+        if (hub)
+            fed_event_warning(r->member->fed->recorder, hub, "KeptInCluster",
+                              "cluster %s has objects of this kind that the federation did not make: its definition "
+                              "stays there",
+                              r->member->name);
+        start_unmark(r, job, k, have);
+    } else if (have) {
+        start_delete(r, job, k, hub, have);
+    }
+    fed_arena_release(&a);
+    if (!have)
+        look_whether_drained(r);
+    return have ? FAPI_JOB_GOES_ON : code;
+}
+
+/* A definition takes all objects of its kind with it, also those that are not ours. */
+static void delete_definition(struct fapi_replicator *r, const char *key, struct fed_kobj *have)
+{
+    struct fed_arena a = {0};
+    struct fed_buf query = {0};
+    const struct fed_json *spec = fed_json_find(fed_kobj_parse(have, &a), "spec");
+    struct fed_resource of = {.group = fed_arena_dupz(&a, fed_json_find_text(spec, "group")),
+                              .version = "",
+                              .plural = fed_arena_dupz(&a, fed_json_find_text(fed_json_find(spec, "names"), "plural"))};
+    FED_JSON_EACH(v, fed_json_find(spec, "versions"))
+        if (!of.version[0] && fed_json_bool(fed_json_find(v, "served"), false))
+            of.version = fed_arena_dupz(&a, fed_json_find_text(v, "name"));
+    set_pending(r, key);
+    fed_resource_query_add(&query, "labelSelector", FED_STR(FAPI_MANAGED "!=true"));
+    fed_resource_query_add(&query, "limit", FED_STR("1"));
+    struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
+    job->finish = others_counted;
+    job->call =
+        fed_client_list(r->member->transport, &of, (struct fed_str){0}, fed_buf_z(&query), fapi_job_answered, job);
+    fed_buf_release(&query);
     fed_arena_release(&a);
 }
 
@@ -302,12 +403,15 @@ static bool remove_copy(struct fapi_replicator *r, const char *key, struct fapi_
     if (whose != FAPI_OURS && whose != FAPI_STALE)
         return false;
     if (hub && hub->deleting && fed_kobj_has_finalizer(hub, "orphan")) {
-        unmark(r, key, k, have);
+        start_unmark(r, fapi_job_new(&r->jobs, r->queue, key, r), k, have);
         return true;
     }
     if (have->deleting)
         return false;
-    delete_copy(r, key, k, hub, have);
+    if (k == r->member->fed->definitions)
+        delete_definition(r, key, have);
+    else
+        delete_copy(r, key, k, hub, have);
     return true;
 }
 
@@ -326,15 +430,69 @@ static bool place_copy(struct fapi_replicator *r, const char *key, struct fapi_k
         set_state(r, key, FAPI_SYNC_PENDING, NULL); /* its end brings the key back */
         return false;
     }
-    if (fapi_round_closed(hub, fed_str(r->member->name), have)) {
+    if (fapi_round_closed(hub, fed_str(r->member->name), have->uid)) {
         delete_copy(r, key, k, hub, have); /* its end brings the key back */
         return true;
     }
     if (fapi_whose(have, fed_str(r->member->fed->uid), hub->uid) == FAPI_OTHERS) {
-        report_conflict(r, key, hub, have);
+        report_conflict(r, key, k, hub, have);
         return false;
     }
     return bring_up_to_date(r, key, k, hub, have, share);
+}
+
+/* A definition should be there. The watch of it, whoever made it, comes before that of what we made. */
+static bool place_definition(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
+                             struct fed_kobj *have, struct fapi_share *share)
+{
+    struct fapi_member *m = r->member;
+    const struct fapi_kind *of = fapi_kinds_defined(m->fed, hub->name);
+    const char *why;
+    if (!of || fapi_member_serves(m, of, &why) == FAPI_SERVED_UNKNOWN)
+        return false; /* it brings the key back when it is known */
+    struct fed_kobj *there = fapi_member_definition(m, of);
+    enum fapi_whose whose = there ? fapi_whose(there, fed_str(m->fed->uid), hub->uid) : FAPI_OURS;
+    if (whose == FAPI_NOBODYS && fed_str_is(fed_kobj_annotation(hub, FAPI_ADOPT), "true")) {
+        look_at_existing(r, key, k, hub);
+        return true;
+    }
+    if (whose == FAPI_NOBODYS || whose == FAPI_OTHERS) {
+        use_definition(r, key, k, hub, there);
+        return false;
+    }
+    if (!have != !there)
+        return false; /* one of the watches lags, and brings the key back */
+    return place_copy(r, key, k, hub, have, share);
+}
+
+/* Whether the cluster takes objects of a custom kind now. Its definition's watch brings the key back when that changes. */
+static bool is_served(struct fapi_replicator *r, const char *key, const struct fapi_kind *k)
+{
+    struct fapi_federation *f = r->member->fed;
+    struct fed_arena a = {0};
+    struct fed_err err = {.code = FED_E_INVALID};
+    const char *why;
+    enum fapi_served served = fapi_member_serves(r->member, k, &why);
+    if (served == FAPI_SERVED)
+        return true;
+    struct fed_str definition = fapi_key(&a, f->definitions, (struct fed_str){0}, fed_str(k->definition));
+    struct fapi_share *share = share_of(r, definition.p);
+    if (served == FAPI_SERVED_NOT && share && !share->placed)
+        why = "the definition of its kind is not placed there";
+    snprintf(err.text, sizeof(err.text), "%s", why);
+    if (why[0])
+        report_failure(r, key, "KindNotServed", &err);
+    else
+        set_state(r, key, FAPI_SYNC_PENDING, NULL);
+    fed_arena_release(&a);
+    return false;
+}
+
+/* A definition goes after what we made of its kind. */
+static bool has_objects(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str name)
+{
+    const struct fapi_kind *of = k == m->fed->definitions ? fapi_kinds_defined(m->fed, name) : NULL;
+    return of && fapi_member_count(m, of) > 0;
 }
 
 /* Decides about one key; true when a call was started that will finish it. */
@@ -358,12 +516,16 @@ static bool look_at(struct fapi_replicator *r, const char *key)
     if (!going && (!as || !as->decided || !share || share->stale))
         return false; /* the scheduler adds the key when it has decided */
     if (going || !share->placed) {
+        if (have && going && has_objects(m, k, name))
+            return false; /* the last of them brings the key back */
         if (have)
             return remove_copy(r, key, k, hub, have);
         set_state(r, key, FAPI_SYNC_ABSENT, NULL);
         return false;
     }
-    return place_copy(r, key, k, hub, have, share);
+    if (k == m->fed->definitions)
+        return place_definition(r, key, k, hub, have, share);
+    return (!k->custom || is_served(r, key, k)) && place_copy(r, key, k, hub, have, share);
 }
 
 static void reconcile(void *ud, const char *key)
@@ -431,6 +593,21 @@ static bool add_object(void *ud, struct fed_kobj *o)
     return true;
 }
 
+static void add_copies(struct fapi_replicator *r, struct fapi_kind *k)
+{
+    struct walk w = {r, k};
+    fapi_member_each(r->member, k, add_object, &w);
+}
+
+void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k)
+{
+    struct walk w = {r, k};
+    if (!r->running)
+        return;
+    fed_informer_each(k->hub, (struct fed_str){0}, add_object, &w);
+    add_copies(r, k);
+}
+
 void fapi_replicator_add_all(struct fapi_replicator *r)
 {
     struct fapi_member *m = r->member;
@@ -438,10 +615,8 @@ void fapi_replicator_add_all(struct fapi_replicator *r)
         return;
     FED_MAP_EACH(e, &m->fed->assignments)
         fed_workqueue_add(r->queue, e->key);
-    for (size_t i = 0; m->informers && i < m->fed->n_kinds; i++) {
-        struct walk w = {r, &m->fed->kinds[i]};
-        fed_informer_each(m->informers[i], (struct fed_str){0}, add_object, &w);
-    }
+    FAPI_KIND_EACH(k, m->fed)
+    add_copies(r, k);
 }
 
 bool fapi_replicator_idle(const struct fapi_replicator *r)

@@ -18,6 +18,7 @@ void fapi_replicator_stop(struct fapi_replicator *r);  /* cancels calls; keys ar
 void fapi_replicator_add(struct fapi_replicator *r, struct fed_str key);
 /* Every object of the hub, and every marked object of the member (whose source may be gone). */
 void fapi_replicator_add_all(struct fapi_replicator *r);
+void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k); /* the same for one kind */
 bool fapi_replicator_idle(const struct fapi_replicator *r);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/place.h"
 #include "fedapi/controllers/placement.h"
@@ -19,6 +20,7 @@
 #include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/spread.h"
 #include "fedapi/controllers/status.h"
+#include "kube/crd.h"
 
 struct fapi_scheduler {
     struct fapi_federation *fed;
@@ -70,9 +72,20 @@ static int64_t current_replicas(struct fed_arena *a, const struct fapi_member *m
     if (is_decided(share) && knows_round(a, share, m, hub))
         return share->replicas;
     struct fed_kobj *have = fapi_member_find(m, k, hub->ns, hub->name);
-    if (have && !fapi_round_closed(hub, fed_str(m->name), have))
-        return fapi_spread_number(hub->kind, fed_kobj_parse(have, a));
+    if (have && !fapi_round_closed(hub, fed_str(m->name), have->uid))
+        return fapi_kind_number(k, fed_kobj_parse(have, a));
     return have || fapi_member_sees(m, k) ? -1 : last_known_replicas(a, hub, m->name);
+}
+
+/* A Job's part in a lost cluster counts only as a copy that was seen there: what was never begun is nobody's yet. */
+static bool never_begun(struct fed_arena *a, const struct fapi_member *m, const struct fapi_kind *k,
+                        const struct fed_kobj *hub)
+{
+    const struct fapi_spread_rule *rule = fapi_spread_find(hub->kind);
+    if (!rule || !rule->fixed || !m->lost || fapi_member_find(m, k, hub->ns, hub->name))
+        return false;
+    struct fapi_copy told = fapi_copy_told(a, hub, fed_str(m->name));
+    return !told.uid.n || fapi_round_closed(hub, fed_str(m->name), told.uid);
 }
 
 /* What another object runs under the name is counted once that is to be taken over. */
@@ -101,7 +114,7 @@ static void describe_cluster(struct fed_arena *a, struct fapi_federation *f, con
         out->cordoned = fed_str_is(fed_kobj_annotation(object, FAPI_CORDONED), "true");
     }
     if (k->spread == FAPI_SPREAD_DIVIDE)
-        out->current = current_replicas(a, m, k, hub);
+        out->current = never_begun(a, m, k, hub) ? -1 : current_replicas(a, m, k, hub);
     describe_conflict(f, m, k, hub, out);
 }
 
@@ -162,6 +175,27 @@ static void note_problem(struct fapi_scheduler *s, struct fapi_assignment *as, c
     fed_event_warning(s->fed->recorder, hub, reason, "%.*s", FED_STR_ARG(message));
 }
 
+/* Replicas that move although the object did not change: its own events are the place where one looks for why. */
+static void tell_moves(struct fapi_scheduler *s, struct fapi_assignment *as, const struct fed_kobj *hub,
+                       const struct fapi_placement *p)
+{
+    struct fed_buf text;
+    fed_buf_init(&text, 900);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct fapi_spot *spot = &p->spots[i];
+        const struct fapi_member *m = fapi_clusters_find(s->fed->clusters, spot->cluster->name);
+        const struct fapi_share *share = m ? fapi_assignment_share(as, m) : NULL;
+        int64_t was = share && share->placed ? FED_MAX(share->replicas, 0) : 0;
+        int64_t now = spot->selected ? FED_MAX(spot->replicas, 0) : 0;
+        if (share && was != now)
+            fed_buf_addf(&text, "%s%s from %lld to %lld (%.*s)", text.n ? "; " : "", m->name, (long long)was,
+                         (long long)now, FED_STR_ARG(spot->why));
+    }
+    if (text.n)
+        fed_event_normal(s->fed->recorder, hub, "ReplicasMoved", "%s", fed_buf_z(&text));
+    fed_buf_release(&text);
+}
+
 static bool take_spot(struct fapi_share *share, const struct fapi_spot *spot)
 {
     char why[256];
@@ -185,15 +219,18 @@ static int finished(struct fapi_job *job FED_UNUSED, int code, const struct fed_
 static bool close_parts(struct fapi_scheduler *s, struct fed_arena *a, const char *key, struct fapi_kind *k,
                         struct fed_kobj *hub, const struct fed_json *tree, const struct fapi_placement *p)
 {
-    const struct fapi_spread_rule *rule = fapi_spread_find(hub->kind);
-    struct fed_kobj **copies = FED_ARENA_ARRAY(a, struct fed_kobj *, p->n + 1);
+    const struct fapi_spread_rule *rule = fapi_spread_find(fapi_kind_name(k));
+    struct fapi_copy *copies = FED_ARENA_ARRAY(a, struct fapi_copy, p->n + 1);
     struct fed_str lost;
     if (!rule || !rule->fixed)
         return false;
     for (size_t i = 0; i < p->n; i++) {
         const struct fapi_member *m = fapi_clusters_find(s->fed->clusters, p->spots[i].cluster->name);
         struct fed_kobj *have = m ? fapi_member_find(m, k, hub->ns, hub->name) : NULL;
-        copies[i] = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS ? have : NULL;
+        if (have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS)
+            copies[i] = fapi_copy_of(a, have);
+        else if (m && !have && !fapi_member_sees(m, k))
+            copies[i] = fapi_copy_told(a, hub, fed_str(m->name));
     }
     struct fed_json *patch = fapi_rounds_close(a, hub, tree, p, copies, &lost);
     if (!patch)
@@ -210,6 +247,29 @@ static bool close_parts(struct fapi_scheduler *s, struct fed_arena *a, const cha
     return true;
 }
 
+static bool is_withdrawn_definition(const struct fapi_kind *k, const struct fed_kobj *hub)
+{
+    return k == k->fed->definitions && !fapi_custom_in_members(hub);
+}
+
+static int place(struct fed_arena *a, const struct fapi_kind *k, const struct fed_kobj *hub,
+                 const struct fed_json *tree, const struct fapi_cluster *clusters, size_t n, struct fapi_placement *out,
+                 struct fed_err *err)
+{
+    bool withdrawn = k->withdrawn;
+    if (is_withdrawn_definition(k, hub)) { /* objects first */
+        const struct fapi_kind *of = fapi_kinds_defined(k->fed, hub->name);
+        withdrawn = !of || !fapi_kinds_bound(of);
+    }
+    if (withdrawn)
+        fapi_place_nowhere(a, "objects of this kind live at the federation", clusters, n, out);
+    else if (k->custom)
+        return fapi_place_custom(a, hub, tree, k->custom, clusters, n, out, err);
+    else
+        return fapi_place(a, hub, tree, clusters, n, out, err);
+    return 0;
+}
+
 /* True when a call was started that finishes the key. */
 static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
 {
@@ -222,7 +282,7 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     struct fed_json *tree = fed_kobj_parse(hub, &a);
     for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));)
         describe_cluster(&a, s->fed, m, k, hub, &clusters[i++]);
-    if (fapi_place(&a, hub, tree, clusters, n, &placement, &err) != 0) {
+    if (place(&a, k, hub, tree, clusters, n, &placement, &err) != 0) {
         /* Nothing is known, so nothing is changed anywhere. */
         note_problem(s, as, hub, "InvalidClusterSelector", fed_str(err.text));
         fapi_status_add(s->fed->status, fed_str(key));
@@ -235,6 +295,8 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     }
     uint64_t content = content_hash(&a, tree);
     bool all_changed = !as->decided || content != as->content;
+    if (!all_changed && k->spread == FAPI_SPREAD_DIVIDE)
+        tell_moves(s, as, hub, &placement);
     as->decided = true;
     as->content = content;
     for (i = 0; i < placement.n; i++) {
@@ -258,39 +320,65 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
 
 /* --- deleting --- */
 
-/* True while a cluster that can be seen still has our copy. What is orphaned must be let go in every cluster: one that
- * is away would take its copy for a leftover and delete it on its return. */
+/* A definition of its own in a cluster that is away: no sweep of ours would end the objects there. */
+static bool has_own_definition(const struct fapi_kind *k, const struct fed_kobj *hub, const char *cluster)
+{
+    return k == k->fed->definitions && fapi_aggregate_own(hub, cluster);
+}
+
+/* A definition goes after its objects. */
+static bool has_objects(const struct fapi_kind *k, const struct fed_kobj *hub, const struct fapi_member *m)
+{
+    const struct fapi_kind *of = k == k->fed->definitions ? fapi_kinds_defined(k->fed, hub->name) : NULL;
+    return of && (!fapi_member_sees(m, of) || fapi_member_count(m, of) > 0);
+}
+
+/* True while a cluster that can be seen still has our copy. What is orphaned or withdrawn must be let go in every
+ * cluster: one that is away would take its copy for a leftover and delete it on its return, or find nobody who does. */
 static bool still_somewhere(struct fapi_scheduler *s, const struct fapi_kind *k, const struct fed_kobj *hub)
 {
-    bool orphan = fed_kobj_has_finalizer(hub, "orphan");
+    bool every = fed_kobj_has_finalizer(hub, "orphan") || !hub->deleting;
     for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));) {
         struct fed_kobj *have;
         bool away = m->health == FAPI_OFFLINE || !m->transport;
-        if (away && !orphan)
+        bool wait = every || has_own_definition(k, hub, m->name);
+        if (away && !wait)
             continue;
+        if (away && k == s->fed->definitions)
+            return true;
         if (!fapi_member_sees(m, k)) {
-            if (orphan || m->health == FAPI_READY || m->health == FAPI_UNKNOWN)
+            if (wait || m->health == FAPI_READY || m->health == FAPI_UNKNOWN)
                 return true;
             continue;
         }
         have = fapi_member_find(m, k, hub->ns, hub->name);
-        if (have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS)
+        if ((have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS) || has_objects(k, hub, m))
             return true;
     }
     return false;
 }
 
-/* A Namespace goes last: spec.finalizers is emptied once its contents are gone. */
+/* A Namespace goes last: spec.finalizers is emptied once its contents are gone. So does a definition. */
 bool fapi_has_contents(const struct fapi_kind *k, const struct fed_kobj *hub)
 {
     struct fed_arena a = {0};
-    bool any = false;
+    bool any = k == k->fed->definitions && fed_kobj_has_finalizer(hub, FED_CRD_FINALIZER);
     if (k->spread == FAPI_SPREAD_NAMESPACE) {
         const struct fed_json *f = fed_json_at(fed_kobj_parse(hub, &a), "spec", "finalizers", NULL);
         any = f && f->n > 0;
     }
     fed_arena_release(&a);
     return any;
+}
+
+static void drop_finalizer(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
+{
+    struct fed_arena a = {0};
+    struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
+    job->finish = finished;
+    job->call = fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge",
+                                 fapi_place_without_finalizer(&a, hub, FAPI_FINALIZER), "", fapi_job_answered, job);
+    fed_arena_release(&a);
 }
 
 static void let_go(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
@@ -301,12 +389,44 @@ static void let_go(struct fapi_scheduler *s, const char *key, struct fapi_kind *
         fed_workqueue_done(s->queue, key, 0);
         return;
     }
+    drop_finalizer(s, key, k, hub);
+}
+
+/* Objects of kinds of users come to be federated at any time, so some were made before there was anything to hold them
+ * for. True when the write was started: its event brings the key back. */
+static bool bind(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
+{
     struct fed_arena a = {0};
+    bool due = k->custom ? !k->withdrawn : k == s->fed->definitions && fapi_custom_in_members(hub);
+    if (!due || fed_kobj_has_finalizer(hub, FAPI_FINALIZER))
+        return false;
+    struct fed_json *patch = fed_json_object(&a), *meta = fed_json_ensure_object(&a, patch, "metadata");
+    struct fed_json *all = fed_json_ensure_array(&a, meta, "finalizers");
+    for (size_t i = 0; i < hub->n_finalizers; i++)
+        fed_json_push(all, fed_json_new_str(&a, hub->finalizers[i]));
+    fed_json_push(all, fed_json_new_strz(&a, FAPI_FINALIZER));
+    fed_json_set(meta, "resourceVersion", fed_json_new_strf(&a, "%llu", (unsigned long long)hub->rev));
     struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
     job->finish = finished;
-    job->call = fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge",
-                                 fapi_place_without_finalizer(&a, hub, FAPI_FINALIZER), "", fapi_job_answered, job);
+    job->call =
+        fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge", patch, "", fapi_job_answered, job);
     fed_arena_release(&a);
+    return true;
+}
+
+/* Withdrawn to the hub, and nowhere else any more. */
+static bool is_let_go(struct fapi_scheduler *s, struct fapi_kind *k, struct fed_kobj *hub)
+{
+    bool definition = is_withdrawn_definition(k, hub);
+    const struct fapi_kind *of = definition ? fapi_kinds_defined(s->fed, hub->name) : NULL;
+    return (k->withdrawn || definition) && fed_kobj_has_finalizer(hub, FAPI_FINALIZER) &&
+           !(of && fapi_kinds_bound(of)) && !still_somewhere(s, k, hub);
+}
+
+static bool goes(const struct fapi_kind *k, const struct fed_kobj *hub)
+{
+    const char *why;
+    return k == k->fed->definitions ? fapi_custom_goes(hub, &why) : fapi_propagates(hub, k->custom != NULL, &why);
 }
 
 /* --- the queue --- */
@@ -346,6 +466,17 @@ static void reconcile(void *ud, const char *key)
         let_go(s, key, k, hub);
         return;
     }
+    if (!goes(k, hub)) { /* a definition that was withdrawn */
+        fapi_assignment_drop(s->fed, key);
+        finish(s, key);
+        return;
+    }
+    if (is_let_go(s, k, hub)) {
+        drop_finalizer(s, key, k, hub);
+        return;
+    }
+    if (bind(s, key, k, hub))
+        return;
     if (!everything_seen(s->fed, k) || !decide(s, key, k, hub))
         finish(s, key);
 }
@@ -355,28 +486,25 @@ void fapi_scheduler_add(struct fapi_scheduler *s, struct fed_str key)
     fed_workqueue_add(s->queue, key);
 }
 
-struct walk {
-    struct fapi_scheduler *s;
-    struct fapi_kind *kind;
-};
-
 static bool add_one(void *ud, struct fed_kobj *o)
 {
-    struct walk *w = ud;
-    const char *why;
+    struct fapi_kind *k = ud;
     struct fed_arena a = {0};
-    if (fapi_propagates(o, &why))
-        fed_workqueue_add(w->s->queue, fapi_key(&a, w->kind, o->ns, o->name));
+    if (goes(k, o))
+        fed_workqueue_add(k->fed->scheduler->queue, fapi_key(&a, k, o->ns, o->name));
     fed_arena_release(&a);
     return true;
 }
 
+void fapi_scheduler_add_kind(struct fapi_scheduler *s FED_UNUSED, struct fapi_kind *k)
+{
+    fed_informer_each(k->hub, (struct fed_str){0}, add_one, k);
+}
+
 void fapi_scheduler_add_all(struct fapi_scheduler *s)
 {
-    for (size_t i = 0; i < s->fed->n_kinds; i++) {
-        struct walk w = {s, &s->fed->kinds[i]};
-        fed_informer_each(w.kind->hub, (struct fed_str){0}, add_one, &w);
-    }
+    FAPI_KIND_EACH(k, s->fed)
+    fapi_scheduler_add_kind(s, k);
 }
 
 void fapi_scheduler_cluster_returned(struct fapi_scheduler *s, struct fapi_member *m)
@@ -403,10 +531,10 @@ void fapi_scheduler_member_changed(struct fapi_scheduler *s, struct fed_str key)
     if (fapi_key_parse(s->fed, z, &k, &ns, &name)) {
         struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
         struct fapi_assignment *as = fapi_assignment_find(s->fed, z);
-        const struct fapi_spread_rule *rule =
-            fapi_spread_find(k->resource.kind ? fed_str(k->resource.kind) : FED_STR(""));
+        const struct fapi_spread_rule *rule = fapi_spread_find(fapi_kind_name(k));
         /* A part that is through may take what no cluster could. */
-        if (hub && (hub->deleting || (rule && rule->fixed && as && as->problem)))
+        bool leaves = hub && (hub->deleting || k->withdrawn || is_withdrawn_definition(k, hub));
+        if (leaves || (hub && (rule && rule->fixed && as && as->problem)))
             fed_workqueue_add(s->queue, key);
     }
     free(z);

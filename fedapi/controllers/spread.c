@@ -93,9 +93,3 @@ void fapi_spread_apply(struct fed_arena *a, struct fed_str kind, struct fed_json
     else if (!fed_str_is(kind, "Job") && !fed_str_is(kind, "CronJob"))
         set(a, spec, "replicas", part);
 }
-
-bool fapi_spread_scales(const struct fed_json *hpa, struct fed_str kind, struct fed_str name)
-{
-    const struct fed_json *ref = fed_json_at(hpa, "spec", "scaleTargetRef", NULL);
-    return fed_str_eq(fed_json_find_text(ref, "kind"), kind) && fed_str_eq(fed_json_find_text(ref, "name"), name);
-}

@@ -31,7 +31,5 @@ int64_t fapi_spread_number(struct fed_str kind, const struct fed_json *tree);
 bool fapi_spread_whole(struct fed_str kind, const struct fed_json *tree);
 /* Writes a cluster's part into a copy of the federated object. */
 void fapi_spread_apply(struct fed_arena *a, struct fed_str kind, struct fed_json *copy, int64_t part);
-/* An object that a HorizontalPodAutoscaler scales: its members own the replicas. hpa: the autoscaler's tree. */
-bool fapi_spread_scales(const struct fed_json *hpa, struct fed_str kind, struct fed_str name);
 
 #endif

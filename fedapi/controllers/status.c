@@ -9,6 +9,7 @@
 #include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/endpoints.h"
 #include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/rounds.h"
 
 #define COALESCE_MS 10
@@ -50,6 +51,21 @@ static bool known(const struct fapi_assignment *as)
     return as->decided || as->problem;
 }
 
+/* Whether the cluster's own definition is used. While it cannot be seen, what was told stands: it is asked for when the
+ * definition goes. */
+static bool uses_own(struct fapi_status *s, const struct fapi_share *share, const struct fed_kobj *hub)
+{
+    struct fapi_kind *of = fapi_kinds_defined(s->fed, hub->name);
+    const char *why;
+    if (!of || !fapi_kinds_definition(of) || !fed_str_eq(fapi_kinds_definition(of)->uid, hub->uid))
+        return false; /* not a definition */
+    if (fapi_member_serves(share->member, of, &why) == FAPI_SERVED_UNKNOWN)
+        return fapi_aggregate_own(hub, share->member->name);
+    struct fed_kobj *there = fapi_member_definition(share->member, of);
+    enum fapi_whose whose = there ? fapi_whose(there, fed_str(s->fed->uid), hub->uid) : FAPI_OURS;
+    return whose == FAPI_NOBODYS || whose == FAPI_OTHERS;
+}
+
 /* One report for each cluster that should have the object. */
 static size_t collect(struct fapi_status *s, struct fed_arena *a, const struct fapi_kind *k, const struct fed_kobj *hub,
                       const struct fapi_assignment *as, struct fapi_report *reports)
@@ -61,12 +77,13 @@ static size_t collect(struct fapi_status *s, struct fed_arena *a, const struct f
             continue;
         struct fed_kobj *have = fapi_member_find(share->member, k, hub->ns, hub->name);
         bool ours = have && fapi_whose(have, fed_str(s->fed->uid), hub->uid) == FAPI_OURS &&
-                    !fapi_round_closed(hub, fed_str(share->member->name), have);
+                    !fapi_round_closed(hub, fed_str(share->member->name), have->uid);
         enum fapi_sync_state state = share->member->health == FAPI_READY ? share->state : FAPI_SYNC_UNKNOWN;
         reports[n++] = (struct fapi_report){
             .cluster = fed_str(share->member->name),
             .state = state_text(state),
             .message = fed_str(share->message),
+            .own = uses_own(s, share, hub),
             .replicas = k->spread == FAPI_SPREAD_DIVIDE ? share->replicas : -1,
             /* An Offline cluster's last word is not counted: its pods may be gone. */
             .object =
@@ -79,6 +96,21 @@ static int annotated(struct fapi_job *job FED_UNUSED, int code, const struct fed
                      const struct fed_err *err FED_UNUSED)
 {
     return code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code;
+}
+
+/* The schema of the hub may not allow what a cluster's does. Trying again would not help. */
+static int status_taken(struct fapi_job *job, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    struct fapi_status *s = job->ud;
+    struct fapi_kind *k;
+    struct fed_str ns, name;
+    if (code != FED_E_INVALID)
+        return annotated(job, code, res, err);
+    struct fed_kobj *hub =
+        fapi_key_parse(s->fed, job->key, &k, &ns, &name) ? fed_informer_find(k->hub, ns, name) : NULL;
+    if (hub)
+        fed_event_warning(s->fed->recorder, hub, "StatusNotTaken", "%s", err->text);
+    return 0;
 }
 
 static struct fed_json *annotation_patch(struct fed_arena *a, const struct fed_kobj *hub, struct fed_str text)
@@ -125,7 +157,7 @@ static bool look_at_ttl(struct fapi_status *s, const char *key, const struct fap
 {
     static const char *const ends[] = {"Complete", "Failed"};
     int64_t ttl = fed_json_int(fed_json_at(in->tree, "spec", "ttlSecondsAfterFinished", NULL), -1), at;
-    if (ttl < 0 || !fed_str_is(hub->kind, "Job") || hub->deleting)
+    if (ttl < 0 || !fed_str_is(fapi_kind_name(k), "Job") || hub->deleting)
         return false;
     for (size_t i = 0; i < FED_ARRAY_LEN(ends); i++) {
         const struct fed_json *c = fed_obj_condition(fed_json_find(in->tree, "status"), ends[i]);
@@ -149,8 +181,11 @@ static bool look_at_ttl(struct fapi_status *s, const char *key, const struct fap
 static void write_if_changed(struct fapi_status *s, const char *key, const struct fapi_kind *k,
                              const struct fed_kobj *hub, struct fed_arena *a, const struct fapi_aggregate_in *in)
 {
-    struct fed_json *patch = k->kind->has_status ? status_patch(a, in->tree, fapi_aggregate_status(a, in)) : NULL;
-    const char *sub = "status";
+    /* A status that the schema refuses must not hold up the annotation. */
+    struct fed_json *patch = k->custom ? annotation_patch(a, hub, fapi_aggregate_annotation(a, in)) : NULL;
+    const char *sub = patch ? "" : "status";
+    if (!patch && k->has_status)
+        patch = status_patch(a, in->tree, fapi_aggregate_status(a, in));
     if (!patch && look_at_ttl(s, key, k, hub, in))
         return;
     if (!patch) {
@@ -163,7 +198,7 @@ static void write_if_changed(struct fapi_status *s, const char *key, const struc
     }
     /* The write's own event brings the key back for what is left to write. */
     struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
-    job->finish = annotated;
+    job->finish = sub[0] && k->custom ? status_taken : annotated;
     job->call = fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, sub, "merge", patch, "",
                                  fapi_job_answered, job);
 }
@@ -186,9 +221,11 @@ static void reconcile(void *ud, const char *key)
                                    .reports = reports,
                                    .done = fapi_rounds_done(&a, hub),
                                    .problem = fed_str(as->problem),
-                                   .now_ms = fed_wall_ms(s->fed->env)};
+                                   .now_ms = fed_wall_ms(s->fed->env),
+                                   .custom = k->custom,
+                                   .custom_status = k->custom && k->has_status};
     in.n = collect(s, &a, k, hub, as, reports);
-    if (fed_str_is(hub->kind, "Ingress"))
+    if (fed_str_is(fapi_kind_name(k), "Ingress"))
         in.n_balancers = fapi_endpoints_balancers(s->fed->endpoints, &a, &in.balancers);
     write_if_changed(s, key, k, hub, &a, &in);
     fed_arena_release(&a);

@@ -53,6 +53,29 @@ static void settle(struct glb_exchange *x)
     glb_shift(&x->w->count->in_flight, -1);
 }
 
+void glb_conn_report(struct glb_conn *c, bool ok)
+{
+    struct fed_target *t = c->peer->target;
+    bool was_down = fed_target_health(t) == FED_HEALTH_DOWN;
+    fed_target_report(t, ok);
+    if (ok)
+        return;
+    struct glb_peer *p = c->peer;
+    if (fed_target_health(t) != FED_HEALTH_DOWN)
+        return;
+    if (!was_down)
+        glb_bump(&c->w->count->ejections);
+    /* Whoever waits for it need not wait for his own delay. */
+    uint64_t now = fed_mono_ms(c->w->env);
+    FED_LIST_EACH(it, &p->busy) {
+        struct glb_conn *other = FED_LIST_ENTRY(it, struct glb_conn, link);
+        if (other != c && other->x && (other->state == GLB_CONN_WAITING || other->state == GLB_CONN_CONNECTING)) {
+            glb_tries_suspect(&other->x->tries, other->try_i, now);
+            glb_x_step(other->x, (struct glb_step){.what = GLB_WAIT, .wake_ms = now});
+        }
+    }
+}
+
 static void account(struct glb_exchange *x)
 {
     struct glb_worker *w = x->w;
@@ -138,7 +161,8 @@ static void start_try(struct glb_exchange *x, bool hedge)
     if (i > 0)
         glb_bump(hedge ? &w->count->hedges : &w->count->retries);
     x->hedged |= hedge;
-    glb_conn_start(x, i, c.peer, c.hop);
+    if (glb_conn_start(x, i, c.peer, c.hop))
+        glb_x_room(x);
     if (x->state == GLB_X_TRYING)
         glb_x_step(x, glb_tries_timer(&x->tries, now));
 }

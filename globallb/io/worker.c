@@ -10,35 +10,6 @@
 #define SWEEP_MS 5000
 #define DRAIN_MS 50
 
-struct fed_h1_head *glb_take_head(struct glb_worker *w)
-{
-    struct fed_h1_head *h = w->spare_head ? w->spare_head : fed_malloc(sizeof(*h));
-    w->spare_head = NULL;
-    fed_h1_init(h);
-    return h;
-}
-
-void glb_give_head(struct glb_worker *w, struct fed_h1_head *h)
-{
-    if (w->spare_head)
-        free(h);
-    else
-        w->spare_head = h;
-}
-
-void glb_count_answer(struct glb_worker *w, uint16_t slot, int status)
-{
-    _Atomic(struct glb_codes *) *at = &w->count->codes[FED_MIN(slot, FED_MAX_CLUSTERS)];
-    struct glb_codes *codes = atomic_load_explicit(at, memory_order_relaxed);
-    if (status < 100 || status >= 100 + GLB_CODES)
-        return;
-    if (!codes) {
-        codes = FED_NEW(struct glb_codes);
-        atomic_store_explicit(at, codes, memory_order_release);
-    }
-    glb_bump(&codes->n[status - 100]);
-}
-
 /* ---- accepting ---- */
 
 static void on_accept(void *ud, struct fed_stream *s)
@@ -151,6 +122,7 @@ int glb_worker_new(struct glb_shared *shared, const struct glb_worker_conf *conf
     *out = w;
     w->shared = shared;
     w->latency = conf->latency;
+    w->upstream = &glb_upstream_handlers;
     w->loop = fed_loop_new();
     w->env = fed_loop_env(w->loop);
     w->count = FED_NEW(struct glb_counters);
@@ -227,11 +199,6 @@ void glb_worker_free(struct glb_worker *w)
         free(atomic_load(&w->count->codes[i]));
     free(w->count);
     free(w);
-}
-
-struct glb_counters *glb_worker_counters(struct glb_worker *w)
-{
-    return w->count;
 }
 
 const struct fed_addr *glb_worker_addr(const struct glb_worker *w, bool tls, size_t i)

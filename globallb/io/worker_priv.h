@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker_priv.h: the parts of a worker and how they hold on to each other.
  *
- *   client (client_h1.c, client_h2.c)  --owns-->  exchange (exchange.c, answer.c)  --tries-->  conn (upstream.c) --> peer
+ *   client (client_h1.c, client_h2.c)  --owns-->  exchange (exchange.c)  --tries-->  conn (upstream.c) --> peer (choose.c)
+ *
+ * What comes back goes by handlers: of a conn's stream (answer.c) to the exchange, of the exchange (ops) to the client.
  *
  * A client tells its exchange: begin, body, body end, gone. The exchange tells its client by `ops`: head, data, end, fail.
  * An exchange holds a conn for each live try; a conn belongs to at most one exchange and else waits in its peer's pool.
@@ -134,6 +136,7 @@ struct glb_worker {
     struct fed_tls *sni_hold; /* the last certificate handed to OpenSSL */
     struct fed_tls *tls_conf;
     struct glb_counters *count;
+    const struct fed_stream_handlers *upstream; /* of the streams to backends */
     struct fed_metric *latency;
     struct fed_wakeup wake;
     struct fed_timer sweep, drain;
@@ -161,7 +164,7 @@ static inline uint32_t glb_dice(struct glb_worker *w)
     return (uint32_t)((w->rng * 0x2545f4914f6cdd1du) >> 32);
 }
 
-/* worker.c */
+/* stock.c */
 struct fed_h1_head *glb_take_head(struct glb_worker *w);
 void glb_give_head(struct glb_worker *w, struct fed_h1_head *h);
 void glb_count_answer(struct glb_worker *w, uint16_t slot, int status);
@@ -183,11 +186,17 @@ bool glb_cluster_lost(struct glb_worker *w, uint16_t slot);            /* our pr
 bool glb_from_balancer(struct glb_worker *w, const struct fed_addr *addr);
 
 /* upstream.c */
-void glb_conn_start(struct glb_exchange *x, int try_i, struct glb_peer *peer, bool hop); /* pooled or new; sends */
-void glb_conn_drop(struct glb_conn *c);                       /* closes; detached from its exchange */
+/* Pooled or new. True: the request is sent; else it will be when the connection is open. */
+bool glb_conn_start(struct glb_exchange *x, int try_i, struct glb_peer *peer, bool hop);
+void glb_conn_send(struct glb_conn *c);            /* the request, to an open connection */
+void glb_conn_done(struct glb_conn *c, bool keep); /* its exchange has what it wanted; keep: it may serve another */
+void glb_conn_drop(struct glb_conn *c);            /* closes; detached from its exchange */
+void glb_conn_free(struct glb_conn *c);            /* the stream's last callback */
 void glb_conn_body(struct glb_conn *c, struct fed_str bytes); /* more of the request's body */
 void glb_conn_pause(struct glb_conn *c, bool paused);
-void glb_conn_report(struct glb_conn *c, bool ok);
+
+/* answer.c */
+extern const struct fed_stream_handlers glb_upstream_handlers;
 
 /* exchange.c; the client fills ops, w, and begins with the parsed head */
 void glb_x_init(struct glb_exchange *x, struct glb_worker *w, const struct glb_client_ops *ops);
@@ -207,7 +216,8 @@ void glb_x_lost(struct glb_exchange *x, int i, enum glb_loss why);
 void glb_x_won(struct glb_exchange *x, int i);
 void glb_x_done(struct glb_exchange *x, bool complete);
 void glb_x_moved(struct glb_exchange *x);
-void glb_x_room(struct glb_exchange *x); /* a connection took what was written: read more of the body */
+void glb_conn_report(struct glb_conn *c, bool ok); /* on its place; who else waits for a bad one is woken */
+void glb_x_room(struct glb_exchange *x);           /* a connection took what was written: read more of the body */
 static inline struct glb_conn *glb_x_winner(const struct glb_exchange *x)
 {
     return x->winner >= 0 ? x->at[x->winner].conn : NULL;

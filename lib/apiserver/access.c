@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "net/httpc.h"
 
-#define CA_MAX         (1u << 20)
 #define FETCH_MS       10000
 #define FETCH_MAX      (1u << 20)
 #define CHECK_EVERY_MS 10000u
@@ -59,12 +58,7 @@ static int open_oidc(struct fed_access *x, struct fed_loop *loop, const struct f
                      struct fed_err *err)
 {
     struct fed_httpc_conf http = {.user_agent = "hansa", .max_connections = 2};
-    struct fed_buf ca = {0};
-    int rc = s->oidc_ca_file ? fed_file_read(s->oidc_ca_file, CA_MAX, &ca, err) : 0;
-    if (rc)
-        return rc;
-    http.tls.ca_pem = fed_arena_dup(&x->arena, fed_buf_str(&ca));
-    fed_buf_release(&ca);
+    http.tls.ca_pem = x->files->oidc_ca_pem;
     x->http = fed_httpc_new(loop, &http);
     struct fed_oidc_conf conf = {.env = fed_loop_env(loop),
                                  .issuer_url = s->oidc_issuer_url,
@@ -121,9 +115,14 @@ static void take(struct fed_access *x, struct fed_access_files *files)
 {
     x->conf.tokens = files->tokens;
     x->conf.sa_signing_pem = files->sa_signing_pem;
+    x->conf.sa_own_pem = files->sa_own_pem;
     x->conf.sa_verify_pem = files->sa_verify_pem;
     x->conf.generation++;
     x->audit.policy = files->policy;
+    if (x->http && !fed_str_eq(files->oidc_ca_pem, x->files->oidc_ca_pem)) {
+        fed_httpc_set_tls(x->http, &(struct fed_httpc_tls){.ca_pem = files->oidc_ca_pem});
+        fed_oidc_again(x->conf.oidc);
+    }
     fed_access_files_free(x->files);
     x->files = files;
 }
@@ -136,12 +135,12 @@ void fed_access_reload(struct fed_access *x)
         return;
     fed_access_files_stamp(&x->settings, &x->stamp);
     if (fed_access_files_read(&x->settings, &files, &err)) {
-        (void)fed_err_wrap(&err, err.code, "tokens, keys and audit policy stay as they were");
+        (void)fed_err_wrap(&err, err.code, "tokens, keys, OIDC CA and audit policy stay as they were");
         say(x, err.code, err.text);
         return;
     }
     take(x, files);
-    say(x, 0, "tokens, keys of service accounts and audit policy were read again");
+    say(x, 0, "tokens, keys of service accounts, OIDC CA and audit policy were read again");
 }
 
 static void say_losses(struct fed_access *x)

@@ -30,7 +30,8 @@ struct fed_access_settings {
     const char *token_file;
     struct fed_strings sa_issuers, sa_key_files, audiences;
     const char *sa_signing_key_file;
-    int64_t sa_max_expiration; /* milliseconds; 0: no limit */
+    const char *sa_own_key_file; /* no setting of users: where fed_api_conf.sa_key_pem is from, read again; NULL */
+    int64_t sa_max_expiration;   /* milliseconds; 0: no limit */
     const char *audit_policy_file, *audit_log_path;
     int64_t audit_max_size, audit_max_backup;
 };
@@ -42,6 +43,7 @@ struct fed_access_conf {
     const struct fed_json *tokens;      /* more static tokens, as fed_api_conf.tokens; NULL */
     struct fed_strings sa_issuers;      /* the first signs, all are taken; empty: fed_api_conf.sa_issuer */
     struct fed_str sa_signing_pem;      /* empty: fed_api_conf.sa_key_pem */
+    struct fed_str sa_own_pem;          /* instead of fed_api_conf.sa_key_pem; empty: that */
     struct fed_str sa_verify_pem;       /* more keys that tokens may be signed with */
     struct fed_strings audiences;       /* empty: the issuers */
     int64_t sa_max_s;                   /* longest life of a token in seconds; 0: no limit */

@@ -94,7 +94,7 @@ static int read_tokens(struct fed_access_files *x, const char *path, struct fed_
 /* The keys parse, and the one that signs can. */
 static int check_keys(const struct fed_access_files *x, struct fed_err *err)
 {
-    struct fed_str pems[] = {x->sa_signing_pem, x->sa_verify_pem};
+    struct fed_str pems[] = {x->sa_signing_pem, x->sa_own_pem, x->sa_verify_pem};
     struct fed_pubkey *keys[KEYS_MAX];
     struct fed_buf token = {0};
     size_t n = 0;
@@ -104,8 +104,9 @@ static int check_keys(const struct fed_access_files *x, struct fed_err *err)
             rc = fed_pubkeys_from_pem(pems[i], keys, KEYS_MAX, &n, err);
     for (size_t i = 0; i < n; i++)
         fed_pubkey_free(keys[i]);
-    if (!rc && x->sa_signing_pem.n)
-        rc = fed_jwt_sign(x->sa_signing_pem, FED_STR("{}"), &token, err);
+    for (size_t i = 0; !rc && i < 2; i++) /* of the first two, either may sign */
+        if (pems[i].n)
+            rc = fed_jwt_sign(pems[i], FED_STR("{}"), &token, err);
     fed_buf_release(&token);
     return rc ? fed_err_wrap(err, FED_E_INVALID, "keys of service accounts") : 0;
 }
@@ -126,9 +127,20 @@ static int read_keys(struct fed_access_files *x, const struct fed_access_setting
     fed_buf_release(&all);
     if (!rc && s->sa_signing_key_file)
         rc = read_file(x, s->sa_signing_key_file, &x->sa_signing_pem, err);
+    if (!rc && s->sa_own_key_file)
+        rc = read_file(x, s->sa_own_key_file, &x->sa_own_pem, err);
     if (!rc && s->sa_max_expiration && s->sa_max_expiration < MIN_MAX_LIFE)
         rc = fed_err_set(err, FED_E_INVALID, "service-account-max-token-expiration must be an hour at least");
     return rc ? rc : check_keys(x, err);
+}
+
+static int read_oidc_ca(struct fed_access_files *x, const char *path, struct fed_err *err)
+{
+    int64_t from, to;
+    int rc = read_file(x, path, &x->oidc_ca_pem, err);
+    if (!rc)
+        rc = fed_pki_validity(x->oidc_ca_pem, &from, &to, err);
+    return rc ? fed_err_wrap(err, rc, "%s", path) : 0;
 }
 
 /* --- all of them --- */
@@ -146,6 +158,8 @@ int fed_access_files_read(const struct fed_access_settings *s, struct fed_access
 {
     struct fed_access_files *x = FED_NEW(struct fed_access_files);
     int rc = read_keys(x, s, err);
+    if (!rc && s->oidc_ca_file)
+        rc = read_oidc_ca(x, s->oidc_ca_file, err);
     if (!rc && s->token_file)
         rc = read_tokens(x, s->token_file, err);
     if (!rc && s->audit_log_path)
@@ -160,7 +174,8 @@ int fed_access_files_read(const struct fed_access_settings *s, struct fed_access
 
 void fed_access_files_stamp(const struct fed_access_settings *s, struct fed_file_stamp *out)
 {
-    const char *const single[] = {s->sa_signing_key_file, s->token_file, s->audit_policy_file};
+    const char *const single[] = {s->sa_signing_key_file, s->sa_own_key_file, s->token_file, s->oidc_ca_file,
+                                  s->audit_policy_file};
     size_t n = 0;
     *out = (struct fed_file_stamp){0};
     for (size_t i = 0; i < FED_ARRAY_LEN(single); i++)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering a request: bytes, objects, Status errors; and the replies of virtual resources. */
 #include "apiserver/apiserver_priv.h"
-#include "apiserver/custom_convert.h"
 #include "apiserver/flow.h"
 #include "apiserver/audit.h"
 #include "base/mem.h"
@@ -9,17 +8,6 @@
 #include "http/gzip.h"
 
 #include <stdarg.h>
-
-static void put_warnings(struct fed_api_reply *r)
-{
-    FED_JSON_EACH(w, r->warnings) {
-        struct fed_buf b = {0};
-        fed_buf_addz(&b, "299 - ");
-        fed_json_write_string(&b, w->s); /* quoted-string: the escapes of JSON are a subset */
-        fed_http_add_header(r->x, FED_STR("Warning"), fed_buf_str(&b));
-        fed_buf_release(&b);
-    }
-}
 
 /* Large answers to those who take gzip, as kube-apiserver does it (from 128 KiB, fast level). */
 #define GZIP_FROM (128u * 1024)
@@ -54,10 +42,10 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
         fed_api_local_answer(call, status, fed_blob_str(blob));
     } else if (r->x) {
         if (r->warnings)
-            put_warnings(r);
+            fed_api_put_warnings(r);
         struct fed_blob *z = packed(r, status, blob);
-        if (r->flow)
-            fed_flow_answer(r, fed_blob_str(z ? z : blob).n);
+        if (r->flow && fed_flow_answer(r, fed_blob_str(z ? z : blob).n))
+            fed_api_request_defer(r);
         fed_http_respond_blob(r->x, status, content_type, z ? z : blob);
         fed_blob_unref(z);
     }
@@ -96,28 +84,6 @@ void fed_api_answer_text(struct fed_api_reply *r, int status, struct fed_str jso
     fed_blob_unref(blob);
 }
 
-void fed_api_answer_object(struct fed_api_reply *r, int status, struct fed_kobj *o)
-{
-    struct fed_blob *blob = NULL;
-    struct fed_buf b = {0};
-    if (fed_conv_answer(r, status, o))
-        return;
-    if (r->form.kind == FED_FORM_TABLE) {
-        fed_form_write(&b, o, &r->form, fed_wall_ms(r->api->env), true);
-        fed_api_answer_text(r, status, fed_buf_str(&b));
-        fed_buf_release(&b);
-        return;
-    }
-    struct fed_str bytes = fed_form_bytes(o, &r->form, &blob);
-    if (blob && !r->pretty && !r->yaml) {
-        fed_blob_ref(blob); /* the answer may outlive the encoding */
-        fed_api_answer_blob(r, status, "application/json", blob);
-        fed_blob_unref(blob);
-    } else {
-        fed_api_answer_text(r, status, bytes);
-    }
-}
-
 void fed_api_answer_tree(struct fed_api_reply *r, int status, const struct fed_json *tree)
 {
     struct fed_buf b = {0};
@@ -138,10 +104,8 @@ static void fail(struct fed_api_reply *r, int code, const char *message, const s
     struct fed_buf b = {0};
     int status = fed_code_status(code);
     struct fed_status_details d = details ? *details : (struct fed_status_details){0};
-    if (fed_api_refuse_later(r, code)) {
-        fed_buf_release(&b);
+    if (r->before_refusal && r->before_refusal(r, code))
         return;
-    }
     if ((code == FED_E_TOO_MANY || code == FED_E_UNAVAILABLE) &&
         !d.retry_after_s) { /* clients wait and try again only when told how long */
         d.retry_after_s = 1;

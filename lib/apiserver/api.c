@@ -83,7 +83,7 @@ struct fed_api *fed_api_new(const struct fed_api_conf *conf)
     if (conf->tokens)
         api->conf.tokens = fed_json_copy(&api->forever, conf->tokens);
     fed_api_metrics_make(api);
-    fed_flows_start(api);
+    fed_flows_start(api, fed_api_dispatch);
     uint64_t seed;
     fed_random(api->env, &seed, sizeof seed);
     fed_cache_init(&api->cache, conf->kinds, conf->keep_changes ? conf->keep_changes : 20000, seed);
@@ -250,11 +250,6 @@ void fed_api_add_check(struct fed_api *api, const char *name, bool (*ok)(void *u
     c->ok = ok;
     c->ud = ud;
     fed_list_push_back(&api->checks, &c->link);
-}
-
-void fed_api_now(struct fed_api *api, char out[21])
-{
-    fed_time_format(fed_wall_ms(api->env), out);
 }
 
 const struct fed_kobj *fed_api_find(struct fed_api *api, const char *group, const char *plural, struct fed_str ns,

@@ -2,8 +2,8 @@
 /* apiserver_priv.h: what the files of the engine share: the server, one request under way, and how it is answered.
  *
  * Model:      struct fed_api_reply is one request from arrival to answer, over HTTP or from the local transport. It has
- *             its own arena and is recycled. serve.c takes it through authentication, authorization and dispatch; the
- *             verb's file answers it, at once or later.
+ *             its own arena and is recycled (request.c). serve.c takes it through authentication, authorization and
+ *             dispatch; the verb's file answers it, at once or later.
  * Ownership:  a request belongs to the server until it is answered AND the HTTP exchange is closed (or the local
  *             caller was told). A client that leaves early only sets `gone`: the work in hand ends as it would have.
  * Threads:    the state thread.
@@ -110,6 +110,7 @@ struct fed_api_reply {
     struct fed_fence *fence;                /* of the local transport; NULL: none */
     bool synced;                            /* the cache had all there was when the request came, or later (fresh.c) */
     void (*serve)(struct fed_api_reply *r); /* after that */
+    bool (*before_refusal)(struct fed_api_reply *r, int code); /* NULL, or: true, it is tried again instead */
     /* fairness (flow.h): of the flow whose seats it has, or in whose queue it waits */
     struct fed_flow *flow, *queued_in;
     struct fed_list queue_link;
@@ -125,24 +126,28 @@ struct fed_api_reply {
     struct fed_watcher *watcher;
 };
 
-/* --- serve.c: requests --- */
+/* --- request.c --- */
 struct fed_api_reply *fed_api_request_new(struct fed_api *api);
 void fed_api_request_done(struct fed_api_reply *r);   /* answered, or nobody is left to answer */
 void fed_api_request_let_go(struct fed_api_reply *r); /* its references of the kind */
 /* The answer will come later: notice when the client leaves. */
 void fed_api_request_defer(struct fed_api_reply *r);
-/* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */
-void fed_api_dispatch(struct fed_api_reply *r);
-void fed_api_serve_kind(struct fed_api_reply *r); /* by its verb */
+
+/* --- warnings.c --- */
 void fed_api_warn(struct fed_api_reply *r, const char *fmt, ...) FED_PRINTF(2, 3);
+void fed_api_warn_kind(struct fed_api_reply *r); /* no more than what its kind's version says; a new attempt begins */
+void fed_api_put_warnings(struct fed_api_reply *r); /* as headers of its answer */
+
+/* --- identity.c --- */
+bool fed_identity_in_group(const struct fed_identity *who, const char *group);
+/* userInfo of reviews and audit events: {username, uid, groups, extra} */
+struct fed_json *fed_identity_json(struct fed_arena *a, const struct fed_identity *who);
 
 /* --- answer.c --- */
 void fed_api_answer(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body);
 void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *content_type, struct fed_blob *blob);
 /* JSON text in the syntax that was asked: as it is, indented, or YAML. */
 void fed_api_answer_text(struct fed_api_reply *r, int status, struct fed_str json);
-/* One object in the form that was asked. */
-void fed_api_answer_object(struct fed_api_reply *r, int status, struct fed_kobj *o);
 /* A tree in the request's version (dry run, virtual objects). */
 void fed_api_answer_tree(struct fed_api_reply *r, int status, const struct fed_json *tree);
 /* A Failure Status; message NULL: the standard words. details may be NULL. */
@@ -154,13 +159,17 @@ void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
 struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
 
+/* --- answer_object.c --- */
+/* One object in the form that was asked. */
+void fed_api_answer_object(struct fed_api_reply *r, int status, struct fed_kobj *o);
+
 /* --- fresh.c --- */
 /* serve(r), once the cache has what was acknowledged before the request, if its resourceVersion asks for that. */
 void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r));
-/* A write is about to be refused by what the cache says: true when it is tried once more on a fresher one instead. */
-/* A kind that this process does not serve: another one may just have defined it. True: it is looked for again. */
-bool fed_api_unknown_later(struct fed_api_reply *r);
-bool fed_api_refuse_later(struct fed_api_reply *r, int code);
+/* A kind that this process does not serve: another one may just have defined it. True: serve(r) looks for it again. */
+bool fed_api_unknown_later(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r));
+/* A write that the cache's state refuses is tried once more by serve(r), on a fresher one, before its refusal counts. */
+void fed_api_fresh_before_refusal(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r));
 void fed_api_on_progress(struct fed_api *api, uint64_t rev);
 
 /* --- api_metrics.c --- */
@@ -168,6 +177,10 @@ void fed_api_metrics_make(struct fed_api *api);
 void fed_api_count(struct fed_api_reply *r, int status);
 void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by);
 void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
+
+/* --- serve.c --- */
+/* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */
+void fed_api_dispatch(struct fed_api_reply *r);
 
 /* --- path.c --- */
 /* Fills q.group … q.name, route, watch. False: the path is not one of /api or /apis resources. */
@@ -197,7 +210,6 @@ bool fed_api_authorized(struct fed_api *api, const struct fed_api_request *q);
 enum fed_authz fed_api_decide(struct fed_api *api, const struct fed_api_request *q, struct fed_buf *reason);
 /* 403 with the words for the question q: `pods "a" is forbidden: User "x" cannot …`; reason may be empty. */
 void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, struct fed_str reason);
-bool fed_identity_in_group(const struct fed_identity *who, const char *group);
 
 /* --- verbs --- */
 void fed_api_get(struct fed_api_reply *r);         /* list.c */
@@ -206,10 +218,6 @@ void fed_api_watch(struct fed_api_reply *r);       /* watch_http.c */
 void fed_api_write(struct fed_api_reply *r);       /* registry.c: create, update, patch */
 void fed_api_delete(struct fed_api_reply *r);      /* delete.c */
 void fed_api_delete_many(struct fed_api_reply *r); /* delete.c */
-/* FED_E_TIMEOUT with the cause ResourceVersionTooLarge answered; returns true when it was. */
-bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev);
-/* Parses resourceVersion; -1: answered with an error. *given is false when absent. */
-int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given);
 
 /* --- documents --- */
 void fed_api_discovery(struct fed_api_reply *r); /* discovery.c: /api, /apis and below; falls to 404 */
@@ -226,7 +234,7 @@ const struct fed_virtual *fed_api_virtual_find(struct fed_api *api, struct fed_s
 void fed_api_virtual_each(struct fed_api *api, void (*each)(void *ud, const struct fed_virtual *v), void *ud);
 void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v);
 
-/* --- local.c --- */
+/* --- local_call.c, local_watch.c, local.c --- */
 void fed_api_local_answer(struct fed_local_call *call, int status, struct fed_str body);
 void fed_api_local_collect(struct fed_local_call *call, struct fed_str bytes); /* a streamed answer */
 void fed_api_local_watch(struct fed_api_reply *r);
@@ -234,10 +242,12 @@ void fed_api_locals_stop(struct fed_api *api);
 
 /* --- namespace.c --- */
 /* May something be created in q.ns? Answers and returns false when not. */
+struct fed_kcache *fed_ns_cache(struct fed_api *api); /* NULL: there are none here */
 bool fed_api_ns_open(struct fed_api_reply *r, struct fed_str ns);
 bool fed_api_ns_is_open(struct fed_api *api, struct fed_str ns);     /* the same without an answer */
 int fed_ns_prepare(const struct fed_write *w, struct fed_json *obj); /* of a namespace, before the kind's hooks */
-void fed_api_bootstrap(struct fed_api *api);                         /* static namespaces, then ready */
-void fed_api_now(struct fed_api *api, char out[21]);
+
+/* --- bootstrap.c --- */
+void fed_api_bootstrap(struct fed_api *api); /* static namespaces, roles, then ready */
 
 #endif

@@ -34,6 +34,7 @@ static const struct fed_audit *audit_of(const struct fed_api_reply *r)
 static void new_id(struct fed_api *api, char out[37])
 {
     static const char hex[] = "0123456789abcdef";
+    static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
     uint64_t w[2] = {api->audit_ids[0], ++api->audit_ids[1]};
     for (int i = 0; i < 2; i++) { /* splitmix64 */
         uint64_t z = w[1] + api->audit_ids[0] + (uint64_t)i * 0x9e3779b97f4a7c15u;
@@ -43,13 +44,12 @@ static void new_id(struct fed_api *api, char out[37])
     }
     w[0] = (w[0] & ~(uint64_t)0xf000) | 0x4000;                 /* version 4 */
     w[1] = (w[1] & ~((uint64_t)3 << 62)) | ((uint64_t)2 << 62); /* RFC 9562 variant */
-    size_t n = 0;
-    for (int i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20)
-            out[n++] = '-';
-        out[n++] = hex[(w[i / 16] >> (60 - 4 * (i % 16))) & 15];
+    memcpy(out, "00000000-0000-0000-0000-000000000000", 37);
+    for (size_t i = 0; i < 16; i++) {
+        unsigned byte = (unsigned)(w[i / 8] >> (56 - 8 * (i % 8))) & 255;
+        out[places[i]] = hex[byte >> 4];
+        out[places[i] + 1] = hex[byte & 15];
     }
-    out[n] = 0;
 }
 
 static bool id_is_sane(struct fed_str id)

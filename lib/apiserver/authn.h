@@ -22,7 +22,5 @@ bool fed_authn_bearer(const struct fed_http_request *q, struct fed_str *token);
 /* Calls again(r) when keys were fetched; false: they cannot be now. The request must be about to be left alone. */
 bool fed_authn_wait(struct fed_api_reply *r, void (*again)(struct fed_api_reply *r, void *ud), void *ud);
 void fed_authn_leave(struct fed_api_reply *r); /* the server goes */
-/* userInfo of reviews and audit events: {username, uid, groups, extra} */
-struct fed_json *fed_identity_json(struct fed_arena *a, const struct fed_identity *who);
 
 #endif

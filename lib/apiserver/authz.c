@@ -4,14 +4,6 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/rbac.h"
 
-bool fed_identity_in_group(const struct fed_identity *who, const char *group)
-{
-    for (size_t i = 0; i < who->n_groups; i++)
-        if (fed_str_is(who->groups[i], group))
-            return true;
-    return false;
-}
-
 static bool is_public_path(struct fed_str p)
 {
     static const char *const exact[] = {"/api", "/apis", "/version", "/openapi/v2", "/openapi/v3"};

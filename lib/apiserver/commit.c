@@ -2,6 +2,7 @@
 /* From the computed object to the store and the answer: admission, hooks, validation, commit, retry. */
 #include "apiserver/fence_priv.h"
 #include "apiserver/admission.h"
+#include "apiserver/cert_requests.h"
 #include "apiserver/custom.h"
 #include "apiserver/encryption.h"
 #include "apiserver/quota.h"
@@ -13,88 +14,6 @@
 #define OBJECT_MAX (3u * 512 * 1024) /* as it is stored: what etcd takes, which all stores keep to */
 
 #define MAX_ATTEMPTS 5
-
-void fed_commit_release(struct fed_write_op *op)
-{
-    fed_kobj_unref(op->old);
-    op->old = NULL;
-    op->old_tree = NULL;
-}
-
-static void settle(struct fed_write_op *op, bool committed)
-{
-    fed_quota_settle(op);
-    fed_guard_leave(op);
-    const struct fed_hooks *h = &op->w.kind->hooks;
-    if (op->prepared && h->settled)
-        h->settled(h->ud, &op->w, op->obj, committed);
-    op->prepared = false;
-}
-
-static void done(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
-{
-    op->done(op, code, rev, err);
-}
-
-void fed_commit_fail(struct fed_write_op *op, int code)
-{
-    struct fed_api_reply *r = op->r;
-    settle(op, false);
-    fed_commit_release(op);
-    if (op->done) {
-        done(op, code, 0, &op->err);
-        return;
-    }
-    if (code == FED_E_CONFLICT && !op->err.text[0])
-        fed_api_fail_object(
-            r, code,
-            "Operation cannot be fulfilled on %.*s \"%.*s\": the object has been modified; please apply "
-            "your changes to the latest version and try again",
-            FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name));
-    else if (code == FED_E_CONFLICT)
-        fed_api_fail_object(r, code, "Operation cannot be fulfilled on %.*s \"%.*s\": %s",
-                            FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name), op->err.text);
-    else
-        fed_api_fail_object(r, code, op->err.text[0] ? "%s" : NULL, op->err.text);
-}
-
-static void fail_causes(struct fed_write_op *op)
-{
-    settle(op, false);
-    fed_commit_release(op);
-    if (op->done) {
-        fed_err_set(&op->err, FED_E_INVALID, "%.*s", FED_STR_ARG(op->causes.items[0].message));
-        done(op, FED_E_INVALID, 0, &op->err);
-        return;
-    }
-    fed_api_fail_causes(op->r, &op->causes);
-}
-
-static void refuse(struct fed_write_op *op, int code)
-{
-    struct fed_api_reply *r = op->r;
-    struct fed_err err = op->err;
-    if (code == FED_E_FORBIDDEN && !op->done) {
-        settle(op, false);
-        fed_commit_release(op);
-        fed_api_fail_object(r, code, "%.*s \"%.*s\" is forbidden: %s", FED_STR_ARG(fed_api_qualified(r)),
-                            FED_STR_ARG(r->q.name), err.text);
-    } else {
-        fed_commit_fail(op, code);
-    }
-}
-
-void fed_commit_refuse_text(struct fed_write_op *op, int status, struct fed_str text)
-{
-    settle(op, false);
-    fed_commit_release(op);
-    if (op->done) {
-        int code = fed_status_read(status, text, &op->err);
-        done(op, code, 0, &op->err);
-    } else {
-        fed_api_answer_text(op->r, status, text);
-    }
-}
 
 /* --- the answer --- */
 
@@ -126,6 +45,8 @@ static void answer_tree(struct fed_write_op *op, uint64_t rev)
     fed_kobj_unref(o);
 }
 
+static void take_quota(struct fed_write_op *op);
+
 /* The process does not lead any more: whatever it meant to write is another's to decide. */
 static void fail_fenced(struct fed_write_op *op)
 {
@@ -140,10 +61,10 @@ static void committed(void *ud, int code, uint64_t rev, const struct fed_err *er
     struct fed_api_reply *r = op->r;
     if (code == FED_E_CONFLICT && fed_guard_missed(op)) {
         fed_quota_settle(op);
-        fed_commit_quota(op);
+        take_quota(op);
         return;
     }
-    settle(op, code == 0);
+    fed_commit_settle(op, code == 0);
     if (code == FED_E_CONFLICT && r->fence && !fed_fence_holds(r->fence)) {
         fail_fenced(op);
         return;
@@ -169,7 +90,7 @@ static void committed(void *ud, int code, uint64_t rev, const struct fed_err *er
     }
     if (op->done) {
         fed_commit_release(op);
-        done(op, 0, rev, NULL);
+        op->done(op, 0, rev, NULL);
         return;
     }
     if (op->removing) {
@@ -191,13 +112,7 @@ bool fed_commit_may_retry(struct fed_write_op *op)
 {
     if (op->client_rev || (op->create && !op->generated && op->patch == FED_PATCH_NONE))
         return false;
-    op->prepared = op->removing = op->create = op->generated = false;
-    op->obj = NULL;
-    op->causes.n = 0;
-    op->err = (struct fed_err){0};
-    op->r->warnings = NULL;
-    if (op->r->v->warning.n)
-        fed_api_warn(op->r, "%.*s", FED_STR_ARG(op->r->v->warning));
+    fed_write_op_reset(op);
     return ++op->attempts < MAX_ATTEMPTS;
 }
 
@@ -227,10 +142,10 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
         return;
     }
     if (r->q.dry_run) {
-        settle(op, false);
+        fed_commit_settle(op, false);
         if (op->done) {
             fed_commit_release(op);
-            done(op, 0, 0, NULL);
+            op->done(op, 0, 0, NULL);
             return;
         }
         answer_tree(op, op->old ? op->old->rev : 0);
@@ -282,15 +197,16 @@ static bool fill_in(struct fed_write_op *op)
     int rc = 0;
     if (fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n)
         rc = fed_ns_prepare(&op->w, op->obj);
+    fed_cert_request_prepare(op);
     if (conf->admit)
         rc = conf->admit(conf->ud, &r->q, op->w.kind, op->old_tree, op->obj, &op->err);
     if (rc) {
-        refuse(op, rc);
+        fed_commit_refuse(op, rc);
         return false;
     }
     rc = fed_admission_defaults(op);
     if (rc)
-        refuse(op, rc);
+        fed_commit_refuse(op, rc);
     return rc == 0;
 }
 
@@ -305,7 +221,7 @@ static bool run_hooks(struct fed_write_op *op)
         op->prepared = true;
         rc = h->prepare(h->ud, &op->w, op->obj, &op->err);
         if (rc) {
-            refuse(op, rc);
+            fed_commit_refuse(op, rc);
             return false;
         }
     }
@@ -318,12 +234,14 @@ static bool run_hooks(struct fed_write_op *op)
     if (fed_str_is(op->w.kind->group, "admissionregistration.k8s.io"))
         fed_hook_check(op->obj, fed_str_is(op->w.kind->kind, "MutatingWebhookConfiguration"), &op->causes);
     if (op->causes.n) {
-        fail_causes(op);
+        fed_commit_fail_causes(op);
         return false;
     }
-    rc = fed_admission_limits(op);
+    rc = fed_cert_request_admit(op);
+    if (rc == 0)
+        rc = fed_admission_limits(op);
     if (rc)
-        refuse(op, rc);
+        fed_commit_refuse(op, rc);
     return rc == 0;
 }
 
@@ -342,10 +260,10 @@ static bool is_last_finalizer(struct fed_write_op *op)
 static void unchanged(struct fed_write_op *op)
 {
     struct fed_kobj *o = fed_kobj_ref(op->old);
-    settle(op, false);
+    fed_commit_settle(op, false);
     fed_commit_release(op);
     if (op->done)
-        done(op, 0, o->rev, NULL);
+        op->done(op, 0, o->rev, NULL);
     else
         fed_api_answer_object(op->r, 200, o);
     fed_kobj_unref(o);
@@ -365,13 +283,14 @@ static bool is_stale(struct fed_write_op *op)
     return stale;
 }
 
-void fed_commit_quota(struct fed_write_op *op)
+/* The object is computed: quota, then the store. Again when it is its turn, or after another process took from the quota. */
+static void take_quota(struct fed_write_op *op)
 {
-    int rc = fed_quota_admit(op);
+    int rc = fed_quota_admit(op, take_quota);
     if (rc == FED_GUARD_WAITS)
         return;
     if (rc)
-        refuse(op, rc);
+        fed_commit_refuse(op, rc);
     else
         fed_commit_store(op, op->removing ? NULL : op->obj);
 }
@@ -382,7 +301,7 @@ static void admitted(struct fed_write_op *op)
     struct fed_api_reply *r = op->r;
     struct fed_arena *a = op->w.arena;
     if (op->waited && op->create && op->w.kind->namespaced && !op->done && !fed_api_ns_is_open(r->api, r->q.ns)) {
-        settle(op, false);
+        fed_commit_settle(op, false);
         fed_commit_release(op);
         (void)fed_api_ns_open(r, r->q.ns); /* answers */
         return;
@@ -405,7 +324,7 @@ static void admitted(struct fed_write_op *op)
     if (!apply)
         fed_ssa_track(a, fed_kind_storage(op->w.kind), op->old_tree, op->obj, op->manager, r->q.subresource,
                       fed_wall_ms(r->api->env));
-    fed_commit_quota(op);
+    take_quota(op);
 }
 
 static void mutated(struct fed_write_op *op)

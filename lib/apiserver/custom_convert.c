@@ -264,49 +264,12 @@ void fed_conv_release(struct fed_api *api)
         job_free(FED_LIST_ENTRY(api->conversions.next, struct job, link));
 }
 
-/* --- answers --- */
-
-struct answer {
-    struct fed_api_reply *r;
-    struct fed_kobj *o;
-    int status;
-};
-
-static void answer_ready(void *ud, int code, const struct fed_err *err)
-{
-    struct answer *w = ud;
-    struct fed_kobj *o = w->o;
-    if (code)
-        fed_api_fail_err(w->r, err);
-    else
-        fed_api_answer_object(w->r, w->status, o);
-    fed_kobj_unref(o);
-}
-
-bool fed_conv_answer(struct fed_api_reply *r, int status, struct fed_kobj *o)
-{
-    if (fed_form_ready(o, &r->form))
-        return false;
-    struct answer *w = FED_ARENA_NEW(&r->arena, struct answer);
-    *w = (struct answer){r, fed_kobj_ref(o), status};
-    fed_api_request_defer(r);
-    (void)fed_conv_objects(r->api, r->form.v, &o, 1, answer_ready, w);
-    return true;
-}
-
 /* --- writes --- */
 
 static void restart(struct fed_write_op *op)
 {
-    struct fed_api_reply *r = op->r;
     fed_commit_release(op);
-    op->prepared = op->removing = op->create = op->generated = false;
-    op->obj = NULL;
-    op->causes.n = 0;
-    op->err = (struct fed_err){0};
-    r->warnings = NULL;
-    if (r->v->warning.n)
-        fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
+    fed_write_op_reset(op);
     op->again(op);
 }
 

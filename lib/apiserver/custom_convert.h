@@ -24,8 +24,6 @@ struct fed_conv_wait *fed_conv_objects(struct fed_api *api, const struct fed_kin
 void fed_conv_cancel(struct fed_conv_wait *w); /* NULL ok; done is not called */
 void fed_conv_release(struct fed_api *api);    /* after fed_webhooks_release: forgets what runs */
 
-/* The answer needs the object converted: true, and it is answered when it is. */
-bool fed_conv_answer(struct fed_api_reply *r, int status, struct fed_kobj *o);
 /* The attempt needs the current object in another version: true, and op->again is called when it is there. */
 bool fed_conv_current(struct fed_write_op *op);
 /* The body, in place, from one version to another. FED_E_BUSY: op->again is called with the result at hand; the

@@ -182,6 +182,26 @@ static bool refused_version(struct fed_write_op *op, const struct fed_json *obj,
     return true;
 }
 
+/* 422 for a patch that gives a field another type: `words` are those of the decoder. */
+static void patch_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words)
+{
+    struct fed_api_reply *r = op->r;
+    struct fed_causes c = {.arena = &r->arena};
+    struct fed_buf text = {0}, value = {0};
+    if (op->patch == FED_PATCH_STRATEGIC) {
+        fed_go_print(&text, op->patch_tree);
+        words = fed_go_converter_words(&r->arena, words);
+    } else {
+        fed_json_write(&text, obj);
+    }
+    fed_json_write_string(&value, fed_buf_str(&text));
+    fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("patch"), fed_buf_str(&value), "%.*s", FED_STR_ARG(words));
+    struct fed_status_details d = {.causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, " \"\" is invalid: patch: %.*s", FED_STR_ARG(c.items[0].message));
+    fed_buf_release(&text);
+    fed_buf_release(&value);
+}
+
 bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
 {
     struct fed_api_reply *r = op->r;
@@ -198,7 +218,7 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
     struct fed_str mistyped = {NULL, 0};
     fed_schema_validate(v->schema, obj, &scratch, &mistyped);
     if (mistyped.n && op->patch && op->patch != FED_PATCH_APPLY) {
-        fed_patch_mistyped(op, obj, mistyped);
+        patch_mistyped(op, obj, mistyped);
         return false;
     }
     if (mistyped.n) {

@@ -2,9 +2,8 @@
 /* DELETE of one object and of a collection: preconditions, finalizers, grace, propagation. */
 #include "apiserver/admission.h"
 #include "apiserver/custom_convert.h"
-#include "apiserver/list_options.h"
+#include "apiserver/list_page.h"
 #include "apiserver/registry.h"
-#include "apiserver/watch.h"
 #include "base/mem.h"
 #include "kube/crd.h"
 #include "kube/gowords.h"
@@ -371,28 +370,14 @@ void fed_api_delete(struct fed_api_reply *r)
 
 struct many {
     struct fed_api_reply *r;
-    struct fed_kobj **objs;
-    size_t n, cap, next, running;
-    struct fed_watch_filter filter;
-    struct fed_arena scratch;
+    struct fed_list_page *page; /* what is deleted, and answered with */
+    struct fed_kobj *const *objs;
+    size_t n, next, running;
     struct options o;
     struct fed_err err; /* the first failure */
     bool going;
 };
 #define MANY_AT_ONCE 64
-
-static bool collect(void *ud, struct fed_kobj *o)
-{
-    struct many *m = ud;
-    if (fed_filter_match(&m->filter, o, &m->scratch)) {
-        if (m->n == m->cap) {
-            m->cap = m->cap ? m->cap * 2 : 64;
-            m->objs = fed_realloc(m->objs, m->cap * sizeof *m->objs);
-        }
-        m->objs[m->n++] = fed_kobj_ref(o);
-    }
-    return true;
-}
 
 static void many_go(struct many *m);
 
@@ -433,47 +418,45 @@ static void many_go(struct many *m)
         return;
     m->going = true;
     while (m->running < MANY_AT_ONCE && m->next < m->n) {
-        struct fed_kobj *o = m->objs[m->next++];
-        start_one(m, o);
-        fed_kobj_unref(o);
+        start_one(m, m->objs[m->next++]);
     }
     m->going = false;
     if (m->running || m->next < m->n)
         return;
-    struct fed_api_reply *r = m->r;
-    struct fed_err err = m->err;
-    free(m->objs);
-    fed_arena_release(&m->scratch);
+    if (m->err.code) {
+        fed_api_fail_err(m->r, &m->err);
+        fed_list_page_free(m->page);
+    } else {
+        fed_list_page_answer(m->page); /* the objects as they were listed */
+    }
     free(m);
-    if (err.code) {
-        fed_api_fail_err(r, &err);
+}
+
+static void many_ready(void *ud, struct fed_list_page *page)
+{
+    struct many *m = ud;
+    if (!page) {
+        free(m);
         return;
     }
-    struct fed_buf b = {0};
-    struct fed_status_details det = {.group = r->q.group, .kind = r->q.resource};
-    fed_status_write_success(&b, &det);
-    fed_api_answer_text(r, 200, fed_buf_str(&b));
-    fed_buf_release(&b);
+    m->page = page;
+    m->objs = fed_list_page_objects(page, &m->n);
+    fed_api_request_defer(m->r);
+    many_go(m);
 }
 
 void fed_api_delete_many(struct fed_api_reply *r)
 {
-    struct many *m = FED_NEW(struct many);
-    m->r = r;
+    struct options o;
     if (is_core(r->v->kind, "namespaces")) {
-        free(m);
         fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
                      "the server does not allow this method on the requested resource");
         return;
     }
-    struct fed_list_options list;
-    if (!fed_filter_read(r, &m->filter, &r->arena) || !fed_list_options_read(r, false, &list) ||
-        !read_options(r, &m->o)) {
-        free(m);
+    if (!read_options(r, &o))
         return;
-    }
-    struct fed_str none = {NULL, 0};
-    fed_tree_walk(r->kc->root, r->q.ns, none, none, collect, m);
-    fed_api_request_defer(r);
-    many_go(m);
+    struct many *m = FED_NEW(struct many);
+    m->r = r;
+    m->o = o;
+    fed_list_page_collect(r, many_ready, m);
 }

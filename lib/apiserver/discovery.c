@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Discovery: which groups, versions and resources there are, as one list for each path and as aggregated documents. */
-#include "apiserver/apiserver_priv.h"
+#include "apiserver/cert_requests.h"
 #include "base/mem.h"
 
 #define MAX_GROUPS   2100 /* FED_CUSTOM_MAX and those of the program */
@@ -234,6 +234,8 @@ static void add_kind(struct shape *s, const struct fed_kind_version *v)
         add_sub(s, k->plural, FED_STR("status"), k->kind, k->namespaced, "get,patch,update");
     if (v->has_scale)
         add_sub(s, k->plural, FED_STR("scale"), FED_STR("Scale"), k->namespaced, "get,patch,update");
+    if (fed_cert_request_kind(k))
+        add_sub(s, k->plural, FED_STR("approval"), k->kind, false, "get,patch,update");
     if (is_namespace)
         add_sub(s, k->plural, FED_STR("finalize"), k->kind, false, "update");
     if (fed_str_is(k->plural, "pods") && !k->group.n)

@@ -10,9 +10,9 @@
  *             queueing by measured time), 2 ms in each turn of the loop. A flow that asks little therefore waits for at
  *             most one request of each flow that asks much, however many connections those have.
  *             Seats: a request under way takes a seat, reading or writing apart, of --max-requests-inflight and
- *             --max-mutating-requests-inflight; a large answer one more for each MiB until it is sent. Of N flows with
- *             seats each may have a (N+1)th part, and a flow without any always gets one, so a newcomer never waits for
- *             a seat. Watches and other long streams take none.
+ *             --max-mutating-requests-inflight; an answer above 64 KiB keeps it until the client has taken it, and
+ *             takes one more for each MiB. Of N flows with seats each may have a (N+1)th part, and a flow without any
+ *             always gets one, so a newcomer never waits for a seat. Watches and other long streams take none.
  *             A flow's queue holds as many requests as half of both limits and 32 MiB of bodies; beyond, and after 15 s
  *             of waiting, the answer is 429 with Retry-After.
  * Ownership:  a request in a queue belongs to it until it is run, refused, or its client leaves.
@@ -23,15 +23,15 @@
 
 #include "apiserver/apiserver_priv.h"
 
-void fed_flows_start(struct fed_api *api);
+void fed_flows_start(struct fed_api *api, void (*dispatch)(struct fed_api_reply *r));
 void fed_flows_release(struct fed_api *api);
-/* Runs the request now (fed_api_dispatch), later, or answers 429. */
+/* Runs the request now (dispatch), later, or answers 429. */
 void fed_flow_enter(struct fed_api_reply *r);
 /* The request ended: its seats are free. */
 void fed_flow_leave(struct fed_api_reply *r);
 /* Its client left while it was queued. */
 void fed_flow_forget(struct fed_api_reply *r);
-/* An answer of this size is about to be sent. */
-void fed_flow_answer(struct fed_api_reply *r, size_t bytes);
+/* An answer of this size is about to be sent. True: it has seats until it is sent, so its end is to be noticed. */
+bool fed_flow_answer(struct fed_api_reply *r, size_t bytes);
 
 #endif

@@ -41,39 +41,37 @@ void fed_api_fresh(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *
         later(r, serve);
 }
 
-bool fed_api_unknown_later(struct fed_api_reply *r)
+bool fed_api_unknown_later(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r))
 {
     if (!several(r) || r->synced)
         return false;
-    later(r, fed_api_dispatch);
+    later(r, serve);
     return true;
 }
 
-static bool is_write(const struct fed_api_reply *r)
-{
-    static const char *const verbs[] = {"create", "update", "patch", "delete"};
-    for (size_t i = 0; i < FED_ARRAY_LEN(verbs); i++)
-        if (strcmp(r->q.verb, verbs[i]) == 0)
-            return r->kc != NULL;
-    return false;
-}
-
-bool fed_api_refuse_later(struct fed_api_reply *r, int code)
+/* A write is about to be refused: when by what the cache says, it is tried once more on a fresher one instead. */
+static bool refuse_later(struct fed_api_reply *r, int code)
 {
     bool by_state = code == FED_E_NOT_FOUND || code == FED_E_CONFLICT || code == FED_E_FORBIDDEN ||
                     code == FED_E_INVALID || code == FED_E_ALREADY_EXISTS;
-    if (!by_state || r->synced || r->answered || !several(r) || !is_write(r))
+    if (!by_state || r->synced || r->answered)
         return false;
     if (r->op)
         fed_commit_release(r->op);
     r->op = NULL;
-    r->warnings = NULL;
     if (strcmp(r->q.verb, "create") == 0)
         r->q.name = (struct fed_str){NULL, 0}; /* was taken from the body */
-    if (r->v->warning.n)
-        fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
-    later(r, fed_api_serve_kind);
+    fed_api_warn_kind(r);
+    later(r, r->serve);
     return true;
+}
+
+void fed_api_fresh_before_refusal(struct fed_api_reply *r, void (*serve)(struct fed_api_reply *r))
+{
+    if (!several(r) || r->synced)
+        return;
+    r->serve = serve;
+    r->before_refusal = refuse_later;
 }
 
 void fed_api_on_progress(struct fed_api *api, uint64_t rev)

@@ -2,41 +2,10 @@
 /* GET of one object and LIST: consistent pages, selectors, forms. */
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/list_options.h"
+#include "apiserver/list_page.h"
 #include "apiserver/custom_convert.h"
 #include "apiserver/watch.h"
 #include "base/mem.h"
-
-int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given)
-{
-    struct fed_str t = fed_query_find(&r->query, "resourceVersion");
-    *rev = 0;
-    *given = t.n > 0;
-    if (t.n && fed_str_u64(t, rev)) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
-                     "invalid resource version \"%.*s\": strconv.ParseUint: parsing \"%.*s\": "
-                     "invalid syntax",
-                     FED_STR_ARG(t), FED_STR_ARG(t));
-        return -1;
-    }
-    return 0;
-}
-
-bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev)
-{
-    uint64_t now = r->api->cache.rev;
-    if (rev <= now)
-        return false;
-    struct fed_buf b = {0};
-    fed_buf_addf(&b,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
-                 "\"Timeout: Too large resource version: %llu, current: %llu\",\"reason\":\"Timeout\",\"details\":{"
-                 "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],"
-                 "\"retryAfterSeconds\":1},\"code\":504}",
-                 (unsigned long long)rev, (unsigned long long)now);
-    fed_api_answer(r, 504, "application/json", fed_buf_str(&b));
-    fed_buf_release(&b);
-    return true;
-}
 
 void fed_api_get(struct fed_api_reply *r)
 {
@@ -53,7 +22,7 @@ void fed_api_get(struct fed_api_reply *r)
 
 /* --- LIST --- */
 
-struct page {
+struct fed_list_page {
     struct fed_api_reply *r;
     struct fed_watch_filter filter;
     struct fed_arena arena, scratch;
@@ -64,12 +33,14 @@ struct page {
     struct fed_node *root;
     bool more, selective;
     size_t sent;
+    void (*ready)(void *ud, struct fed_list_page *page); /* NULL: it is answered then */
+    void *ud;
 };
 #define STREAM_FROM (1024u * 1024) /* a list of more bytes is streamed, */
 #define PIECE       (256u * 1024)  /* in pieces of this size, */
 #define AHEAD       (1024u * 1024) /* with so much waiting at most */
 
-static bool read_token(struct page *p, struct fed_str text)
+static bool read_token(struct fed_list_page *p, struct fed_str text)
 {
     struct fed_list_token token;
     if (!fed_list_token_read(p->r, &p->arena, text, &token))
@@ -82,7 +53,7 @@ static bool read_token(struct page *p, struct fed_str text)
 
 static bool collect(void *ud, struct fed_kobj *o)
 {
-    struct page *p = ud;
+    struct fed_list_page *p = ud;
     if (p->selective && !fed_filter_match(&p->filter, o, &p->scratch)) {
         fed_arena_reset(&p->scratch);
         return true;
@@ -99,7 +70,7 @@ static bool collect(void *ud, struct fed_kobj *o)
     return true;
 }
 
-static bool read_options(struct page *p)
+static bool read_options(struct fed_list_page *p)
 {
     struct fed_api_reply *r = p->r;
     struct fed_list_options o;
@@ -122,7 +93,7 @@ static bool read_options(struct page *p)
 }
 
 /* 410 whose message carries a token to go on with at the latest revision, inconsistently. */
-static void answer_expired(struct page *p)
+static void answer_expired(struct fed_list_page *p)
 {
     struct fed_api_reply *r = p->r;
     if (!p->after_name.p) {
@@ -142,7 +113,7 @@ static void answer_expired(struct page *p)
     fed_buf_release(&b);
 }
 
-static struct fed_str list_metadata(struct page *p)
+static struct fed_str list_metadata(struct fed_list_page *p)
 {
     struct fed_buf b = {0};
     fed_buf_addf(&b, "{\"resourceVersion\":\"%llu\"", (unsigned long long)p->rev);
@@ -160,7 +131,7 @@ static struct fed_str list_metadata(struct page *p)
     return out;
 }
 
-static void put_table(struct page *p, struct fed_buf *b, struct fed_str meta)
+static void put_table(struct fed_list_page *p, struct fed_buf *b, struct fed_str meta)
 {
     const struct fed_form *f = &p->r->form;
     int64_t now = fed_wall_ms(p->r->api->env);
@@ -173,7 +144,7 @@ static void put_table(struct page *p, struct fed_buf *b, struct fed_str meta)
     fed_buf_addz(b, "]}");
 }
 
-static void put_list_head(struct page *p, struct fed_buf *b, struct fed_str meta)
+static void put_list_head(struct fed_list_page *p, struct fed_buf *b, struct fed_str meta)
 {
     const struct fed_form *f = &p->r->form;
     bool partial = f->kind == FED_FORM_PARTIAL;
@@ -195,7 +166,7 @@ static void fetch(struct fed_str bytes)
 }
 
 /* Items from p->sent on, until all are there or the buffer has `most` bytes. */
-static void put_items(struct page *p, struct fed_buf *b, size_t most)
+static void put_items(struct fed_list_page *p, struct fed_buf *b, size_t most)
 {
     for (; p->sent < p->n && b->n < most; p->sent++) {
         /* The order of keys is not the order in memory: fetch what comes next meanwhile. */
@@ -212,7 +183,7 @@ static void put_items(struct page *p, struct fed_buf *b, size_t most)
 }
 
 /* Counted up to `most`: a long list is not looked at twice. */
-static size_t stored_size(const struct page *p, size_t most)
+static size_t stored_size(const struct fed_list_page *p, size_t most)
 {
     size_t total = 256;
     for (size_t i = 0; i < p->n && total <= most; i++)
@@ -222,23 +193,37 @@ static size_t stored_size(const struct page *p, size_t most)
 
 /* --- a long list is sent in pieces, made as the client takes them: its snapshot does not change meanwhile --- */
 
-static void page_free(struct page *p)
+static void page_release(struct fed_list_page *p)
 {
     fed_tree_unref(p->root);
     free(p->objs);
     fed_arena_release(&p->scratch);
     fed_arena_release(&p->arena);
+}
+
+void fed_list_page_free(struct fed_list_page *p)
+{
+    page_release(p);
     free(p);
+}
+
+/* To the heap. */
+static struct fed_list_page *page_keep(struct fed_list_page *p)
+{
+    struct fed_list_page *own = FED_NEW(struct fed_list_page);
+    *own = *p;
+    *p = (struct fed_list_page){.r = own->r};
+    return own;
 }
 
 static void stream_gone(void *ud)
 {
-    page_free(ud);
+    fed_list_page_free(ud);
 }
 
 static void stream_more(void *ud)
 {
-    struct page *p = ud;
+    struct fed_list_page *p = ud;
     while (p->sent < p->n) {
         struct fed_buf b = {0};
         (void)fed_buf_reserve(&b, PIECE + PIECE / 4);
@@ -250,24 +235,23 @@ static void stream_more(void *ud)
             return; /* stream_more comes again when it is drained */
     }
     struct fed_api_reply *r = p->r;
-    page_free(p);
+    fed_list_page_free(p);
     fed_api_reply_end(r);
 }
 
-static void stream_page(struct page *p, struct fed_str meta)
+static void stream_page(struct fed_list_page *p, struct fed_str meta)
 {
-    struct page *own = FED_NEW(struct page);
-    *own = *p;
-    *p = (struct page){.r = p->r};
+    struct fed_list_page *own = page_keep(p);
     struct fed_buf head = {0};
     put_list_head(own, &head, meta);
     fed_api_reply_stream(own->r, 200, "application/json", stream_more, stream_gone, own);
+    fed_http_stream_bound(own->r->x);
     fed_http_stream_write(own->r->x, fed_buf_str(&head));
     fed_buf_release(&head);
     stream_more(own);
 }
 
-static void put_whole(struct page *p, struct fed_buf *b, struct fed_str meta)
+static void put_whole(struct fed_list_page *p, struct fed_buf *b, struct fed_str meta)
 {
     if (p->r->form.kind == FED_FORM_OBJECT &&
         p->r->form.v == fed_kind_storage(p->r->form.v->kind)) /* mostly what is stored */
@@ -276,7 +260,7 @@ static void put_whole(struct page *p, struct fed_buf *b, struct fed_str meta)
     put_items(p, b, SIZE_MAX);
 }
 
-static void answer_page(struct page *p)
+static void answer_page(struct fed_list_page *p)
 {
     struct fed_api_reply *r = p->r;
     if (p->more)
@@ -304,16 +288,19 @@ static void answer_page(struct page *p)
 
 static void page_ready(void *ud, int code, const struct fed_err *err)
 {
-    struct page *p = ud;
+    struct fed_list_page *p = ud;
     if (code)
         fed_api_fail_err(p->r, err);
-    else
+    else if (!p->ready)
         answer_page(p);
-    page_free(p);
+    if (p->ready)
+        p->ready(p->ud, code ? NULL : p);
+    if (code || !p->ready)
+        fed_list_page_free(p);
 }
 
-/* Some of the objects have to be converted by a webhook first: true, and the list is answered then. */
-static bool convert_page(struct page *p)
+/* Some of the objects have to be converted by a webhook first: true, and the page is ready then. */
+static bool convert_page(struct fed_list_page *p)
 {
     struct fed_api_reply *r = p->r;
     bool ready = true;
@@ -321,29 +308,55 @@ static bool convert_page(struct page *p)
         ready = fed_form_ready(p->objs[i], &r->form);
     if (ready)
         return false;
-    struct page *own = FED_NEW(struct page);
-    *own = *p;
-    *p = (struct page){.r = r};
+    struct fed_list_page *own = page_keep(p);
     fed_api_request_defer(r);
     (void)fed_conv_objects(r->api, r->form.v, own->objs, own->n, page_ready, own);
     return true;
 }
 
+/* False: answered with an error. */
+static bool fill_page(struct fed_list_page *p)
+{
+    struct fed_api_reply *r = p->r;
+    if (!fed_filter_read(r, &p->filter, &p->arena) || !read_options(p))
+        return false;
+    p->selective = p->filter.labels.n || p->filter.labels.nothing || p->filter.fields.n;
+    if (fed_cache_snapshot_at(r->kc, p->rev, &p->root)) {
+        answer_expired(p);
+        return false;
+    }
+    fed_tree_walk(p->root, r->q.ns, p->after_ns, p->after_name, collect, p);
+    return true;
+}
+
 void fed_api_list(struct fed_api_reply *r)
 {
-    struct page p = {.r = r};
-    if (fed_filter_read(r, &p.filter, &p.arena) && read_options(&p)) {
-        p.selective = p.filter.labels.n || p.filter.labels.nothing || p.filter.fields.n;
-        if (fed_cache_snapshot_at(r->kc, p.rev, &p.root)) {
-            answer_expired(&p);
-        } else {
-            fed_tree_walk(p.root, r->q.ns, p.after_ns, p.after_name, collect, &p);
-            if (!convert_page(&p))
-                answer_page(&p);
-        }
-    }
-    fed_tree_unref(p.root);
-    free(p.objs);
-    fed_arena_release(&p.scratch);
-    fed_arena_release(&p.arena);
+    struct fed_list_page p = {.r = r};
+    if (fill_page(&p) && !convert_page(&p))
+        answer_page(&p);
+    page_release(&p);
+}
+
+/* --- a page for another purpose --- */
+
+void fed_list_page_collect(struct fed_api_reply *r, void (*ready)(void *ud, struct fed_list_page *page), void *ud)
+{
+    struct fed_list_page p = {.r = r, .ready = ready, .ud = ud};
+    if (!fill_page(&p))
+        ready(ud, NULL);
+    else if (!convert_page(&p))
+        ready(ud, page_keep(&p));
+    page_release(&p);
+}
+
+struct fed_kobj *const *fed_list_page_objects(const struct fed_list_page *page, size_t *n)
+{
+    *n = page->n;
+    return page->objs;
+}
+
+void fed_list_page_answer(struct fed_list_page *page)
+{
+    answer_page(page);
+    fed_list_page_free(page);
 }

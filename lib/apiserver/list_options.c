@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 
+#include "apiserver/watch.h"
 #include "base/mem.h"
 
 static bool read_int(struct fed_api_reply *r, const char *name, int64_t *n)
@@ -156,4 +157,53 @@ struct fed_str fed_list_token_make(struct fed_arena *a, int64_t rev, struct fed_
     fed_buf_release(&json);
     fed_buf_release(&token);
     return out;
+}
+
+int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given)
+{
+    struct fed_str t = fed_query_find(&r->query, "resourceVersion");
+    *rev = 0;
+    *given = t.n > 0;
+    if (t.n && fed_str_u64(t, rev)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "invalid resource version \"%.*s\": strconv.ParseUint: parsing \"%.*s\": "
+                     "invalid syntax",
+                     FED_STR_ARG(t), FED_STR_ARG(t));
+        return -1;
+    }
+    return 0;
+}
+
+bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev)
+{
+    uint64_t now = r->api->cache.rev;
+    if (rev <= now)
+        return false;
+    struct fed_buf b = {0};
+    fed_buf_addf(&b,
+                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":"
+                 "\"Timeout: Too large resource version: %llu, current: %llu\",\"reason\":\"Timeout\",\"details\":{"
+                 "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],"
+                 "\"retryAfterSeconds\":1},\"code\":504}",
+                 (unsigned long long)rev, (unsigned long long)now);
+    fed_api_answer(r, 504, "application/json", fed_buf_str(&b));
+    fed_buf_release(&b);
+    return true;
+}
+
+bool fed_watch_params(struct fed_api_reply *r, struct fed_watch_spec *spec, struct fed_arena *arena)
+{
+    struct fed_list_options o;
+    if (!fed_filter_read(r, &spec->filter, arena) || !fed_list_options_read(r, true, &o))
+        return false;
+    if (o.initial && fed_api_refuse_future(r, o.rev))
+        return false;
+    spec->rev = o.rev;
+    spec->timeout_ms = o.timeout_ms;
+    spec->form = r->form;
+    spec->bookmarks = fed_query_true(&r->query, "allowWatchBookmarks");
+    spec->initial = o.initial || (!o.initial_given && spec->rev == 0);
+    spec->initial_bookmark = o.initial && spec->bookmarks;
+    spec->from_rev = !spec->initial && spec->rev != 0;
+    return true;
 }

@@ -23,6 +23,11 @@ struct fed_list_options {
 /* Answers and returns false on error. */
 bool fed_list_options_read(struct fed_api_reply *r, bool watch, struct fed_list_options *o);
 
+/* Parses resourceVersion; -1: answered with an error. *given is false when absent. */
+int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given);
+/* FED_E_TIMEOUT with the cause ResourceVersionTooLarge answered; returns true when it was. */
+bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev);
+
 struct fed_list_token {
     int64_t rev;
     struct fed_str ns, name; /* go on after this one */

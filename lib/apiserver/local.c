@@ -4,154 +4,10 @@
  *
  * A call is served in a posted task, so that no callback comes before the starting function returned; its answer is
  * handed over at once when it is there. */
-#include "apiserver/fence.h"
 #include "apiserver/audit.h"
-#include "apiserver/watch.h"
+#include "apiserver/fence.h"
+#include "apiserver/local_priv.h"
 #include "base/mem.h"
-
-struct local {
-    struct fed_transport t; /* first */
-    struct fed_list link;   /* api->locals */
-    struct fed_api *api;
-    struct fed_list calls; /* of struct fed_local_call */
-    struct fed_arena arena;
-    struct fed_identity who;
-    struct fed_fence *fence;
-};
-struct fed_local_call {
-    struct fed_call call; /* first */
-    struct fed_list link; /* local->calls */
-    struct local *local;
-    struct fed_task task;
-    struct fed_timer timer;
-    struct fed_api_reply *r; /* under way */
-    /* the request, copied */
-    struct fed_arena arena;
-    const char *method;
-    struct fed_str path, content_type, accept, body;
-    uint32_t timeout_ms;
-    fed_call_cb cb;
-    struct fed_buf collected; /* a streamed answer */
-    /* a watch */
-    bool is_watch;
-    struct fed_form form;
-    struct fed_watch_handlers h;
-    struct fed_watcher *watcher;
-    void *ud;
-};
-
-static void call_free(struct fed_local_call *c)
-{
-    struct fed_env *env = c->local->t.env;
-    fed_list_remove(&c->link);
-    fed_task_cancel(&c->task);
-    fed_timer_stop(env, &c->timer);
-    fed_buf_release(&c->collected);
-    fed_arena_release(&c->arena);
-    free(c);
-}
-
-void fed_api_local_collect(struct fed_local_call *call, struct fed_str bytes)
-{
-    fed_buf_add(&call->collected, bytes);
-}
-
-static void finish_call(struct fed_local_call *c, int code, int status, struct fed_str body, const struct fed_err *err)
-{
-    fed_call_cb cb = c->cb;
-    void *ud = c->ud;
-    struct fed_call_response res = {.http_status = status, .body = body};
-    /* The transport may be freed by the callback: the call has left it by then, its memory has not. */
-    struct fed_local_call keep = *c;
-    c->arena = (struct fed_arena){0};
-    c->collected = (struct fed_buf){0};
-    call_free(c);
-    if (cb)
-        cb(ud, code, &res, err);
-    fed_arena_release(&keep.arena);
-    fed_buf_release(&keep.collected);
-}
-
-static void finish_watch(struct fed_local_call *c, int code, const struct fed_err *err)
-{
-    struct fed_watch_handlers h = c->h;
-    void *ud = c->ud;
-    call_free(c);
-    h.end(ud, code, err);
-}
-
-/* An answer of the engine: of a call, or the refusal of a watch. */
-void fed_api_local_answer(struct fed_local_call *c, int status, struct fed_str body)
-{
-    struct fed_err err = {0};
-    int code = 0;
-    c->r = NULL;
-    if (!body.n && c->collected.n)
-        body = fed_buf_str(&c->collected);
-    if (status < 200 || status > 299)
-        code = fed_status_read(status, body, &err);
-    if (c->is_watch)
-        finish_watch(c, code ? code : FED_E_INTERNAL, &err);
-    else
-        finish_call(c, code, status, body, code ? &err : NULL);
-}
-
-static void watch_object(void *ud, enum fed_event type, struct fed_kobj *o)
-{
-    struct fed_local_call *c = ud;
-    if (c->form.v == NULL || type == FED_EVENT_BOOKMARK ||
-        (c->form.v == fed_form_stored(c->form.v->kind, o) && c->form.kind == FED_FORM_OBJECT)) {
-        c->h.event(c->ud, type, o);
-        return;
-    }
-    /* Another version: an object of its own. */
-    struct fed_kobj *other = NULL;
-    struct fed_str none = {NULL, 0};
-    if (fed_kobj_new(fed_form_bytes(o, &c->form, NULL), none, none, &other, NULL) == 0)
-        c->h.event(c->ud, type, other);
-    fed_kobj_unref(other);
-}
-
-static void watch_end(void *ud, int code, const struct fed_err *err)
-{
-    struct fed_local_call *c = ud;
-    c->watcher = NULL;
-    finish_watch(c, code, err);
-}
-
-static const struct fed_sink_ops object_sink = {.object = watch_object, .end = watch_end};
-
-void fed_api_local_watch(struct fed_api_reply *r)
-{
-    struct fed_local_call *c = r->call;
-    struct fed_watch_spec spec = {0};
-    struct fed_arena arena = {0};
-    struct fed_err err = {0};
-    if (!fed_watch_params(r, &spec, &arena)) { /* answered */
-        fed_arena_release(&arena);
-        return;
-    }
-    c->form = spec.form;
-    r->call = NULL;
-    c->r = NULL;
-    r->answered = true;
-    struct fed_kcache *kc = r->kc;
-    struct fed_hub *hub = r->api->hub;
-    fed_api_request_done(r);
-    if (!c->is_watch) { /* a plain call to a watch path */
-        fed_arena_release(&arena);
-        fed_err_set(&err, FED_E_BAD_REQUEST, "a watch needs the watch call");
-        finish_call(c, err.code, 400, (struct fed_str){NULL, 0}, &err);
-        return;
-    }
-    if (fed_watch_start(hub, kc, &spec, &arena, &object_sink, c, &c->watcher, &err)) {
-        fed_arena_release(&arena);
-        finish_watch(c, err.code, &err);
-        return;
-    }
-    if (c->h.opened)
-        c->h.opened(c->ud);
-}
 
 static void timed_out(struct fed_timer *t)
 {
@@ -162,7 +18,7 @@ static void timed_out(struct fed_timer *t)
         c->r->gone = true;
     }
     fed_err_set(&err, FED_E_TIMEOUT, "no answer within %u ms", c->timeout_ms);
-    finish_call(c, err.code, 0, (struct fed_str){NULL, 0}, &err);
+    fed_local_finish_call(c, err.code, 0, (struct fed_str){NULL, 0}, &err);
 }
 
 static void serve(struct fed_task *t)
@@ -173,9 +29,9 @@ static void serve(struct fed_task *t)
     if (!api) {
         fed_err_set(&err, FED_E_CLOSED, "the server is gone");
         if (c->is_watch)
-            finish_watch(c, err.code, &err);
+            fed_local_finish_watch(c, err.code, &err);
         else
-            finish_call(c, err.code, 0, (struct fed_str){NULL, 0}, &err);
+            fed_local_finish_call(c, err.code, 0, (struct fed_str){NULL, 0}, &err);
         return;
     }
     struct fed_api_reply *r = fed_api_request_new(api);
@@ -204,7 +60,7 @@ static void serve(struct fed_task *t)
     fed_api_dispatch(r);
 }
 
-static struct fed_local_call *call_new(struct local *l)
+static struct fed_local_call *call_new(struct fed_local *l)
 {
     struct fed_local_call *c = FED_NEW(struct fed_local_call);
     c->call.transport = &l->t;
@@ -217,7 +73,7 @@ static struct fed_local_call *call_new(struct local *l)
 static struct fed_call *start_call(struct fed_transport *t, const struct fed_call_request *req, fed_call_cb cb,
                                    void *ud)
 {
-    struct fed_local_call *c = call_new((struct local *)t);
+    struct fed_local_call *c = call_new((struct fed_local *)t);
     c->method = fed_arena_dupz(&c->arena, fed_str(req->method));
     c->path = fed_arena_dup(&c->arena, req->path);
     c->content_type = fed_arena_dup(&c->arena, req->content_type);
@@ -232,7 +88,7 @@ static struct fed_call *start_call(struct fed_transport *t, const struct fed_cal
 static struct fed_call *start_watch(struct fed_transport *t, struct fed_str path, const struct fed_watch_handlers *h,
                                     void *ud)
 {
-    struct fed_local_call *c = call_new((struct local *)t);
+    struct fed_local_call *c = call_new((struct fed_local *)t);
     c->method = "GET";
     c->path = fed_arena_dup(&c->arena, path);
     c->is_watch = true;
@@ -255,12 +111,12 @@ static void cancel(struct fed_call *call)
     }
     if (c->watcher)
         fed_watch_gone(c->watcher);
-    call_free(c);
+    fed_local_call_free(c);
 }
 
 static void local_free(struct fed_transport *t)
 {
-    struct local *l = (struct local *)t;
+    struct fed_local *l = (struct fed_local *)t;
     while (!fed_list_empty(&l->calls))
         cancel(&FED_LIST_ENTRY(l->calls.next, struct fed_local_call, link)->call);
     fed_list_remove(&l->link);
@@ -273,7 +129,7 @@ static const struct fed_transport_ops local_ops = {
 
 struct fed_transport *fed_api_local(struct fed_api *api, const struct fed_identity *who)
 {
-    struct local *l = FED_NEW(struct local);
+    struct fed_local *l = FED_NEW(struct fed_local);
     l->t = (struct fed_transport){.ops = &local_ops, .env = api->env, .watch_list = true, .name = "local"};
     l->api = api;
     fed_list_init(&l->calls);
@@ -292,7 +148,7 @@ struct fed_transport *fed_api_local(struct fed_api *api, const struct fed_identi
 struct fed_transport *fed_api_local_fenced(struct fed_api *api, const struct fed_identity *who, struct fed_fence *f)
 {
     struct fed_transport *t = fed_api_local(api, who);
-    ((struct local *)t)->fence = f;
+    ((struct fed_local *)t)->fence = f;
     return t;
 }
 
@@ -308,16 +164,16 @@ static void stop_call(struct fed_local_call *c)
         fed_watch_gone(c->watcher);
     c->watcher = NULL;
     if (c->is_watch)
-        finish_watch(c, err.code, &err);
+        fed_local_finish_watch(c, err.code, &err);
     else
-        finish_call(c, err.code, 0, (struct fed_str){NULL, 0}, &err);
+        fed_local_finish_call(c, err.code, 0, (struct fed_str){NULL, 0}, &err);
 }
 
 /* The server goes: what is under way is told so; later calls are refused. */
 void fed_api_locals_stop(struct fed_api *api)
 {
     while (!fed_list_empty(&api->locals)) {
-        struct local *l = FED_LIST_ENTRY(api->locals.next, struct local, link);
+        struct fed_local *l = FED_LIST_ENTRY(api->locals.next, struct fed_local, link);
         fed_list_remove(&l->link);
         l->api = NULL;
         /* Only what is there now: a callback may start a new call, which is refused when its task runs. */

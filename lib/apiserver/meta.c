@@ -47,7 +47,7 @@ void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
     }
     fed_uuid(op->w.env, text);
     set_text(op, meta, "uid", fed_str(text));
-    fed_api_now(op->r->api, text);
+    fed_time_format(fed_wall_ms(op->w.env), text);
     set_text(op, meta, "creationTimestamp", fed_str(text));
     if (op->w.kind->has_generation)
         fed_json_set(meta, "generation", fed_json_new_int(a, 1));

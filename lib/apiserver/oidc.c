@@ -77,6 +77,12 @@ static void again(struct fed_timer *t)
     begin(fed_container_of(t, struct fed_oidc, timer));
 }
 
+void fed_oidc_again(struct fed_oidc *o)
+{
+    o->retry_ms = 0;
+    begin(o);
+}
+
 static void end(struct fed_oidc *o, bool ok)
 {
     struct fed_list now;

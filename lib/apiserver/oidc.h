@@ -34,6 +34,9 @@ void fed_oidc_free(struct fed_oidc *o);
 /* The answer of a fetch; http_status 0: none came. */
 void fed_oidc_fetched(struct fed_oidc *o, int http_status, struct fed_str body);
 
+/* Fetches the keys now, unless it does already: what stood in the way may be gone. */
+void fed_oidc_again(struct fed_oidc *o);
+
 bool fed_oidc_is_issuer(const struct fed_oidc *o, struct fed_str issuer);
 FED_MUST_USE int fed_oidc_authenticate(struct fed_oidc *o, struct fed_str token, struct fed_arena *a,
                                        struct fed_identity *who, struct fed_err *err);

@@ -103,25 +103,6 @@ static const char *decoding(const struct fed_write_op *op)
     return op->patch == FED_PATCH_STRATEGIC ? "" : "error decoding patch: ";
 }
 
-void fed_patch_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words)
-{
-    struct fed_api_reply *r = op->r;
-    struct fed_causes c = {.arena = &r->arena};
-    struct fed_buf text = {0}, value = {0};
-    if (op->patch == FED_PATCH_STRATEGIC) {
-        fed_go_print(&text, op->patch_tree);
-        words = fed_go_converter_words(&r->arena, words);
-    } else {
-        fed_json_write(&text, obj);
-    }
-    fed_json_write_string(&value, fed_buf_str(&text));
-    fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("patch"), fed_buf_str(&value), "%.*s", FED_STR_ARG(words));
-    struct fed_status_details d = {.causes = &c};
-    fed_api_fail(r, FED_E_INVALID, &d, " \"\" is invalid: patch: %.*s", FED_STR_ARG(c.items[0].message));
-    fed_buf_release(&text);
-    fed_buf_release(&value);
-}
-
 /* Operations are objects; what is wrong inside them is found when they are applied (422). */
 static bool operations_ok(struct fed_write_op *op, const struct fed_json *patch)
 {

@@ -14,9 +14,9 @@
 
 #include "apiserver/registry.h"
 
-/* May the write go on? FED_E_FORBIDDEN or FED_E_TOO_MANY with op->err; FED_GUARD_WAITS: later. Takes a reservation (none for
- * a dry run). */
-FED_MUST_USE int fed_quota_admit(struct fed_write_op *op);
+/* May the write go on? FED_E_FORBIDDEN or FED_E_TOO_MANY with op->err; FED_GUARD_WAITS: go_on(op) asks again, later.
+ * Takes a reservation (none for a dry run). */
+FED_MUST_USE int fed_quota_admit(struct fed_write_op *op, void (*go_on)(struct fed_write_op *op));
 void fed_quota_settle(struct fed_write_op *op); /* committed or not: the reservation ends */
 void fed_quota_start(struct fed_api *api);      /* after the load */
 void fed_quota_change(struct fed_api *api, const struct fed_change *change);

@@ -19,6 +19,7 @@ struct fed_guard_pass {
     struct fed_list link; /* guard->waiting, unless it is its turn */
     struct fed_guard *guard;
     struct fed_write_op *op;
+    void (*go_on)(struct fed_write_op *op);
     uint64_t since_ms, expect;
 };
 
@@ -62,7 +63,7 @@ static int too_long(struct fed_write_op *op)
                        FED_STR_ARG(op->r->q.ns));
 }
 
-int fed_guard_enter(struct fed_write_op *op)
+int fed_guard_enter(struct fed_write_op *op, void (*go_on)(struct fed_write_op *op))
 {
     struct fed_api *api = op->r->api;
     if (!api->conf.store->ops->sync)
@@ -72,6 +73,7 @@ int fed_guard_enter(struct fed_write_op *op)
         op->pass = p = FED_ARENA_NEW(&op->r->arena, struct fed_guard_pass);
         p->guard = guard_get(api, op->r->q.ns);
         p->op = op;
+        p->go_on = go_on;
         p->since_ms = fed_mono_ms(api->env);
         if (p->guard->turn) {
             fed_list_push_back(&p->guard->waiting, &p->link);
@@ -110,7 +112,7 @@ static void next_turn(struct fed_task *t)
     struct fed_guard_pass *p = FED_LIST_ENTRY(g->waiting.next, struct fed_guard_pass, link);
     fed_list_remove(&p->link);
     g->turn = p;
-    fed_commit_quota(p->op);
+    p->go_on(p->op);
 }
 
 void fed_guard_leave(struct fed_write_op *op)

@@ -16,10 +16,10 @@
 
 /* A change of a key of the store, as it is loaded or follows. */
 void fed_guard_seen(struct fed_api *api, const struct store_change *c);
-/* FED_GUARD_TURN: decide now; also when it is the operation's turn already. FED_GUARD_WAITS: fed_commit_quota is called
- * later. FED_E_TOO_MANY with op->err. */
+/* FED_GUARD_TURN: decide now; also when it is the operation's turn already. FED_GUARD_WAITS: go_on(op) is called later.
+ * FED_E_TOO_MANY with op->err. */
 enum { FED_GUARD_TURN, FED_GUARD_WAITS };
-FED_MUST_USE int fed_guard_enter(struct fed_write_op *op);
+FED_MUST_USE int fed_guard_enter(struct fed_write_op *op, void (*go_on)(struct fed_write_op *op));
 /* The operation that goes with the write, 1; 0: there is none. The key is in op's arena. */
 FED_MUST_USE size_t fed_guard_op(struct fed_write_op *op, struct store_op *out);
 bool fed_guard_missed(const struct fed_write_op *op);          /* after a conflict: another process was faster */

@@ -12,8 +12,8 @@
 #define WRITE     "create,delete,deletecollection,patch,update"
 #define READWRITE READ "," WRITE
 
-struct boot_rule { /* comma-separated */
-    const char *verbs, *groups, *resources, *urls;
+struct boot_rule {                                          /* comma-separated */
+    const char *verbs, *groups, *resources, *urls_or_names; /* names: of the resources */
 };
 struct boot_role {
     const char *name;
@@ -40,6 +40,8 @@ static const struct boot_rule issuer[] = {
     {"get", NULL, NULL,
      "/.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/"},
     {0}};
+static const struct boot_rule client_approver[] = {
+    {"approve", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client"}, {0}};
 static const struct boot_rule to_admin[] = {{"create", "authorization.k8s.io", "localsubjectaccessreviews", NULL},
                                             {READWRITE, GROUP, "roles,rolebindings", NULL},
                                             {0}};
@@ -101,6 +103,7 @@ static const struct boot_role roles[] = {
     {"system:public-info-viewer", public_info, NULL, NULL},
     {"system:auth-delegator", delegator, NULL, NULL},
     {"system:service-account-issuer-discovery", issuer, NULL, NULL},
+    {"system:certificates.k8s.io:kube-apiserver-client-approver", client_approver, NULL, NULL},
     {"system:aggregate-to-admin", to_admin, "admin", NULL},
     {"system:aggregate-to-edit", to_edit, "edit", NULL},
     {"system:aggregate-to-view", to_view, "view", NULL},
@@ -149,7 +152,7 @@ static struct fed_json *role_object(struct fed_arena *a, const struct boot_role 
         struct fed_json *rule = fed_json_push(rules, fed_json_object(a));
         put_words(a, rule, "apiGroups", b->groups);
         put_words(a, rule, "resources", b->resources);
-        put_words(a, rule, "nonResourceURLs", b->urls);
+        put_words(a, rule, b->resources ? "resourceNames" : "nonResourceURLs", b->urls_or_names);
         put_words(a, rule, "verbs", b->verbs);
     }
     if (!r->sum_of)
@@ -244,7 +247,10 @@ static bool bring_up(struct fed_arena *a, struct fed_json *obj, const struct fed
 
 /* --- writing --- */
 
-static void reconcile(struct fed_api *api, struct fed_kcache *kc, struct fed_api_reply *r, struct fed_json *want)
+typedef void (*made_fn)(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
+
+static void reconcile(struct fed_api *api, struct fed_kcache *kc, struct fed_api_reply *r, struct fed_json *want,
+                      made_fn made)
 {
     struct fed_arena *a = &r->arena;
     struct fed_str none = {NULL, 0}, name = fed_obj_name(want);
@@ -263,7 +269,7 @@ static void reconcile(struct fed_api *api, struct fed_kcache *kc, struct fed_api
     r->v = fed_kind_storage(kc->kind);
     r->kc = kc;
     struct fed_write_op *op = fed_write_op_new(r, NULL);
-    op->done = fed_api_bootstrap_made;
+    op->done = made;
     op->create = !old;
     op->client_rev = true; /* whoever writes in between does the same */
     op->manager = fed_str(api->conf.server_name ? api->conf.server_name : "hansa");
@@ -286,15 +292,15 @@ static struct fed_kcache *kind_of(struct fed_api *api, const char *plural)
     return v ? fed_cache_kind(&api->cache, v->kind) : NULL;
 }
 
-void fed_rbac_bootstrap(struct fed_api *api)
+void fed_rbac_bootstrap(struct fed_api *api, made_fn made)
 {
     struct fed_kcache *kr = kind_of(api, "clusterroles"), *kb = kind_of(api, "clusterrolebindings");
     for (size_t i = 0; kr && i < FED_ARRAY_LEN(roles); i++) {
         struct fed_api_reply *r = fed_api_request_new(api);
-        reconcile(api, kr, r, role_object(&r->arena, &roles[i]));
+        reconcile(api, kr, r, role_object(&r->arena, &roles[i]), made);
     }
     for (size_t i = 0; kb && i < FED_ARRAY_LEN(bindings); i++) {
         struct fed_api_reply *r = fed_api_request_new(api);
-        reconcile(api, kb, r, binding_object(&r->arena, i));
+        reconcile(api, kb, r, binding_object(&r->arena, i), made);
     }
 }

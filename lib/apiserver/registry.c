@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, update and patch: one attempt from the body and the current object to the object to commit. */
 #include "apiserver/registry.h"
+#include "apiserver/cert_requests.h"
 #include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
 
@@ -91,37 +92,6 @@ static void attempt_create(struct fed_write_op *op)
     create_from(op, obj, dups);
 }
 
-/* Of a custom kind the encoding was made before (fed_conv_current), or needs no webhook. */
-static struct fed_json *tree_in(struct fed_write_op *op, const struct fed_kind_version *v)
-{
-    struct fed_arena *a = &op->r->arena;
-    struct fed_form form = {.kind = FED_FORM_OBJECT, .v = v};
-    struct fed_json *tree = NULL;
-    if (!v->kind->custom || !fed_form_ready(op->old, &form) ||
-        fed_json_parse(a, fed_arena_dup(a, fed_form_bytes(op->old, &form, NULL)), NULL, &tree, NULL))
-        return fed_kobj_parse(op->old, a);
-    return tree;
-}
-
-struct fed_json *fed_registry_stored(struct fed_write_op *op)
-{
-    return tree_in(op, fed_kind_storage(op->r->v->kind));
-}
-
-struct fed_json *fed_registry_current(struct fed_write_op *op)
-{
-    struct fed_api_reply *r = op->r;
-    if (r->v->kind->custom)
-        return tree_in(op, r->v);
-    struct fed_json *tree = fed_kobj_parse(op->old, &r->arena);
-    struct fed_err err = {0};
-    if (fed_kind_convert(&r->arena, tree, fed_kind_storage(r->v->kind), r->v, &err)) {
-        fed_api_fail_err(r, &err);
-        return NULL;
-    }
-    return tree;
-}
-
 /* Only the part that a subresource may write is taken from obj. */
 static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_json *obj)
 {
@@ -155,6 +125,10 @@ static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_
         }
         return base;
     }
+    if (fed_str_is(r->q.subresource, "approval")) {
+        fed_cert_request_approval(a, base, obj);
+        return base;
+    }
     struct fed_json *status = fed_json_find(obj, "status");
     if (status) {
         fed_json_remove(status);
@@ -177,23 +151,6 @@ static void update_from(struct fed_write_op *op, struct fed_json *obj, struct fe
     }
     op->obj = keep_to_subresource(op, obj);
     fed_commit_object(op);
-}
-
-void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, int64_t replicas)
-{
-    struct fed_arena *a = &op->r->arena;
-    struct fed_json *at = obj;
-    struct fed_str path = fed_kind_storage(op->w.kind)->scale_spec_path, piece;
-    if (path.n && path.p[0] == '.')
-        path = fed_str_from(path, 1);
-    while (fed_str_cut(&path, '.', &piece)) {
-        if (!path.p) {
-            fed_json_set_str(at, piece, fed_json_new_int(a, replicas));
-            break;
-        }
-        struct fed_json *next = fed_json_find_str(at, piece);
-        at = next ? next : fed_json_set_str(at, piece, fed_json_object(a));
-    }
 }
 
 static bool scale_type_ok(struct fed_write_op *op, const struct fed_json *scale)
@@ -314,41 +271,6 @@ static void attempt(struct fed_write_op *op)
         attempt_update(op);
     else
         attempt_patch(op);
-}
-
-static void warn(void *ud, const char *text)
-{
-    fed_api_warn(ud, "%s", text);
-}
-
-static struct fed_str manager_of(struct fed_api_reply *r)
-{
-    struct fed_str m = fed_query_find(&r->query, "fieldManager");
-    if (m.n)
-        return m;
-    ptrdiff_t slash = fed_str_chr(r->user_agent, '/', 0);
-    m = slash < 0 ? r->user_agent : fed_str_head(r->user_agent, (size_t)slash);
-    return m.n ? fed_str_head(m, 128) : FED_STR("unknown");
-}
-
-struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op))
-{
-    struct fed_write_op *op = FED_ARENA_NEW(&r->arena, struct fed_write_op);
-    op->r = r;
-    op->again = again;
-    op->manager = manager_of(r);
-    op->causes.arena = &r->arena;
-    op->w = (struct fed_write){.env = r->api->env,
-                               .arena = &r->arena,
-                               .kind = r->v->kind,
-                               .version = r->v,
-                               .subresource = r->q.subresource,
-                               .user = r->q.who.user,
-                               .dry_run = r->q.dry_run,
-                               .warn = warn,
-                               .warn_ud = r};
-    r->op = op;
-    return op;
 }
 
 void fed_api_write(struct fed_api_reply *r)

@@ -48,6 +48,12 @@ struct fed_write_op {
     struct fed_kobj *converting;
 };
 
+/* --- write_op.c --- */
+/* In the request's arena, and its r->op. */
+struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op));
+void fed_commit_release(struct fed_write_op *op); /* the current object */
+void fed_write_op_reset(struct fed_write_op *op); /* forgets what the last attempt made: it begins anew */
+
 /* --- metadata (meta.c): changes obj, adds causes --- */
 void fed_meta_create(struct fed_write_op *op, struct fed_json *obj);
 int fed_meta_update(struct fed_write_op *op, struct fed_json *obj); /* FED_E_CONFLICT and so on in op->err */
@@ -69,30 +75,27 @@ bool fed_decode_manager(struct fed_write_op *op);    /* ?fieldManager; answers: 
 /* --- commit.c --- */
 /* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */
 void fed_commit_object(struct fed_write_op *op);
-/* The object is computed: quota, then the store. Again when it is its turn, or after another process took from the quota. */
-void fed_commit_quota(struct fed_write_op *op);
 /* Writes (obj) or deletes (obj NULL) the key of old or obj, expecting old's revision. */
 void fed_commit_store(struct fed_write_op *op, struct fed_json *obj);
-void fed_commit_fail(struct fed_write_op *op, int code);                               /* by op->err */
-void fed_commit_refuse_text(struct fed_write_op *op, int status, struct fed_str text); /* with a whole Status */
-void fed_commit_release(struct fed_write_op *op);
-void fed_commit_not_modified(struct fed_write_op *op); /* 409 "Operation cannot be fulfilled on …" */
-struct fed_write_op *fed_write_op_new(struct fed_api_reply *r, void (*again)(struct fed_write_op *op));
 bool fed_commit_may_retry(struct fed_write_op *op);
-/* namespace.c: `done` of a write that belongs to the server's start; bootstrap_left was counted up for it. */
-void fed_api_bootstrap_made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
+
+/* --- commit_end.c: an attempt ends, and wrote nothing --- */
+void fed_commit_settle(struct fed_write_op *op, bool committed);                       /* quota, hooks; either way */
+void fed_commit_fail(struct fed_write_op *op, int code);                               /* by op->err */
+void fed_commit_refuse(struct fed_write_op *op, int code);                             /* the same by a rule */
+void fed_commit_fail_causes(struct fed_write_op *op);                                  /* by op->causes */
+void fed_commit_refuse_text(struct fed_write_op *op, int status, struct fed_str text); /* with a whole Status */
 
 /* patch.c: the current object in the request's version with the patch applied; NULL: answered. */
 struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups);
-/* 422 for a patch that gives a field another type: `words` are those of the decoder. */
-void fed_patch_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words);
 bool fed_patch_type(struct fed_write_op *op); /* by Content-Type; 415 answered: false */
 /* delete.c: starts the deletion inside an operation whose `old` is current. */
 void fed_delete_object(struct fed_write_op *op);
-/* Sets what the scale subresource is about. */
-void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, int64_t replicas);
-/* The current object as a tree, in the request's version and in the storage version. */
+
+/* --- current.c: the current object as a tree, in the request's version and in the storage version --- */
 struct fed_json *fed_registry_current(struct fed_write_op *op);
 struct fed_json *fed_registry_stored(struct fed_write_op *op);
+/* Sets what the scale subresource is about. */
+void fed_registry_put_replicas(struct fed_write_op *op, struct fed_json *obj, int64_t replicas);
 
 #endif

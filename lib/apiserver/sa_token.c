@@ -45,9 +45,10 @@ static void forget(struct fed_sa *s);
 static void read_keys(struct fed_sa *s, const struct fed_access_conf *x)
 {
     const struct fed_api *api = s->api;
-    s->signing_pem = x->sa_signing_pem.n ? x->sa_signing_pem : api->conf.sa_key_pem;
+    const struct fed_str own = x->sa_own_pem.n ? x->sa_own_pem : api->conf.sa_key_pem;
+    s->signing_pem = x->sa_signing_pem.n ? x->sa_signing_pem : own;
     s->generation = x->generation;
-    const struct fed_str pems[] = {s->signing_pem, api->conf.sa_key_pem, x->sa_verify_pem};
+    const struct fed_str pems[] = {s->signing_pem, own, x->sa_verify_pem};
     for (size_t i = 0; i < FED_ARRAY_LEN(pems) && !s->defect.code; i++)
         if (pems[i].n && (i != 1 || pems[1].p != pems[0].p) &&
             fed_pubkeys_from_pem(pems[i], s->keys, KEYS_MAX, &s->n_keys, &s->defect))

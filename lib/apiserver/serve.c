@@ -1,117 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request from its arrival to the function that answers it. */
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/cert_requests.h"
 #include "apiserver/flow.h"
 #include "apiserver/audit.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
-#include "base/mem.h"
-
-#include <stdarg.h>
-
-#define KEEP_IDLE  64u
-#define KEEP_ARENA (16u * 1024)
-
-struct fed_api_reply *fed_api_request_new(struct fed_api *api)
-{
-    struct fed_api_reply *r;
-    if (!fed_list_empty(&api->idle)) {
-        r = FED_LIST_ENTRY(api->idle.next, struct fed_api_reply, link);
-        fed_list_remove(&r->link);
-        api->n_idle--;
-        struct fed_arena keep = r->arena;
-        *r = (struct fed_api_reply){.arena = keep};
-    } else {
-        r = FED_NEW(struct fed_api_reply);
-    }
-    r->api = api;
-    r->q.arena = &r->arena;
-    r->q.verb = "";
-    r->start_ns = fed_mono_ns(api->env);
-    fed_list_push_back(&api->requests, &r->link);
-    return r;
-}
-
-void fed_api_request_let_go(struct fed_api_reply *r)
-{
-    fed_kcache_unref(r->held_kc);
-    fed_kind_unref(r->held);
-    r->held_kc = NULL;
-    r->held = NULL;
-}
-
-void fed_api_request_done(struct fed_api_reply *r)
-{
-    if (!r->answered && !r->gone)
-        return;
-    /* An exchange with a closed callback still points to us. */
-    if (r->closed_set && !r->gone)
-        return;
-    if (!r->answered) /* work is under way; it ends in an answer nobody hears */
-        return;
-    fed_list_remove(&r->link);
-    if (r->flow)
-        fed_flow_leave(r);
-    if (r->audit)
-        fed_audit_end(r);
-    if (r->op) /* refused before its commit */
-        fed_commit_release(r->op);
-    fed_api_request_let_go(r);
-    if (r->arena.used > KEEP_ARENA) /* an idle request keeps no large chunk */
-        fed_arena_release(&r->arena);
-    else
-        fed_arena_reset(&r->arena);
-    struct fed_api *api = r->api;
-    if (api->n_idle < KEEP_IDLE) {
-        fed_list_push_back(&api->idle, &r->link);
-        api->n_idle++;
-    } else {
-        fed_arena_release(&r->arena);
-        free(r);
-    }
-}
-
-static void closed(void *ud)
-{
-    struct fed_api_reply *r = ud;
-    r->gone = true;
-    r->x = NULL;
-    if (r->queued_in)
-        fed_flow_forget(r);
-    if (r->watcher) {
-        fed_watch_gone(r->watcher);
-        r->watcher = NULL;
-        r->answered = true;
-    }
-    if (r->stream_gone) {
-        void (*gone)(void *) = r->stream_gone;
-        r->stream_gone = NULL;
-        r->answered = true; /* nobody will end it */
-        gone(r->stream_ud);
-    }
-    fed_api_request_done(r);
-}
-
-void fed_api_request_defer(struct fed_api_reply *r)
-{
-    if (!r->x || r->closed_set)
-        return;
-    r->closed_set = true;
-    fed_http_on_closed(r->x, closed, r);
-}
-
-void fed_api_warn(struct fed_api_reply *r, const char *fmt, ...)
-{
-    char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (!r->warnings)
-        r->warnings = fed_json_array(&r->arena);
-    if (r->warnings->n < 20)
-        fed_json_push(r->warnings, fed_json_new_strf(&r->arena, "%s", text));
-}
 
 /* --- dispatch --- */
 
@@ -155,10 +49,11 @@ static bool known_subresource(const struct fed_kind_version *v, struct fed_str s
     const struct fed_kind *k = v->kind;
     return !sub.n || (v->has_status && fed_str_is(sub, "status")) || (v->has_scale && fed_str_is(sub, "scale")) ||
            (fed_str_is(sub, "finalize") && fed_str_is(k->plural, "namespaces") && !k->group.n) ||
+           (fed_str_is(sub, "approval") && fed_cert_request_kind(k)) ||
            (fed_str_is(sub, "ephemeralcontainers") && fed_str_is(k->plural, "pods") && !k->group.n);
 }
 
-void fed_api_serve_kind(struct fed_api_reply *r)
+static void serve_kind(struct fed_api_reply *r)
 {
     const char *verb = r->q.verb;
     bool named = r->q.name.n > 0, sub = r->q.subresource.n > 0;
@@ -169,6 +64,7 @@ void fed_api_serve_kind(struct fed_api_reply *r)
         r->form.kind = FED_FORM_OBJECT;
     if (!check_dry_run(r))
         return;
+    void (*write)(struct fed_api_reply * r) = NULL;
     if (strcmp(verb, "watch") == 0)
         fed_api_fresh(r, fed_api_watch);
     else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
@@ -177,13 +73,17 @@ void fed_api_serve_kind(struct fed_api_reply *r)
         fed_api_fresh(r, fed_api_list);
     else if ((strcmp(verb, "create") == 0 && !named) ||
              (named && (strcmp(verb, "update") == 0 || strcmp(verb, "patch") == 0)))
-        fed_api_write(r);
+        write = fed_api_write;
     else if (strcmp(verb, "delete") == 0 && !sub)
-        fed_api_delete(r);
+        write = fed_api_delete;
     else if (strcmp(verb, "deletecollection") == 0)
         fed_api_fresh(r, fed_api_delete_many);
     else
         not_allowed(r);
+    if (write) {
+        fed_api_fresh_before_refusal(r, serve_kind);
+        write(r);
+    }
 }
 
 static void serve_resource(struct fed_api_reply *r)
@@ -202,7 +102,7 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
-        if (!fed_api_unknown_later(r))
+        if (!fed_api_unknown_later(r, fed_api_dispatch))
             not_found_path(r);
         return;
     }
@@ -224,8 +124,7 @@ static void serve_resource(struct fed_api_reply *r)
         r->q.ns = (struct fed_str){NULL, 0};
     r->kc = r->held_kc = fed_kcache_ref(fed_cache_kind(&api->cache, k));
     r->held = fed_kind_ref(k);
-    if (r->v->warning.n)
-        fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
+    fed_api_warn_kind(r);
     if (fed_api_negotiate(r)) {
         fed_api_fail(r, FED_E_NOT_ACCEPTABLE, NULL,
                      "only the following media types are accepted: application/json, application/yaml");
@@ -236,7 +135,7 @@ static void serve_resource(struct fed_api_reply *r)
                      FED_STR_ARG(fed_query_find(&r->query, "includeObject")));
         return;
     }
-    fed_api_serve_kind(r);
+    serve_kind(r);
 }
 
 /* A list, watch or deletion of many that selects one name is about that name (RequestInfo of k8s.io/apiserver): so
@@ -372,7 +271,6 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request's URL is malformed");
         return;
     }
-    r->q.path = fed_arena_dup(&r->arena, r->q.path);
     if (is_health(r->q.path) && fed_api_anonymous_allowed(r)) { /* also before anything is loaded */
         fed_api_other(r);
         return;

@@ -7,8 +7,7 @@
 
 /* --- built-in --- */
 
-/* Clients look for these where no such kind is: kubectl for pods when it describes a workload, for definitions when it
- * does not know a kind. There are none, which is what they are told. */
+/* kubectl looks for pods when it describes a workload, also where no such kind is. There are none, which it is told. */
 static void empty_list(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
 {
     struct fed_json *list = fed_json_object(&r->arena);
@@ -37,8 +36,6 @@ static const struct fed_virtual built_in[] = {
     {"authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false, "create", fed_review_token, NULL},
     {"", "v1", "serviceaccounts/token", "TokenRequest", true, "create", fed_sa_request, NULL},
     {"", "v1", "pods", NULL, true, "list", empty_list, "PodList"},
-    {"apiextensions.k8s.io", "v1", "customresourcedefinitions", NULL, false, "list", empty_list,
-     "CustomResourceDefinitionList"},
 };
 
 int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct fed_err *err)
@@ -50,9 +47,10 @@ int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct 
 
 static bool resource_is(const struct fed_virtual *v, struct fed_str resource, struct fed_str sub)
 {
-    struct fed_str s = fed_str(v->resource), plural;
-    (void)fed_str_cut(&s, '/', &plural);
-    return fed_str_eq(plural, resource) && fed_str_eq(s, sub);
+    const char *rest = v->resource + resource.n;
+    if (!resource.n || strncmp(v->resource, resource.p, resource.n) != 0 || (*rest && *rest != '/'))
+        return false;
+    return fed_str_is(sub, *rest ? rest + 1 : rest);
 }
 
 /* A subresource is served where its resource is, an empty list where it is not. */

@@ -4,23 +4,6 @@
 #include "apiserver/list_options.h"
 #include "apiserver/watch.h"
 
-bool fed_watch_params(struct fed_api_reply *r, struct fed_watch_spec *spec, struct fed_arena *arena)
-{
-    struct fed_list_options o;
-    if (!fed_filter_read(r, &spec->filter, arena) || !fed_list_options_read(r, true, &o))
-        return false;
-    if (o.initial && fed_api_refuse_future(r, o.rev))
-        return false;
-    spec->rev = o.rev;
-    spec->timeout_ms = o.timeout_ms;
-    spec->form = r->form;
-    spec->bookmarks = fed_query_true(&r->query, "allowWatchBookmarks");
-    spec->initial = o.initial || (!o.initial_given && spec->rev == 0);
-    spec->initial_bookmark = o.initial && spec->bookmarks;
-    spec->from_rev = !spec->initial && spec->rev != 0;
-    return true;
-}
-
 static size_t line(void *ud, struct fed_blob *blob)
 {
     struct fed_api_reply *r = ud;
@@ -49,6 +32,7 @@ static void end(void *ud, int code, const struct fed_err *err)
 {
     struct fed_api_reply *r = ud;
     r->watcher = NULL;
+    r->stream_gone = NULL;
     r->answered = true;
     if (r->x) {
         if (code)
@@ -59,6 +43,13 @@ static void end(void *ud, int code, const struct fed_err *err)
 }
 
 static const struct fed_sink_ops http_sink = {.line = line, .flush = flush, .end = end};
+
+static void gone(void *ud)
+{
+    struct fed_api_reply *r = ud;
+    fed_watch_gone(r->watcher);
+    r->watcher = NULL;
+}
 
 static void drained(void *ud)
 {
@@ -91,5 +82,8 @@ void fed_api_watch(struct fed_api_reply *r)
     if (fed_watch_start(r->api->hub, r->kc, &spec, &arena, &http_sink, r, &r->watcher, &err)) {
         fed_arena_release(&arena);
         end(r, err.code, &err);
+        return;
     }
+    r->stream_gone = gone;
+    r->stream_ud = r;
 }

@@ -126,6 +126,8 @@ char *fed_arena_dupz(struct fed_arena *a, struct fed_str s)
 
 struct fed_str fed_arena_dup(struct fed_arena *a, struct fed_str s)
 {
+    if (s.n == 0)
+        return FED_STR("");
     return fed_str_n(fed_arena_dupz(a, s), s.n);
 }
 

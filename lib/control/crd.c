@@ -303,8 +303,11 @@ static void delete_item(void *ud, struct fed_kobj *obj)
     struct job *j = ud;
 
     j->found++;
+    bool orphan = j->ctl->conf.pass_orphan && fed_kobj_has_finalizer(j->crd, "orphan");
+
     if (!obj->deleting)
-        fed_client_delete(j->ctl->conf.transport, &j->of->r, obj->ns, obj->name, "Background", obj->uid, NULL, NULL);
+        fed_client_delete(j->ctl->conf.transport, &j->of->r, obj->ns, obj->name, orphan ? "Orphan" : "Background",
+                          obj->uid, NULL, NULL);
 }
 
 static void listed(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err FED_UNUSED)

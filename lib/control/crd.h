@@ -21,6 +21,9 @@ struct fed_crdctl_conf {
     const struct fed_kinds *kinds;   /* borrowed; the server's set, for the names of its own kinds */
     struct fed_gc *gc;               /* borrowed, outlive this; NULL: not told */
     struct fed_nsctl *namespaces;
+    /* A definition that is deleted with orphan passes that on to its objects: what others hold for them (copies in
+     * members) stays. In a cluster it would only leave their dependents behind. */
+    bool pass_orphan;
 };
 struct fed_crdctl *fed_crdctl_new(const struct fed_crdctl_conf *conf);
 void fed_crdctl_start(struct fed_crdctl *c);

@@ -7,7 +7,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#include "crypto/ossl.h"
+#include "crypto/pki_priv.h"
 
 static int write_bio(BIO *bio, struct fed_buf *out, struct fed_err *err)
 {
@@ -38,7 +38,7 @@ static bool add_name(X509_NAME *name, int nid, struct fed_str text)
                                       (int)text.n, -1, 0) == 1;
 }
 
-static bool set_serial(X509 *cert)
+bool fed_pki_set_serial(X509 *cert)
 {
     unsigned char bytes[16];
     if (RAND_bytes(bytes, sizeof(bytes)) != 1)
@@ -50,13 +50,13 @@ static bool set_serial(X509 *cert)
     return ok;
 }
 
-static bool set_validity(X509 *cert, int64_t from_ms, int64_t to_ms)
+bool fed_pki_set_validity(X509 *cert, int64_t from_ms, int64_t to_ms)
 {
     return ASN1_TIME_adj(X509_getm_notBefore(cert), (time_t)(from_ms / 1000), 0, 0) &&
            ASN1_TIME_adj(X509_getm_notAfter(cert), (time_t)(to_ms / 1000), 0, 0);
 }
 
-static bool add_ext(X509 *cert, X509 *issuer, int nid, const char *value)
+bool fed_pki_add_ext(X509 *cert, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
@@ -111,7 +111,7 @@ static int add_alt_names(X509 *cert, const struct fed_cert_spec *spec, struct fe
     return rc;
 }
 
-static int finish(X509 *cert, EVP_PKEY *signer, struct fed_buf *out, struct fed_err *err)
+int fed_pki_finish(X509 *cert, EVP_PKEY *signer, struct fed_buf *out, struct fed_err *err)
 {
     if (X509_sign(cert, signer, EVP_sha256()) == 0)
         return fed_ossl_err(err, FED_E_INTERNAL, "sign certificate");
@@ -130,13 +130,13 @@ int fed_pki_new_ca(struct fed_str key_pem, struct fed_str cn, int64_t not_before
         return FED_E_INVALID;
     X509 *cert = X509_new();
     X509_NAME *name = cert ? X509_get_subject_name(cert) : NULL;
-    bool ok = cert && X509_set_version(cert, X509_VERSION_3) && set_serial(cert) &&
-              set_validity(cert, not_before_ms, not_after_ms) && add_name(name, NID_commonName, cn) &&
+    bool ok = cert && X509_set_version(cert, X509_VERSION_3) && fed_pki_set_serial(cert) &&
+              fed_pki_set_validity(cert, not_before_ms, not_after_ms) && add_name(name, NID_commonName, cn) &&
               X509_set_issuer_name(cert, name) && X509_set_pubkey(cert, key) &&
-              add_ext(cert, cert, NID_basic_constraints, "critical,CA:TRUE") &&
-              add_ext(cert, cert, NID_key_usage, "critical,digitalSignature,keyCertSign,cRLSign") &&
-              add_ext(cert, cert, NID_subject_key_identifier, "hash");
-    int rc = ok ? finish(cert, key, cert_pem, err) : fed_ossl_err(err, FED_E_INTERNAL, "CA certificate");
+              fed_pki_add_ext(cert, cert, NID_basic_constraints, "critical,CA:TRUE") &&
+              fed_pki_add_ext(cert, cert, NID_key_usage, "critical,digitalSignature,keyCertSign,cRLSign") &&
+              fed_pki_add_ext(cert, cert, NID_subject_key_identifier, "hash");
+    int rc = ok ? fed_pki_finish(cert, key, cert_pem, err) : fed_ossl_err(err, FED_E_INTERNAL, "CA certificate");
     X509_free(cert);
     EVP_PKEY_free(key);
     return rc;
@@ -152,15 +152,15 @@ static bool fill_leaf(X509 *cert, X509 *ca, EVP_PKEY *subject, const struct fed_
     for (size_t i = 0; i < spec->n_orgs; i++)
         if (!add_name(name, NID_organizationName, spec->orgs[i]))
             return false;
-    return X509_set_version(cert, X509_VERSION_3) && set_serial(cert) &&
-           set_validity(cert, spec->not_before_ms, spec->not_after_ms) &&
+    return X509_set_version(cert, X509_VERSION_3) && fed_pki_set_serial(cert) &&
+           fed_pki_set_validity(cert, spec->not_before_ms, spec->not_after_ms) &&
            (spec->cn.n == 0 || add_name(name, NID_commonName, spec->cn)) &&
            X509_set_issuer_name(cert, X509_get_subject_name(ca)) && X509_set_pubkey(cert, subject) &&
-           add_ext(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
-           add_ext(cert, ca, NID_key_usage, "critical,digitalSignature") &&
-           (!usage || add_ext(cert, ca, NID_ext_key_usage, usage)) &&
-           add_ext(cert, ca, NID_subject_key_identifier, "hash") &&
-           add_ext(cert, ca, NID_authority_key_identifier, "keyid");
+           fed_pki_add_ext(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
+           fed_pki_add_ext(cert, ca, NID_key_usage, "critical,digitalSignature") &&
+           (!usage || fed_pki_add_ext(cert, ca, NID_ext_key_usage, usage)) &&
+           fed_pki_add_ext(cert, ca, NID_subject_key_identifier, "hash") &&
+           fed_pki_add_ext(cert, ca, NID_authority_key_identifier, "keyid");
 }
 
 static int sign_leaf(struct fed_str ca_cert_pem, struct fed_str ca_key_pem, EVP_PKEY *subject,
@@ -186,7 +186,7 @@ static int sign_leaf(struct fed_str ca_cert_pem, struct fed_str ca_key_pem, EVP_
     }
     rc = add_alt_names(cert, spec, err);
     if (rc == 0)
-        rc = finish(cert, ca_key, cert_pem, err);
+        rc = fed_pki_finish(cert, ca_key, cert_pem, err);
 out:
     X509_free(cert);
     EVP_PKEY_free(ca_key);

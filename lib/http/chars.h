@@ -31,26 +31,54 @@ static inline char fed_char_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* All bytes are FED_CHAR_TEXT; eight at a time. */
-static inline bool fed_chars_text(const char *p, size_t n)
+/* Eight bytes at a time, as one number. */
+#define FED_CHARS_ONES  0x0101010101010101u
+#define FED_CHARS_HIGHS 0x8080808080808080u
+static inline uint64_t fed_chars_load(const char *p)
 {
-    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        uint64_t w;
-        memcpy(&w, p + i, 8);
-        uint64_t del = w ^ (ones * 0x7f);
-        /* Some byte below 0x20, or equal to 0x7f: look closer, as a tab is fine. */
-        if ((((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & highs) {
-            for (size_t k = i; k < i + 8; k++)
-                if (!fed_char_is(p[k], FED_CHAR_TEXT))
-                    return false;
-        }
-    }
-    for (; i < n; i++)
-        if (!fed_char_is(p[i], FED_CHAR_TEXT))
+    uint64_t w;
+    memcpy(&w, p, 8);
+    return w;
+}
+/* Not 0: some byte may be below `least` (at most 0x80), or c. May be wrong that way only: look closer. */
+static inline uint64_t fed_chars_below(uint64_t w, uint64_t least)
+{
+    return (w - FED_CHARS_ONES * least) & ~w & FED_CHARS_HIGHS;
+}
+static inline uint64_t fed_chars_equal(uint64_t w, uint64_t c)
+{
+    w ^= FED_CHARS_ONES * c;
+    return (w - FED_CHARS_ONES) & ~w & FED_CHARS_HIGHS;
+}
+static inline bool fed_chars_are(const char *p, size_t n, unsigned class)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!fed_char_is(p[i], class))
             return false;
     return true;
+}
+/* All bytes are FED_CHAR_TEXT. */
+static inline bool fed_chars_text(const char *p, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t w = fed_chars_load(p + i);
+        if ((fed_chars_below(w, 0x20) | fed_chars_equal(w, 0x7f)) && !fed_chars_are(p + i, 8, FED_CHAR_TEXT))
+            return false; /* a tab is fine */
+    }
+    return fed_chars_are(p + i, n - i, FED_CHAR_TEXT);
+}
+/* All bytes are FED_CHAR_TARGET. */
+static inline bool fed_chars_target(const char *p, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t w = fed_chars_load(p + i);
+        if ((fed_chars_below(w, 0x21) | fed_chars_equal(w, 0x7f) | fed_chars_equal(w, '#')) &&
+            !fed_chars_are(p + i, 8, FED_CHAR_TARGET))
+            return false;
+    }
+    return fed_chars_are(p + i, n - i, FED_CHAR_TARGET);
 }
 
 #endif

@@ -71,6 +71,20 @@ static bool same_lower(const char *any, const char *lower, size_t n)
     return true;
 }
 
+/* The same for a token and a known name: its letters and hyphens differ from none but their capitals in that bit. */
+static bool same_name(const char *token, const char *lower, size_t n)
+{
+    const uint64_t capitals = FED_CHARS_ONES * 0x20;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        if ((fed_chars_load(token + i) | capitals) != fed_chars_load(lower + i))
+            return false;
+    for (; i < n; i++)
+        if ((token[i] | 0x20) != lower[i])
+            return false;
+    return true;
+}
+
 enum fed_h1_name fed_h1_name_of(struct fed_str name)
 {
     if (name.n > KNOWN_LONGEST)
@@ -78,10 +92,24 @@ enum fed_h1_name fed_h1_name_of(struct fed_str name)
     for (size_t i = known_first[name.n]; i < known_first[name.n + 1]; i++) {
         /* The last letter tells most names of a length apart. */
         const struct known *k = &known[i];
-        if (fed_char_lower(name.p[name.n - 1]) == k->name.p[name.n - 1] && same_lower(name.p, k->name.p, name.n))
+        if ((name.p[name.n - 1] | 0x20) == k->name.p[name.n - 1] && same_name(name.p, k->name.p, name.n))
             return k->id;
     }
     return FED_H1_NAME_OTHER;
+}
+
+void fed_h1_lower(char *p, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t w = fed_chars_load(p + i), low = w & ~FED_CHARS_HIGHS;
+        /* The high bit of each byte that is 'A' or more but not more than 'Z', and no byte beyond ASCII. */
+        uint64_t is = (low + FED_CHARS_ONES * (0x80 - 'A')) & ~(low + FED_CHARS_ONES * (0x7f - 'Z')) & ~w;
+        w |= (is & FED_CHARS_HIGHS) >> 2;
+        memcpy(p + i, &w, 8);
+    }
+    for (; i < n; i++)
+        p[i] = fed_char_lower(p[i]);
 }
 
 enum fed_h1_method fed_h1_method_of(struct fed_str m)
@@ -264,9 +292,8 @@ static int parse_request_line(struct fed_h1_head *h, const char *p, size_t n)
     h->method = (struct fed_str){p, i};
     h->method_id = fed_h1_method_of(h->method);
     h->target = (struct fed_str){p + i + 1, n - 9 - (i + 1)};
-    for (size_t k = 0; k < h->target.n; k++)
-        if (!fed_char_is(h->target.p[k], FED_CHAR_TARGET))
-            return bad(h);
+    if (!fed_chars_target(h->target.p, h->target.n))
+        return bad(h);
     int rc = parse_version(h, p + n - 8);
     return rc ? rc : parse_target(h);
 }

@@ -135,6 +135,7 @@ struct fed_str fed_h1_find(const struct fed_h1_head *h, enum fed_h1_name name);
 /* Field i concerns this connection only (RFC 9110 7.6.1): a proxy does not forward it. */
 bool fed_h1_is_hop(const struct fed_h1_head *h, size_t i);
 enum fed_h1_name fed_h1_name_of(struct fed_str name); /* any case */
+void fed_h1_lower(char *p, size_t n);                 /* ASCII letters, in place */
 enum fed_h1_method fed_h1_method_of(struct fed_str method);
 /* `token` (lower case) is in a comma-separated list, any case. */
 bool fed_h1_has_token(struct fed_str list, struct fed_str token);
@@ -160,6 +161,8 @@ FED_MUST_USE int fed_h1_body_eof(const struct fed_h1_body *b);
 void fed_h1_put_request_line(struct fed_buf *out, struct fed_str method, struct fed_str target);
 void fed_h1_put_status_line(struct fed_buf *out, int status);
 void fed_h1_put_header(struct fed_buf *out, struct fed_str name, struct fed_str value);
+/* The same for a name that is ours: "Name: ". */
+void fed_h1_put_known(struct fed_buf *out, struct fed_str name_colon, struct fed_str value);
 void fed_h1_put_header_u64(struct fed_buf *out, struct fed_str name, uint64_t value);
 void fed_h1_put_end(struct fed_buf *out);                  /* the empty line */
 void fed_h1_put_chunk_head(struct fed_buf *out, size_t n); /* n > 0; then the bytes, then CR LF */

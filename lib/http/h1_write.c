@@ -37,20 +37,13 @@ void fed_h1_put_status_line(struct fed_buf *out, int status)
     fed_buf_commit(out, 13 + n + 2);
 }
 
-void fed_h1_put_header(struct fed_buf *out, struct fed_str name, struct fed_str value)
+void fed_h1_put_known(struct fed_buf *out, struct fed_str name_colon, struct fed_str value)
 {
-    if (name.n == 0)
-        return;
-    for (size_t i = 0; i < name.n; i++)
-        if (!fed_char_is(name.p[i], FED_CHAR_TOKEN))
-            return;
-    char *p = fed_buf_reserve(out, name.n + value.n + 4);
+    char *p = fed_buf_reserve(out, name_colon.n + value.n + 2);
     if (!p)
         return;
-    memcpy(p, name.p, name.n);
-    p += name.n;
-    *p++ = ':';
-    *p++ = ' ';
+    memcpy(p, name_colon.p, name_colon.n);
+    p += name_colon.n;
     if (value.n)
         memcpy(p, value.p, value.n);
     if (!fed_chars_text(p, value.n))
@@ -60,7 +53,20 @@ void fed_h1_put_header(struct fed_buf *out, struct fed_str name, struct fed_str 
     p += value.n;
     *p++ = '\r';
     *p = '\n';
-    fed_buf_commit(out, name.n + value.n + 4);
+    fed_buf_commit(out, name_colon.n + value.n + 2);
+}
+
+void fed_h1_put_header(struct fed_buf *out, struct fed_str name, struct fed_str value)
+{
+    if (name.n == 0 || !fed_chars_are(name.p, name.n, FED_CHAR_TOKEN))
+        return;
+    /* Together or not at all. */
+    char *p = fed_buf_reserve(out, name.n + value.n + 4);
+    if (!p)
+        return;
+    memcpy(p, name.p, name.n);
+    fed_buf_commit(out, name.n);
+    fed_h1_put_known(out, FED_STR(": "), value);
 }
 
 void fed_h1_put_header_u64(struct fed_buf *out, struct fed_str name, uint64_t value)

@@ -77,8 +77,19 @@ int fed_url_parse(struct fed_str text, struct fed_url *out, struct fed_err *err)
     return 0;
 }
 
+/* Most paths and queries have nothing to decode. */
+static bool is_plain(struct fed_str text, bool plus)
+{
+    return !text.n ||
+           (!memchr(text.p, '%', text.n) && !memchr(text.p, 0, text.n) && !(plus && memchr(text.p, '+', text.n)));
+}
+
 int fed_url_decode(struct fed_arena *a, struct fed_str text, bool plus, struct fed_str *out)
 {
+    if (is_plain(text, plus)) {
+        *out = fed_arena_dup(a, text);
+        return 0;
+    }
     char *p = fed_arena_alloc(a, text.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < text.n; i++) {

@@ -92,7 +92,9 @@ struct fed_json *fed_crd_document(struct fed_arena *a, const struct fed_json *cr
     for (size_t i = 0; i < FED_ARRAY_LEN(same); i++)
         take(a, doc, same[i], names, same[i]);
     fed_json_set(doc, "namespaced", fed_json_new_bool(a, !fed_str_is(fed_json_find_text(spec, "scope"), "Cluster")));
-    fed_json_set(doc, "residence", fed_json_new_strz(a, "hub"));
+    fed_json_set(
+        doc, "residence",
+        fed_json_new_strz(a, fed_str_is(fed_obj_annotation(crd, FED_CRD_RESIDENCE), "members") ? "both" : "hub"));
     fed_json_set(doc, "generation", fed_json_new_bool(a, true));
     versions = fed_json_set(doc, "versions", fed_json_array(a));
     FED_JSON_EACH(v, fed_json_find(spec, "versions")) {

@@ -15,6 +15,9 @@
 #define FED_CRD_GROUP     "apiextensions.k8s.io"
 #define FED_CRD_PLURAL    "customresourcedefinitions"
 #define FED_CRD_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
+/* Annotation of a definition at a federation: where its objects live, "members" or "hub". Its kind's residence is both
+ * or hub accordingly. */
+#define FED_CRD_RESIDENCE "federation.hansa.io/residence"
 
 bool fed_crd_is(const struct fed_kind *kind); /* the kind of definitions itself */
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* fake.c: virtual time and the objects of the fake API server. */
 #include "kube/fake.h"
 
 #include <inttypes.h>
@@ -83,7 +84,8 @@ static void add_change(struct fed_fake *f, enum fed_event type, struct fed_str r
     }
     f->changes[f->n_changes++] =
         (struct fake_change){f->rev, type, fed_strdup_str(resource), fed_kobj_ref(old), fed_kobj_ref(obj)};
-    fed_fake_wake_watches(f);
+    if (f->changed)
+        f->changed(f);
 }
 
 void fed_fake_store(struct fed_fake *f, struct fed_str resource, struct fed_json *obj)
@@ -185,7 +187,7 @@ struct fed_fake *fed_fake_new(struct fed_env *env)
     return f;
 }
 
-static void forget_changes(struct fed_fake *f)
+void fed_fake_forget_changes(struct fed_fake *f)
 {
     for (size_t i = 0; i < f->n_changes; i++) {
         free(f->changes[i].resource);
@@ -200,7 +202,7 @@ void fed_fake_free(struct fed_fake *f)
     if (!f)
         return;
     FED_REQUIRE(fed_list_empty(&f->calls)); /* the transports were freed before */
-    forget_changes(f);
+    fed_fake_forget_changes(f);
     free(f->changes);
     FED_MAP_EACH(e, &f->objects)
         fed_kobj_unref(e->value);
@@ -210,14 +212,6 @@ void fed_fake_free(struct fed_fake *f)
     fed_buf_release(&f->log);
     fed_buf_release(&f->shown);
     free(f);
-}
-
-void fed_fake_compact(struct fed_fake *f)
-{
-    /* Watches hold a place in the list of changes: those under way are brought up to date first. */
-    fed_fake_flush_watches(f);
-    forget_changes(f);
-    f->compacted = f->rev;
 }
 
 void fed_fake_set_latency(struct fed_fake *f, uint64_t ms)

@@ -466,7 +466,7 @@ static void schedule(struct fake_call *c)
     }
 }
 
-void fed_fake_wake_watches(struct fed_fake *f)
+static void wake_watches(struct fed_fake *f)
 {
     FED_LIST_EACH(l, &f->calls) {
         struct fake_call *c = fed_container_of(l, struct fake_call, link);
@@ -475,7 +475,7 @@ void fed_fake_wake_watches(struct fed_fake *f)
     }
 }
 
-void fed_fake_flush_watches(struct fed_fake *f)
+static void flush_watches(struct fed_fake *f)
 {
     FED_LIST_EACH(l, &f->calls) {
         struct fake_call *c = fed_container_of(l, struct fake_call, link);
@@ -483,6 +483,14 @@ void fed_fake_flush_watches(struct fed_fake *f)
             send_changes(c);
         c->at = 0;
     }
+}
+
+void fed_fake_compact(struct fed_fake *f)
+{
+    /* Watches hold a place in the list of changes: those under way are brought up to date first. */
+    flush_watches(f);
+    fed_fake_forget_changes(f);
+    f->compacted = f->rev;
 }
 
 void fed_fake_drop_watches(struct fed_fake *f, int code)
@@ -556,6 +564,7 @@ struct fed_transport *fed_fake_transport(struct fed_fake *f, bool watch_list)
 {
     struct fake_transport *ft = FED_NEW(struct fake_transport);
     ft->fake = f;
+    f->changed = wake_watches;
     ft->t = (struct fed_transport){.ops = &fake_ops, .env = f->env, .watch_list = watch_list, .name = "fake"};
     return &ft->t;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fake_priv.h: what the files of the fake API server share. */
+/* fake_priv.h: what the files of the fake API server share: fake_call.c (requests, watches) stands on fake.c (objects). */
 #ifndef FED_KUBE_FAKE_PRIV_H
 #define FED_KUBE_FAKE_PRIV_H
 
@@ -25,6 +25,7 @@ struct fed_fake {
     struct fake_change *changes;
     size_t n_changes, cap_changes;
     uint64_t rev, compacted, latency_ms;
+    void (*changed)(struct fed_fake *f); /* set by the first transport: there may be watches */
     struct fed_list calls, faults;
     size_t writes;
     struct fed_buf log, shown;
@@ -36,7 +37,6 @@ void fed_fake_erase(struct fed_fake *f, struct fed_str resource,
 struct fed_kobj *fed_fake_lookup(const struct fed_fake *f, struct fed_str resource, struct fed_str ns,
                                  struct fed_str name);
 int fed_fake_fault(struct fed_fake *f, const char *method, struct fed_str path);
-void fed_fake_wake_watches(struct fed_fake *f);
-void fed_fake_flush_watches(struct fed_fake *f);
+void fed_fake_forget_changes(struct fed_fake *f);
 
 #endif

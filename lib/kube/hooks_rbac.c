@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_rbac.c: roles and bindings, webhook configurations. Escalation checks are the engine's. */
-#include "kube/names.h"
+#include "kube/certificates.h"
 #include "kube/check.h"
 #include "kube/limits.h"
+#include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -177,6 +178,6 @@ const struct fed_core_hooks fed_hooks_rbac[] = {
     {"rbac.authorization.k8s.io", "clusterrolebindings", {.validate = validate_binding, .cells = binding_cells}},
     {"admissionregistration.k8s.io", "validatingwebhookconfigurations", {.cells = webhook_cells}},
     {"admissionregistration.k8s.io", "mutatingwebhookconfigurations", {.cells = webhook_cells}},
-    {"certificates.k8s.io", "certificatesigningrequests", {.cells = request_cells}},
+    {"certificates.k8s.io", "certificatesigningrequests", {.validate = fed_csr_validate, .cells = request_cells}},
     {"", "limitranges", {.prepare = fed_limits_prepare, .validate = fed_limits_validate, .cells = created_cells}},
     {NULL, NULL, {0}}};

@@ -269,7 +269,7 @@ static void page_read(struct fed_informer *inf, struct fed_str body)
     fed_arena_release(&a);
     if (inf->freed)
         return;
-    if (code != 0) {
+    if (code != 0 || (!inf->cont && rev == 0)) { /* a list of no revision cannot be watched from */
         failed(inf);
         return;
     }

@@ -113,19 +113,34 @@ static int kind_order(const struct fed_kind *a, const struct fed_kind *b)
     return c ? c : fed_str_cmp(a->plural, b->plural);
 }
 
+/* Absent where it does not fit. */
+static struct fed_str join(char *buf, size_t cap, const struct fed_str *parts, size_t n)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].n >= cap - used)
+            return (struct fed_str){NULL, 0};
+        if (parts[i].n)
+            memcpy(buf + used, parts[i].p, parts[i].n);
+        used += parts[i].n;
+    }
+    return fed_str_n(buf, used);
+}
+
 static struct fed_str resource_key(char *buf, size_t cap, struct fed_str group, struct fed_str version,
                                    struct fed_str plural)
 {
-    int n = snprintf(buf, cap, "%.*s/%.*s/%.*s", FED_STR_ARG(group), FED_STR_ARG(version), FED_STR_ARG(plural));
+    struct fed_str parts[] = {group, FED_STR("/"), version, FED_STR("/"), plural};
 
-    return n < 0 || (size_t)n >= cap ? (struct fed_str){NULL, 0} : fed_str_n(buf, (size_t)n);
+    return join(buf, cap, parts, FED_ARRAY_LEN(parts));
 }
 
 static struct fed_str kind_key(char *buf, size_t cap, struct fed_str api_version, struct fed_str kind)
 {
-    int n = snprintf(buf, cap, "%.*s %.*s", FED_STR_ARG(api_version), FED_STR_ARG(kind));
+    struct fed_str parts[] = {api_version, FED_STR(" "), kind};
 
-    return n < 0 || (size_t)n >= cap ? (struct fed_str){NULL, 0} : fed_str_n(buf, (size_t)n);
+    return join(buf, cap, parts, FED_ARRAY_LEN(parts));
 }
 
 /* --- reading a document --- */

@@ -8,9 +8,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "crypto/pki.h"
+#include "crypto/pki_request.h"
 #include "kube/kubeconfig.h"
 
-#define DAY_MS INT64_C(86400000)
+#define DAY_MS      INT64_C(86400000)
+#define BACKDATE_MS INT64_C(300000)
 enum { CA_DAYS = 3650, LEAF_DAYS = 365, MAX_PEM = 256 * 1024 };
 
 struct pair {
@@ -168,6 +170,10 @@ struct fed_str fed_pki_dir_sa_key(const struct fed_pki_dir *p)
 {
     return fed_buf_str(&p->sa.key);
 }
+const char *fed_pki_dir_sa_key_file(const struct fed_pki_dir *p)
+{
+    return p->sa.key_path;
+}
 struct fed_str fed_pki_dir_admin_cert(const struct fed_pki_dir *p)
 {
     return fed_buf_str(&p->admin.cert);
@@ -200,6 +206,14 @@ int fed_pki_dir_issue(const struct fed_pki_dir *p, struct fed_str cn, struct fed
         rc =
             fed_pki_sign(fed_buf_str(&p->ca.cert), fed_buf_str(&p->ca.key), fed_buf_str(key_pem), &spec, cert_pem, err);
     return rc;
+}
+
+int fed_pki_dir_sign_request(const struct fed_pki_dir *p, struct fed_str csr_pem, unsigned uses, int64_t seconds,
+                             struct fed_buf *cert_pem, struct fed_err *err)
+{
+    int64_t now = fed_wall_ms(p->env);
+    return fed_pki_request_sign(fed_buf_str(&p->ca.cert), fed_buf_str(&p->ca.key), csr_pem, uses, now - BACKDATE_MS,
+                                now - BACKDATE_MS + seconds * 1000, cert_pem, err);
 }
 
 int fed_pki_dir_write_kubeconfig(const struct fed_pki_dir *p, const char *server, struct fed_err *err)

@@ -30,6 +30,7 @@ void fed_pki_dir_free(struct fed_pki_dir *p);
 FED_MUST_USE int fed_pki_dir_renew(struct fed_pki_dir *p, bool *changed, struct fed_err *err);
 struct fed_str fed_pki_dir_ca(const struct fed_pki_dir *p); /* PEM; borrowed until freed or renewed */
 struct fed_str fed_pki_dir_sa_key(const struct fed_pki_dir *p);
+const char *fed_pki_dir_sa_key_file(const struct fed_pki_dir *p);
 struct fed_str fed_pki_dir_admin_cert(const struct fed_pki_dir *p);
 struct fed_str fed_pki_dir_admin_key(const struct fed_pki_dir *p);
 const char *fed_pki_dir_server_cert_file(const struct fed_pki_dir *p);
@@ -38,6 +39,9 @@ const char *fed_pki_dir_ca_file(const struct fed_pki_dir *p);
 /* A new key and client certificate for a program (a year's validity), in PEM. */
 FED_MUST_USE int fed_pki_dir_issue(const struct fed_pki_dir *p, struct fed_str cn, struct fed_str org,
                                    struct fed_buf *cert_pem, struct fed_buf *key_pem, struct fed_err *err);
+/* A certificate for somebody's own request (crypto/pki_request.h); begins five minutes ago, for clocks that are behind. */
+FED_MUST_USE int fed_pki_dir_sign_request(const struct fed_pki_dir *p, struct fed_str csr_pem, unsigned uses,
+                                          int64_t seconds, struct fed_buf *cert_pem, struct fed_err *err);
 /* DIR/kubeconfig, 0600: one context named as the cluster, with the admin's certificate. */
 FED_MUST_USE int fed_pki_dir_write_kubeconfig(const struct fed_pki_dir *p, const char *server, struct fed_err *err);
 

@@ -5,137 +5,7 @@
 
 #include "base/mem.h"
 
-enum { KEEP_OUT = 16 * 1024, MAX_IN = 1024 * 1024 };
-
-/* ---- deadlines ---- */
-
-static void on_timer(struct fed_timer *t);
-
-void httpd_deadline(struct httpd_conn *c, uint64_t ms)
-{
-    c->deadline_ms = fed_mono_ms(c->server->env) + ms;
-    if (!fed_timer_active(&c->timer) || c->timer_ms > c->deadline_ms) {
-        c->timer_ms = c->deadline_ms;
-        fed_timer_start(c->server->env, &c->timer, ms, on_timer);
-    }
-}
-
-void httpd_no_deadline(struct httpd_conn *c)
-{
-    c->deadline_ms = UINT64_MAX;
-}
-
-static void on_timer(struct fed_timer *t)
-{
-    struct httpd_conn *c = fed_container_of(t, struct httpd_conn, timer);
-    uint64_t now = fed_mono_ms(c->server->env);
-    if (c->deadline_ms == UINT64_MAX)
-        return;
-    if (now < c->deadline_ms) {
-        c->timer_ms = c->deadline_ms;
-        fed_timer_start(c->server->env, &c->timer, c->deadline_ms - now, on_timer);
-        return;
-    }
-    if (c->proto == HTTPD_H2)
-        httpd_h2_timeout(c);
-    else
-        httpd_h1_timeout(c);
-}
-
-/* ---- output and end of a connection ---- */
-
-void httpd_take_out(struct httpd_conn *c)
-{
-    if (c->out.cap > 0)
-        return;
-    c->out = c->server->spare_out;
-    c->server->spare_out = (struct fed_buf){0};
-}
-
-static void sent(struct httpd_conn *c)
-{
-    fed_buf_reset(&c->out);
-    if (c->out.cap > KEEP_OUT) {
-        fed_buf_release(&c->out);
-    } else if (c->server->spare_out.cap == 0) {
-        c->server->spare_out = c->out;
-        c->out = (struct fed_buf){0};
-    }
-}
-
-void httpd_flush(struct httpd_conn *c)
-{
-    if (c->out.n == 0)
-        return;
-    if (!c->dead)
-        fed_stream_write(c->stream, fed_buf_str(&c->out));
-    sent(c);
-}
-
-void httpd_send(struct httpd_conn *c)
-{
-    if (c->out.n == 0)
-        return;
-    if (!c->dead)
-        fed_stream_write_now(c->stream, fed_buf_str(&c->out));
-    sent(c);
-}
-
-static void on_task(struct fed_task *task)
-{
-    struct httpd_conn *c = fed_container_of(task, struct httpd_conn, task);
-    if (c->proto == HTTPD_H2)
-        httpd_h2_run(c);
-    else
-        httpd_h1_run(c);
-}
-
-void httpd_soon(struct httpd_conn *c)
-{
-    if (!c->busy)
-        fed_task_post(c->server->env, &c->task, on_task);
-}
-
-void httpd_kill(struct httpd_conn *c)
-{
-    if (c->dead)
-        return;
-    c->dead = true;
-    fed_stream_close(c->stream);
-}
-
-void httpd_linger(struct httpd_conn *c)
-{
-    if (c->dead || c->lingering)
-        return;
-    c->lingering = true;
-    httpd_flush(c);
-    if (c->paused)
-        fed_stream_pause(c->stream, false);
-    c->paused = false;
-    /* Closing with input unread makes the kernel reset the connection, and the client may lose the last answer. */
-    fed_stream_shutdown(c->stream);
-    httpd_deadline(c, HTTPD_LINGER_MS);
-}
-
-void httpd_forget(struct httpd_conn *c)
-{
-    struct fed_httpd *h = c->server;
-    c->busy = true; /* a `closed` callback may act on another exchange of this connection: no task any more */
-    fed_timer_stop(h->env, &c->timer);
-    fed_task_cancel(&c->task);
-    if (c->x)
-        httpd_exchange_end(c->x);
-    fed_h2_free(c->h2);
-    free(c->head);
-    fed_buf_release(&c->in);
-    fed_buf_release(&c->out);
-    fed_list_remove(&c->link);
-    h->n_conns--;
-    httpd_limits_leave(c);
-    free(c);
-    httpd_maybe_finish(h);
-}
+enum { MAX_IN = 1024 * 1024 };
 
 /* ---- the stream's events ---- */
 
@@ -143,7 +13,7 @@ static void on_data(void *ud, struct fed_stream *s, struct fed_str bytes)
 {
     struct httpd_conn *c = ud;
     (void)s;
-    if (c->proto == HTTPD_DETECT) {
+    if (c->detecting) {
         /* HTTP/2 without TLS comes with prior knowledge only; its first bytes are no HTTP/1 request. */
         static const struct fed_str preface = FED_STR_INIT(FED_H2_PREFACE);
         fed_buf_add(&c->in, bytes);
@@ -153,40 +23,31 @@ static void on_data(void *ud, struct fed_stream *s, struct fed_str bytes)
             return;
         struct fed_buf in = c->in;
         fed_buf_init(&c->in, MAX_IN);
-        c->proto = HTTPD_H1;
-        if (h2) {
+        c->detecting = false;
+        if (h2)
             httpd_h2_start(c);
-            httpd_h2_data(c, fed_buf_str(&in));
-        } else {
-            httpd_h1_data(c, fed_buf_str(&in));
-        }
+        c->ops->data(c, fed_buf_str(&in));
         fed_buf_release(&in);
         return;
     }
-    if (c->proto == HTTPD_H2)
-        httpd_h2_data(c, bytes);
-    else
-        httpd_h1_data(c, bytes);
+    c->ops->data(c, bytes);
 }
 
 static void on_eof(void *ud, struct fed_stream *s)
 {
     struct httpd_conn *c = ud;
     (void)s;
-    if (c->proto == HTTPD_H1)
-        httpd_h1_eof(c);
-    else
+    if (c->detecting)
         httpd_kill(c);
+    else
+        c->ops->eof(c);
 }
 
 static void on_drained(void *ud, struct fed_stream *s)
 {
     struct httpd_conn *c = ud;
     (void)s;
-    if (c->proto == HTTPD_H2)
-        httpd_soon(c);
-    else
-        httpd_h1_drained(c);
+    c->ops->drained(c);
 }
 
 static void on_end(void *ud, int code, const struct fed_err *err)
@@ -195,6 +56,9 @@ static void on_end(void *ud, int code, const struct fed_err *err)
     const struct fed_stream_handlers *upgrade = c->upgrade;
     void *upgrade_ud = c->upgrade_ud;
     c->dead = true;
+    httpd_quiet(c);
+    if (c->x)
+        httpd_exchange_end(c->x);
     httpd_forget(c);
     if (upgrade && upgrade->end)
         upgrade->end(upgrade_ud, code, err);
@@ -213,6 +77,8 @@ static void on_accept(void *ud, struct fed_stream *s)
     struct httpd_conn *c = FED_NEW(struct httpd_conn);
     c->server = h;
     c->stream = s;
+    c->ops = &httpd_h1_ops;
+    c->detecting = !h->conf.listen.tls;
     fed_buf_init(&c->in, MAX_IN);
     fed_list_push_back(&h->conns, &c->link);
     fed_list_init(&c->reading);
@@ -222,7 +88,6 @@ static void on_accept(void *ud, struct fed_stream *s)
     if (h->conf.listen.tls) {
         fed_stream_peer_identity(s, &c->cert_cn, &c->cert_orgs, &c->n_cert_orgs);
         c->cert_until_s = fed_stream_peer_until(s, &c->cert_refused);
-        c->proto = HTTPD_H1;
         if (fed_str_is(fed_stream_alpn(s), "h2"))
             httpd_h2_start(c);
     }
@@ -233,16 +98,6 @@ static void on_accept(void *ud, struct fed_stream *s)
 
 /* ---- server ---- */
 
-struct fed_str httpd_date(struct fed_httpd *h)
-{
-    int64_t now = fed_wall_ms(h->env);
-    if (now / 1000 != h->date_s) {
-        h->date_s = now / 1000;
-        fed_http_date(now, h->date);
-    }
-    return (struct fed_str){h->date, 29};
-}
-
 int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, struct fed_httpd **out,
                    struct fed_err *err)
 {
@@ -251,6 +106,7 @@ int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, str
     h->loop = loop;
     h->env = fed_loop_env(loop);
     fed_list_init(&h->conns);
+    fed_list_init(&h->sending);
     fed_list_init(&h->pool);
     if (h->conf.max_body == 0)
         h->conf.max_body = 3 * 1024 * 1024;
@@ -282,36 +138,6 @@ int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, str
 const struct fed_addr *fed_httpd_addr(const struct fed_httpd *h)
 {
     return &h->addr;
-}
-
-static void on_finish(struct fed_task *task)
-{
-    struct fed_httpd *h = fed_container_of(task, struct fed_httpd, finish);
-    if (h->done) {
-        void (*done)(void *ud) = h->done;
-        h->done = NULL;
-        done(h->done_ud);
-    }
-    if (h->n_exchanges > 0)
-        return; /* a handler still holds one; the last frees the server */
-    fed_timer_stop(h->env, &h->grace);
-    FED_LIST_EACH_SAFE(it, &h->pool) {
-        struct fed_http_exchange *x = FED_LIST_ENTRY(it, struct fed_http_exchange, link);
-        fed_arena_release(&x->arena);
-        fed_buf_release(&x->body);
-        free(x);
-    }
-    fed_map_release(&h->peers);
-    free(h->spare_head);
-    fed_buf_release(&h->spare_out);
-    free(h->scratch);
-    free(h);
-}
-
-void httpd_maybe_finish(struct fed_httpd *h)
-{
-    if (h->closing && h->n_conns == 0)
-        fed_task_post(h->env, &h->finish, on_finish);
 }
 
 static void on_grace(struct fed_timer *t)

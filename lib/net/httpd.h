@@ -8,7 +8,8 @@
  *            request's slices live until the answer ends. After fed_http_respond / fed_http_stream_end the handler must
  *            not touch the exchange. If the client goes away first, `closed` is called once: no further call is allowed.
  *            So `closed` is called exactly once in each case (answered, upgraded, aborted, client gone), never from
- *            inside a call on the exchange: it is the place to release what belongs to the exchange. A handler that
+ *            inside a call on the exchange: it is the place to release what belongs to the exchange. It comes when the
+ *            answer has been sent: of an HTTP/1.1 answer up to 64 KiB may still wait for the socket. A handler that
  *            answers later and sets no `closed` may answer an exchange whose client has gone; nothing is sent.
  * Threads:   the loop's.
  * Bounds:    connections in total and of one client (an IPv4 address, an IPv6 /64): one beyond is answered with 429 and
@@ -88,6 +89,8 @@ void fed_http_respond_blob(struct fed_http_exchange *x, int status, const char *
  * in bytes; `drained` (may be NULL) is called when it is 0 again. */
 void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *content_type, void (*drained)(void *ud),
                            void *ud);
+/* All of it is there, or made as fast as it is taken: a client that takes nothing for the idle timeout is cut off. */
+void fed_http_stream_bound(struct fed_http_exchange *x);
 size_t fed_http_stream_write(struct fed_http_exchange *x, struct fed_str bytes);
 size_t fed_http_stream_write_blob(struct fed_http_exchange *x, struct fed_blob *blob);
 /* Sends what was written now, while it is in the caches, rather than at the end of the turn: for a fan-out to many.

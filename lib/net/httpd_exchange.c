@@ -162,11 +162,6 @@ void fed_http_add_header(struct fed_http_exchange *x, struct fed_str name, struc
     x->extra[x->n_extra++] = (struct fed_http_header){fed_arena_dup(&x->arena, name), fed_arena_dup(&x->arena, value)};
 }
 
-static bool bodiless(int status)
-{
-    return status < 200 || status == 204 || status == 304;
-}
-
 /* The handler is done. An exchange whose client has gone ends here; others when the connection has seen it. */
 static void answered(struct fed_http_exchange *x)
 {
@@ -176,7 +171,7 @@ static void answered(struct fed_http_exchange *x)
             exchange_free(x);
         return;
     }
-    if (x->h2s && x->conn->n_leaving++ == 0)
+    if (x->h2s && !x->bound && x->conn->n_leaving++ == 0)
         x->conn->moved_ms = fed_mono_ms(x->server->env);
     httpd_soon(x->conn);
 }
@@ -185,22 +180,12 @@ static void respond(struct fed_http_exchange *x, int status, const char *type, s
                     struct fed_blob *blob)
 {
     FED_REQUIRE(x->state == HTTPD_HANDLING);
-    if (bodiless(status)) {
+    if (httpd_bodiless(status)) {
         body = (struct fed_str){NULL, 0};
         blob = NULL;
     }
-    if (x->conn && x->h2s) {
-        bool end = x->is_head || body.n == 0;
-        httpd_h2_head(x, status, type, bodiless(status) ? -1 : (int64_t)body.n, end);
-        if (!end && blob && body.n > HTTPD_COALESCE)
-            fed_h2_write_blob(x->h2s, blob);
-        else if (!end)
-            fed_h2_write(x->h2s, body);
-        if (!end)
-            fed_h2_finish(x->h2s);
-    } else if (x->conn) {
-        httpd_h1_respond(x, status, type, body, blob);
-    }
+    if (x->conn)
+        x->conn->ops->respond(x, status, type, body, blob);
     answered(x);
 }
 
@@ -223,11 +208,21 @@ void fed_http_stream_begin(struct fed_http_exchange *x, int status, const char *
     x->drained_ud = ud;
     if (!x->conn)
         return;
-    if (x->h2s)
-        httpd_h2_head(x, status, content_type, -1, x->is_head);
-    else
-        httpd_h1_stream_begin(x, status, content_type);
+    x->conn->ops->stream_begin(x, status, content_type);
     httpd_soon(x->conn);
+}
+
+void fed_http_stream_bound(struct fed_http_exchange *x)
+{
+    FED_REQUIRE(x->state == HTTPD_STREAMING);
+    struct httpd_conn *c = x->conn;
+    if (!c || x->bound)
+        return;
+    x->bound = true;
+    if (!x->h2s)
+        httpd_bound(c);
+    else if (c->n_leaving++ == 0)
+        c->moved_ms = fed_mono_ms(x->server->env);
 }
 
 static size_t stream_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)
@@ -235,12 +230,7 @@ static size_t stream_write(struct fed_http_exchange *x, struct fed_str bytes, st
     FED_REQUIRE(x->state == HTTPD_STREAMING);
     if (!x->conn || x->is_head || bytes.n == 0)
         return fed_http_stream_backlog(x);
-    if (x->h2s && blob)
-        fed_h2_write_blob(x->h2s, blob);
-    else if (x->h2s)
-        fed_h2_write(x->h2s, bytes);
-    else
-        httpd_h1_write(x, bytes, blob);
+    x->conn->ops->write(x, bytes, blob);
     x->owed_drained = true;
     httpd_soon(x->conn);
     return fed_http_stream_backlog(x);
@@ -281,10 +271,8 @@ size_t fed_http_stream_backlog(const struct fed_http_exchange *x)
 void fed_http_stream_end(struct fed_http_exchange *x)
 {
     FED_REQUIRE(x->state == HTTPD_STREAMING);
-    if (x->conn && x->h2s)
-        fed_h2_finish(x->h2s);
-    else if (x->conn)
-        httpd_h1_stream_end(x);
+    if (x->conn)
+        x->conn->ops->stream_end(x);
     answered(x);
 }
 

@@ -9,7 +9,7 @@
 
 static void put_date(struct httpd_conn *c)
 {
-    fed_h1_put_header(&c->out, FED_STR("Date"), httpd_date(c->server));
+    fed_h1_put_known(&c->out, FED_STR("Date: "), httpd_date(c->server));
 }
 
 static void put_connection(struct httpd_conn *c)
@@ -29,7 +29,7 @@ static void put_head(struct fed_http_exchange *x, int status, const char *type)
     fed_h1_put_status_line(&c->out, status);
     put_date(c);
     if (type)
-        fed_h1_put_header(&c->out, FED_STR("Content-Type"), fed_str(type));
+        fed_h1_put_known(&c->out, FED_STR("Content-Type: "), fed_str(type));
     for (size_t i = 0; i < x->n_extra; i++)
         fed_h1_put_header(&c->out, x->extra[i].name, x->extra[i].value);
     put_connection(c);
@@ -53,19 +53,19 @@ static void put_body(struct httpd_conn *c, struct fed_str bytes, struct fed_blob
         fed_stream_write(c->stream, bytes);
 }
 
-void httpd_h1_respond(struct fed_http_exchange *x, int status, const char *type, struct fed_str body,
-                      struct fed_blob *blob)
+static void h1_respond(struct fed_http_exchange *x, int status, const char *type, struct fed_str body,
+                       struct fed_blob *blob)
 {
     struct httpd_conn *c = x->conn;
     put_head(x, status, type);
-    if (status >= 200 && status != 204 && status != 304)
+    if (!httpd_bodiless(status))
         fed_h1_put_header_u64(&c->out, FED_STR("Content-Length"), body.n);
     fed_h1_put_end(&c->out);
     if (!x->is_head)
         put_body(c, body, blob);
 }
 
-void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *type)
+static void h1_stream_begin(struct fed_http_exchange *x, int status, const char *type)
 {
     struct httpd_conn *c = x->conn;
     x->chunked = c->minor == 1 && !x->is_head;
@@ -77,7 +77,7 @@ void httpd_h1_stream_begin(struct fed_http_exchange *x, int status, const char *
     fed_h1_put_end(&c->out);
 }
 
-void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)
+static void h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)
 {
     struct httpd_conn *c = x->conn;
     httpd_take_out(c);
@@ -88,7 +88,7 @@ void httpd_h1_write(struct fed_http_exchange *x, struct fed_str bytes, struct fe
         fed_buf_add(&c->out, FED_H1_CHUNK_TAIL);
 }
 
-void httpd_h1_stream_end(struct fed_http_exchange *x)
+static void h1_stream_end(struct fed_http_exchange *x)
 {
     if (x->chunked)
         fed_buf_add(&x->conn->out, FED_H1_LAST_CHUNK);
@@ -147,12 +147,8 @@ static void fill_request(struct fed_http_exchange *x, struct fed_h1_head *head, 
     fed_h1_rebase(head, copy);
     struct fed_http_header *fields = fed_arena_alloc(&x->arena, sizeof(*fields) * (head->n_headers + 1));
     memcpy(fields, head->headers, sizeof(*fields) * head->n_headers);
-    for (size_t i = 0; i < head->n_headers; i++) {
-        char *name = (char *)fields[i].name.p;
-        for (size_t k = 0; k < fields[i].name.n; k++)
-            if (name[k] >= 'A' && name[k] <= 'Z')
-                name[k] |= 0x20;
-    }
+    for (size_t i = 0; i < head->n_headers; i++)
+        fed_h1_lower((char *)fields[i].name.p, fields[i].name.n);
     struct fed_http_request *r = &x->req;
     r->method = head->method;
     r->target = head->target;
@@ -264,13 +260,32 @@ static void hand_over(struct httpd_conn *c, struct fed_str rest)
     fed_buf_release(&keep);
 }
 
-enum next { GO_ON, STOP, GONE }; /* STOP: no more requests are read; GONE: the connection was handed over */
+/* The answer waits for the client, and somebody wants to know when it has been taken. What is sent at once, or nearly,
+ * keeps nobody waiting. */
+static bool leaving(const struct httpd_conn *c)
+{
+    return c->x->closed && !c->upgrade && !c->dead && fed_stream_backlog(c->stream) >= HTTPD_OUT_FLUSH;
+}
 
-/* The exchange was answered: ends it. */
+enum next {
+    GO_ON,
+    WAIT, /* the exchange stays */
+    STOP, /* no more requests are read */
+    GONE, /* the connection was handed over */
+};
+
+/* The exchange was answered: ends it, when the answer has been sent. */
 static enum next finish_exchange(struct httpd_conn *c, struct fed_str rest)
 {
     struct fed_http_exchange *x = c->x;
+    if (leaving(c)) {
+        if (c->n_leaving == 0)
+            httpd_bound(c);
+        return WAIT;
+    }
     c->x = NULL;
+    if (c->n_leaving > 0)
+        c->n_leaving = c->left = 0;
     httpd_exchange_end(x);
     if (c->upgrade) {
         hand_over(c, rest);
@@ -305,6 +320,8 @@ static enum next process(struct httpd_conn *c, struct fed_str *in)
         if (c->x->state != HTTPD_ANSWERED)
             break;
         enum next next = finish_exchange(c, *in);
+        if (next == WAIT)
+            break;
         if (next != GO_ON)
             return next;
     }
@@ -339,13 +356,29 @@ static void after_eof(struct httpd_conn *c)
         httpd_kill(c);
 }
 
-void httpd_h1_eof(struct httpd_conn *c)
+static void h1_eof(struct httpd_conn *c)
 {
     c->eof = true;
     if (c->lingering)
         httpd_kill(c); /* the client has seen the last answer */
     else
         after_eof(c);
+}
+
+static void h1_drained(struct httpd_conn *c)
+{
+    struct fed_http_exchange *x = c->x;
+    if (c->held && !unread(c)) {
+        c->held = false;
+        httpd_soon(c);
+    }
+    if (x && x->state == HTTPD_ANSWERED && c->n_leaving > 0 && !leaving(c))
+        httpd_soon(c);
+    if (c->dead || !x || x->state != HTTPD_STREAMING || !x->owed_drained || fed_http_stream_backlog(x) > 0)
+        return;
+    x->owed_drained = false;
+    if (x->drained)
+        x->drained(x->drained_ud);
 }
 
 static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
@@ -359,13 +392,16 @@ static void work(struct httpd_conn *c, struct fed_str in, bool buffered)
         fed_buf_release(&c->in);
     else
         keep_rest(c, in, buffered);
-    httpd_send(c);
+    if (c->x || c->held || c->eof || next == STOP) /* somebody waits for it to be sent */
+        httpd_send(c);
+    else
+        httpd_send_soon(c);
     if (c->eof)
         after_eof(c);
-    httpd_h1_drained(c);
+    h1_drained(c);
 }
 
-void httpd_h1_data(struct httpd_conn *c, struct fed_str bytes)
+static void h1_data(struct httpd_conn *c, struct fed_str bytes)
 {
     if (c->lingering || c->dead)
         return;
@@ -380,33 +416,32 @@ void httpd_h1_data(struct httpd_conn *c, struct fed_str bytes)
     work(c, buffered ? fed_buf_str(&c->in) : bytes, buffered);
 }
 
-void httpd_h1_run(struct httpd_conn *c)
+static void h1_run(struct httpd_conn *c)
 {
     work(c, fed_buf_str(&c->in), true);
 }
 
-void httpd_h1_drained(struct httpd_conn *c)
+static void h1_timeout(struct httpd_conn *c)
 {
-    struct fed_http_exchange *x = c->x;
-    if (c->held && !unread(c)) {
-        c->held = false;
-        httpd_soon(c);
-    }
-    if (c->dead || !x || x->state != HTTPD_STREAMING || !x->owed_drained || fed_http_stream_backlog(x) > 0)
-        return;
-    x->owed_drained = false;
-    if (x->drained)
-        x->drained(x->drained_ud);
-}
-
-void httpd_h1_timeout(struct httpd_conn *c)
-{
-    if (c->lingering || (!c->x && !c->head))
-        httpd_kill(c);
-    else if (!c->x || c->x->state == HTTPD_READING) {
+    if (c->lingering || (!c->x && !c->head) || c->n_leaving > 0) {
+        if (!httpd_takes(c))
+            httpd_kill(c);
+    } else if (!c->x || c->x->state == HTTPD_READING) {
         if (c->head)
             give_head(c);
         refuse(c, 408);
         httpd_flush(c);
     }
 }
+
+const struct httpd_ops httpd_h1_ops = {
+    .data = h1_data,
+    .run = h1_run,
+    .eof = h1_eof,
+    .drained = h1_drained,
+    .timeout = h1_timeout,
+    .respond = h1_respond,
+    .stream_begin = h1_stream_begin,
+    .write = h1_write,
+    .stream_end = h1_stream_end,
+};

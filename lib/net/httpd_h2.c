@@ -16,7 +16,7 @@ static struct fed_http_header *scratch(struct fed_httpd *h, size_t n)
     return h->scratch;
 }
 
-void httpd_h2_head(struct fed_http_exchange *x, int status, const char *type, int64_t length, bool end)
+static void h2_head(struct fed_http_exchange *x, int status, const char *type, int64_t length, bool end)
 {
     struct fed_http_header *f = scratch(x->server, x->n_extra + 3);
     size_t n = 0;
@@ -31,6 +31,38 @@ void httpd_h2_head(struct fed_http_exchange *x, int status, const char *type, in
     if (x->n_extra)
         memcpy(f + n, x->extra, x->n_extra * sizeof(*f));
     fed_h2_respond(x->h2s, status, f, n + x->n_extra, end);
+}
+
+static void h2_respond(struct fed_http_exchange *x, int status, const char *type, struct fed_str body,
+                       struct fed_blob *blob)
+{
+    bool end = x->is_head || body.n == 0;
+    h2_head(x, status, type, httpd_bodiless(status) ? -1 : (int64_t)body.n, end);
+    if (end)
+        return;
+    if (blob && body.n > HTTPD_COALESCE)
+        fed_h2_write_blob(x->h2s, blob);
+    else
+        fed_h2_write(x->h2s, body);
+    fed_h2_finish(x->h2s);
+}
+
+static void h2_stream_begin(struct fed_http_exchange *x, int status, const char *type)
+{
+    h2_head(x, status, type, -1, x->is_head);
+}
+
+static void h2_write(struct fed_http_exchange *x, struct fed_str bytes, struct fed_blob *blob)
+{
+    if (blob)
+        fed_h2_write_blob(x->h2s, blob);
+    else
+        fed_h2_write(x->h2s, bytes);
+}
+
+static void h2_stream_end(struct fed_http_exchange *x)
+{
+    fed_h2_finish(x->h2s);
 }
 
 /* ---- requests ---- */
@@ -59,7 +91,7 @@ static void refuse(struct fed_http_exchange *x, int status)
     x->is_head = fed_str_is(x->req.method, "HEAD");
     if (status == 429 || status == 503)
         fed_http_add_header(x, FED_STR("Retry-After"), FED_STR("1"));
-    httpd_h2_head(x, status, type, (int64_t)body.n, x->is_head);
+    h2_head(x, status, type, (int64_t)body.n, x->is_head);
     if (!x->is_head) {
         fed_h2_write(x->h2s, fed_buf_str(&body));
         fed_h2_finish(x->h2s);
@@ -150,7 +182,7 @@ static void on_closed(void *ud, struct fed_h2_stream *s)
     struct httpd_conn *c = ud;
     struct fed_http_exchange *x = fed_h2_stream_ud(s);
     fed_list_remove(&x->link); /* of those that are read */
-    c->n_leaving -= x->state == HTTPD_ANSWERED;
+    c->n_leaving -= x->bound || x->state == HTTPD_ANSWERED;
     httpd_exchange_end(x);
 }
 
@@ -164,13 +196,6 @@ static const struct fed_h2_handlers handlers = {
 };
 
 /* ---- connection ---- */
-
-void httpd_h2_start(struct httpd_conn *c)
-{
-    c->proto = HTTPD_H2;
-    c->h2 = fed_h2_new(
-        &(struct fed_h2_conf){.handlers = &handlers, .ud = c, .max_streams = c->server->conf.max_concurrent_streams});
-}
 
 /* Frames to the socket, not further ahead of it than HTTPD_OUT_AHEAD. */
 static void flush(struct httpd_conn *c)
@@ -230,7 +255,7 @@ static void set_deadline(struct httpd_conn *c)
         httpd_deadline(c, until > now ? until - now : 0);
 }
 
-void httpd_h2_data(struct httpd_conn *c, struct fed_str bytes)
+static void h2_data(struct httpd_conn *c, struct fed_str bytes)
 {
     if (c->lingering || c->dead)
         return;
@@ -246,7 +271,7 @@ void httpd_h2_data(struct httpd_conn *c, struct fed_str bytes)
         set_deadline(c);
 }
 
-void httpd_h2_run(struct httpd_conn *c)
+static void h2_run(struct httpd_conn *c)
 {
     if (c->dead || c->lingering)
         return;
@@ -255,20 +280,40 @@ void httpd_h2_run(struct httpd_conn *c)
         set_deadline(c);
 }
 
-void httpd_h2_timeout(struct httpd_conn *c)
+static void h2_timeout(struct httpd_conn *c)
 {
     if (c->lingering) {
-        httpd_kill(c);
+        if (!httpd_takes(c))
+            httpd_kill(c);
         return;
     }
     uint64_t now = fed_mono_ms(c->server->env), time = c->server->conf.body_timeout_ms;
     if (!fed_list_empty(&c->reading) && c->spoken && now - oldest(c)->since_ms >= time) {
         refuse(oldest(c), 408);
-        httpd_h2_run(c);
+        h2_run(c);
         return;
     }
     fed_h2_goaway(c->h2);
     flush(c);
     if (!c->dead && !c->lingering)
         httpd_linger(c);
+}
+
+static const struct httpd_ops ops = {
+    .data = h2_data,
+    .run = h2_run,
+    .eof = httpd_kill,
+    .drained = httpd_soon,
+    .timeout = h2_timeout,
+    .respond = h2_respond,
+    .stream_begin = h2_stream_begin,
+    .write = h2_write,
+    .stream_end = h2_stream_end,
+};
+
+void httpd_h2_start(struct httpd_conn *c)
+{
+    c->ops = &ops;
+    c->h2 = fed_h2_new(
+        &(struct fed_h2_conf){.handlers = &handlers, .ud = c, .max_streams = c->server->conf.max_concurrent_streams});
 }

@@ -8,6 +8,7 @@ import base64
 import http.server
 import json
 import os
+import signal
 import ssl
 import subprocess
 import threading
@@ -165,6 +166,53 @@ def test_oidc_key_rotation(server, issuer):
     assert who(server, token)["username"] == "oidc:bea"
     assert issuer.fetches > fetches
     assert who(server, issuer.token("one", tier="gold"))["username"] == "oidc:ann"
+
+
+def said(server, text):
+    with open(os.path.join(server.dir, "log")) as f:
+        return text in f.read()
+
+
+def test_oidc_ca_is_read_again(issuer, tmp_path):
+    """A CA that does not verify the issuer, then text that is no CA, then the right one: without a restart."""
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=other", "-keyout", "/dev/null"))
+    s = Server(tmp_path, "--oidc-issuer-url", issuer.url, "--oidc-client-id", "hansa", "--oidc-ca-file", str(ca))
+    s.start()
+    try:
+        fetches, token = issuer.fetches, issuer.token("one")
+        assert who(s, token) == 401
+        ca.write_text("no certificate\n")
+        s.proc.send_signal(signal.SIGHUP)
+        wait_for(lambda: said(s, "OIDC CA and audit policy stay as they were"), "the refusal to be said")
+        assert who(s, token) == 401 and issuer.fetches == fetches
+        with open(issuer.path("tls.crt")) as f:
+            ca.write_text(f.read())
+        wait_for(lambda: who(s, token) != 401, "the right CA to be found", 30)
+    finally:
+        s.stop()
+
+
+def test_the_own_key_is_read_again(tmp_path):
+    """DIR/pki/sa.key: a key that is no key changes nothing, another key ends the tokens of the last."""
+    s = Server(tmp_path)
+    s.start()
+    key = tmp_path / "pki" / "sa.key"
+    make = lambda: http_get(s, "/api/v1/namespaces/default/serviceaccounts/robot/token", "admin", data=b"{}")[1]["status"]["token"]
+    try:
+        assert http_get(s, "/api/v1/namespaces/default/serviceaccounts", "admin",
+                        data=b'{"metadata": {"name": "robot"}}')[0] == 201
+        old = make()
+        assert who(s, old) != 401
+        key.write_text("no key\n")
+        s.proc.send_signal(signal.SIGHUP)
+        wait_for(lambda: said(s, "stay as they were"), "the refusal to be said")
+        assert who(s, old) != 401 and who(s, make()) != 401
+        key.write_bytes(openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"))
+        wait_for(lambda: who(s, old) == 401, "the new key", 30)
+        assert who(s, make()) != 401
+    finally:
+        s.stop()
 
 
 def test_static_tokens_and_anonymous(server):

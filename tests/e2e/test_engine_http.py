@@ -220,3 +220,25 @@ def test_protobuf_damage(api):
         r = api("POST", CMS, body, Content_Type="application/vnd.kubernetes.protobuf")
         assert r.status in (400, 415), body
     wait_for(lambda: api("GET", "/readyz").status == 200, "the server to be well")
+
+
+def test_a_deleted_collection_is_answered(api):
+    """With the list of what was deleted, in the form that was asked for; `limit` deletes no more."""
+    for i in range(5):
+        assert api("POST", CMS, dict(cm("gone%d" % i, a="b"), metadata={"name": "gone%d" % i, "labels": {"of": "many"}})).status == 201
+    where = CMS + "?labelSelector=of%3Dmany"
+    r = api("DELETE", where + "&limit=2")
+    first = json.loads(r.data)
+    assert (r.status, first["kind"], first["apiVersion"]) == (200, "ConfigMapList", "v1")
+    assert [o["metadata"]["name"] for o in first["items"]] == ["gone0", "gone1"]
+    assert first["items"][0]["data"] == {"a": "b"} and first["metadata"]["continue"]
+    assert int(first["metadata"]["resourceVersion"]) >= int(first["items"][1]["metadata"]["resourceVersion"])
+    dry = json.loads(api("DELETE", where + "&dryRun=All").data)
+    assert len(dry["items"]) == 3
+    table = json.loads(api("DELETE", where, Accept=TABLE).data)
+    assert table["kind"] == "Table" and [row["cells"][0] for row in table["rows"]] == ["gone2", "gone3", "gone4"]
+    none = json.loads(api("DELETE", where).data)
+    assert none["kind"] == "ConfigMapList" and none["items"] == [] and "continue" not in none["metadata"]
+    assert json.loads(api("GET", where).data)["items"] == []
+    r = api("DELETE", where + "&limit=x")
+    assert r.status == 400, r.data

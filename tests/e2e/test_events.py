@@ -46,6 +46,8 @@ def test_a_cluster_of_unknown_place_is_named(make_federation):
     federation = make_federation("--clusters=here=us-east1/us-east1-b,nowhere")
     poll(lambda: "PlaceUnknown" in reasons(federation, "Cluster", "nowhere"), what="the event")
     assert "PlaceUnknown" not in reasons(federation, "Cluster", "here")
+    federation.down("--cluster", "nowhere")
+    poll(lambda: "ClusterNotReachable" in reasons(federation, "Cluster", "nowhere"), what="the event of its loss")
 
 
 def test_cordoning_a_cluster_moves_its_replicas(federation):
@@ -58,6 +60,7 @@ def test_cordoning_a_cluster_moves_its_replicas(federation):
         federation.kubectl("annotate", "cluster", "asia-east1", "federation.hansa.io/cordoned=true")
         poll(lambda: divided()["asia-east1"] == 0 and sum(divided().values()) == 6, what="its replicas elsewhere")
         poll(lambda: federation.get("--context", "asia-east1", "deployment", "moved")["spec"]["replicas"] == 0)
+        assert "from 2 to 0 (cordoned" in federation.kubectl("describe", "deployment", "moved").stdout
     finally:
         federation.kubectl("annotate", "cluster", "asia-east1", "federation.hansa.io/cordoned-", check=False)
         federation.kubectl("delete", "deployment", "moved")

@@ -152,6 +152,8 @@ def test_wrong_use_exits_with_2(federation, argv, words):
     (("join", "fourth"), "context \"fourth\" does not exist"),
     (("join", "us-east1", "--cluster-context=asia-east1"), "is taken"),
     (("join", "x", "--cluster-context=us-east1", "--federation-context=us-east1"), "not a federation's"),
+    (("join", "x", "--cluster-context=us-east1"), "is a member already, as \"us-east1\""),
+    (("join", "x", "--cluster-context=fed"), "is a federation's, not a cluster's"),
 ])
 def test_a_mistake_leaves_nothing_half_made(federation, argv, words):
     before = everything(federation, "us-east1")
@@ -207,13 +209,30 @@ def test_unjoin_keeps_and_join_comes_back(small):
     small.kubectl("create", "namespace", "kept")
     small.kubectl("-n", "kept", "create", "configmap", "c", "--from-literal=a=b")
     poll(lambda: small.kubectl("--context", "beta", "-n", "kept", "get", "configmap", "c", check=False).returncode == 0)
-    out = small.kubefed("unjoin", "beta", "--host-cluster-context=alpha").stdout
+    # By a context that means another cluster: that one is left alone.
+    done = small.kubefed("unjoin", "beta", "--host-cluster-context=alpha", "--cluster-context=alpha")
+    assert "another cluster answers" in done.stderr
+    out = done.stdout
     assert 'Successfully removed cluster "beta" from federation' in out
     assert [c["metadata"]["name"] for c in small.get("clusters")["items"]] == ["alpha"]
     assert small.get("--context", "beta", "-n", "kept", "configmap", "c")["data"] == {"a": "b"}
-    accounts = small.get("--context", "beta", "-n", "federation-system", "serviceaccounts")["items"]
-    assert not [a for a in accounts if a["metadata"]["name"] == "beta-alpha"]
+    poll(lambda: "beta-alpha" not in small.kubectl("--context", "beta", "get", "-A", "-o", "name",
+                                                   "clusterrole,clusterrolebinding,serviceaccount").stdout, what="no account")
     assert "beta" in small.kubefed("unjoin", "beta").stderr  # again: a warning, and success
+
+
+def test_interrupted_unjoin_goes_on(small):
+    """Killed at several moments, then repeated: nothing of the cluster is left."""
+    argv = (str(BIN / "kubefed"), "unjoin", "beta", "--host-cluster-context=alpha")
+    small.kubefed("join", "beta", "--host-cluster-context=alpha", "--region=south", "--zone=south-a")
+    for seconds in ("0.03", "0.05", "0.07"):
+        run("timeout", "-s", "KILL", seconds, *argv, env=small.env, check=False)
+    if small.kubectl("get", "cluster", "beta", check=False).returncode == 0:
+        small.kubectl("delete", "cluster", "beta")  # as one that is killed right after it
+    small.kubefed(*argv[1:])
+    left = small.kubectl("--context", "beta", "get", "clusterrole,clusterrolebinding,serviceaccount", "-A", "-o", "name").stdout
+    assert "beta-alpha" not in left
+    assert "beta" not in small.kubectl("-n", "federation-system", "get", "secrets", "-o", "name").stdout
     small.kubefed("join", "beta", "--host-cluster-context=alpha", "--region=south", "--zone=south-a")
     assert small.get("clusters", "beta")["status"]["region"] == "south"
 

@@ -9,7 +9,7 @@
   - the registers that many clients read, write and compare-and-swap are linearizable (linear.py)
 
 usage: crash.py [--kills N] [--seed N] [--dir DIR] [--keep]
-The server is build/release/tests/hansa-apid, or $HANSA_APID. --kills 3000 is an hour well spent.
+The server is build/release/tests/hansa-apid, or $HANSA_APID. --kills 3000 is half an hour well spent.
 crash_etcd.py does the same to several servers on one etcd, and to that.
 """
 import argparse

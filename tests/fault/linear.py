@@ -34,10 +34,11 @@ class _Search:
         self.writer = {o["value"]: i for i, o in enumerate(self.open) if o["kind"] != "delete"}
         self.taken = bytearray(len(self.done))
         self.used = set()  # of self.open
-        self.first = 0     # everything before it is taken
+        self.first = 0     # everything before it is taken,
+        self.end = 0       # nothing from here on
         self.left = len(self.done)
         self.state = initial
-        self.bits = 0
+        self.used_bits = 0  # self.used as a number
         self.tried = set()
         self.deepest = (-1, None)
 
@@ -97,18 +98,25 @@ class _Search:
                     yield "open", [i]
 
     def take(self, where, which):
-        before = (self.state, self.first, self.bits)
+        before = (self.state, self.first, self.end, self.used_bits)
         for i in which:
             op = self.done[i] if where == "done" else self.open[i]
             self.state = _apply(op, self.state)[1]
             if where == "done":
                 self.taken[i] = 1
                 self.left -= 1
-                self.bits |= 1 << i
+                self.end = max(self.end, i + 1)
             else:
                 self.used.add(i)
-                self.bits |= 1 << (len(self.done) + i)
+                self.used_bits |= 1 << i
         return before
+
+    def mark(self):
+        """What is taken, and the state. Only what lies between first and end needs telling: a few operations, however long
+        the history is."""
+        while self.first < self.end and self.taken[self.first]:
+            self.first += 1
+        return self.first, bytes(self.taken[self.first:self.end]), self.used_bits, self.state
 
     def give_back(self, where, which, before):
         for i in which:
@@ -117,7 +125,7 @@ class _Search:
                 self.left += 1
             else:
                 self.used.discard(i)
-        self.state, self.first, self.bits = before
+        self.state, self.first, self.end, self.used_bits = before
 
     def run(self):
         path = [(self.choices(), None)]
@@ -133,7 +141,7 @@ class _Search:
                 self.give_back(*how)
                 continue
             before = self.take(*choice)
-            mark = (self.bits, self.state)
+            mark = self.mark()
             if mark in self.tried:
                 self.give_back(*choice, before)
                 continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""crash.py and crash_etcd.py in the gate: 25 and 15 kills; 300 with HANSA_TEST_LONG=yes; as many as HANSA_TEST_KILLS says.
+"""crash.py and crash_etcd.py in the gate: 25 and 15 kills; 2000 and 300 with HANSA_TEST_LONG=yes; or as HANSA_TEST_KILLS says.
 HANSA_TEST_SEED repeats a run."""
 import os
 import shutil
@@ -10,7 +10,7 @@ import crash
 import crash_etcd
 
 LONG = os.environ.get("HANSA_TEST_LONG") == "yes"
-KILLS = int(os.environ.get("HANSA_TEST_KILLS", 300 if LONG else 25))
+KILLS = int(os.environ.get("HANSA_TEST_KILLS", 2000 if LONG else 25))
 ETCD_KILLS = int(os.environ.get("HANSA_TEST_KILLS", 300 if LONG else 15))
 SEED = int(os.environ["HANSA_TEST_SEED"]) if "HANSA_TEST_SEED" in os.environ else None
 

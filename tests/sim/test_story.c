@@ -344,8 +344,8 @@ static void test_job_of_a_lost_cluster(void **state FED_UNUSED)
         sim_until(&s, 20000, "each cluster has done one", job_begun, NULL);
         s.clusters[lost].line.refused = true;
         sim_until(&s, 15000, "loss is noticed", is_offline, &lost);
-        if (seed_of(i) & 2) { /* what is known is known after a restart, once it was noted */
-            sim_run(&s, 32000);
+        if (seed_of(i) & 2) { /* before the grace is over or after it: what was seen is known after a restart */
+            sim_run(&s, seed_of(i) & 4 ? 32000 : 5000);
             sim_hub_stop(&s, true);
             sim_hub_start(&s);
         }
@@ -365,6 +365,32 @@ static void test_job_of_a_lost_cluster(void **state FED_UNUSED)
         if (job_complete(&s, NULL))
             sim_fail(&s, "the Job is not complete any more");
         nothing_is_written(&s, 60000, "after the Job");
+        sim_release(&s);
+    }
+}
+
+/* A Job that is made while a cluster is away, and not yet given up: its part there was never begun. */
+static void test_job_made_during_a_loss(void **state FED_UNUSED)
+{
+    for (int i = 0; i < rounds(4); i++) {
+        struct sim s;
+        begin(&s, seed_of(i));
+        unsigned lost = sim_random_below(&s.chance, SIM_CLUSTERS);
+        make_namespace(&s, "web");
+        s.clusters[lost].line.refused = true;
+        sim_until(&s, 15000, "loss is noticed", is_offline, &lost);
+        sim_must(
+            &s, s.user, "POST", JOBS,
+            "{'apiVersion':'batch/v1','kind':'Job','metadata':{'name':'sum'},'spec':{'completions':6,'parallelism':3,"
+            "'template':{'spec':{'restartPolicy':'Never','containers':[{'name':'c','image':'hansa/echo:v1'}]}}}}");
+        if (seed_of(i) & 1) {
+            sim_run(&s, 3000);
+            sim_hub_stop(&s, true);
+            sim_hub_start(&s);
+        }
+        sim_until(&s, 180000, "the Job is done by the others", job_complete, NULL);
+        sim_calm(&s);
+        sim_until(&s, 120000, "the returned cluster has no part", job_swept, &lost);
         sim_release(&s);
     }
 }
@@ -567,10 +593,15 @@ static int release_kinds(void **state FED_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_propagates), cmocka_unit_test(test_restart_writes_nothing),
-        cmocka_unit_test(test_loss),       cmocka_unit_test(test_job_of_a_lost_cluster),
-        cmocka_unit_test(test_delete),     cmocka_unit_test(test_shared_namespace),
-        cmocka_unit_test(test_adopt),      cmocka_unit_test(test_selector),
+        cmocka_unit_test(test_propagates),
+        cmocka_unit_test(test_restart_writes_nothing),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_job_of_a_lost_cluster),
+        cmocka_unit_test(test_job_made_during_a_loss),
+        cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_shared_namespace),
+        cmocka_unit_test(test_adopt),
+        cmocka_unit_test(test_selector),
     };
     return cmocka_run_group_tests(tests, NULL, release_kinds);
 }

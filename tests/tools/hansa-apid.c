@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "control/crd.h"
 #include "control/aggregate.h"
+#include "control/csr.h"
 #include "control/satoken.h"
 #include "kube/pki_dir.h"
 #include "net/loop.h"
@@ -38,6 +39,7 @@ struct apid {
     struct fed_transport *local;
     struct fed_aggregate *aggregate;
     struct fed_satoken *satoken;
+    struct fed_csrctl *csrctl;
     const char *dir;
     bool ended;
     struct conf {
@@ -101,6 +103,13 @@ static int make_token(void *ud, const struct fed_kobj *account, struct fed_str s
     return fed_api_legacy_token(ud, account->ns, account->name, account->uid, secret, token, err);
 }
 
+static int sign_request(void *ud, struct fed_str csr_pem, unsigned uses, int64_t seconds, struct fed_buf *cert_pem,
+                        struct fed_err *err)
+{
+    struct apid *a = ud;
+    return fed_pki_dir_sign_request(a->pki, csr_pem, uses, seconds, cert_pem, err);
+}
+
 static void start_controllers(struct apid *a)
 {
     static const struct fed_str masters = FED_STR_INIT("system:masters");
@@ -109,6 +118,7 @@ static void start_controllers(struct apid *a)
     a->aggregate = fed_aggregate_new(a->local);
     a->satoken = fed_satoken_new(&(struct fed_satoken_conf){
         .transport = a->local, .ca_pem = fed_pki_dir_ca(a->pki), .make = make_token, .ud = a->api});
+    a->csrctl = fed_csrctl_new(&(struct fed_csrctl_conf){.transport = a->local, .sign = sign_request, .ud = a});
 }
 
 static void ready(void *ud, int code, const struct fed_err *err)
@@ -257,6 +267,8 @@ static void open_api(struct apid *a)
                                 .max_reads = (uint32_t)a->conf.max_reads,
                                 .max_writes = (uint32_t)a->conf.max_writes,
                                 .ud = a};
+    if (a->pki)
+        a->conf.access.sa_own_key_file = fed_pki_dir_sa_key_file(a->pki);
     if (fed_access_open(a->loop, a->metrics, &a->conf.access, &a->access, &err))
         die("access", &err);
     fed_access_on_notice(a->access, on_notice, a);
@@ -302,6 +314,7 @@ int main(int argc, char **argv)
     fed_transport_free(a.self);
     fed_aggregate_free(a.aggregate);
     fed_satoken_free(a.satoken);
+    fed_csrctl_free(a.csrctl);
     fed_transport_free(a.local);
     fed_api_free(a.api);
     fed_access_free(a.access);

@@ -81,3 +81,14 @@ def test_a_name_that_is_taken_is_avoided(member):
     (fresh,) = sets(member, "named")
     assert fresh["metadata"]["name"] != name
     wait_for(lambda: member.json("deployment", "named")["status"].get("collisionCount") == 1, what="the collision to be counted")
+
+
+def test_owners_may_be_of_any_kind(member):
+    """Cluster-wide kinds own others too, and the collector serves their deletion."""
+    member.kubectl("create", "clusterrole", "owner", "--verb=get", "--resource=pods")
+    member.kubectl("create", "clusterrolebinding", "hung", "--clusterrole=owner", "--user=x")
+    uid = member.json("clusterrole", "owner")["metadata"]["uid"]
+    ref = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": "owner", "uid": uid, "blockOwnerDeletion": True}
+    member.kubectl("patch", "clusterrolebinding", "hung", "--type=merge", "-p", json.dumps({"metadata": {"ownerReferences": [ref]}}))
+    member.kubectl("delete", "clusterrole", "owner", "--cascade=foreground", "--timeout=20s")
+    assert "hung" not in member.kubectl("get", "clusterrolebindings")

@@ -142,7 +142,7 @@ static const struct row rows[] = {
      "\"t\"", NULL},
     {"namespace gone", "GET", "/api/v1/namespaces/t", "", "", 404, "namespaces \\\"t\\\" not found", NULL},
 
-    {"collection", "DELETE", CM, "", "", 200, "Success", NULL},
+    {"collection", "DELETE", CM, "", "", 200, "\"kind\":\"ConfigMapList\"", NULL},
     {"collection gone", "GET", CM, "", "", 200, "\"items\":[]", NULL},
     {"create in no namespace", "POST", "/api/v1/configmaps", JSON, "{\"metadata\":{\"name\":\"a\"}}", 405,
      "MethodNotAllowed", NULL},

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "crypto/pki.h"
+#include "crypto/pki_request.h"
 
 static const int64_t T0 = 1700000000000, T1 = 1800000000000;
 
@@ -108,6 +109,35 @@ static const char csr[] = "-----BEGIN CERTIFICATE REQUEST-----\n"
                           "IQCebnwJ8TYd8aA0aQy7vgnqOHV18dZ9cJukJzALpXYTIQ==\n"
                           "-----END CERTIFICATE REQUEST-----\n";
 
+/* Subject and key are the request's; the certificate ends with its CA at the latest. */
+static void test_request(void **state)
+{
+    struct set *s = *state;
+    struct fed_arena a = {0};
+    struct fed_pki_request r;
+    struct fed_buf out = {0};
+    struct fed_err err;
+    int64_t from, to;
+    assert_int_equal(fed_pki_request_read(&a, fed_str(csr), &r, &err), 0);
+    assert_true(r.n_orgs == 1 && fed_str_is(r.orgs[0], "ignored") && fed_str_is(r.cn, "ignored"));
+    assert_int_equal(fed_pki_request_read(&a, fed_buf_str(&s->cert), &r, &err), FED_E_INVALID);
+    assert_string_equal(err.text, "PEM block type must be CERTIFICATE REQUEST");
+    assert_int_equal(fed_pki_request_sign(fed_buf_str(&s->ca), fed_buf_str(&s->ca_key), fed_str(csr),
+                                          FED_PKI_CLIENT | FED_PKI_SIGNATURE, T0 + 1000, T1 + 1000, &out, &err),
+                     0);
+    assert_true(fed_pki_signed_by(fed_buf_str(&out), fed_buf_str(&s->ca)));
+    assert_int_equal(fed_pki_validity(fed_buf_str(&out), &from, &to, NULL), 0);
+    assert_true(from == T0 + 1000 && to == T1);
+    assert_true(fed_pki_is_chain(fed_buf_str(&out)));
+    fed_buf_add(&out, fed_buf_str(&s->ca));
+    assert_true(fed_pki_is_chain(fed_buf_str(&out)));
+    fed_buf_addz(&out, csr);
+    assert_false(fed_pki_is_chain(fed_buf_str(&out)));
+    assert_false(fed_pki_is_chain(FED_STR("junk")));
+    fed_buf_release(&out);
+    fed_arena_release(&a);
+}
+
 static void test_csr(void **state)
 {
     struct set *s = *state;
@@ -191,9 +221,13 @@ static void test_digest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_leaf),     cmocka_unit_test(test_second_ca_of_a_bundle),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_csr),
-        cmocka_unit_test(test_jwt),      cmocka_unit_test(test_jwt_refuses_other_algorithms),
+        cmocka_unit_test(test_leaf),
+        cmocka_unit_test(test_second_ca_of_a_bundle),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_csr),
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_jwt),
+        cmocka_unit_test(test_jwt_refuses_other_algorithms),
         cmocka_unit_test(test_digest),
     };
     return cmocka_run_group_tests(tests, make_set, free_set);

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "fedapi/controllers/aggregate.h"
+#include "fedapi/controllers/rounds.h"
 
 struct world {
     struct fed_arena a;
@@ -103,6 +104,31 @@ static void problems_are_told_once(void **state FED_UNUSED)
     teardown(&w);
 }
 
+/* What a Job's copy had completed is still told when its cluster cannot be seen, also by a hub that never saw it. */
+static void a_job_out_of_sight(void **state FED_UNUSED)
+{
+    struct world w;
+    setup(&w,
+          "{'apiVersion':'batch/v1','kind':'Job','metadata':{'name':'j','namespace':'n'},'spec':{'completions':6}}");
+    add(&w, "a", "Synced", 3, "{'metadata':{'uid':'ua'},'status':{'succeeded':2}}");
+    add(&w, "b", "Pending", 3, NULL);
+    for (int round = 0; round < 2; round++) {
+        struct fed_json *tree = fed_kobj_parse(w.hub, &w.a);
+        fed_obj_set_annotation(&w.a, tree, "federation.hansa.io/clusters", fapi_aggregate_annotation(&w.a, &w.in));
+        fed_kobj_unref(w.hub);
+        assert_int_equal(fed_kobj_from_tree(tree, 6, &w.hub, NULL), 0);
+        struct fapi_copy told = fapi_copy_told(&w.a, w.hub, FED_STR("a"));
+        assert_true(fed_str_is(told.uid, "ua") && told.part == 3 && told.succeeded == 2 && !told.complete);
+        assert_false(fapi_copy_told(&w.a, w.hub, FED_STR("b")).uid.n);
+        w.in.hub = w.hub;
+        w.reports[0].state = w.reports[1].state = "Unknown";
+        w.reports[0].object = NULL;
+    }
+    w.reports[0].state = "Synced"; /* seen, and gone */
+    assert_true(fed_str_find(fapi_aggregate_annotation(&w.a, &w.in), FED_STR("ua"), 0) < 0);
+    teardown(&w);
+}
+
 static void addresses(void **state FED_UNUSED)
 {
     struct world w;
@@ -126,6 +152,7 @@ static void addresses(void **state FED_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(sums), cmocka_unit_test(a_cluster_is_away),
-                                       cmocka_unit_test(problems_are_told_once), cmocka_unit_test(addresses)};
+                                       cmocka_unit_test(problems_are_told_once), cmocka_unit_test(a_job_out_of_sight),
+                                       cmocka_unit_test(addresses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

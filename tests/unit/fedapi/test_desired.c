@@ -211,7 +211,8 @@ static void desired_service(void **state)
         parse(&a, "{'kind':'Service','metadata':{'name':'s'},'spec':{'clusterIP':'127.1.2.3','clusterIPs':"
                   "['127.1.2.3'],'ports':[{'name':'b','port':81,'nodePort':31111},{'name':'a','port':80,"
                   "'protocol':'TCP','nodePort':32222}]}}");
-    const struct fapi_desired_conf conf = {source, member, FED_STR("fu"), -1, false};
+    const struct fapi_desired_conf conf = {
+        .source = source, .member = member, .federation_uid = FED_STR("fu"), .replicas = -1};
     struct fed_json *d = fapi_desired(&a, &conf);
     assert_null(fed_json_find(d, "status"));
     assert_null(fed_json_at(d, "metadata", "finalizers", NULL));
@@ -227,14 +228,16 @@ static void desired_service(void **state)
     assert_true(fed_str_is(fed_json_find_text(spec, "clusterIP"), "127.1.2.3"));
     assert_int_equal(fed_json_int(fed_json_find(fed_json_item(fed_json_find(spec, "ports"), 0), "nodePort"), 0), 32222);
     assert_int_equal(fed_json_int(fed_json_find(fed_json_item(fed_json_find(spec, "ports"), 1), "nodePort"), 0), 30001);
-    const struct fapi_desired_conf fresh = {source, NULL, FED_STR("fu"), -1, false};
+    const struct fapi_desired_conf fresh = {
+        .source = source, .member = NULL, .federation_uid = FED_STR("fu"), .replicas = -1};
     d = fapi_desired(&a, &fresh);
     assert_null(fed_json_at(d, "spec", "clusterIP", NULL));
     /* created so, and given addresses by the member: nothing to write */
     fapi_diff_record(&a, d);
     fed_json_set(fed_json_find(d, "spec"), "clusterIP", fed_json_new_strz(&a, "127.9.9.9"));
     fed_json_set(fed_json_at(d, "spec", "ports", NULL)->first, "nodePort", fed_json_new_int(&a, 30555));
-    const struct fapi_desired_conf later = {source, d, FED_STR("fu"), -1, false};
+    const struct fapi_desired_conf later = {
+        .source = source, .member = d, .federation_uid = FED_STR("fu"), .replicas = -1};
     struct fed_json *patch = fapi_diff(&a, fapi_desired(&a, &later), d);
     if (patch)
         fail_msg("%s", text_of(&a, patch));
@@ -248,7 +251,7 @@ static void desired_replicas_and_others(void **state)
     struct fed_json *source =
         parse(&a, "{'kind':'Deployment','metadata':{'name':'d','uid':'u'},'spec':{'replicas':9}}");
     struct fed_json *member = parse(&a, "{'kind':'Deployment','metadata':{'name':'d'},'spec':{'replicas':4}}");
-    struct fapi_desired_conf conf = {source, member, FED_STR("f"), 3, false};
+    struct fapi_desired_conf conf = {.source = source, .member = member, .federation_uid = FED_STR("f"), .replicas = 3};
     assert_int_equal(fed_json_int(fed_json_at(fapi_desired(&a, &conf), "spec", "replicas", NULL), 0), 3);
     conf.replicas = -1;
     assert_int_equal(fed_json_int(fed_json_at(fapi_desired(&a, &conf), "spec", "replicas", NULL), 0), 9);
@@ -312,7 +315,7 @@ static void marks(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(goes); i++) {
         struct fed_kobj *o = object(goes[i].text);
         const char *why;
-        if (fapi_propagates(o, &why) != goes[i].want || !why != goes[i].want)
+        if (fapi_propagates(o, false, &why) != goes[i].want || !why != goes[i].want)
             fail_msg("%s", goes[i].text);
         fed_kobj_unref(o);
     }

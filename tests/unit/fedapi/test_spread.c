@@ -202,7 +202,8 @@ static void test_rounds(void **state)
         const struct round_case *c = &round_cases[i];
         struct fed_arena a = {0};
         struct fapi_cluster clusters[3];
-        struct fed_kobj *hub, *copies[3] = {NULL};
+        struct fed_kobj *hub, *objects[3] = {NULL};
+        struct fapi_copy copies[3];
         struct fapi_placement p;
         struct fed_str lost;
         struct fed_json *o = parse(&a, "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"x\"}}");
@@ -212,6 +213,7 @@ static void test_rounds(void **state)
         for (size_t k = 0; k < 3; k++) {
             clusters[k] = (struct fapi_cluster){
                 .name = fed_str(names[k]), .current = c->at[k].part, .capacity = -1, .offline = c->at[k].offline};
+            copies[k] = (struct fapi_copy){0};
             if (c->at[k].part < 0)
                 continue;
             struct fed_str text = fed_arena_printf(
@@ -220,7 +222,8 @@ static void test_rounds(void **state)
                 "\"completions\":%d},\"status\":{\"succeeded\":%d,\"conditions\":[{\"type\":\"Complete\",\"status\":"
                 "\"%s\"}]}}",
                 names[k], (int)c->at[k].part, (int)c->at[k].succeeded, c->at[k].complete ? "True" : "False");
-            assert_int_equal(fed_kobj_new(text, (struct fed_str){0}, (struct fed_str){0}, &copies[k], NULL), 0);
+            assert_int_equal(fed_kobj_new(text, (struct fed_str){0}, (struct fed_str){0}, &objects[k], NULL), 0);
+            copies[k] = fapi_copy_of(&a, objects[k]);
         }
         const struct fed_json *tree = fed_kobj_parse(hub, &a);
         assert_int_equal(fapi_place(&a, hub, tree, clusters, 3, &p, NULL), 0);
@@ -232,7 +235,7 @@ static void test_rounds(void **state)
             CHECK(c->name, FED_MAX(p.spots[k].replicas, 0) == c->parts[k]);
         fed_kobj_unref(hub);
         for (size_t k = 0; k < 3; k++)
-            fed_kobj_unref(copies[k]);
+            fed_kobj_unref(objects[k]);
         fed_arena_release(&a);
     }
 }

@@ -407,13 +407,104 @@ static void test_backpressure(void **state)
     web_free(w);
 }
 
+/* An answer is over when the client has taken it; who takes nothing is cut off. */
+static void test_unread(void **state)
+{
+    (void)state;
+    struct web *w = web_new(&(struct fed_httpd_conf){.idle_timeout_ms = 400}, NULL);
+    struct end e = {.count_only = true}, other = {0};
+    web_make_huge(w);
+    dial(w, &e);
+    BENCH_RUN(&w->bench, end_is_open, &e);
+    fed_stream_pause(e.s, true);
+    fed_stream_write(e.s, FED_STR("GET /huge/told HTTP/1.1\r\nHost: h\r\n\r\n"));
+    dial(w, &other); /* meanwhile */
+    fed_stream_write(other.s, FED_STR("GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
+    await(w, &other, "later");
+    assert_int_equal(w->n_handled, 2);
+    assert_int_equal(w->n_closed, 0);
+    fed_stream_pause(e.s, false);
+    BENCH_RUN(&w->bench, one_closed, w);
+    fed_stream_write(e.s, FED_STR("GET /x HTTP/1.1\r\nHost: h\r\n" END));
+    BENCH_RUN(&w->bench, got_eof, &e);
+    assert_true(e.n_got > WEB_HUGE);
+    hang_up(w, &e);
+    hang_up(w, &other);
+
+    static const char *const requests[] = {
+        "GET /huge/told HTTP/1.1\r\nHost: h\r\n\r\n", "GET /bulk HTTP/1.1\r\nHost: h\r\n\r\n", /* bound */
+    };
+    for (size_t i = 0; i < FED_ARRAY_LEN(requests); i++) {
+        w->n_closed = 0;
+        w->bulk_left = WEB_HUGE;
+        e = (struct end){.count_only = true};
+        dial(w, &e);
+        BENCH_RUN(&w->bench, end_is_open, &e);
+        fed_stream_pause(e.s, true);
+        fed_stream_write(e.s, fed_str(requests[i]));
+        BENCH_RUN(&w->bench, one_closed, w);
+        hang_up(w, &e);
+    }
+    web_free(w);
+}
+
+struct sippers {
+    struct web *w;
+    struct end e[3];
+    uint64_t begin;
+};
+enum { SIP_MS = 2600 }; /* longer than a connection lingers, and than the idle timeout */
+
+static bool sipped(void *ud)
+{
+    struct sippers *t = ud;
+    uint64_t ms = fed_mono_ms(fed_loop_env(t->w->bench.loop)) - t->begin;
+    size_t may = (size_t)(ms * WEB_HUGE / SIP_MS), done = 0;
+    for (size_t i = 0; i < FED_ARRAY_LEN(t->e); i++) {
+        struct end *e = &t->e[i];
+        if (e->s)
+            fed_stream_pause(e->s, e->n_got > may);
+        done += e->n_got > WEB_HUGE || e->n_end || e->n_eof;
+    }
+    return done == FED_ARRAY_LEN(t->e);
+}
+
+/* Who takes an answer slowly gets all of it, however long that lasts. */
+static void test_slow_readers(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "GET /huge HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /huge HTTP/1.1\r\nHost: h\r\n" END,
+        "GET /huge/told HTTP/1.1\r\nHost: h\r\n\r\n",
+    };
+    struct web *w = web_new(&(struct fed_httpd_conf){.idle_timeout_ms = 1000}, NULL);
+    struct sippers t = {.w = w, .begin = fed_mono_ms(fed_loop_env(w->bench.loop))};
+    web_make_huge(w);
+    for (size_t i = 0; i < FED_ARRAY_LEN(requests); i++) {
+        t.e[i].count_only = true;
+        dial(w, &t.e[i]);
+        BENCH_RUN(&w->bench, end_is_open, &t.e[i]);
+        fed_stream_pause(t.e[i].s, true);
+        fed_stream_write(t.e[i].s, fed_str(requests[i]));
+    }
+    BENCH_RUN(&w->bench, sipped, &t);
+    for (size_t i = 0; i < FED_ARRAY_LEN(requests); i++) {
+        if (t.e[i].n_got <= WEB_HUGE)
+            fail_msg("%zu bytes of %s", t.e[i].n_got, requests[i]);
+        hang_up(w, &t.e[i]);
+    }
+    web_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),     cmocka_unit_test(test_too_large), cmocka_unit_test(test_continue),
-        cmocka_unit_test(test_timeouts),  cmocka_unit_test(test_watch),     cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_upgrade),   cmocka_unit_test(test_close),     cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_strangers), cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_cases),        cmocka_unit_test(test_too_large), cmocka_unit_test(test_continue),
+        cmocka_unit_test(test_timeouts),     cmocka_unit_test(test_watch),     cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_upgrade),      cmocka_unit_test(test_close),     cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_strangers),    cmocka_unit_test(test_crowd),     cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_slow_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

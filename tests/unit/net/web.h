@@ -25,6 +25,7 @@ struct web {
     struct fed_http_exchange *later_x;
     bool later_streams; /* the late answer is a stream, with `closed` set only then */
     size_t bulk_left;
+    struct fed_blob *huge;
 };
 
 static inline void web_closed(void *ud)
@@ -71,6 +72,15 @@ static inline void web_who(struct fed_http_exchange *x)
     fed_http_respond(x, 200, "text/plain", fed_buf_str(&b));
     fed_buf_release(&b);
 }
+#define WEB_HUGE (40u * 1024 * 1024)
+static inline void web_make_huge(struct web *w)
+{
+    struct fed_buf b = {.max = 0};
+    (void)fed_buf_reserve(&b, WEB_HUGE);
+    while (b.n < WEB_HUGE)
+        fed_buf_addz(&b, "0123456789abcdef");
+    w->huge = fed_blob_new_take(&b);
+}
 static inline void web_echo(struct fed_http_exchange *x)
 {
     const struct fed_http_request *r = fed_http_request(x);
@@ -96,8 +106,10 @@ static inline void web_handle(void *ud, struct fed_http_exchange *x)
         w->watch = x;
         fed_http_on_closed(x, web_closed, w);
         fed_http_stream_begin(x, 200, "application/json", bulk ? web_bulk : NULL, w);
-        if (bulk)
+        if (bulk) {
+            fed_http_stream_bound(x);
             web_bulk(w);
+        }
     } else if (fed_str_is(r->path, "/hang")) {
         w->watch = x;
         fed_http_on_closed(x, web_closed, w);
@@ -108,6 +120,11 @@ static inline void web_handle(void *ud, struct fed_http_exchange *x)
         struct fed_blob *blob = fed_blob_new_take(&b);
         fed_http_respond_blob(x, 200, "application/octet-stream", blob);
         fed_blob_unref(blob);
+    } else if (fed_str_starts(
+                   r->path, FED_STR("/huge"))) { /* more than the kernel's buffers take; "/huge/told": with `closed` */
+        if (fed_str_is(r->path, "/huge/told"))
+            fed_http_on_closed(x, web_closed, w);
+        fed_http_respond_blob(x, 200, "application/octet-stream", w->huge);
     } else if (fed_str_is(r->path, "/abort")) {
         fed_http_on_closed(x, web_closed, w);
         fed_http_abort(x);
@@ -200,6 +217,7 @@ static inline void web_free(struct web *w)
     for (size_t i = 0; i < FED_ARRAY_LEN(bufs); i++)
         fed_buf_release(bufs[i]);
     end_release(&w->upgraded);
+    fed_blob_unref(w->huge);
     free(w);
 }
 

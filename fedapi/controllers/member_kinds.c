@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* member_kinds.c: what one cluster has of each kind: an informer of the objects that bear our mark.
+ *
+ * A custom kind has one more, of the single definition of that name in the cluster, whoever made it. What that one serves
+ * says whether, and in which version, the objects there are watched and written:
+ *
+ *   definition unseen ──> none, not Established ──> Established ──> objects listed and watched
+ *                              ▲                        │ deleted, another version
+ *                              └────────────────────────┘
+ *
+ * So nothing asks again and again for a kind that is not there. Absence of a seen definition is absence of its objects.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "fedapi/controllers/endpoints.h"
+#include "fedapi/controllers/kinds.h"
+#include "fedapi/controllers/member_priv.h"
+#include "fedapi/controllers/replicator.h"
+#include "fedapi/controllers/scheduler.h"
+#include "fedapi/controllers/status.h"
+
+struct fapi_there { /* a kind in a member */
+    struct fapi_member *member;
+    struct fapi_kind *kind;
+    struct fed_informer *objects;
+    /* Of custom kinds: */
+    struct fed_informer *definition;
+    struct fed_resource resource; /* version is owned */
+    enum fapi_served served;
+    char *why; /* of FAPI_SERVED_OTHER; owned or NULL */
+};
+
+static struct fapi_there *there_of(const struct fapi_member *m, const struct fapi_kind *k)
+{
+    return k->index < m->n_there ? m->there[k->index] : NULL;
+}
+
+struct fed_informer *fapi_member_informer(struct fapi_member *m, const struct fed_informer_conf *conf,
+                                          const struct fed_informer_handlers *h)
+{
+    struct fed_informer_conf c = *conf;
+    c.transport = m->transport;
+    struct fed_informer *inf = fed_informer_new(&c);
+    fed_informer_add_handlers(inf, h);
+    fed_informer_start(inf);
+    return inf;
+}
+
+/* --- objects --- */
+
+static void on_object(void *ud, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct fapi_there *t = ud;
+    struct fapi_federation *f = t->member->fed;
+    const struct fed_kobj *o = now ? now : old;
+    struct fed_arena a = {0};
+    struct fed_str key = fapi_key(&a, t->kind, o->ns, o->name);
+    fapi_replicator_add(t->member->replicator, key);
+    fapi_scheduler_member_changed(f->scheduler, key);
+    fapi_status_add(f->status, key);
+    fapi_endpoints_member_changed(f->endpoints, t->kind, o->ns, o->name);
+    if (!now && (t->kind->ending || t->member->deleting))
+        fapi_kinds_wake_definition(t->kind);
+    fed_arena_release(&a);
+}
+
+static void wake(struct fapi_there *t)
+{
+    fapi_replicator_add_kind(t->member->replicator, t->kind);
+    fapi_scheduler_add_kind(t->member->fed->scheduler, t->kind);
+    fapi_kinds_wake_definition(t->kind);
+}
+
+static void on_synced(void *ud)
+{
+    struct fapi_there *t = ud;
+    if (t->kind->custom) {
+        wake(t);
+        return;
+    }
+    fapi_replicator_add_all(t->member->replicator);
+    fapi_scheduler_add_all(t->member->fed->scheduler);
+    fapi_member_listed(t->member);
+}
+
+static void watch_objects(struct fapi_there *t, bool optional)
+{
+    struct fed_informer_conf conf = {
+        .resource = &t->resource, .label_selector = FAPI_MANAGED "=true", .optional = optional};
+    struct fed_informer_handlers h = {.changed = on_object, .synced = on_synced, .ud = t};
+    t->objects = fapi_member_informer(t->member, &conf, &h);
+}
+
+static void forget_objects(struct fapi_there *t)
+{
+    fed_informer_free(t->objects);
+    t->objects = NULL;
+    if (t->kind->custom) {
+        free((char *)t->resource.version);
+        t->resource.version = NULL;
+    }
+}
+
+/* --- definitions --- */
+
+static void look_at_definition(struct fapi_there *t)
+{
+    struct fed_arena a = {0};
+    struct fed_kobj *hub = fapi_kinds_definition(t->kind), *there;
+    struct fed_str version = {0}, why = {0};
+    if (!hub || !fed_informer_synced(t->definition))
+        return;
+    there = fed_informer_find(t->definition, (struct fed_str){0}, fed_str(t->kind->definition));
+    enum fapi_served served =
+        fapi_custom_serves(&a, fed_kobj_parse(hub, &a), there ? fed_kobj_parse(there, &a) : NULL, &version, &why);
+    bool changed = served != t->served || !fed_str_eq(why, fed_str(t->why));
+    t->served = served;
+    free(t->why);
+    t->why = why.n ? fed_strdup_str(why) : NULL;
+    if (!fed_str_eq(version, fed_str(t->resource.version))) {
+        changed = true;
+        forget_objects(t);
+        if (version.n) {
+            t->resource.version = fed_strdup_str(version);
+            watch_objects(t, false);
+        }
+    }
+    if (changed)
+        wake(t);
+    fed_arena_release(&a);
+}
+
+static void on_definition(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now)
+{
+    struct fapi_there *t = ud;
+    look_at_definition(t);
+    if (!now)
+        fapi_kinds_wake_definition(t->kind);
+}
+
+static void definition_synced(void *ud)
+{
+    look_at_definition(ud);
+}
+
+static void watch_definition(struct fapi_there *t)
+{
+    struct fed_arena a = {0};
+    struct fed_informer_conf conf = {.resource = &t->member->fed->definitions->resource,
+                                     .field_selector = fed_arena_printf(&a, "metadata.name=%s", t->kind->definition).p,
+                                     .optional = true};
+    struct fed_informer_handlers h = {.changed = on_definition, .synced = definition_synced, .ud = t};
+    t->definition = fapi_member_informer(t->member, &conf, &h);
+    fed_arena_release(&a);
+}
+
+/* --- life --- */
+
+void fapi_member_kind_start(struct fapi_member *m, struct fapi_kind *k)
+{
+    if (!m->nodes) /* not connected */
+        return;
+    if (k->index >= m->n_there) {
+        size_t n = m->fed->cap_kinds;
+        m->there = fed_realloc(m->there, n * sizeof(struct fapi_there *));
+        memset(m->there + m->n_there, 0, (n - m->n_there) * sizeof(struct fapi_there *));
+        m->n_there = n;
+    }
+    struct fapi_there *t = FED_NEW(struct fapi_there);
+    t->member = m;
+    t->kind = k;
+    t->resource = k->resource;
+    m->there[k->index] = t;
+    if (k->custom) {
+        t->resource.version = NULL;
+        watch_definition(t);
+    } else {
+        watch_objects(t, true);
+    }
+}
+
+void fapi_member_kind_stop(struct fapi_member *m, struct fapi_kind *k)
+{
+    struct fapi_there *t = there_of(m, k);
+    if (!t)
+        return;
+    m->there[k->index] = NULL;
+    forget_objects(t);
+    fed_informer_free(t->definition);
+    free(t->why);
+    free(t);
+}
+
+void fapi_member_kind_look(struct fapi_member *m, struct fapi_kind *k)
+{
+    struct fapi_there *t = there_of(m, k);
+    if (t && t->definition)
+        look_at_definition(t);
+}
+
+/* --- looking --- */
+
+struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str ns,
+                                  struct fed_str name)
+{
+    const struct fapi_there *t = there_of(m, k);
+    return t && t->objects ? fed_informer_find(t->objects, ns, name) : NULL;
+}
+
+bool fapi_member_sees(const struct fapi_member *m, const struct fapi_kind *k)
+{
+    const struct fapi_there *t = there_of(m, k);
+    if (!t || (t->definition && t->served == FAPI_SERVED_UNKNOWN))
+        return false;
+    return !t->objects || fed_informer_synced(t->objects);
+}
+
+bool fapi_member_sees_all(const struct fapi_member *m)
+{
+    /* One custom kind that cannot be listed (its conversion webhook is away) must not keep the cluster from its work:
+     * its own objects wait, and nothing else. */
+    FAPI_KIND_EACH(k, m->fed)
+    if (!k->custom && !fapi_member_sees(m, k))
+        return false;
+    return true;
+}
+
+size_t fapi_member_count(const struct fapi_member *m, const struct fapi_kind *k)
+{
+    const struct fapi_there *t = there_of(m, k);
+    return t && t->objects ? fed_informer_count(t->objects) : 0;
+}
+
+void fapi_member_each(const struct fapi_member *m, const struct fapi_kind *k,
+                      bool (*each)(void *ud, struct fed_kobj *o), void *ud)
+{
+    const struct fapi_there *t = there_of(m, k);
+    if (t && t->objects)
+        fed_informer_each(t->objects, (struct fed_str){0}, each, ud);
+}
+
+const struct fed_resource *fapi_member_resource(const struct fapi_member *m, const struct fapi_kind *k)
+{
+    const struct fapi_there *t = there_of(m, k);
+    return k->custom && t && t->resource.version ? &t->resource : &k->resource;
+}
+
+enum fapi_served fapi_member_serves(const struct fapi_member *m, const struct fapi_kind *k, const char **why)
+{
+    const struct fapi_there *t = there_of(m, k);
+    *why = t && t->why ? t->why : "";
+    if (!k->custom)
+        return FAPI_SERVED;
+    return t ? t->served : FAPI_SERVED_UNKNOWN;
+}
+
+struct fed_kobj *fapi_member_definition(const struct fapi_member *m, const struct fapi_kind *k)
+{
+    const struct fapi_there *t = there_of(m, k);
+    return t && t->definition && k->definition
+               ? fed_informer_find(t->definition, (struct fed_str){0}, fed_str(k->definition))
+               : NULL;
+}
