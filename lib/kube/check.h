@@ -26,6 +26,19 @@ void fed_check_ip(struct fed_causes *c, struct fed_str text, const char *at, ...
 /* A path inside something: relative and without "..". */
 void fed_check_descending(struct fed_causes *c, struct fed_str path, const char *at, ...) FED_PRINTF(3, 4);
 void fed_check_no_backsteps(struct fed_causes *c, struct fed_str path, const char *at, ...) FED_PRINTF(3, 4);
+/* "must be greater than or equal to 0" when the integer at `key` is negative. */
+void fed_check_nonnegative(const struct fed_json *obj, const char *at, const char *key, struct fed_causes *causes);
+/* 1-65535. */
+void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_causes *causes);
+/* A port number or a port name. */
+void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes);
+/* FieldValueInvalid "field is immutable" when the member differs between old and new (both may lack it). */
+void fed_check_immutable(const struct fed_json *old, const struct fed_json *obj, const char *at, const char *key,
+                         struct fed_causes *causes);
+/* The compact JSON text of a value, for messages. */
+struct fed_str fed_shown(struct fed_arena *a, const struct fed_json *v);
+/* {matchLabels, matchExpressions}. */
+void fed_selector_validate(const struct fed_json *selector, const char *at, struct fed_causes *causes);
 /* Keys and values of a map of labels. */
 void fed_check_labels(struct fed_causes *c, const struct fed_json *labels, const char *at);
 

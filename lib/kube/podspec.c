@@ -9,65 +9,6 @@
 static const char *const container_lists[] = {"initContainers", "containers", "ephemeralContainers"};
 static const struct fed_str none = {NULL, 0};
 
-struct fed_str fed_shown(struct fed_arena *a, const struct fed_json *v)
-{
-    struct fed_buf b;
-    struct fed_str out;
-
-    if (!v)
-        return FED_STR("null");
-    fed_buf_init(&b, 1 << 20);
-    fed_json_write(&b, v);
-    out = fed_arena_dup(a, fed_str_head(fed_buf_str(&b), 1024));
-    fed_buf_release(&b);
-    return out;
-}
-
-void fed_check_nonnegative(const struct fed_json *obj, const char *at, const char *key, struct fed_causes *causes)
-{
-    const struct fed_json *v = fed_json_find(obj, key);
-
-    if (v && fed_json_int(v, 0) < 0)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s.%s", at, key),
-                       fed_shown(causes->arena, v), "must be greater than or equal to 0");
-}
-
-void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_causes *causes)
-{
-    int64_t n = fed_json_int(v, 0);
-
-    if (n < 1 || n > 65535)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
-                       v ? fed_shown(causes->arena, v) : FED_STR("0"), "must be between 1 and 65535, inclusive");
-}
-
-void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes)
-{
-    const char *why;
-
-    if (!v)
-        return;
-    if (v->type != FED_JSON_STRING) {
-        fed_check_port_number(v, at, causes);
-        return;
-    }
-    why = fed_name_check_port(v->s);
-    if (why)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
-                       fed_quoted(causes->arena, v->s), "%s", why);
-}
-
-void fed_check_immutable(const struct fed_json *old, const struct fed_json *obj, const char *at, const char *key,
-                         struct fed_causes *causes)
-{
-    const struct fed_json *a = fed_json_find(old, key), *b = fed_json_find(obj, key);
-
-    if ((!a && !b) || (a && b && fed_json_equal(a, b)))
-        return;
-    fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s%s%s", at, *at ? "." : "", key),
-                   fed_shown(causes->arena, b), "field is immutable");
-}
-
 /* --- preparation --- */
 
 /* Always for ":latest" or no tag, else IfNotPresent. A colon before the last slash belongs to the registry's port. */
@@ -277,41 +218,6 @@ void fed_podspec_validate(const struct fed_json *spec, const char *at, struct fe
     fed_map_release(&names);
     fed_map_release(&volumes);
     fed_map_release(&host_ports);
-}
-
-void fed_selector_validate(const struct fed_json *selector, const char *at, struct fed_causes *c)
-{
-    size_t i = 0;
-
-    FED_JSON_EACH(l, fed_json_find(selector, "matchLabels")) {
-        const char *why = fed_name_check_qualified(l->key);
-
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
-                           fed_quoted(c->arena, l->key), "%s", why);
-        why = l->type == FED_JSON_STRING ? fed_name_check_label_value(l->s) : NULL;
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
-                           fed_quoted(c->arena, l->s), "%s", why);
-    }
-    FED_JSON_EACH(e, fed_json_find(selector, "matchExpressions")) {
-        struct fed_str op = fed_json_find_text(e, "operator");
-        const struct fed_json *values = fed_json_find(e, "values");
-        const char *here = fed_arena_printf(c->arena, "%s.matchExpressions[%zu]", at, i++).p;
-
-        if (fed_str_is(op, "In") || fed_str_is(op, "NotIn")) {
-            if (!values || !values->n)
-                fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.values", here), none,
-                               "must be specified when `operator` is 'In' or 'NotIn'");
-        } else if (fed_str_is(op, "Exists") || fed_str_is(op, "DoesNotExist")) {
-            if (values && values->n)
-                fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.values", here), none,
-                               "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-        } else if (op.n) {
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.operator", here),
-                           fed_quoted(c->arena, op), "not a valid selector operator");
-        }
-    }
 }
 
 void fed_template_validate(const struct fed_json *spec, bool any_restart, struct fed_causes *c)
