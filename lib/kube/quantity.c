@@ -119,14 +119,6 @@ int fed_quantity_units(struct fed_str s, int64_t *units)
     return code;
 }
 
-void fed_quantity_format_milli(struct fed_buf *out, int64_t milli)
-{
-    if (milli % 1000 == 0)
-        fed_buf_addf(out, "%lld", (long long)(milli / 1000));
-    else
-        fed_buf_addf(out, "%lldm", (long long)milli);
-}
-
 static void add_number(struct fed_buf *out, unsigned __int128 v)
 {
     char digits[40];
@@ -166,4 +158,11 @@ int fed_quantity_canonical(struct fed_str s, struct fed_buf *out)
     else if (v && !q.exponent)
         fed_buf_addz(out, decimal[power]);
     return 0;
+}
+
+void fed_quantity_format_milli(struct fed_buf *out, int64_t milli)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%lldm", (long long)milli);
+    (void)!fed_quantity_canonical(fed_str(text), out);
 }

@@ -111,6 +111,7 @@ struct fed_shape *fed_schema_type(struct fed_compiler *c, struct fed_str name);
 /* Makes apiVersion, kind and metadata (ObjectMeta) members of a top-level schema. */
 FED_MUST_USE int fed_schema_finish_root(struct fed_compiler *c, struct fed_schema *root);
 bool fed_shape_has_defaults(struct fed_shape *shape);
+bool fed_shape_has_quantities(struct fed_shape *shape);
 
 const struct fed_prop *fed_shape_find(const struct fed_shape *shape, struct fed_str name);
 

@@ -3,15 +3,13 @@
 #include "kube/quantity.h"
 #include "kube/schema_priv.h"
 
-static bool has_quantities(struct fed_shape *shape);
-
 static bool below(const struct fed_schema *s)
 {
-    return s && (s->shape->format == FED_FORMAT_QUANTITY || has_quantities(s->shape));
+    return s && (s->shape->format == FED_FORMAT_QUANTITY || fed_shape_has_quantities(s->shape));
 }
 
 /* A shape that refers to itself answers "yes" while being computed: the walk then ends with the object's depth. */
-static bool has_quantities(struct fed_shape *shape)
+bool fed_shape_has_quantities(struct fed_shape *shape)
 {
     bool yes = false;
     if (shape->has_quantities)
