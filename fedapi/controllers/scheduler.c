@@ -142,6 +142,7 @@ static uint64_t content_hash(struct fed_arena *a, struct fed_json *tree)
     for (size_t i = 0; i < FED_ARRAY_LEN(bookkeeping); i++)
         fed_json_remove_key(fed_json_find(copy, "metadata"), bookkeeping[i]);
     fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), FAPI_ANN_CLUSTERS);
+    fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), FAPI_SERVICE_INGRESSES);
     fed_buf_init(&b, 0);
     fed_json_write(&b, copy);
     uint64_t hash = fed_str_hash(fed_buf_str(&b), 0);
@@ -504,7 +505,7 @@ void fapi_scheduler_add_kind(struct fapi_scheduler *s FED_UNUSED, struct fapi_ki
 void fapi_scheduler_add_all(struct fapi_scheduler *s)
 {
     FAPI_KIND_EACH(k, s->fed)
-    fapi_scheduler_add_kind(s, k);
+        fapi_scheduler_add_kind(s, k);
 }
 
 void fapi_scheduler_cluster_returned(struct fapi_scheduler *s, struct fapi_member *m)
