@@ -333,7 +333,7 @@ static void admitted(struct fed_write_op *op)
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
     }
     if (!apply)
-        fed_ssa_track(a, fed_kind_storage(op->w.kind), op->old_tree, op->obj, op->manager, r->q.subresource,
+        fed_ssa_track(a, fed_kind_storage(op->w.kind), r->v, op->old_tree, op->obj, op->manager, r->q.subresource,
                       fed_wall_ms(r->api->env));
     take_quota(op);
 }
