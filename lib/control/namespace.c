@@ -14,6 +14,7 @@ struct job { /* one pass over one namespace */
     char *ns;
     size_t next;  /* resource */
     size_t found; /* objects that are still there */
+    bool orphan;  /* they leave what hangs on them */
     struct fed_call *call;
 };
 struct fed_nsctl {
@@ -43,8 +44,8 @@ static void delete_item(void *ud, struct fed_kobj *obj)
     struct job *j = ud;
     j->found++;
     if (!obj->deleting)
-        fed_client_delete(j->ctl->conf.transport, j->ctl->resources[j->next], obj->ns, obj->name, "Background",
-                          obj->uid, NULL, NULL);
+        fed_client_delete(j->ctl->conf.transport, j->ctl->resources[j->next], obj->ns, obj->name,
+                          j->orphan ? "Orphan" : "Background", obj->uid, NULL, NULL);
 }
 
 static void listed(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err FED_UNUSED)
@@ -128,6 +129,7 @@ static void work(void *ud, const char *key)
     struct job *j = FED_NEW(struct job);
     j->ctl = c;
     j->ns = fed_strdup(key);
+    j->orphan = c->conf.orphans && fed_kobj_has_finalizer(obj, "orphan");
     fed_list_push_back(&c->jobs, &j->link);
     list_next(j);
 }
