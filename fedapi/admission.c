@@ -60,14 +60,13 @@ static void add_finalizer(struct fed_arena *a, struct fed_json *obj)
 }
 
 int fapi_admit(void *ud FED_UNUSED, const struct fed_api_request *req, const struct fed_kind *kind,
-               const struct fed_json *old, struct fed_json *obj, struct fed_err *err)
+               const struct fed_json *old, struct fed_json *obj, struct fed_err *err FED_UNUSED)
 {
     if (fed_crd_is(kind)) { /* on updates too: it may be told to go later */
-        bool goes = false, ends = fed_json_at(obj, "metadata", "deletionTimestamp", NULL) != NULL;
-        int code = req->subresource.n || ends ? 0 : fapi_custom_admit(req->arena, old, obj, &goes, err);
-        if (goes)
+        bool ends = fed_json_at(obj, "metadata", "deletionTimestamp", NULL) != NULL;
+        if (!req->subresource.n && !ends && fapi_custom_admit(req->arena, old, obj))
             add_finalizer(req->arena, obj);
-        return code;
+        return 0;
     }
     if (!old && waits_for_members(kind, obj))
         add_finalizer(req->arena, obj);

@@ -40,30 +40,41 @@ bool fapi_custom_goes(const struct fed_kobj *definition, const char **why)
     return *why == NULL;
 }
 
-int fapi_custom_admit(struct fed_arena *a, const struct fed_json *old, struct fed_json *obj, bool *goes,
-                      struct fed_err *err)
+static const char *stays_of(const struct fed_json *obj)
 {
-    struct fed_str residence = fed_obj_annotation(obj, FED_CRD_RESIDENCE),
-                   was = fed_obj_annotation(old, FED_CRD_RESIDENCE);
-    const char *stays = fapi_custom_group_stays(fed_json_find_text(fed_json_find(obj, "spec"), "group"));
-    *goes = false;
+    return fapi_custom_group_stays(fed_json_find_text(fed_json_find(obj, "spec"), "group"));
+}
+
+bool fapi_custom_admit(struct fed_arena *a, const struct fed_json *old, struct fed_json *obj)
+{
+    struct fed_str residence = fed_obj_annotation(obj, FED_CRD_RESIDENCE);
+    struct fed_str was = fed_obj_annotation(old, FED_CRD_RESIDENCE);
     if (!residence.p) {
         if (!old)
-            residence = stays ? FED_STR("hub") : FED_STR("members");
+            residence = stays_of(obj) ? FED_STR("hub") : FED_STR("members");
         else if (was.p) /* `kubectl replace` of a file without it is no wish to move everything */
             residence = was;
         else
-            return 0; /* stored before there was such an annotation */
+            return false; /* stored before there was such an annotation */
         fed_obj_set_annotation(a, obj, FED_CRD_RESIDENCE, fed_arena_dup(a, residence));
     }
-    if (!fed_str_is(residence, "hub") && !fed_str_is(residence, "members"))
-        return fed_err_set(err, FED_E_INVALID,
-                           "metadata.annotations[" FED_CRD_RESIDENCE "]: must be \"members\" or \"hub\"");
-    if (stays && fed_str_is(residence, "members"))
-        return fed_err_set(err, FED_E_INVALID, "metadata.annotations[" FED_CRD_RESIDENCE "]: must be \"hub\": %s",
-                           stays);
-    *goes = fed_str_is(residence, "members");
-    return 0;
+    return fed_str_is(residence, "members");
+}
+
+void fapi_custom_validate(const struct fed_json *obj, struct fed_causes *causes)
+{
+    static const char field[] = "metadata.annotations[" FED_CRD_RESIDENCE "]";
+    struct fed_str residence = fed_obj_annotation(obj, FED_CRD_RESIDENCE);
+    const char *stays = stays_of(obj);
+    struct fed_buf b = {0};
+    fed_json_write_string(&b, fed_str_head(residence, FED_MIN(residence.n, 64)));
+    struct fed_str value = fed_arena_dup(causes->arena, fed_buf_str(&b));
+    fed_buf_release(&b);
+    if (residence.p && !fed_str_is(residence, "hub") && !fed_str_is(residence, "members"))
+        fed_causes_add(causes, FED_CAUSE_NOT_SUPPORTED, fed_str(field), value,
+                       "supported values: \"hub\", \"members\"");
+    else if (stays && fed_str_is(residence, "members"))
+        fed_causes_add(causes, FED_CAUSE_INVALID, fed_str(field), value, "must be \"hub\": %s", stays);
 }
 
 /* --- versions --- */

@@ -17,6 +17,7 @@
 #define FAPI_CONTROLLERS_CUSTOM_H
 
 #include "kube/obj.h"
+#include "kube/status.h"
 
 #define FAPI_REPLICA_PREFERENCES "federation.kubernetes.io/replica-preferences"
 
@@ -30,10 +31,11 @@ const char *fapi_custom_group_stays(struct fed_str group);
 bool fapi_custom_in_members(const struct fed_kobj *definition);
 /* Whether the definition, or what members have of it, is our business in members; *why (static) when not. */
 bool fapi_custom_goes(const struct fed_kobj *definition, const char **why);
-/* What admission makes of the annotation: obj is changed; FED_E_INVALID, err says why. old: NULL on create. True in
- * *goes: it is to bear the finalizer of what members have. */
-FED_MUST_USE int fapi_custom_admit(struct fed_arena *a, const struct fed_json *old, struct fed_json *obj, bool *goes,
-                                   struct fed_err *err);
+/* What admission makes of the annotation: obj is changed. old: NULL on create. True: it is to bear the finalizer of what
+ * members have. */
+bool fapi_custom_admit(struct fed_arena *a, const struct fed_json *old, struct fed_json *obj);
+/* What is wrong with it. */
+void fapi_custom_validate(const struct fed_json *obj, struct fed_causes *causes);
 
 enum fapi_served {
     FAPI_SERVED_UNKNOWN, /* the cluster has not been seen */

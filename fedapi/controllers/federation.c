@@ -31,8 +31,7 @@ static void look_at_target(struct fapi_federation *f, const struct fed_kobj *hpa
 {
     struct fed_arena a = {0};
     const struct fed_json *ref = hpa ? fed_json_at(fed_kobj_parse(hpa, &a), "spec", "scaleTargetRef", NULL) : NULL;
-    FAPI_KIND_EACH(k, f)
-    {
+    FAPI_KIND_EACH(k, f) {
         if (!ref || !is_target(ref, k))
             continue;
         struct fed_str key = fapi_key(&a, k, hpa->ns, fed_json_find_text(ref, "name"));

@@ -91,7 +91,7 @@ void fapi_kinds_init(struct fapi_federation *f, const struct fed_kinds *all)
 void fapi_kinds_release(struct fapi_federation *f)
 {
     FAPI_KIND_EACH(k, f)
-    free_kind(k);
+        free_kind(k);
     free(f->kinds);
     free(f->rounds);
     fed_map_release(&f->defined);
@@ -103,7 +103,7 @@ static void hub_synced(void *ud)
     fapi_scheduler_add_kind(k->fed->scheduler, k);
     /* What members have of an object that is not there any more. */
     for (struct fapi_member *m = NULL; (m = fapi_clusters_next(k->fed->clusters, m));)
-        fapi_replicator_add_kind(m->replicator, k);
+        fapi_replicator_add_kind(m->replicator, k, 0);
 }
 
 static void start(struct fapi_kind *k)
@@ -116,14 +116,14 @@ static void start(struct fapi_kind *k)
 void fapi_kinds_start(struct fapi_federation *f)
 {
     FAPI_KIND_EACH(k, f)
-    start(k);
+        start(k);
 }
 
 struct fapi_kind *fapi_kind_find(struct fapi_federation *f, const char *group, const char *plural)
 {
     FAPI_KIND_EACH(k, f)
-    if (strcmp(k->resource.group, group) == 0 && strcmp(k->resource.plural, plural) == 0)
-        return k;
+        if (strcmp(k->resource.group, group) == 0 && strcmp(k->resource.plural, plural) == 0)
+            return k;
     return NULL;
 }
 

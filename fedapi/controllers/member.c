@@ -69,13 +69,13 @@ static void start_informers(struct fapi_member *m)
     m->nodes = fapi_member_informer(m, &nodes_conf, &nodes);
     m->slices = fapi_member_informer(m, &slices_conf, &slices);
     FAPI_KIND_EACH(k, m->fed)
-    fapi_member_kind_start(m, k);
+        fapi_member_kind_start(m, k);
 }
 
 static void stop_informers(struct fapi_member *m)
 {
     FAPI_KIND_EACH(k, m->fed)
-    fapi_member_kind_stop(m, k);
+        fapi_member_kind_stop(m, k);
     free(m->there);
     m->there = NULL;
     m->n_there = 0;

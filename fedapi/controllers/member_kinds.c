@@ -20,6 +20,8 @@
 #include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/status.h"
 
+enum { SCHEMA_SETTLES_MS = 5000 };
+
 struct fapi_there { /* a kind in a member */
     struct fapi_member *member;
     struct fapi_kind *kind;
@@ -67,7 +69,7 @@ static void on_object(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 
 static void wake(struct fapi_there *t)
 {
-    fapi_replicator_add_kind(t->member->replicator, t->kind);
+    fapi_replicator_add_kind(t->member->replicator, t->kind, 0);
     fapi_scheduler_add_kind(t->member->fed->scheduler, t->kind);
     fapi_kinds_wake_definition(t->kind);
 }
@@ -104,6 +106,12 @@ static void forget_objects(struct fapi_there *t)
 
 /* --- definitions --- */
 
+static bool is_ours(const struct fapi_there *t, const struct fed_kobj *hub, const struct fed_kobj *there)
+{
+    enum fapi_whose whose = fapi_whose(there, fed_str(t->member->fed->uid), hub->uid);
+    return whose == FAPI_OURS || whose == FAPI_STALE;
+}
+
 static void look_at_definition(struct fapi_there *t)
 {
     struct fed_arena a = {0};
@@ -114,6 +122,10 @@ static void look_at_definition(struct fapi_there *t)
     there = fed_informer_find(t->definition, (struct fed_str){0}, fed_str(t->kind->definition));
     enum fapi_served served =
         fapi_custom_serves(&a, fed_kobj_parse(hub, &a), there ? fed_kobj_parse(there, &a) : NULL, &version, &why);
+    if (served == FAPI_SERVED_OTHER && is_ours(t, hub, there)) { /* what it lacks is on its way */
+        served = FAPI_SERVED_NOT;
+        why = (struct fed_str){0};
+    }
     bool changed = served != t->served || !fed_str_eq(why, fed_str(t->why));
     t->served = served;
     free(t->why);
@@ -131,10 +143,16 @@ static void look_at_definition(struct fapi_there *t)
     fed_arena_release(&a);
 }
 
-static void on_definition(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now)
+static void on_definition(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct fapi_there *t = ud;
     look_at_definition(t);
+    if (old && now && old->generation != now->generation) {
+        /* What was written before may have lost fields that the schema did not have yet, without a word. And a server
+         * may take a while to go by the new one. */
+        fapi_replicator_add_kind(t->member->replicator, t->kind, 0);
+        fapi_replicator_add_kind(t->member->replicator, t->kind, SCHEMA_SETTLES_MS);
+    }
     if (!now)
         fapi_kinds_wake_definition(t->kind);
 }
@@ -221,8 +239,8 @@ bool fapi_member_sees_all(const struct fapi_member *m)
     /* One custom kind that cannot be listed (its conversion webhook is away) must not keep the cluster from its work:
      * its own objects wait, and nothing else. */
     FAPI_KIND_EACH(k, m->fed)
-    if (!k->custom && !fapi_member_sees(m, k))
-        return false;
+        if (!k->custom && !fapi_member_sees(m, k))
+            return false;
     return true;
 }
 

@@ -580,30 +580,29 @@ void fapi_replicator_add(struct fapi_replicator *r, struct fed_str key)
 struct walk {
     struct fapi_replicator *r;
     struct fapi_kind *kind;
+    uint64_t delay_ms;
 };
 
 static bool add_object(void *ud, struct fed_kobj *o)
 {
     struct walk *w = ud;
     struct fed_arena a = {0};
-    fapi_replicator_add(w->r, fapi_key(&a, w->kind, o->ns, o->name));
+    struct fed_str key = fapi_key(&a, w->kind, o->ns, o->name);
+    if (w->delay_ms)
+        fed_workqueue_add_after(w->r->queue, key, w->delay_ms);
+    else
+        fed_workqueue_add(w->r->queue, key);
     fed_arena_release(&a);
     return true;
 }
 
-static void add_copies(struct fapi_replicator *r, struct fapi_kind *k)
+void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k, uint64_t delay_ms)
 {
-    struct walk w = {r, k};
-    fapi_member_each(r->member, k, add_object, &w);
-}
-
-void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k)
-{
-    struct walk w = {r, k};
+    struct walk w = {r, k, delay_ms};
     if (!r->running)
         return;
     fed_informer_each(k->hub, (struct fed_str){0}, add_object, &w);
-    add_copies(r, k);
+    fapi_member_each(r->member, k, add_object, &w);
 }
 
 void fapi_replicator_add_all(struct fapi_replicator *r)
@@ -613,8 +612,10 @@ void fapi_replicator_add_all(struct fapi_replicator *r)
         return;
     FED_MAP_EACH(e, &m->fed->assignments)
         fed_workqueue_add(r->queue, e->key);
-    FAPI_KIND_EACH(k, m->fed)
-    add_copies(r, k);
+    FAPI_KIND_EACH(k, m->fed) {
+        struct walk w = {.r = r, .kind = k};
+        fapi_member_each(m, k, add_object, &w);
+    }
 }
 
 bool fapi_replicator_idle(const struct fapi_replicator *r)

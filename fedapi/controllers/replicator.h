@@ -18,7 +18,8 @@ void fapi_replicator_stop(struct fapi_replicator *r);  /* cancels calls; keys ar
 void fapi_replicator_add(struct fapi_replicator *r, struct fed_str key);
 /* Every object of the hub, and every marked object of the member (whose source may be gone). */
 void fapi_replicator_add_all(struct fapi_replicator *r);
-void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k); /* the same for one kind */
+/* The same for one kind; not before delay_ms. */
+void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k, uint64_t delay_ms);
 bool fapi_replicator_idle(const struct fapi_replicator *r);
 
 #endif

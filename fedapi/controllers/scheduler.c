@@ -505,7 +505,7 @@ void fapi_scheduler_add_kind(struct fapi_scheduler *s FED_UNUSED, struct fapi_ki
 void fapi_scheduler_add_all(struct fapi_scheduler *s)
 {
     FAPI_KIND_EACH(k, s->fed)
-    fapi_scheduler_add_kind(s, k);
+        fapi_scheduler_add_kind(s, k);
 }
 
 void fapi_scheduler_cluster_returned(struct fapi_scheduler *s, struct fapi_member *m)

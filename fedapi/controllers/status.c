@@ -59,11 +59,12 @@ static bool uses_own(struct fapi_status *s, const struct fapi_share *share, cons
     const char *why;
     if (!of || !fapi_kinds_definition(of) || !fed_str_eq(fapi_kinds_definition(of)->uid, hub->uid))
         return false; /* not a definition */
-    if (fapi_member_serves(share->member, of, &why) == FAPI_SERVED_UNKNOWN)
+    enum fapi_served served = fapi_member_serves(share->member, of, &why);
+    if (served == FAPI_SERVED_UNKNOWN)
         return fapi_aggregate_own(hub, share->member->name);
     struct fed_kobj *there = fapi_member_definition(share->member, of);
     enum fapi_whose whose = there ? fapi_whose(there, fed_str(s->fed->uid), hub->uid) : FAPI_OURS;
-    return whose == FAPI_NOBODYS || whose == FAPI_OTHERS;
+    return served == FAPI_SERVED && (whose == FAPI_NOBODYS || whose == FAPI_OTHERS);
 }
 
 /* One report for each cluster that should have the object. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fedapi/schema/schema.h"
 
+#include "fedapi/controllers/custom.h"
 #include "fedapi/controllers/marks.h"
+#include "kube/crd.h"
 #include "kube/schema.h"
 #include "kube/table.h"
 
@@ -43,11 +45,20 @@ static void cluster_cells(void *ud FED_UNUSED, struct fed_arena *a, const struct
     }
 }
 
+static void validate_definition(void *ud FED_UNUSED, const struct fed_write *w, const struct fed_json *obj,
+                                struct fed_causes *causes)
+{
+    if (!w->subresource.n)
+        fapi_custom_validate(obj, causes);
+}
+
 int fapi_kinds_add(struct fed_kinds *kinds, struct fed_err *err)
 {
-    static const struct fed_hooks hooks = {.cells = cluster_cells};
+    static const struct fed_hooks hooks = {.cells = cluster_cells}, definitions = {.validate = validate_definition};
     int code = fed_kinds_add_bundle(kinds, fed_str_n(fapi_bundle, fapi_bundle_n), err);
     if (!code)
         fed_kinds_set_hooks(kinds, "federation", "clusters", &hooks);
+    if (!code)
+        fed_kinds_set_hooks(kinds, FED_CRD_GROUP, FED_CRD_PLURAL, &definitions);
     return code;
 }

@@ -222,10 +222,11 @@ static void back_off(struct fed_informer *inf)
     fed_timer_start(inf->env, &inf->timer, inf->delay_ms * (500 + fed_random_below(inf->env, 1001)) / 1000, retry_due);
 }
 
-/* An API that is not there holds nothing; what it held once stays until it says otherwise. */
+/* An API that is not there, or cannot be watched, holds nothing; what it held once stays until it says otherwise. */
 static void is_absent(struct fed_informer *inf, int code)
 {
-    if (!inf->conf.optional || code != FED_E_NOT_FOUND || inf->synced)
+    bool absent = code == FED_E_NOT_FOUND || code == FED_E_METHOD_NOT_ALLOWED;
+    if (!inf->conf.optional || !absent || inf->synced)
         return;
     inf->synced = true;
     inf->must_list = true;
@@ -277,6 +278,10 @@ static void page_read(struct fed_informer *inf, struct fed_str body)
         inf->last_rev = rev;
         inf->delay_ms = 0;
         finish_sweep(inf);
+    }
+    if (!inf->cont && !rev && !inf->freed) { /* a list without a revision to watch from: asked for again, not at once */
+        back_off(inf);
+        return;
     }
     inf->state = IDLE;
     run(inf);

@@ -27,7 +27,8 @@ struct fed_informer_conf {
     const struct fed_resource *resource;         /* static */
     const char *ns;                              /* NULL: all */
     const char *label_selector, *field_selector; /* copied, or NULL */
-    bool optional; /* a server without this kind (404) counts as one without objects; it is asked again now and then */
+    bool
+        optional; /* a server without this kind (404, 405) counts as one without objects; it is asked again now and then */
     const char *index_label; /* static: a label to find objects by (fed_informer_each_labeled), or NULL */
 };
 struct fed_informer *fed_informer_new(const struct fed_informer_conf *conf);

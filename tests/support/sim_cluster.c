@@ -22,6 +22,7 @@ static const char *const member_kinds[] = {"/namespaces",
                                            "batch/jobs",
                                            "networking.k8s.io/ingresses",
                                            "discovery.k8s.io/endpointslices",
+                                           "apiextensions.k8s.io/customresourcedefinitions",
                                            NULL};
 static const char *const member_namespaces[] = {"default", "kube-system", NULL};
 
