@@ -137,6 +137,7 @@ int fctl_folder_open(struct fctl *c, const char *path, struct fctl_folder *out, 
     return code || !out->marked ? code : take_lock(c, out, err);
 }
 
+/* What an `up` leaves that is interrupted before the marker is there does not count. */
 static bool is_empty(const char *path)
 {
     DIR *d = opendir(path);
@@ -144,7 +145,8 @@ static bool is_empty(const char *path)
     if (!d)
         return true;
     for (struct dirent *e; (e = readdir(d)) && empty;)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, ".lock") == 0;
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, ".lock") == 0 ||
+                strncmp(e->d_name, MARKER ".tmp.", strlen(MARKER ".tmp.")) == 0;
     closedir(d);
     return empty;
 }
@@ -173,19 +175,22 @@ void fctl_folder_close(struct fctl_folder *f)
     f->lock_fd = -1;
 }
 
-static int remove_entry(const char *path, const struct stat *st FED_UNUSED, int type FED_UNUSED,
-                        struct FTW *ftw FED_UNUSED)
+/* The marker goes last: an interrupted purge can be repeated. */
+static int remove_entry(const char *path, const struct stat *st FED_UNUSED, int type FED_UNUSED, struct FTW *ftw)
 {
-    return remove(path);
+    return ftw->level == 0 || (ftw->level == 1 && strcmp(path + ftw->base, MARKER) == 0) ? 0 : remove(path);
 }
 
 int fctl_folder_remove(const struct fctl_folder *f, struct fed_err *err)
 {
     FED_REQUIRE(f->marked);
+    char *marker = fed_asprintf("%s/" MARKER, f->path);
     /* Links are not followed, and another file system mounted below is not entered. */
-    if (nftw(f->path, remove_entry, MAX_OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
-        return fed_err_set(err, fed_code_from_errno(errno), "%s: not wholly removed: %s", f->path, strerror(errno));
-    return 0;
+    bool gone = nftw(f->path, remove_entry, MAX_OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 &&
+                (remove(marker) == 0 || errno == ENOENT) && remove(f->path) == 0;
+    free(marker);
+    return gone ? 0
+                : fed_err_set(err, fed_code_from_errno(errno), "%s: not wholly removed: %s", f->path, strerror(errno));
 }
 
 /* --- programs --- */

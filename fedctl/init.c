@@ -297,8 +297,16 @@ static int check_context(struct init *i, struct fed_err *err)
     bool ours =
         code == 0 && ca && rest.ca_pem && fed_str_eq(fed_str_trim(fed_str(ca)), fed_str_trim(fed_str(rest.ca_pem)));
     fed_rest_conf_release(&rest);
-    if (code == FED_E_NOT_FOUND || ours)
+    const char *sharer = code == FED_E_NOT_FOUND ? fed_kubeconfig_sharer(i->k, name) : NULL;
+    if (sharer)
+        return fed_err_set(err, FED_E_ALREADY_EXISTS,
+                           "the kubeconfig has a cluster or user \"%s\" already, which its context \"%s\" uses. Choose "
+                           "another NAME",
+                           name, sharer);
+    if (ours)
         return 0;
+    if (code == FED_E_NOT_FOUND)
+        return fed_kubeconfig_may_write(fed_kubeconfig_write_path(i->k, name), err);
     return fed_err_set(
         err, FED_E_ALREADY_EXISTS,
         "the kubeconfig has a context \"%s\" already, and it is not this federation's. Choose another NAME, "

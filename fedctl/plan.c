@@ -330,10 +330,12 @@ struct fed_json *fctl_plan_cluster_secret(struct fed_arena *a, const struct fctl
     if (token && rest->ca_pem) {
         set_secret(a, secret, "token", fed_str(token));
         set_secret(a, secret, "ca.crt", fed_str(rest->ca_pem));
-        return secret;
+        if (!rest->proxy_url && !rest->tls_server_name)
+            return secret;
     }
-    if (token) { /* trusted by other means than a CA of its own: the kubeconfig form can say so */
+    if (token) { /* another way there, or trusted by other means than a CA of its own: the kubeconfig form can say so */
         struct fed_rest_conf with = {.server = rest->server,
+                                     .ca_pem = rest->ca_pem,
                                      .token = (char *)token,
                                      .insecure = rest->insecure,
                                      .tls_server_name = rest->tls_server_name,

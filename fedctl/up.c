@@ -4,6 +4,7 @@
  * that `up` again is quick, changes nothing and starts again what has stopped. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -40,7 +41,7 @@ struct run { /* one cluster on its way up */
     const struct fctl_place *place;
     const char *dir, *kubeconfig, *log;
     struct fed_child *child;
-    bool died;
+    bool died, busy; /* busy: another process has its folder */
     struct fctl_api *api;
     struct fctl_edge dns, lb;
 };
@@ -143,12 +144,56 @@ static int merge_marker(struct up *u, struct fed_err *err)
 
 /* --- members --- */
 
-static void member_exited(void *ud, int status FED_UNUSED, int signo FED_UNUSED, struct fed_str out FED_UNUSED,
+/* An `up` that was interrupted a moment ago left one that is just coming up, or a `down` one that is going. */
+static void member_exited(void *ud, int status, int signo, struct fed_str out FED_UNUSED,
                           struct fed_str errout FED_UNUSED)
 {
     struct run *r = ud;
-    r->died = true;
+    r->busy = !signo && status == EX_TEMPFAIL;
+    r->died = !r->busy;
     r->child = NULL;
+}
+
+static void member_words(const struct run *r, const char **words)
+{
+    const struct fctl_place *p = r->place;
+    const char *const base[] = {"hansa-member", "--name", p->name, "--dir", r->dir};
+    const struct fctl_var more[] = {{"--region", p->region}, {"--zone", p->zone}, {"--coordinates", p->coordinates}};
+    size_t n = 0;
+    for (; n < FED_ARRAY_LEN(base); n++)
+        words[n] = base[n];
+    for (size_t i = 0; i < FED_ARRAY_LEN(more); i++) {
+        if (more[i].value) {
+            words[n++] = more[i].name;
+            words[n++] = more[i].value;
+        }
+    }
+    words[n] = NULL;
+}
+
+static int spawn_member(struct run *r, struct fed_err *err)
+{
+    struct fctl *c = r->up->c;
+    const char *words[MAX_WORDS], *program = NULL;
+    member_words(r, words);
+    r->busy = false;
+    int code = fctl_program(c, words[0], &program, err);
+    if (code || c->dry_run)
+        return code;
+    int log = open(r->log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0)
+        return fed_err_set(err, fed_code_from_errno(errno), "%s: %s", r->log, strerror(errno));
+    const struct fed_spawn spec = {.file = program,
+                                   .argv = words,
+                                   .cwd = "/",
+                                   .detached = true,
+                                   .stdout_fd = log,
+                                   .stderr_fd = log,
+                                   .exited = member_exited,
+                                   .ud = r};
+    code = fed_spawn(c->loop, &spec, &r->child, err);
+    close(log);
+    return code;
 }
 
 static void open_member(struct run *r)
@@ -183,42 +228,19 @@ static int member_ready(void *ud, struct fed_err *why)
         return FED_E_UNAVAILABLE;
     }
     open_member(r);
-    if (!r->api)
-        return fed_err_set(why, FED_E_BUSY, "%s is not there yet", r->kubeconfig);
-    return fctl_get_text(r->api, "/readyz", &text, why) ? FED_E_BUSY : 0;
+    if (r->api && fctl_get_text(r->api, "/readyz", &text, why) == 0)
+        return 0;
+    if (r->busy && spawn_member(r, why) != 0)
+        return FED_E_UNAVAILABLE;
+    return r->api ? FED_E_BUSY : fed_err_set(why, FED_E_BUSY, "%s is not there yet", r->kubeconfig);
 }
 
 static int start_member(struct run *r, struct fed_err *err)
 {
-    struct fctl *c = r->up->c;
-    const struct fctl_place *p = r->place;
-    const char *words[MAX_WORDS] = {"hansa-member", "--name", p->name, "--dir", r->dir}, *program = NULL;
-    size_t n = 5;
-    const struct fctl_var more[] = {{"--region", p->region}, {"--zone", p->zone}, {"--coordinates", p->coordinates}};
-    for (size_t i = 0; i < FED_ARRAY_LEN(more); i++) {
-        if (more[i].value) {
-            words[n++] = more[i].name;
-            words[n++] = more[i].value;
-        }
-    }
-    fctl_echo(c, words);
-    int code = fctl_program(c, words[0], &program, err);
-    if (code || c->dry_run)
-        return code;
-    int log = open(r->log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-    if (log < 0)
-        return fed_err_set(err, fed_code_from_errno(errno), "%s: %s", r->log, strerror(errno));
-    const struct fed_spawn spec = {.file = program,
-                                   .argv = words,
-                                   .cwd = "/",
-                                   .detached = true,
-                                   .stdout_fd = log,
-                                   .stderr_fd = log,
-                                   .exited = member_exited,
-                                   .ud = r};
-    code = fed_spawn(c->loop, &spec, &r->child, err);
-    close(log);
-    return code;
+    const char *words[MAX_WORDS];
+    member_words(r, words);
+    fctl_echo(r->up->c, words);
+    return spawn_member(r, err);
 }
 
 static int start_members(struct up *u, struct fed_err *err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -139,9 +140,10 @@ static int run(const struct mbr_conf *conf)
     int status = 0;
     if (conf->verbose)
         fed_log_set_level(FED_LOG_DEBUG);
-    if (mbr_start(&member, conf, loop, &err) < 0) {
+    int code = mbr_start(&member, conf, loop, &err);
+    if (code < 0) {
         fed_log_error("member", "%s", err.text);
-        return 1;
+        return code == FED_E_BUSY ? EX_TEMPFAIL : 1; /* another one has the folder: `kubefed up` waits for it */
     }
     fed_loop_on_signal(loop, SIGTERM, on_signal, &member);
     fed_loop_on_signal(loop, SIGINT, on_signal, &member);

@@ -233,6 +233,32 @@ static void explain_cluster_ip(struct work *w, struct fed_kobj *hub, const struc
                          "use LoadBalancer or NodePort, or an Ingress");
 }
 
+/* What readers of Federation v1's annotation expect; written last, from what is published. */
+static void tell_v1(struct work *w, const struct fed_kobj *hub, const struct fed_json *tree)
+{
+    struct fed_arena *a = &w->arena;
+    struct pick have = {.w = w};
+    size_t n = 0;
+    fed_informer_each_labeled(w->e->slices, w->ns, w->name, pick_one, &have);
+    if (have.n)
+        qsort(have.found, have.n, sizeof(*have.found), by_name);
+    const struct fed_json **slices = FED_ARENA_ARRAY(a, const struct fed_json *, have.n + 1);
+    for (size_t i = 0; i < have.n; i++)
+        if (fed_str_is(fed_kobj_label(have.found[i], FAPI_LABEL_MANAGED_BY), FAPI_SLICES_MANAGER))
+            slices[n++] = fed_kobj_parse(have.found[i], a);
+    struct fed_str text = fapi_service_ingresses(a, tree, slices, n);
+    struct fed_str was = fed_kobj_annotation(hub, FAPI_SERVICE_INGRESSES);
+    if (fed_str_eq(was, text) && (was.p == NULL) == (text.p == NULL))
+        return;
+    struct fed_json *patch = fed_json_object(a), *meta = fed_obj_metadata(a, patch);
+    fed_json_set(meta, "uid", fed_json_new_str(a, hub->uid));
+    fed_json_set(fed_json_ensure_object(a, meta, "annotations"), FAPI_SERVICE_INGRESSES,
+                 text.p ? fed_json_new_str(a, text) : fed_json_null(a));
+    struct fapi_job *job = start(w);
+    job->call = fed_client_patch(w->e->fed->hub, &w->e->services->resource, w->ns, w->name, "", "merge", patch, "",
+                                 fapi_job_answered, job);
+}
+
 static void reconcile(void *ud, const char *key)
 {
     struct fapi_endpoints *e = ud;
@@ -267,6 +293,8 @@ static void reconcile(void *ud, const char *key)
             ensure(&w, &slices_resource, e->slices, s);
     if (!w.wrote)
         delete_unwanted(&w);
+    if (!w.wrote && hub)
+        tell_v1(&w, hub, fed_kobj_parse(hub, &w.arena));
     if (!w.wrote)
         fed_workqueue_done(e->queue, key, 0);
     fed_arena_release(&w.arena);

@@ -142,6 +142,7 @@ static uint64_t content_hash(struct fed_arena *a, struct fed_json *tree)
     for (size_t i = 0; i < FED_ARRAY_LEN(bookkeeping); i++)
         fed_json_remove_key(fed_json_find(copy, "metadata"), bookkeeping[i]);
     fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), FAPI_ANN_CLUSTERS);
+    fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), FAPI_SERVICE_INGRESSES);
     fed_buf_init(&b, 0);
     fed_json_write(&b, copy);
     uint64_t hash = fed_str_hash(fed_buf_str(&b), 0);

@@ -290,3 +290,51 @@ struct fed_json *fapi_service_import(struct fed_arena *a, const struct fed_json 
         fed_json_set(fed_json_push(list, fed_json_object(a)), "cluster", fed_json_new_str(a, clusters[i]));
     return o;
 }
+
+static void add_addresses(struct fed_arena *a, const struct fed_json *slice, struct fed_json *item)
+{
+    const char *key = fed_str_is(fed_json_find_text(slice, "addressType"), "FQDN") ? "hostname" : "ip";
+    FED_JSON_EACH(e, fed_json_find(slice, "endpoints")) {
+        const struct fed_json *ready = fed_json_at(e, "conditions", "ready", NULL);
+        if (ready && !fed_json_bool(ready, true))
+            continue;
+        FED_JSON_EACH(address, fed_json_find(e, "addresses")) {
+            struct fed_json *items = fed_json_find(item, "items");
+            if (items->type != FED_JSON_ARRAY)
+                items = fed_json_set(item, "items", fed_json_array(a));
+            fed_json_set(fed_json_push(items, fed_json_object(a)), key, fed_json_copy(a, address));
+        }
+    }
+}
+
+static struct fed_json *item_of(struct fed_arena *a, struct fed_json *items, struct fed_str cluster)
+{
+    FED_JSON_EACH(have, items)
+        if (fed_str_eq(fed_json_find_text(have, "cluster"), cluster))
+            return have;
+    struct fed_json *item = fed_json_push(items, fed_json_object(a));
+    fed_json_set(item, "cluster", fed_json_new_str(a, cluster));
+    fed_json_set(item, "items", fed_json_null(a));
+    return item;
+}
+
+struct fed_str fapi_service_ingresses(struct fed_arena *a, const struct fed_json *hub_service,
+                                      const struct fed_json *const *slices, size_t n)
+{
+    struct fed_json *root = fed_json_object(a), *items = fed_json_set(root, "items", fed_json_array(a));
+    if (!fed_str_is(fapi_service_type(hub_service), "LoadBalancer"))
+        return (struct fed_str){0};
+    for (size_t i = 0; i < n; i++) {
+        struct fed_str cluster = fed_obj_label(slices[i], FAPI_LABEL_CLUSTER);
+        if (!fed_str_is(fed_obj_label(slices[i], FAPI_LABEL_SCOPE), "global"))
+            continue;
+        add_addresses(a, slices[i], item_of(a, items, cluster));
+    }
+    if (!items->n)
+        return (struct fed_str){0};
+    struct fed_buf text = {0};
+    fed_json_write(&text, root);
+    struct fed_str out = fed_arena_dup(a, fed_buf_str(&text));
+    fed_buf_release(&text);
+    return out;
+}

@@ -28,5 +28,10 @@ void fapi_slices_build(struct fed_arena *a, const struct fapi_slices_in *in, str
 /* The ServiceImport: clusters are the names of those that have the Service. */
 struct fed_json *fapi_service_import(struct fed_arena *a, const struct fed_json *hub_service,
                                      const struct fed_str *clusters, size_t n);
+/* Federation v1's annotation service-ingresses of a Service of type LoadBalancer, from what is published of it (ordered by
+ * name): {"items":[{"cluster":"c1","items":[{"ip":"192.0.2.1"}]}]}; a cluster without ready pods has items null. p == NULL:
+ * there is nothing to tell. */
+struct fed_str fapi_service_ingresses(struct fed_arena *a, const struct fed_json *hub_service,
+                                      const struct fed_json *const *slices, size_t n);
 
 #endif

@@ -101,8 +101,10 @@ static bool verb_offered(const struct fed_virtual *v, const char *verb)
 void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
 {
     if (!verb_offered(v, r->q.verb)) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
-                     "the server does not allow this method on the requested resource");
+        const char *why = v->ud && strcmp(v->ud, "PodList") == 0
+                              ? "pods are in the clusters, not here: ask one of those (kubectl --context CLUSTER)"
+                              : "the server does not allow this method on the requested resource";
+        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "%s", why);
         return;
     }
     struct fed_str dry = fed_query_find(&r->query, "dryRun");

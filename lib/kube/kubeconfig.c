@@ -380,5 +380,21 @@ const char *fed_kubeconfig_write_path(const struct fed_kubeconfig *k, const char
                 return k->files[f].path;
         }
     }
+    if (k->n_files && k->files[0].path)
+        return k->files[0].path;
     return k->n_paths ? k->paths[k->n_paths - 1] : NULL;
+}
+
+const char *fed_kubeconfig_sharer(struct fed_kubeconfig *k, const char *name)
+{
+    for (size_t f = 0; f < k->n_files; f++) {
+        FED_JSON_EACH(e, fed_json_find(k->files[f].root, "contexts")) {
+            const struct fed_json *c = fed_json_find(e, "context");
+            bool shares =
+                fed_str_is(fed_json_find_text(c, "cluster"), name) || fed_str_is(fed_json_find_text(c, "user"), name);
+            if (shares && !fed_str_is(fed_json_find_text(e, "name"), name))
+                return fed_arena_dupz(&k->arena, fed_json_find_text(e, "name"));
+        }
+    }
+    return NULL;
 }

@@ -44,14 +44,19 @@ struct fed_kubeconfig_entry { /* one cluster + user + context of the same name, 
     const struct fed_rest_conf *rest;
     bool make_current;
 };
-/* Adds or replaces the entries in the file that client-go would write to (the first of the list that has the context,
- * else the last), under `file.lock`, by rename. */
+/* Adds or replaces the entries in a file, under `file.lock`, by rename; what else a context of the name has (namespace,
+ * extensions) stays. A file that may not be written is left as it is. */
 FED_MUST_USE int fed_kubeconfig_write(const char *path, const struct fed_kubeconfig_entry *entries, size_t n,
                                       struct fed_err *err);
+/* 0, or why a write would be refused: to be asked before anything else is changed. */
+FED_MUST_USE int fed_kubeconfig_may_write(const char *path, struct fed_err *err);
 /* Removes cluster, user and context `name`; clears current-context if it was the one. Absent: 0. */
 FED_MUST_USE int fed_kubeconfig_remove(const char *path, const char *name, struct fed_err *err);
-/* The file that a write of context `name` goes to. */
+/* The file that a write of context `name` goes to, as in client-go: the first of the list that has the context, else the
+ * first that exists, else the last. */
 const char *fed_kubeconfig_write_path(const struct fed_kubeconfig *k, const char *name);
+/* Another context that uses the cluster or user `name`, which a write would replace; NULL: none. */
+const char *fed_kubeconfig_sharer(struct fed_kubeconfig *k, const char *name);
 /* A minimal kubeconfig for one endpoint, as YAML text (for Secrets). */
 void fed_kubeconfig_format(const char *name, const struct fed_rest_conf *rest, struct fed_buf *out);
 FED_MUST_USE int fed_kubeconfig_parse(struct fed_str text, struct fed_kubeconfig **out, struct fed_err *err);

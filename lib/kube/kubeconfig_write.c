@@ -39,10 +39,17 @@ static void put_entry(struct fed_arena *a, struct fed_json *root, const char *li
     if (!list)
         list = fed_json_set(root, list_name, fed_json_array(a));
     FED_JSON_EACH(e, list) {
-        if (fed_str_is(fed_json_find_text(e, "name"), name)) {
+        if (!fed_str_is(fed_json_find_text(e, "name"), name))
+            continue;
+        struct fed_json *have = fed_json_find(e, member);
+        bool context = strcmp(member, "context") == 0 && have && have->type == FED_JSON_OBJECT;
+        if (!context) {
             fed_json_set(e, member, body);
             return;
         }
+        FED_JSON_EACH(m, body) /* its namespace and extensions are the user's */
+            fed_json_set_str(have, m->key, fed_json_copy(a, m));
+        return;
     }
     struct fed_json *e = fed_json_push(list, fed_json_object(a));
     set_text(a, e, "name", name);
@@ -128,11 +135,25 @@ static int take_lock(const char *lock, struct fed_err *err)
     return fed_err_set(err, FED_E_BUSY, "%s: another program is writing this file; if none is, remove the lock", lock);
 }
 
+int fed_kubeconfig_may_write(const char *path, struct fed_err *err)
+{
+    struct stat was;
+    /* Root is denied nothing, but what its owner may not write is not meant to be written. */
+    if (stat(path, &was) == 0 && (access(path, W_OK) != 0 || !(was.st_mode & 0200)))
+        return fed_err_set(err, FED_E_FORBIDDEN,
+                           "%s is read-only; name another kubeconfig first in $KUBECONFIG, or with --kubeconfig", path);
+    return 0;
+}
+
 static int write_file(const char *path, struct fed_str text, struct fed_err *err)
 {
+    struct stat was;
+    bool there = stat(path, &was) == 0;
     char *tmp = fed_asprintf("%s.%ld.tmp", path, (long)getpid());
     int fd = open(tmp, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && fchmod(fd, 0600) == 0;
+    if (ok && there && was.st_uid != geteuid()) /* under sudo it stays its owner's */
+        ok = fchown(fd, was.st_uid, was.st_gid) == 0;
     for (size_t off = 0; ok && off < text.n;) {
         ssize_t n = write(fd, text.p + off, text.n - off);
         if (n > 0)
@@ -226,7 +247,9 @@ static int change(const char *path, const struct change *c, struct fed_err *err)
     char *real = realpath(path, NULL);
     char *target = real ? real : fed_strdup(path);
     char *lock = fed_asprintf("%s.lock", target);
-    int code = c->remove && !real ? 0 : make_parents(target, err);
+    int code = c->remove && !real ? 0 : fed_kubeconfig_may_write(target, err);
+    if (code == 0 && !real && !c->remove)
+        code = make_parents(target, err);
     if (code == 0 && (real || !c->remove)) {
         code = take_lock(lock, err);
         if (code == 0) {

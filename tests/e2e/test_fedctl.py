@@ -275,6 +275,22 @@ def test_up_goes_on_with_all_data(small, how):
     small.kubectl("delete", "namespace", "data-" + how)
 
 
+def test_interrupted_up_and_purge_go_on(tmp_path):
+    """Killed at several moments, and repeated at once: what came up meanwhile is waited for, a purge is not stopped half way."""
+    fed = Federation(tmp_path / "state" / "hansa" / "fed", "--clusters=solo")
+    argv = (str(BIN / "kubefed"), "up", "--dir", fed.dir, "--clusters=solo")
+    fed.dir.mkdir(parents=True)
+    (fed.dir / ".hansa-federation.tmp.1").write_text("{")  # killed before the marker was in its place
+    for how, seconds in (("KILL", "0.02"), ("INT", "0.04"), ("KILL", "0.1")):
+        run("timeout", "-s", how, seconds, *argv, env=fed.env, check=False)
+    try:
+        assert "runs in" in fed.up().stdout
+    finally:
+        run("timeout", "-s", "KILL", "0.1", BIN / "kubefed", "down", "--dir", fed.dir, "--purge", "--yes", check=False)
+        fed.down("--purge", "--yes")
+    assert not fed.dir.exists() and not fed.pids()
+
+
 def test_interrupted_init_goes_on(small):
     """init is killed at several moments; the same command ends in the same state."""
     argv = (str(BIN / "kubefed"), "init", "again", "--host-cluster-context=beta", "--dns-zone-name=again.example",

@@ -220,6 +220,7 @@ class Creator(Worker):
     def __init__(self, world, number):
         super().__init__(world, number)
         self.n, self.live, self.gone, self.maybe = 0, [], set(), set()
+        self.told = {}  # name of a live object -> what its deletions that were not done were answered
 
     def step(self):
         if len(self.live) > LIVE_MAX or (self.live and self.dice.random() < 0.3):
@@ -236,10 +237,12 @@ class Creator(Worker):
                 self.gone.add(name)
             elif status in (429, 503):
                 self.live.append(name)
+                self.told.setdefault(name, []).append(f"{status} by {self.client.server.port}: {body.get('message')}")
             elif status >= 500:
                 self.maybe.add(name)
             else:
-                raise Failure(f"delete of {name}, which was acknowledged: {status} {body}")
+                raise Failure(f"delete of {name}, which was acknowledged: {status} by {self.client.server.port}: "
+                              f"{body.get('message')}; told before: {self.told.get(name)}")
             return
         self.n += 1
         name = f"o-{self.number}-{self.n}"

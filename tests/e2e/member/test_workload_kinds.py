@@ -203,6 +203,39 @@ def test_a_statefulset_keeps_names_and_data(member):
         open(folder + "/kept")
 
 
+@pytest.mark.parametrize("policy", ["OrderedReady", "Parallel"])
+def test_the_order_of_a_statefulset(member, policy):
+    """One after the other, and back in the opposite order; or all at once."""
+    name = policy.lower()
+    slow = pod_template(name, "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done",
+                        container={"readinessProbe": {"exec": {"command": ["true"]}, "initialDelaySeconds": 1, "periodSeconds": 1}})
+    path = f"/api/v1/namespaces/default/pods?watch=true&labelSelector=app%3D{name}&timeoutSeconds=60"
+    watch = subprocess.Popen(["kubectl", "--kubeconfig", str(member.kubeconfig), "get", "--raw", path], stdout=subprocess.PIPE, text=True)
+    wanted = statefulset(name, 3, claims=False, podManagementPolicy=policy)
+    wanted["spec"]["template"] = slow
+    order, state = [], {}
+    try:
+        member.apply(wanted)
+        member.ready(f"app={name}", 3)
+        member.kubectl("scale", "sts", name, "--replicas=0")
+        while list(state.values()).count("gone") < 3 and (line := watch.stdout.readline()):
+            event = json.loads(line)
+            pod, n = event["object"], event["object"]["metadata"]["name"][-1]
+            now = ("gone" if event["type"] == "DELETED" else "ending" if "deletionTimestamp" in pod["metadata"]
+                   else "ready" if is_ready(pod) else "made")
+            if state.get(n) != now:
+                state[n] = now
+                order.append(now + n)
+    finally:
+        watch.kill()
+        watch.wait()
+    if policy == "OrderedReady":
+        assert order == ["made0", "ready0", "made1", "ready1", "made2", "ready2",
+                         "ending2", "gone2", "ending1", "gone1", "ending0", "gone0"]
+    else:
+        assert set(order[:3]) == {"made0", "made1", "made2"} and set(order[6:9]) == {"ending0", "ending1", "ending2"}
+
+
 def test_rolling_update_history_and_undo_of_a_statefulset(member):
     member.apply(statefulset("roll", 2, claims=False, podManagementPolicy="Parallel"))
     member.ready("app=roll", 2)

@@ -121,11 +121,32 @@ static void test_ready_tells_whether_a_pod_stands_behind(void **state)
     fed_arena_release(&a);
 }
 
+static void test_v1_service_ingresses(void **state)
+{
+    (void)state;
+    struct fed_arena a = {0};
+#define GLOBAL(cluster, type, address, ready)                                                                          \
+    "{metadata: {labels: {multicluster.kubernetes.io/source-cluster: " cluster                                         \
+    ", federation.hansa.io/scope: global}}, "                                                                          \
+    "addressType: " type ", endpoints: [{addresses: ['" address "'], conditions: {ready: " ready "}}]}"
+    const struct fed_json *slices[] = {yaml(&a, GLOBAL("c1", "IPv4", "192.0.2.1", "true")),
+                                       yaml(&a, GLOBAL("c2", "IPv4", "192.0.2.2", "false")),
+                                       yaml(&a, GLOBAL("c1", "FQDN", "lb.test", "true"))};
+    struct fed_json *service = yaml(&a, "{spec: {type: LoadBalancer}}");
+    struct fed_str text = fapi_service_ingresses(&a, service, slices, 3);
+    assert_string_equal(fed_arena_dupz(&a, text), "{\"items\":[{\"cluster\":\"c1\",\"items\":[{\"ip\":\"192.0.2.1\"},"
+                                                  "{\"hostname\":\"lb.test\"}]},{\"cluster\":\"c2\",\"items\":null}]}");
+    assert_null(fapi_service_ingresses(&a, service, slices, 0).p);
+    assert_null(fapi_service_ingresses(&a, yaml(&a, "{spec: {type: NodePort}}"), slices, 3).p);
+    fed_arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_type_of_service),
         cmocka_unit_test(test_ready_tells_whether_a_pod_stands_behind),
+        cmocka_unit_test(test_v1_service_ingresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

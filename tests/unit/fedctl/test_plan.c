@@ -201,6 +201,13 @@ static void test_cluster(void **state)
     CHECK_TEXT("token", fed_str(fctl_secret_text(&a, secret, "token")), "t1");
     CHECK_TEXT("ca", fed_str(fctl_secret_text(&a, secret, "ca.crt")), "CA");
     CHECK("no kubeconfig", fctl_secret_text(&a, secret, "kubeconfig") == NULL);
+    rest.proxy_url = (char *)"http://proxy:3128";
+    secret = fctl_plan_cluster_secret(&a, &m, "t1", &rest);
+    const char *way = fctl_secret_text(&a, secret, "kubeconfig");
+    CHECK("the way there",
+          way && strstr(way, "proxy:3128") && strstr(way, "t1") && strstr(way, "certificate-authority-data"));
+    CHECK_TEXT("token", fed_str(fctl_secret_text(&a, secret, "token")), "t1");
+    rest.proxy_url = NULL;
     secret = fctl_plan_cluster_secret(&a, &m, NULL, &rest);
     CHECK("kubeconfig", strstr(fctl_secret_text(&a, secret, "kubeconfig"), "t0") != NULL);
     fed_arena_release(&a);

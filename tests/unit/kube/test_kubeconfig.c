@@ -76,7 +76,7 @@ static void merged_list(void **state)
     char *p1 = path_in("one"), *p2 = path_in("two");
     assert_string_equal(fed_kubeconfig_write_path(k, "c1"), p1);
     assert_string_equal(fed_kubeconfig_write_path(k, "c2"), p2);
-    assert_string_equal(fed_kubeconfig_write_path(k, "new"), p2);
+    assert_string_equal(fed_kubeconfig_write_path(k, "new"), p1); /* the first that exists */
     fed_kubeconfig_free(k);
     char *missing = path_in("missing");
     assert_int_equal(fed_kubeconfig_load(missing, NULL, NULL, &k, &err), FED_E_NOT_FOUND);
@@ -139,6 +139,27 @@ static void written_and_removed(void **state)
     fed_kubeconfig_free(k);
     free(path);
     free(lock);
+
+    /* What the user put into the context stays when it is written again, and a read-only file is left as it is. */
+    write_text("mine",
+               "contexts:\n- name: fed\n  context: {cluster: x, user: fed, namespace: shop}\n- name: o\n"
+               "  context: {cluster: fed, user: o}\n",
+               0600);
+    path = path_in("mine");
+    assert_int_equal(fed_kubeconfig_write(path, &e, 1, &err), 0);
+    assert_int_equal(fed_kubeconfig_load(path, NULL, NULL, &k, &err), 0);
+    assert_int_equal(fed_kubeconfig_rest(k, "fed", &got, &err), 0);
+    assert_string_equal(got.ns, "shop");
+    assert_string_equal(got.server, "https://new");
+    fed_rest_conf_release(&got);
+    assert_string_equal(fed_kubeconfig_sharer(k, "fed"), "o");
+    assert_null(fed_kubeconfig_sharer(k, "o"));
+    fed_kubeconfig_free(k);
+    chmod(path, 0400);
+    r.server = "https://newer";
+    assert_int_equal(fed_kubeconfig_write(path, &e, 1, &err), FED_E_FORBIDDEN);
+    r.server = "https://new";
+    free(path);
 
     /* foreign entries stay */
     path = path_in("one");
@@ -205,8 +226,8 @@ int main(void)
                                        cmocka_unit_test(written_and_removed), cmocka_unit_test(as_text),
                                        cmocka_unit_test(in_cluster)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    static const char *const left[] = {"one",     "two",  "ca.pem", "plugin", "ca.crt", "namespace", "deep/er/config",
-                                       "deep/er", "deep", ""};
+    static const char *const left[] = {
+        "one", "two", "mine", "ca.pem", "plugin", "ca.crt", "namespace", "deep/er/config", "deep/er", "deep", ""};
     for (size_t i = 0; i < FED_ARRAY_LEN(left); i++) {
         char *path = path_in(left[i]);
         remove(path);
