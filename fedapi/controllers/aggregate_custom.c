@@ -119,6 +119,18 @@ static void join_conditions(struct fed_arena *a, const struct fapi_aggregate_in 
 
 /* --- observed generations --- */
 
+bool fapi_aggregate_observed(const struct fapi_aggregate_in *in)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const struct fapi_report *r = &in->reports[i];
+        int64_t generation = fed_json_int(fed_json_at(r->object, "metadata", "generation", NULL), 0);
+        int64_t observed = fed_json_int(fed_json_at(r->object, "status", "observedGeneration", NULL), 0);
+        if (!fed_str_is(fed_str(r->state), "Synced") || observed < generation)
+            return false;
+    }
+    return in->n > 0;
+}
+
 static void set_observed(struct fed_arena *a, const struct fapi_aggregate_in *in, const struct fed_json *was,
                          struct fed_json *out)
 {
