@@ -4,6 +4,7 @@
     kubectl --> federation: CustomResourceDefinition, objects --> us-east1, europe-west1, asia-east1
                       status <-- what an operator writes there
 """
+import contextlib
 import json
 import os
 import signal
@@ -86,6 +87,20 @@ class Hands:
 
     def delete_definition(self, *flags):
         self.fed.kubectl("delete", "crd", self.crd, "--timeout=20s", *flags)
+
+
+@contextlib.contextmanager
+def absent(fed, cluster):
+    """All processes of the cluster are stopped, and it is seen to be away."""
+    stopped = list(fed.pids(cluster))
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        poll(lambda: is_condition(fed, cluster, "Offline"), what="Offline")
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
@@ -243,11 +258,7 @@ def test_nothing_is_lost_by_kills_and_absence(hands):
     hands.create("a", sails=4)
     hands.create("b", sails=4)
     hands.everywhere("b")
-    stopped = [p for p in fed.pids(away)]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        poll(lambda: is_condition(fed, away, "Offline"), what="Offline")
+    with absent(fed, away):
         hands.create("c", sails=4)
         fed.kubectl("-n", hands.ns, "delete", hands.kind, "b", "--timeout=20s")
         pid, = pids_of(fed, HOST, "hansa-fedapi")
@@ -257,10 +268,22 @@ def test_nothing_is_lost_by_kills_and_absence(hands):
         fed.kubectl("-n", hands.ns, "patch", hands.kind, "a", "--type=merge", "-p", '{"spec":{"sails":6}}')
         poll(lambda: hands.get("a", "europe-west1")["spec"]["sails"] == 6, what="a change after the kill")
         hands.everywhere("c", ["us-east1", "europe-west1"])
-    finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
     poll(lambda: is_condition(fed, away, "Ready"), timeout=60, what="Ready again")
     hands.everywhere("c", [away])
     hands.nowhere("b", [away])
     poll(lambda: hands.get("a", away)["spec"]["sails"] == 6, what="the change there too")
+
+
+def test_what_a_lost_cluster_has_is_swept(hands):
+    """The definition is gone when it returns. What is not ours keeps the definition there, and nothing else of ours stays."""
+    away = "asia-east1"
+    hands.define()
+    hands.create("a", sails=4)
+    hands.everywhere("a")
+    hands.create("theirs", away, sails=1)
+    with absent(hands.fed, away):
+        hands.delete_definition()
+    poll(lambda: is_condition(hands.fed, away, "Ready"), timeout=60, what="Ready again")
+    hands.nowhere("a", [away])
+    poll(lambda: "managed" not in json.dumps(hands.definition(away)["metadata"].get("labels", {})), what="its own definition")
+    assert hands.get("theirs", away)
