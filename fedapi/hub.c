@@ -68,7 +68,7 @@ struct fapi_hub *fapi_hub_start(struct fed_transport *t, const struct fed_kinds 
     h->resources = fed_resources_of(kinds, &h->n);
     struct fed_gc_conf gc = {
         .transport = t, .resources = h->resources, .n_resources = h->n, .hold_for = FAPI_FINALIZER};
-    struct fed_nsctl_conf ns = {.transport = t, .resources = h->resources, .n_resources = h->n};
+    struct fed_nsctl_conf ns = {.transport = t, .resources = h->resources, .n_resources = h->n, .orphans = true};
     h->gc = fed_gc_new(&gc);
     h->namespaces = fed_nsctl_new(&ns);
     h->events = fed_eventttl_new(t, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fedctl/edges.h"
 
+#include "fedctl/plan.h"
 #include "kube/obj.h"
 
 static int64_t port_number(const struct fed_json *slice, const char *name)
@@ -41,8 +42,10 @@ const char *fctl_cluster_ready(struct fed_arena *a, const struct fed_json *clust
     const struct fed_json *status = fed_json_find(cluster, "status");
     const struct fed_json *ready = fed_obj_condition(status, "Ready"), *offline = fed_obj_condition(status, "Offline");
     *why = "";
-    if (fed_str_is(fed_json_find_text(ready, "status"), "True"))
+    if (fed_str_is(fed_json_find_text(ready, "status"), "True")) {
+        *why = fed_str_is(fed_obj_annotation(cluster, FCTL_ANN_CORDONED), "true") ? "cordoned" : "";
         return "True";
+    }
     const struct fed_json *told = fed_str_is(fed_json_find_text(offline, "status"), "True") || !ready ? offline : ready;
     struct fed_str reason = fed_json_find_text(told, "reason"), text = fed_json_find_text(told, "message");
     if (!told)

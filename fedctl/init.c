@@ -618,7 +618,8 @@ const struct fctl_verb fctl_verb_init = {
     .about =
         "The control plane runs as a Deployment in a namespace of the host cluster, with its keys in a Secret there.\n"
         "A context NAME for the federation's API is added to the kubeconfig; the current context is left as it is.\n"
-        "Run again, it goes on where it was and changes only what the flags change.",
+        "Run again with the same flags, it goes on where it was and changes nothing; a flag that is left out then\n"
+        "goes back to its default.",
     .examples =
         "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com.\n"
         "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. \\\n"

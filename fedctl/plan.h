@@ -25,6 +25,7 @@
 #define FCTL_ANN_REGION      "federation.hansa.io/region"
 #define FCTL_ANN_ZONE        "federation.hansa.io/zone"
 #define FCTL_ANN_UID         "federation.hansa.io/cluster-uid" /* of its Namespace kube-system: the cluster itself */
+#define FCTL_ANN_CORDONED    "federation.hansa.io/cordoned"
 #define FCTL_ANN_CLEANUP     "federation.hansa.io/cleanup"
 #define FCTL_CREDENTIALS     "apiserver-credentials"
 

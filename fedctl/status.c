@@ -39,8 +39,9 @@ static void show(struct fctl *c, const struct fed_json *cluster, const struct fe
     if (!zone.n)
         zone = fed_json_str(fed_json_item(fed_json_find(status, "zones"), 0));
     const char *ready = fctl_cluster_ready(a, cluster, &why);
-    fctl_say(c, "%-20s %-8s %-16s %-18s %-24s %-24s%s%s", name, ready, or_dash(fed_arena_dupz(a, region)),
-             or_dash(fed_arena_dupz(a, zone)), or_dash(dns.address), or_dash(lb.address), why[0] ? " " : "", why);
+    fctl_say(c, "%-20s %-8s %-16s %-18s %-24s %*s%s%s", name, ready, or_dash(fed_arena_dupz(a, region)),
+             or_dash(fed_arena_dupz(a, zone)), or_dash(dns.address), why[0] ? -24 : 0, or_dash(lb.address),
+             why[0] ? " " : "", why);
 }
 
 static int run(struct fctl *c, void *conf, struct fed_err *err)

@@ -76,7 +76,8 @@ static const struct fed_setting rows[] = {
      .type = FED_SET_LIST,
      .offset = ROW(clusters_flag),
      .arg = "NAME[=REGION/ZONE[@LAT,LON]],...",
-     .help = "The clusters; the first one is the host (default: us-east1, europe-west1 and asia-east1)"},
+     .help = "The clusters; the first one is the host; new names are added later (default: us-east1, europe-west1 and "
+             "asia-east1)"},
     {.name = "apiserver-arg-overrides",
      .type = FED_SET_LIST,
      .offset = ROW(api_overrides),

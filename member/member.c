@@ -218,7 +218,8 @@ static void open_doors(struct mbr *m)
     m->resources = fed_resources_of(m->kinds, &m->n_resources);
     m->gc = fed_gc_new(&(struct fed_gc_conf){
         .transport = m->client, .resources = m->resources, .n_resources = m->n_resources - 1}); /* not events */
-    m->nsctl = fed_nsctl_new(&(struct fed_nsctl_conf){m->client, m->resources, m->n_resources});
+    m->nsctl = fed_nsctl_new(
+        &(struct fed_nsctl_conf){.transport = m->client, .resources = m->resources, .n_resources = m->n_resources});
     m->eventttl = fed_eventttl_new(m->client, 0);
     fed_gc_start(m->gc);
     fed_nsctl_start(m->nsctl);

@@ -78,13 +78,11 @@ static void report_conflict(struct fapi_replicator *r, const char *key, const st
 {
     struct fapi_share *share = share_of(r, key);
     struct fed_arena a = {0};
-    char text[320];
-    snprintf(text, sizeof(text),
-             "cluster %s has an object of this name that the federation did not make; "
-             "annotate with " FAPI_ADOPT "=true to take it over",
-             r->member->name);
+    static const char text[] =
+        "an object of this name is there that the federation did not make; annotate with " FAPI_ADOPT
+        "=true to take it over";
     if (share && share->state != FAPI_SYNC_CONFLICT && !fapi_aggregate_told(hub, r->member->name, fed_str(text)))
-        fed_event_warning(r->member->fed->recorder, hub, "Conflict", "%s", text);
+        fed_event_warning(r->member->fed->recorder, hub, "Conflict", "cluster %s: %s", r->member->name, text);
     if (share)
         share->found = fapi_kind_number(k, fed_kobj_parse(there, &a));
     set_state(r, key, FAPI_SYNC_CONFLICT, text);

@@ -2,6 +2,7 @@
 #include "fedapi/schema/schema.h"
 
 #include "fedapi/controllers/custom.h"
+#include "fedapi/controllers/marks.h"
 #include "kube/crd.h"
 #include "kube/schema.h"
 #include "kube/table.h"
@@ -25,6 +26,11 @@ static const char *state_of(const struct fed_json *obj)
     return fed_str_is(fed_json_find_text(ready, "status"), "False") ? "NotReady" : "Unknown";
 }
 
+static bool is_cordoned(const struct fed_json *obj)
+{
+    return fed_str_is(fed_obj_annotation(obj, FAPI_CORDONED), "true");
+}
+
 static void cluster_cells(void *ud FED_UNUSED, struct fed_arena *a, const struct fed_kind_version *v,
                           const struct fed_json *obj, int64_t now_ms, struct fed_json *cells)
 {
@@ -33,7 +39,7 @@ static void cluster_cells(void *ud FED_UNUSED, struct fed_arena *a, const struct
         if (fed_str_is(c->name, "Age"))
             fed_json_push(cells, fed_json_new_str(a, fed_cell_age(a, obj, now_ms)));
         else if (fed_str_is(c->name, "Status"))
-            fed_json_push(cells, fed_json_new_strz(a, state_of(obj)));
+            fed_json_push(cells, fed_json_new_strf(a, "%s%s", state_of(obj), is_cordoned(obj) ? ",Cordoned" : ""));
         else
             fed_json_push(cells, fed_json_new_str(a, fed_json_path_text(a, obj, c->json_path)));
     }

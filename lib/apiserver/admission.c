@@ -301,6 +301,8 @@ static int take_back(struct fed_admission *ad, size_t i, struct fed_json *obj, s
         fed_schema_validate(v->schema, obj, &scratch, &mistyped);
         if (mistyped.n)
             return fed_err_set(err, FED_E_INVALID, "%.*s", FED_STR_ARG(mistyped));
+        if (!v->kind->custom)
+            fed_schema_quantities(a, v->schema, obj);
         if (v != to && fed_kind_convert(a, obj, v, to, err))
             return err->code;
         struct fed_json *meta = fed_obj_metadata(a, obj);

@@ -227,6 +227,8 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed
                      FED_STR_ARG(mistyped));
         return false;
     }
+    if (!v->kind->custom) /* their amounts are text */
+        fed_schema_quantities(&r->arena, v->schema, obj);
     struct fed_err err = {0};
     if (v->kind->custom && v != to && refused_version(op, obj, &scratch))
         return false;

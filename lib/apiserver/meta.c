@@ -188,6 +188,18 @@ static void check_owners(struct fed_write_op *op, const struct fed_json *owners)
     }
 }
 
+/* On kinds of Kubernetes' own, who is to finish an object says whose it is. What an object has already may stay. */
+static bool unknown_finalizer(const struct fed_write_op *op, struct fed_str name)
+{
+    if (op->w.kind->custom || fed_str_is(op->w.kind->group, "apiextensions.k8s.io") || fed_str_chr(name, '/', 0) >= 0 ||
+        fed_str_is(name, "kubernetes") || fed_str_is(name, "orphan") || fed_str_is(name, "foregroundDeletion"))
+        return false;
+    for (size_t i = 0; op->old && i < op->old->n_finalizers; i++)
+        if (fed_str_eq(op->old->finalizers[i], name))
+            return false;
+    return true;
+}
+
 void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
 {
     struct fed_causes *c = &op->causes;
@@ -207,10 +219,16 @@ void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
     check_text_map(op, fed_json_find(meta, "labels"), "metadata.labels", true);
     check_text_map(op, fed_json_find(meta, "annotations"), "metadata.annotations", false);
     check_owners(op, fed_json_find(meta, "ownerReferences"));
+    size_t i = 0;
     FED_JSON_EACH(f, fed_json_find(meta, "finalizers")) {
         const char *why = fed_name_check_qualified(f->s);
         if (why)
             fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.finalizers"), quoted(c->arena, f->s), "%s", why);
+        if (unknown_finalizer(op, f->s))
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "metadata.finalizers[%zu]", i),
+                           quoted(c->arena, f->s),
+                           "name is neither a standard finalizer name nor is it fully qualified");
+        i++;
     }
 }
 

@@ -84,6 +84,8 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied,
         fail_untyped(r, wrong);
         return NULL;
     }
+    if (!r->v->kind->custom) /* 0.5 is no other value than the 500m that another wrote */
+        fed_schema_quantities(&r->arena, r->v->schema, applied);
     int rc = fed_ssa_apply(&r->arena, r->v, live, applied, op->manager, fed_query_true(&r->query, "force"),
                            fed_wall_ms(r->api->env), &out, &op->causes, &op->err);
     if (rc == FED_E_CONFLICT)

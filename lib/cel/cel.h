@@ -48,6 +48,7 @@ enum fed_cel_kind {
     FED_CEL_QUANTITY,
     FED_CEL_IP,
     FED_CEL_CIDR,
+    FED_CEL_FORMAT,
     FED_CEL_ERROR /* types only: of what did not check; fits anything */
 };
 

@@ -184,7 +184,7 @@ struct fed_cel_function {
 const struct fed_cel_function *fed_cel_function_find(struct fed_str name, bool member, uint32_t *n);
 extern const struct fed_cel_function fed_cel_core_functions[], fed_cel_text_functions[], fed_cel_time_functions[],
     fed_cel_list_functions[], fed_cel_net_functions[], fed_cel_quantity_functions[], fed_cel_optional_functions[],
-    fed_cel_regex_functions[];
+    fed_cel_regex_functions[], fed_cel_format_functions[];
 #define FED_CEL_FN(fn_name)                                                                                            \
     static bool fn_name(struct fed_cel_run *r FED_UNUSED, const struct fed_cel_node *n FED_UNUSED,                     \
                         const struct fed_cel_value *a FED_UNUSED, uint32_t n_args FED_UNUSED,                          \
@@ -274,6 +274,9 @@ void fed_cel_duration_write(int64_t nanoseconds, struct fed_buf *out);
 /* Brings both to the smaller exponent, as far as there is room. */
 void fed_cel_amount_align(struct fed_cel_amount *a, struct fed_cel_amount *b);
 int fed_cel_amount_compare(const struct fed_cel_amount *a, const struct fed_cel_amount *b);
+
+/* --- fn_net.c --- */
+bool fed_cel_url_read(struct fed_str s, struct fed_cel_link *out);
 
 /* --- text.c --- */
 bool fed_cel_to_text(struct fed_cel_run *r, const struct fed_cel_value *v, struct fed_cel_value *out);

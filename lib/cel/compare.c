@@ -214,6 +214,7 @@ bool fed_cel_equal(struct fed_cel_run *r, const struct fed_cel_value *a, const s
     case FED_CEL_TIMESTAMP:
         return a->i == b->i && a->nano == b->nano;
     case FED_CEL_DURATION:
+    case FED_CEL_FORMAT:
         return a->i == b->i;
     case FED_CEL_LIST:
     case FED_CEL_MAP:

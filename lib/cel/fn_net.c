@@ -66,7 +66,7 @@ static bool read_authority(struct fed_str a, struct fed_cel_link *out)
 }
 
 /* An absolute URI or an absolute path. */
-static bool url_read(struct fed_str s, struct fed_cel_link *out)
+bool fed_cel_url_read(struct fed_str s, struct fed_cel_link *out)
 {
     ptrdiff_t q, end;
 
@@ -97,7 +97,7 @@ FED_CEL_FN(fn_url)
 {
     struct fed_cel_link *u = FED_ARENA_NEW(&r->arena, struct fed_cel_link);
 
-    if (!url_read(a[0].s, u))
+    if (!fed_cel_url_read(a[0].s, u))
         return fed_cel_fail(r, "URL parse error during conversion from string: parse \"%.*s\": invalid URI for request",
                             FED_STR_ARG(fed_str_head(a[0].s, 200)));
     *out = (struct fed_cel_value){.kind = FED_CEL_URL, .url = u};
@@ -108,7 +108,7 @@ FED_CEL_FN(fn_is_url)
 {
     struct fed_cel_link u;
 
-    *out = fed_cel_bool(url_read(a[0].s, &u));
+    *out = fed_cel_bool(fed_cel_url_read(a[0].s, &u));
     return true;
 }
 

@@ -2,7 +2,7 @@
 /* type.c: types: their names, which fits where, and the signatures of functions.
  *
  * A signature is the parameters, ':' and the result, each a letter: b i u d s y(bytes) t(timestamp) D(duration) n(null)
- * T(a type) U(url) Q(quantity) I(ip) C(cidr) x(anything) A B(parameters, each the same type wherever it stands); before
+ * T(a type) U(url) Q(quantity) I(ip) C(cidr) F(format) x(anything) A B(parameters, each the same type wherever it stands); before
  * another: '[' a list of it, '?' an optional of it; '{' and two: a map. */
 #include "cel/cel_priv.h"
 
@@ -26,6 +26,7 @@ static const struct fed_cel_type plain[] = {
     [FED_CEL_QUANTITY] = {.kind = FED_CEL_QUANTITY},
     [FED_CEL_IP] = {.kind = FED_CEL_IP},
     [FED_CEL_CIDR] = {.kind = FED_CEL_CIDR},
+    [FED_CEL_FORMAT] = {.kind = FED_CEL_FORMAT},
     [FED_CEL_ERROR] = {.kind = FED_CEL_ERROR},
 };
 static const struct {
@@ -50,6 +51,7 @@ static const struct {
     [FED_CEL_QUANTITY] = {"kubernetes.Quantity", "kubernetes.Quantity"},
     [FED_CEL_IP] = {"net.IP", "net.IP"},
     [FED_CEL_CIDR] = {"net.CIDR", "net.CIDR"},
+    [FED_CEL_FORMAT] = {"kubernetes.NamedFormat", "kubernetes.NamedFormat"},
     [FED_CEL_ERROR] = {"error", "error"},
 };
 
@@ -155,10 +157,10 @@ const struct fed_cel_type *fed_cel_join(const struct fed_cel_type *a, const stru
 
 static bool letter_kind(char c, enum fed_cel_kind *out)
 {
-    static const char letters[] = "biudsytDnTUQIC";
+    static const char letters[] = "biudsytDnTUQICF";
     static const uint8_t kinds[] = {FED_CEL_BOOL,  FED_CEL_INT,       FED_CEL_UINT,     FED_CEL_DOUBLE, FED_CEL_STRING,
                                     FED_CEL_BYTES, FED_CEL_TIMESTAMP, FED_CEL_DURATION, FED_CEL_NULL,   FED_CEL_TYPE,
-                                    FED_CEL_URL,   FED_CEL_QUANTITY,  FED_CEL_IP,       FED_CEL_CIDR};
+                                    FED_CEL_URL,   FED_CEL_QUANTITY,  FED_CEL_IP,       FED_CEL_CIDR,   FED_CEL_FORMAT};
     const char *hit = strchr(letters, c);
 
     if (!c || !hit)

@@ -12,6 +12,7 @@ struct job { /* one pass over one namespace */
     struct fed_nsctl *ctl;
     size_t next;  /* resource */
     size_t found; /* objects that are still there */
+    bool orphan;  /* they leave what hangs on them */
 };
 struct fed_nsctl {
     struct fed_nsctl_conf conf;
@@ -29,8 +30,8 @@ static void delete_item(void *ud, struct fed_kobj *obj)
     struct job *j = ud;
     j->found++;
     if (!obj->deleting)
-        fed_client_delete(j->ctl->conf.transport, j->ctl->resources[j->next], obj->ns, obj->name, "Background",
-                          obj->uid, NULL, NULL);
+        fed_client_delete(j->ctl->conf.transport, j->ctl->resources[j->next], obj->ns, obj->name,
+                          j->orphan ? "Orphan" : "Background", obj->uid, NULL, NULL);
 }
 
 static void listed(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err FED_UNUSED)
@@ -113,6 +114,7 @@ static void work(void *ud, const char *key)
     }
     struct job *j = FED_NEW(struct job);
     j->ctl = c;
+    j->orphan = c->conf.orphans && fed_kobj_has_finalizer(obj, "orphan");
     fed_pass_begin(&c->passes, &j->pass, key);
     list_next(j);
 }

@@ -14,6 +14,8 @@ struct fed_nsctl_conf {
     struct fed_transport *transport;      /* borrowed */
     const struct fed_resource *resources; /* static; those not namespaced are passed over */
     size_t n_resources;
+    /* What is in a namespace that is deleted with orphan is orphaned too (a cluster deletes it all the same). */
+    bool orphans;
 };
 struct fed_nsctl *fed_nsctl_new(const struct fed_nsctl_conf *conf);
 /* A resource more or less, of a custom kind: borrowed from add to remove. Passes under way begin anew. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_batch.c: Job and CronJob. */
 #include "base/env.h"
+#include "kube/kind_rules.h"
 #include "kube/cron.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -123,6 +124,7 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     else
         fed_podspec_validate(fed_json_find(template, "spec"), "spec.template.spec", c);
     check_restart(fed_json_find(template, "spec"), "spec.template.spec", c);
+    fed_rules_job(spec, "spec", c);
     if (!old)
         return;
     fed_check_immutable(old, spec, "spec", "selector", c);
@@ -170,6 +172,11 @@ static void validate_cronjob(void *ud, const struct fed_write *w, const struct f
     fed_check_nonnegative(spec, "spec", "startingDeadlineSeconds", c);
     fed_check_nonnegative(spec, "spec", "successfulJobsHistoryLimit", c);
     fed_check_nonnegative(spec, "spec", "failedJobsHistoryLimit", c);
+    if (fed_obj_name(obj).n > 52) /* a Job's name, and its pods', is made of it */
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.name"),
+                       fed_shown(c->arena, fed_json_at(obj, "metadata", "name", NULL)),
+                       "must be no more than 52 characters");
+    fed_rules_job(fed_json_at(spec, "jobTemplate", "spec", NULL), "spec.jobTemplate.spec", c);
     if (pod) {
         fed_podspec_validate(pod, "spec.jobTemplate.spec.template.spec", c);
         check_restart(pod, "spec.jobTemplate.spec.template.spec", c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_config.c: Namespace, ConfigMap, Secret, ServiceAccount. */
 #include "codec/base64.h"
+#include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -42,37 +43,13 @@ static void namespace_cells(void *ud, struct fed_arena *a, const struct fed_kind
 
 /* --- keys of ConfigMap and Secret --- */
 
-static const char *check_key(struct fed_str key)
-{
-    for (size_t i = 0; i < key.n; i++) {
-        char ch = key.p[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '-' ||
-              ch == '_' || ch == '.'))
-            return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-                   "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-    }
-    if (!key.n)
-        return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-               "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-    if (key.n > 253)
-        return "must be no more than 253 characters";
-    if (fed_str_is(key, "."))
-        return "must not be '.'";
-    if (fed_str_is(key, ".."))
-        return "must not be '..'";
-    if (fed_str_starts(key, FED_STR("..")))
-        return "must not start with '..'";
-    return NULL;
-}
-
 static size_t check_keys(const struct fed_json *obj, const char *member, const char *other, struct fed_causes *c)
 {
     const struct fed_json *map = fed_json_find(obj, member), *beside = fed_json_find(obj, other);
     size_t bytes = 0;
 
     FED_JSON_EACH(it, map) {
-        const char *why = check_key(it->key);
+        const char *why = fed_name_check_config_key(it->key);
         struct fed_str at = fed_arena_printf(c->arena, "%s[%.*s]", member, FED_STR_ARG(it->key));
         struct fed_str shown = fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(it->key));
 
@@ -166,6 +143,23 @@ static void require_key(const struct fed_json *obj, const char *key, struct fed_
         fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "data[%s]", key), none, "%s", "");
 }
 
+/* The contents of a Secret are never shown. */
+static void check_registry(const struct fed_json *obj, const char *key, struct fed_causes *c)
+{
+    struct fed_str bytes;
+    struct fed_json *v = NULL;
+    struct fed_err err = {0};
+
+    require_key(obj, key, c);
+    if (!fed_json_find(fed_json_find(obj, "data"), key) ||
+        fed_base64_decode(c->arena, fed_json_find_text(fed_json_find(obj, "data"), key), &bytes))
+        return;
+    if (fed_json_parse(c->arena, bytes, NULL, &v, &err) < 0 || v->type != FED_JSON_OBJECT)
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "data[%s]", key),
+                       FED_STR("\"<secret contents redacted>\""), "%s",
+                       bytes.n ? "is no JSON object" : "unexpected end of JSON input");
+}
+
 static void check_secret_type(const struct fed_json *obj, struct fed_causes *c)
 {
     struct fed_str type = fed_json_find_text(obj, "type");
@@ -174,9 +168,9 @@ static void check_secret_type(const struct fed_json *obj, struct fed_causes *c)
         require_key(obj, "tls.crt", c);
         require_key(obj, "tls.key", c);
     } else if (fed_str_is(type, "kubernetes.io/dockerconfigjson")) {
-        require_key(obj, ".dockerconfigjson", c);
+        check_registry(obj, ".dockerconfigjson", c);
     } else if (fed_str_is(type, "kubernetes.io/dockercfg")) {
-        require_key(obj, ".dockercfg", c);
+        check_registry(obj, ".dockercfg", c);
     } else if (fed_str_is(type, "kubernetes.io/ssh-auth")) {
         require_key(obj, "ssh-privatekey", c);
     } else if (fed_str_is(type, "kubernetes.io/basic-auth")) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_network.c: Ingress, IngressClass, NetworkPolicy. */
+#include "kube/kind_rules.h"
 #include "kube/convert.h"
 #include "kube/names.h"
 #include "kube/podspec.h"
@@ -101,6 +102,7 @@ static void validate_ingress(void *ud, const struct fed_write *w, const struct f
         FED_JSON_EACH(p, fed_json_at(r, "http", "paths", NULL))
             check_path(p, fed_arena_printf(c->arena, "%s.http.paths[%zu]", at, k++).p, c);
     }
+    fed_rules_ingress(spec, c);
     if (!w->old && fed_json_find_text(spec, "ingressClassName").n &&
         fed_obj_annotation(obj, "kubernetes.io/ingress.class").n)
         fed_causes_add(
@@ -191,6 +193,8 @@ const struct fed_core_hooks fed_hooks_network[] = {
     {"networking.k8s.io",
      "ingresses",
      {.validate = validate_ingress, .convert = fed_convert_ingress, .cells = ingress_cells}},
-    {"networking.k8s.io", "ingressclasses", {.cells = class_cells}},
-    {"networking.k8s.io", "networkpolicies", {.prepare = prepare_policy, .cells = policy_cells}},
+    {"networking.k8s.io", "ingressclasses", {.validate = fed_rules_ingress_class, .cells = class_cells}},
+    {"networking.k8s.io",
+     "networkpolicies",
+     {.prepare = prepare_policy, .validate = fed_rules_network_policy, .cells = policy_cells}},
     {NULL, NULL, {0}}};

@@ -165,6 +165,8 @@ static void validate_pod_template(void *ud, const struct fed_write *w, const str
 {
     (void)ud;
     (void)w;
+    if (!fed_json_at(obj, "template", "spec", NULL))
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("template.spec.containers"), (struct fed_str){NULL, 0}, "%s", "");
     fed_podspec_validate(fed_json_at(obj, "template", "spec", NULL), "template.spec", c);
 }
 

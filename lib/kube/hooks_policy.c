@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_policy.c: HorizontalPodAutoscaler, PodDisruptionBudget, PriorityClass, ResourceQuota. */
+#include "kube/check.h"
+#include "kube/kind_rules.h"
 #include "kube/convert.h"
 #include "kube/limits.h"
 #include "kube/podspec.h"
@@ -44,6 +46,7 @@ static void validate_hpa(void *ud, const struct fed_write *w, const struct fed_j
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.maxReplicas"),
                        fed_shown(c->arena, fed_json_find(spec, "maxReplicas")),
                        "must be greater than or equal to `minReplicas`");
+    fed_rules_autoscaler(spec, c);
 }
 
 /* "<unknown>" or the present value of one metric, and its target. */
@@ -136,7 +139,16 @@ static void budget_cells(void *ud, struct fed_arena *a, const struct fed_kind_ve
 
 static void validate_priority(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
+    struct fed_str name = fed_obj_name(obj);
+
     (void)ud;
+    if (fed_str_starts(name, FED_STR("system-")) && !fed_str_is(name, "system-node-critical") &&
+        !fed_str_is(name, "system-cluster-critical"))
+        fed_causes_add(
+            c, FED_CAUSE_FORBIDDEN, FED_STR("metadata.name"), none,
+            "priority class names with 'system-' prefix are reserved for system use only. error: %.*s is not a "
+            "known system priority class",
+            FED_STR_ARG(name));
     if (fed_json_int(fed_json_find(obj, "value"), 0) > 1000000000 &&
         !fed_str_starts(fed_obj_name(obj), FED_STR("system-")))
         fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("value"), none,

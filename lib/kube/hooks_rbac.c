@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_rbac.c: roles and bindings, webhook configurations. Escalation checks are the engine's. */
 #include "kube/certificates.h"
+#include "kube/check.h"
 #include "kube/limits.h"
+#include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -13,11 +15,24 @@ static bool empty_list(const struct fed_json *v)
     return !v || !v->n;
 }
 
+static void check_aggregation(const struct fed_json *rule, struct fed_causes *c)
+{
+    const struct fed_json *list = fed_json_find(rule, "clusterRoleSelectors");
+    size_t i = 0;
+
+    if (rule && empty_list(list))
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("aggregationRule.clusterRoleSelectors"), none,
+                       "at least one clusterRoleSelector required if aggregationRule is non-nil");
+    FED_JSON_EACH(s, list)
+        fed_selector_validate(s, fed_arena_printf(c->arena, "aggregationRule.clusterRoleSelectors[%zu]", i++).p, c);
+}
+
 static void validate_role(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     size_t i = 0;
 
     (void)ud;
+    check_aggregation(fed_json_find(obj, "aggregationRule"), c);
     FED_JSON_EACH(r, fed_json_find(obj, "rules")) {
         const char *at = fed_arena_printf(c->arena, "rules[%zu]", i++).p;
         const struct fed_json *urls = fed_json_find(r, "nonResourceURLs");
@@ -29,6 +44,11 @@ static void validate_role(void *ud, const struct fed_write *w, const struct fed_
             if (w->kind->namespaced)
                 fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.nonResourceURLs", at),
                                fed_shown(c->arena, urls), "namespaced rules cannot apply to non-resource URLs");
+            else if (!empty_list(fed_json_find(r, "apiGroups")) || !empty_list(fed_json_find(r, "resources")) ||
+                     !empty_list(fed_json_find(r, "resourceNames")))
+                fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.nonResourceURLs", at),
+                               fed_shown(c->arena, urls),
+                               "rules cannot apply to both regular resources and non-resource URLs");
             continue;
         }
         if (empty_list(fed_json_find(r, "apiGroups")))
@@ -42,9 +62,12 @@ static void validate_role(void *ud, const struct fed_write *w, const struct fed_
 
 static void check_subject(const struct fed_json *s, const char *at, bool namespaced, struct fed_causes *c)
 {
-    struct fed_str kind = fed_json_find_text(s, "kind");
+    static const char *const ours[] = {"rbac.authorization.k8s.io", NULL}, *const core[] = {"", NULL};
+    struct fed_str kind = fed_json_find_text(s, "kind"), group = fed_json_find_text(s, "apiGroup");
 
+    fed_check_one_of(c, group, fed_str_is(kind, "ServiceAccount") ? core : ours, "%s.apiGroup", at);
     if (fed_str_is(kind, "ServiceAccount")) {
+        fed_check_text(c, fed_json_find_text(s, "name"), fed_name_check_subdomain, "%s.name", at);
         if (!fed_json_find_text(s, "namespace").n && !namespaced)
             fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.namespace", at), none, "%s", "");
     } else if (kind.n && !fed_str_is(kind, "User") && !fed_str_is(kind, "Group")) {
@@ -56,11 +79,13 @@ static void check_subject(const struct fed_json *s, const char *at, bool namespa
 
 static void validate_binding(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
+    static const char *const groups[] = {"rbac.authorization.k8s.io", NULL};
     const struct fed_json *ref = fed_json_find(obj, "roleRef");
     struct fed_str kind = fed_json_find_text(ref, "kind");
     size_t i = 0;
 
     (void)ud;
+    fed_check_one_of(c, fed_json_find_text(ref, "apiGroup"), groups, "roleRef.apiGroup");
     if (kind.n && !fed_str_is(kind, "ClusterRole") && !(fed_str_is(kind, "Role") && w->kind->namespaced))
         fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("roleRef.kind"),
                        fed_shown(c->arena, fed_json_find(ref, "kind")), "supported values: \"ClusterRole\"%s",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_service.c: Service, Endpoints, EndpointSlice. Allocation of cluster IPs and node ports is the program's own hook,
  * which runs after this one. */
+#include "kube/kind_rules.h"
 #include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -189,6 +190,7 @@ static void validate_service(void *ud, const struct fed_write *w, const struct f
         return;
     check_service_ports(spec, c);
     check_service_type(spec, c);
+    fed_rules_service(spec, c);
     if (old && fed_json_find_text(old, "clusterIP").n && !is_type(old, "ExternalName") &&
         !is_type(spec, "ExternalName"))
         fed_check_immutable(old, spec, "spec", "clusterIP", c);
@@ -209,6 +211,7 @@ static void validate_slice(void *ud, const struct fed_write *w, const struct fed
                            "must have at most 100 items");
         i++;
     }
+    fed_rules_slice(obj, c);
     if (i > 1000)
         fed_causes_add(c, FED_CAUSE_TOO_LONG, FED_STR("endpoints"), none, "must have at most 1000 items");
 }
@@ -356,6 +359,6 @@ static void slice_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 
 const struct fed_core_hooks fed_hooks_service[] = {
     {"", "services", {.prepare = prepare_service, .validate = validate_service, .cells = service_cells}},
-    {"", "endpoints", {.cells = endpoints_cells}},
+    {"", "endpoints", {.validate = fed_rules_endpoints, .cells = endpoints_cells}},
     {"discovery.k8s.io", "endpointslices", {.validate = validate_slice, .cells = slice_cells}},
     {NULL, NULL, {0}}};

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_storage.c: PersistentVolume, PersistentVolumeClaim, StorageClass. */
+#include "kube/names.h"
+#include "kube/check.h"
+#include "kube/kind_rules.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -55,6 +58,7 @@ static void validate_claim(void *ud, const struct fed_write *w, const struct fed
                        "at least 1 access mode is required");
     if (!fed_json_at(spec, "resources", "requests", "storage", NULL))
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.resources[storage]"), (struct fed_str){NULL, 0}, "%s", "");
+    fed_rules_claim(spec, c);
     if (!old || !spec)
         return;
     x = fed_json_copy(c->arena, old);
@@ -119,6 +123,8 @@ static void claim_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 static void validate_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     (void)ud;
+    fed_check_text(c, fed_name_lower(c->arena, fed_json_find_text(obj, "provisioner")), fed_name_check_qualified,
+                   "provisioner");
     if (w->old) {
         fed_check_immutable(w->old, obj, "", "provisioner", c);
         fed_check_immutable(w->old, obj, "", "reclaimPolicy", c);
@@ -140,7 +146,7 @@ static void class_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 }
 
 const struct fed_core_hooks fed_hooks_storage[] = {
-    {"", "persistentvolumes", {.prepare = prepare_volume, .cells = volume_cells}},
+    {"", "persistentvolumes", {.prepare = prepare_volume, .validate = fed_rules_volume, .cells = volume_cells}},
     {"", "persistentvolumeclaims", {.prepare = prepare_volume, .validate = validate_claim, .cells = claim_cells}},
     {"storage.k8s.io", "storageclasses", {.validate = validate_class, .cells = class_cells}},
     {NULL, NULL, {0}}};

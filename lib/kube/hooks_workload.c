@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_workload.c: Deployment, ReplicaSet, DaemonSet, StatefulSet, ReplicationController, ControllerRevision. */
+#include "kube/check.h"
 #include "kube/convert.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -222,6 +223,26 @@ static const struct fed_json *with_claims(struct fed_arena *a, const struct fed_
     return copy;
 }
 
+static void check_set_strategy(const struct fed_json *spec, struct fed_causes *c)
+{
+    static const char *const retained[] = {"Delete", "Retain", NULL};
+    const struct fed_json *strategy = fed_json_find(spec, "updateStrategy");
+    const struct fed_json *rolling = fed_json_find(strategy, "rollingUpdate");
+    const struct fed_json *keep = fed_json_find(spec, "persistentVolumeClaimRetentionPolicy");
+
+    if (rolling && fed_str_is(fed_json_find_text(strategy, "type"), "OnDelete"))
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.updateStrategy.rollingUpdate"), fed_shown(c->arena, rolling),
+                       "only allowed for updateStrategy 'RollingUpdate'");
+    fed_check_nonnegative(rolling, "spec.updateStrategy.rollingUpdate", "partition", c);
+    fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
+    fed_check_nonnegative(spec, "spec", "revisionHistoryLimit", c);
+    fed_check_nonnegative(fed_json_find(spec, "ordinals"), "spec.ordinals", "start", c);
+    fed_check_one_of(c, fed_json_find_text(keep, "whenDeleted"), retained,
+                     "spec.persistentVolumeClaimRetentionPolicy.whenDeleted");
+    fed_check_one_of(c, fed_json_find_text(keep, "whenScaled"), retained,
+                     "spec.persistentVolumeClaimRetentionPolicy.whenScaled");
+}
+
 static void validate_statefulset(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
@@ -231,6 +252,7 @@ static void validate_statefulset(void *ud, const struct fed_write *w, const stru
         return;
     check_spec_present(obj, c);
     fed_check_nonnegative(spec, "spec", "replicas", c);
+    check_set_strategy(spec, c);
     check_empty_selector(spec, "statefulset", c);
     fed_template_validate(with_claims(c->arena, spec), false, c);
     if (old && spec && !fed_json_equal(statefulset_frozen(c->arena, old), statefulset_frozen(c->arena, spec)))

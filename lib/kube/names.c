@@ -112,6 +112,30 @@ static bool is_qualified_part(struct fed_str s)
     return true;
 }
 
+const char *fed_name_check_config_key(struct fed_str key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        char ch = key.p[i];
+
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '-' ||
+              ch == '_' || ch == '.'))
+            return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+                   "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+    }
+    if (!key.n)
+        return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+               "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+    if (key.n > 253)
+        return "must be no more than 253 characters";
+    if (fed_str_is(key, "."))
+        return "must not be '.'";
+    if (fed_str_is(key, ".."))
+        return "must not be '..'";
+    if (fed_str_starts(key, FED_STR("..")))
+        return "must not start with '..'";
+    return NULL;
+}
+
 const char *fed_name_check_qualified(struct fed_str s)
 {
     struct fed_str name = s;

@@ -15,6 +15,7 @@ const char *fed_name_check_1035(struct fed_str s);         /* DNS-1035, <= 63 */
 const char *fed_name_check_path_segment(struct fed_str s); /* not ".", "..", no '/' or '%' */
 const char *fed_name_check_qualified(struct fed_str s);    /* label and annotation keys */
 const char *fed_name_check_label_value(struct fed_str s);
+const char *fed_name_check_config_key(struct fed_str s);              /* of ConfigMaps and Secrets */
 const char *fed_name_check_port(struct fed_str s);                    /* IANA service name, <= 15 */
 struct fed_str fed_name_lower(struct fed_arena *a, struct fed_str s); /* a copy without capitals (ASCII) */
 /* base + 5 characters of "bcdfghjklmnpqrstvwxz2456789", base cut so that the whole fits 63. */

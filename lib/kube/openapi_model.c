@@ -110,11 +110,9 @@ static void put_members(struct fed_models *m, struct fed_json *o, const struct f
         if (!p->schema.required)
             continue;
         if (!required)
-            required = fed_json_array(m->arena);
+            required = fed_json_ensure_array(m->arena, o, "required");
         fed_json_push(required, fed_json_new_str(m->arena, p->name));
     }
-    if (required)
-        fed_json_set(o, "required", required);
     fed_json_set(o, "properties", props);
 }
 
@@ -129,25 +127,63 @@ static void put_either(struct fed_models *m, struct fed_json *o)
     fed_json_set(o, "x-kubernetes-int-or-string", fed_json_new_bool(m->arena, true));
 }
 
+static void put_branches(struct fed_models *m, struct fed_json *o, const char *key, struct fed_schema *const *branches,
+                         size_t n, int depth)
+{
+    struct fed_json *list = n ? fed_json_set(o, key, fed_json_array(m->arena)) : NULL;
+
+    m->branches++;
+    for (size_t i = 0; i < n; i++)
+        fed_json_push(list, schema_of(m, branches[i], depth + 1));
+    m->branches--;
+}
+
+/* What a definition says with allOf, anyOf, oneOf, not; only v3 has words for it. */
+static void put_logic(struct fed_models *m, struct fed_json *o, const struct fed_rules *r, int depth)
+{
+    struct fed_json *required;
+
+    if (!m->v3 || !r)
+        return;
+    put_branches(m, o, "allOf", r->all_of, r->n_all_of, depth);
+    put_branches(m, o, "anyOf", r->any_of, r->n_any_of, depth);
+    put_branches(m, o, "oneOf", r->one_of, r->n_one_of, depth);
+    m->branches++;
+    if (r->not_of)
+        fed_json_set(o, "not", schema_of(m, r->not_of, depth + 1));
+    m->branches--;
+    required = r->n_required ? fed_json_ensure_array(m->arena, o, "required") : NULL;
+    for (size_t i = 0; i < r->n_required; i++)
+        fed_json_push(required, fed_json_new_str(m->arena, r->required[i]));
+}
+
+/* Where anyOf says that it is a number or a text, the type would contradict it. */
+static bool says_either(const struct fed_models *m, const struct fed_shape *shape)
+{
+    return m->v3 && is_custom_either(shape) && shape->rules && shape->rules->n_any_of;
+}
+
 static struct fed_json *shape_body(struct fed_models *m, const struct fed_shape *shape, int depth)
 {
     struct fed_json *o = fed_json_object(m->arena);
 
     put_text(m, o, "description", shape->description);
-    if (*type_name(shape))
+    if (*type_name(shape) && !says_either(m, shape) && !(m->branches && (shape->n_props || shape->items)))
         fed_json_set(o, "type", fed_json_new_strz(m->arena, type_name(shape)));
     if (shape->format != FED_FORMAT_QUANTITY)
         put_text(m, o, "format", shape->format_name);
-    if (shape->type == FED_SHAPE_INT_OR_STRING && !shape->format_name.n)
+    if (shape->type == FED_SHAPE_INT_OR_STRING && !shape->format_name.n && !says_either(m, shape))
         put_text(m, o, "format", FED_STR("int-or-string"));
     put_rules(m, o, shape->rules);
     if (depth > MAX_DEPTH)
         return o;
+    put_logic(m, o, shape->rules, depth);
     if (is_custom_either(shape))
         put_either(m, o);
     if (shape->embedded)
         fed_json_set(o, "x-kubernetes-embedded-resource", fed_json_new_bool(m->arena, true));
-    if (shape->preserve && !shape->model.n && (shape->type == FED_SHAPE_OBJECT || shape->type == FED_SHAPE_ANY)) {
+    if (shape->preserve && !m->branches && !shape->model.n &&
+        (shape->type == FED_SHAPE_OBJECT || shape->type == FED_SHAPE_ANY)) {
         fed_json_set(o, "x-kubernetes-preserve-unknown-fields", fed_json_new_bool(m->arena, true));
         /* v2 knows no "these and others": kubectl would refuse the others. */
         if (!m->v3)
@@ -158,7 +194,7 @@ static struct fed_json *shape_body(struct fed_models *m, const struct fed_shape 
         fed_json_set(o, "items", schema_of(m, shape->items, depth + 1));
     if (shape->additional)
         fed_json_set(o, "additionalProperties", schema_of(m, shape->additional, depth + 1));
-    if (shape->preserve && shape->type == FED_SHAPE_OBJECT)
+    if (shape->preserve && !m->branches && shape->type == FED_SHAPE_OBJECT)
         fed_json_set(o, "x-kubernetes-preserve-unknown-fields", fed_json_new_bool(m->arena, true));
     if (shape->type == FED_SHAPE_ARRAY && !shape->items)
         fed_json_set(o, "items", fed_json_object(m->arena));

@@ -10,6 +10,7 @@ struct fed_models {
     const char *ref_prefix; /* "#/definitions/" or "#/components/schemas/" */
     bool v3;                /* $ref with siblings goes through allOf */
     struct fed_json *out;   /* name -> schema */
+    unsigned branches;      /* inside of anyOf and so on: what a structure says is not said again there */
 };
 /* Adds the model of a version (with x-kubernetes-group-version-kind) and all that it refers to. Returns its name. */
 struct fed_str fed_models_add_version(struct fed_models *m, const struct fed_kind_version *v);

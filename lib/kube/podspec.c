@@ -1,83 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/podspec.h"
 
+#include "kube/check.h"
 #include "kube/names.h"
-#include "kube/quantity.h"
+#include "kube/podspec_priv.h"
 #include "kube/selector.h"
 
 static const char *const container_lists[] = {"initContainers", "containers", "ephemeralContainers"};
 static const struct fed_str none = {NULL, 0};
-
-struct fed_str fed_shown(struct fed_arena *a, const struct fed_json *v)
-{
-    struct fed_buf b;
-    struct fed_str out;
-
-    if (!v)
-        return FED_STR("null");
-    fed_buf_init(&b, 1 << 20);
-    fed_json_write(&b, v);
-    out = fed_arena_dup(a, fed_str_head(fed_buf_str(&b), 1024));
-    fed_buf_release(&b);
-    return out;
-}
-
-static struct fed_str quoted(struct fed_arena *a, struct fed_str s)
-{
-    struct fed_buf b;
-    struct fed_str out;
-
-    fed_buf_init(&b, 1 << 20);
-    fed_json_write_string(&b, s);
-    out = fed_arena_dup(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out;
-}
-
-void fed_check_nonnegative(const struct fed_json *obj, const char *at, const char *key, struct fed_causes *causes)
-{
-    const struct fed_json *v = fed_json_find(obj, key);
-
-    if (v && fed_json_int(v, 0) < 0)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s.%s", at, key),
-                       fed_shown(causes->arena, v), "must be greater than or equal to 0");
-}
-
-void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_causes *causes)
-{
-    int64_t n = fed_json_int(v, 0);
-
-    if (n < 1 || n > 65535)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
-                       v ? fed_shown(causes->arena, v) : FED_STR("0"), "must be between 1 and 65535, inclusive");
-}
-
-void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes)
-{
-    const char *why;
-
-    if (!v)
-        return;
-    if (v->type != FED_JSON_STRING) {
-        fed_check_port_number(v, at, causes);
-        return;
-    }
-    why = fed_name_check_port(v->s);
-    if (why)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
-                       quoted(causes->arena, v->s), "%s", why);
-}
-
-void fed_check_immutable(const struct fed_json *old, const struct fed_json *obj, const char *at, const char *key,
-                         struct fed_causes *causes)
-{
-    const struct fed_json *a = fed_json_find(old, key), *b = fed_json_find(obj, key);
-
-    if ((!a && !b) || (a && b && fed_json_equal(a, b)))
-        return;
-    fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s%s%s", at, *at ? "." : "", key),
-                   fed_shown(causes->arena, b), "field is immutable");
-}
 
 /* --- preparation --- */
 
@@ -151,36 +81,6 @@ void fed_podspec_prepare(struct fed_arena *a, struct fed_json *spec, bool templa
 
 /* --- validation --- */
 
-static void check_env(const struct fed_json *list, const char *at, struct fed_causes *c)
-{
-    size_t i = 0;
-
-    FED_JSON_EACH(e, list) {
-        struct fed_str name = fed_json_find_text(e, "name");
-        const struct fed_json *from = fed_json_find(e, "valueFrom");
-
-        for (size_t k = 0; k < name.n; k++) {
-            if (name.p[k] > 0x20 && name.p[k] < 0x7f && name.p[k] != '=')
-                continue;
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.env[%zu].name", at, i),
-                           quoted(c->arena, name),
-                           "a valid environment variable name must consist only of printable ASCII characters other "
-                           "than '='");
-            break;
-        }
-        if (from && fed_json_find_text(e, "value").n)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.env[%zu].valueFrom", at, i),
-                           FED_STR("\"\""), "may not be specified when `value` is not empty");
-        else if (from && from->n != 1)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.env[%zu].valueFrom", at, i),
-                           FED_STR("\"\""),
-                           from->n ? "may not have more than one field specified at a time"
-                                   : "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or "
-                                     "`secretKeyRef`");
-        i++;
-    }
-}
-
 static void check_ports(const struct fed_json *list, const char *at, struct fed_map *host_ports, struct fed_causes *c)
 {
     struct fed_map names = {0};
@@ -194,10 +94,10 @@ static void check_ports(const struct fed_json *list, const char *at, struct fed_
 
         if (why)
             fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.ports[%zu].name", at, i),
-                           quoted(c->arena, name), "%s", why);
+                           fed_quoted(c->arena, name), "%s", why);
         if (name.n && fed_map_has(&names, name))
             fed_causes_add(c, FED_CAUSE_DUPLICATE, fed_arena_printf(c->arena, "%s.ports[%zu].name", at, i),
-                           quoted(c->arena, name), "%s", "");
+                           fed_quoted(c->arena, name), "%s", "");
         if (name.n)
             fed_map_set(&names, name, NULL);
         if (fed_json_find(p, "containerPort"))
@@ -209,7 +109,7 @@ static void check_ports(const struct fed_json *list, const char *at, struct fed_
                      FED_STR_ARG(fed_str_head(fed_json_find_text(p, "hostIP"), 24)), (long long)fed_json_int(host, 0));
             if (fed_map_has(host_ports, fed_str(key)))
                 fed_causes_add(c, FED_CAUSE_DUPLICATE, fed_arena_printf(c->arena, "%s.ports[%zu].hostPort", at, i),
-                               quoted(c->arena, fed_str(key)), "%s", "");
+                               fed_quoted(c->arena, fed_str(key)), "%s", "");
             fed_map_set(host_ports, fed_str(key), NULL);
         }
         i++;
@@ -228,77 +128,15 @@ static void check_mounts(const struct fed_json *list, const struct fed_map *volu
 
         if (name.n && !fed_map_has(volumes, name))
             fed_causes_add(c, FED_CAUSE_NOT_FOUND, fed_arena_printf(c->arena, "%s.volumeMounts[%zu].name", at, i),
-                           quoted(c->arena, name), "%s", "");
+                           fed_quoted(c->arena, name), "%s", "");
         if (path.n && fed_map_has(&paths, path))
             fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.volumeMounts[%zu].mountPath", at, i),
-                           quoted(c->arena, path), "must be unique");
+                           fed_quoted(c->arena, path), "must be unique");
         if (path.n)
             fed_map_set(&paths, path, NULL);
         i++;
     }
     fed_map_release(&paths);
-}
-
-static struct fed_str quantity_text(const struct fed_json *v)
-{
-    return v ? v->s : none; /* a number keeps its text */
-}
-
-static void check_resources(const struct fed_json *container, const char *at, struct fed_causes *c)
-{
-    const struct fed_json *res = fed_json_find(container, "resources"), *limits = fed_json_find(res, "limits");
-    static const char *const lists[] = {"limits", "requests"};
-    int64_t have, limit;
-
-    for (size_t i = 0; i < 2; i++) {
-        FED_JSON_EACH(q, fed_json_find(res, lists[i]))
-            if (fed_quantity_milli(quantity_text(q), &have) == 0 && have < 0)
-                fed_causes_add(c, FED_CAUSE_INVALID,
-                               fed_arena_printf(c->arena, "%s.resources.%s[%.*s]", at, lists[i], FED_STR_ARG(q->key)),
-                               quoted(c->arena, quantity_text(q)), "must be greater than or equal to 0");
-    }
-    FED_JSON_EACH(q, fed_json_find(res, "requests")) {
-        const struct fed_json *l = fed_json_find_str(limits, q->key);
-
-        if (!l || fed_quantity_milli(quantity_text(q), &have) || fed_quantity_milli(quantity_text(l), &limit) ||
-            have <= limit)
-            continue;
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.resources.requests", at),
-                       quoted(c->arena, quantity_text(q)), "must be less than or equal to %.*s limit of %.*s",
-                       FED_STR_ARG(q->key), FED_STR_ARG(quantity_text(l)));
-    }
-}
-
-static void check_probe(const struct fed_json *container, const char *kind, const char *at, struct fed_causes *c)
-{
-    static const char *const actions[] = {"exec", "httpGet", "tcpSocket", "grpc"};
-    static const char *const counts[] = {"initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold",
-                                         "failureThreshold"};
-    const struct fed_json *probe = fed_json_find(container, kind);
-    const char *here = fed_arena_printf(c->arena, "%s.%s", at, kind).p;
-    int n = 0;
-
-    if (!probe)
-        return;
-    for (size_t i = 0; i < FED_ARRAY_LEN(actions); i++) {
-        const struct fed_json *action = fed_json_find(probe, actions[i]);
-
-        if (!action)
-            continue;
-        if (++n > 1)
-            fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.%s", here, actions[i]), none,
-                           "may not specify more than 1 handler type");
-        if (i > 0)
-            fed_check_port_ref(fed_json_find(action, "port"),
-                               fed_arena_printf(c->arena, "%s.%s.port", here, actions[i]).p, c);
-    }
-    if (!n)
-        fed_causes_add(c, FED_CAUSE_REQUIRED, fed_str(here), none, "must specify a handler type");
-    for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)
-        fed_check_nonnegative(probe, here, counts[i], c);
-    if (strcmp(kind, "readinessProbe") && fed_json_int(fed_json_find(probe, "successThreshold"), 1) != 1)
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.successThreshold", here),
-                       fed_shown(c->arena, fed_json_find(probe, "successThreshold")), "must be 1");
 }
 
 static void check_container(const struct fed_json *ctr, const char *at, const struct fed_map *volumes,
@@ -308,20 +146,15 @@ static void check_container(const struct fed_json *ctr, const char *at, const st
     const char *why = name.n ? fed_name_check_label(name) : NULL;
 
     if (why)
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.name", at), quoted(c->arena, name), "%s",
-                       why);
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.name", at), fed_quoted(c->arena, name),
+                       "%s", why);
     if (!image.n)
         fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.image", at), none, "%s", "");
     else if (fed_str_trim(image).n != image.n)
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.image", at), quoted(c->arena, image),
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.image", at), fed_quoted(c->arena, image),
                        "must not have leading or trailing whitespace");
-    check_env(fed_json_find(ctr, "env"), at, c);
     check_ports(fed_json_find(ctr, "ports"), at, host_ports, c);
     check_mounts(fed_json_find(ctr, "volumeMounts"), volumes, at, c);
-    check_resources(ctr, at, c);
-    check_probe(ctr, "livenessProbe", at, c);
-    check_probe(ctr, "readinessProbe", at, c);
-    check_probe(ctr, "startupProbe", at, c);
 }
 
 static void check_volumes(const struct fed_json *list, const char *at, struct fed_map *names, struct fed_causes *c)
@@ -334,12 +167,13 @@ static void check_volumes(const struct fed_json *list, const char *at, struct fe
 
         if (why)
             fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.volumes[%zu].name", at, i),
-                           quoted(c->arena, name), "%s", why);
+                           fed_quoted(c->arena, name), "%s", why);
         if (name.n && fed_map_has(names, name))
             fed_causes_add(c, FED_CAUSE_DUPLICATE, fed_arena_printf(c->arena, "%s.volumes[%zu].name", at, i),
-                           quoted(c->arena, name), "%s", "");
+                           fed_quoted(c->arena, name), "%s", "");
         if (name.n)
             fed_map_set(names, name, NULL);
+        fed_podspec_check_volume(v, fed_arena_printf(c->arena, "%s.volumes[%zu]", at, i).p, c);
         if (v->n > 2)
             fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.volumes[%zu]", at, i), none,
                            "may not specify more than 1 volume type");
@@ -366,11 +200,12 @@ void fed_podspec_validate(const struct fed_json *spec, const char *at, struct fe
 
             if (name.n && fed_map_has(&names, name))
                 fed_causes_add(c, FED_CAUSE_DUPLICATE, fed_arena_printf(c->arena, "%s.name", here),
-                               quoted(c->arena, name), "%s", "");
+                               fed_quoted(c->arena, name), "%s", "");
             if (name.n)
                 fed_map_set(&names, name, NULL);
             /* Init containers run one after another: their host ports never meet those of others. */
             check_container(ctr, here, &volumes, &host_ports, c);
+            fed_podspec_check_container(spec, ctr, here, i == 0, c);
             k++;
         }
         if (i == 0) {
@@ -379,44 +214,10 @@ void fed_podspec_validate(const struct fed_json *spec, const char *at, struct fe
         }
     }
     fed_check_nonnegative(spec, at, "terminationGracePeriodSeconds", c);
+    fed_podspec_check_places(spec, at, c);
     fed_map_release(&names);
     fed_map_release(&volumes);
     fed_map_release(&host_ports);
-}
-
-void fed_selector_validate(const struct fed_json *selector, const char *at, struct fed_causes *c)
-{
-    size_t i = 0;
-
-    FED_JSON_EACH(l, fed_json_find(selector, "matchLabels")) {
-        const char *why = fed_name_check_qualified(l->key);
-
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
-                           quoted(c->arena, l->key), "%s", why);
-        why = l->type == FED_JSON_STRING ? fed_name_check_label_value(l->s) : NULL;
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
-                           quoted(c->arena, l->s), "%s", why);
-    }
-    FED_JSON_EACH(e, fed_json_find(selector, "matchExpressions")) {
-        struct fed_str op = fed_json_find_text(e, "operator");
-        const struct fed_json *values = fed_json_find(e, "values");
-        const char *here = fed_arena_printf(c->arena, "%s.matchExpressions[%zu]", at, i++).p;
-
-        if (fed_str_is(op, "In") || fed_str_is(op, "NotIn")) {
-            if (!values || !values->n)
-                fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.values", here), none,
-                               "must be specified when `operator` is 'In' or 'NotIn'");
-        } else if (fed_str_is(op, "Exists") || fed_str_is(op, "DoesNotExist")) {
-            if (values && values->n)
-                fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.values", here), none,
-                               "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-        } else if (op.n) {
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.operator", here), quoted(c->arena, op),
-                           "not a valid selector operator");
-        }
-    }
 }
 
 void fed_template_validate(const struct fed_json *spec, bool any_restart, struct fed_causes *c)
@@ -439,11 +240,12 @@ void fed_template_validate(const struct fed_json *spec, bool any_restart, struct
     }
     if (!template)
         return;
+    fed_check_labels(c, labels, "spec.template.labels");
     if (!pod)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), none, "%s", "");
     else
         fed_podspec_validate(pod, "spec.template.spec", c);
     if (!any_restart && restart.n && !fed_str_is(restart, "Always"))
         fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("spec.template.spec.restartPolicy"),
-                       quoted(c->arena, restart), "supported values: \"Always\"");
+                       fed_quoted(c->arena, restart), "supported values: \"Always\"");
 }

@@ -5,7 +5,7 @@
 struct quantity {
     unsigned __int128 digits;
     int exp10, exp2;
-    bool negative, huge;
+    bool negative, exponent; /* written with e or E and a number */
 };
 
 static bool parse_suffix(struct fed_str s, struct quantity *q)
@@ -33,6 +33,7 @@ static bool parse_suffix(struct fed_str s, struct quantity *q)
     if (s.n == 0 || (plus && s.p[0] == '-') || fed_str_i64(s, &e) != 0 || e > 1000 || e < -1000)
         return false;
     q->exp10 += (int)e;
+    q->exponent = true;
     return true;
 }
 
@@ -66,11 +67,12 @@ static int parse(struct fed_str s, struct quantity *q)
     return 0;
 }
 
-/* The value times 10^shift, away from zero when it is not whole, saturated. */
-static int64_t scaled(struct quantity q, int shift)
+static const unsigned __int128 limit = (unsigned __int128)1 << 120;
+
+/* The value without sign times 10^shift, rounded up when it is not whole; limit or more when it is too large. */
+static unsigned __int128 magnitude(struct quantity q, int shift)
 {
     unsigned __int128 v = q.digits;
-    const unsigned __int128 limit = (unsigned __int128)1 << 120;
     bool rest = false;
     int e = q.exp10 + shift;
     /* Down first would lose what the binary factor keeps: multiply while there is room. */
@@ -89,8 +91,13 @@ static int64_t scaled(struct quantity q, int shift)
     }
     if (e > 0 && v)
         v = limit;
-    if (rest)
-        v++;
+    return rest ? v + 1 : v;
+}
+
+/* The value times 10^shift, away from zero, saturated. */
+static int64_t scaled(struct quantity q, int shift)
+{
+    unsigned __int128 v = magnitude(q, shift);
     if (v > (unsigned __int128)INT64_MAX)
         return q.negative ? INT64_MIN : INT64_MAX;
     return q.negative ? -(int64_t)v : (int64_t)v;
@@ -112,10 +119,50 @@ int fed_quantity_units(struct fed_str s, int64_t *units)
     return code;
 }
 
+static void add_number(struct fed_buf *out, unsigned __int128 v)
+{
+    char digits[40];
+    size_t n = sizeof(digits);
+    do
+        digits[--n] = (char)('0' + (int)(v % 10));
+    while (v /= 10);
+    fed_buf_add(out, (struct fed_str){digits + n, sizeof(digits) - n});
+}
+
+int fed_quantity_canonical(struct fed_str s, struct fed_buf *out)
+{
+    static const char *const binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    static const char *const decimal[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
+    const unsigned __int128 one = 1000000000; /* nanos: nothing is finer */
+    struct quantity q;
+    int code = parse(s, &q), power = 0;
+    if (code)
+        return code;
+    unsigned __int128 v = magnitude(q, 9);
+    if (v >= limit)
+        return FED_E_LIMIT;
+    if (v && q.negative)
+        fed_buf_addc(out, '-');
+    if (q.exp2 && v >= 1024 * one) {
+        for (v = (v + one - 1) / one; v % 1024 == 0 && power < 6; power++)
+            v /= 1024;
+        add_number(out, v);
+        fed_buf_addz(out, binary[power]);
+        return 0;
+    }
+    for (; v && v % 1000 == 0 && power < 9; power++)
+        v /= 1000;
+    add_number(out, v);
+    if (v && q.exponent && power != 3)
+        fed_buf_addf(out, "e%d", 3 * power - 9);
+    else if (v && !q.exponent)
+        fed_buf_addz(out, decimal[power]);
+    return 0;
+}
+
 void fed_quantity_format_milli(struct fed_buf *out, int64_t milli)
 {
-    if (milli % 1000 == 0)
-        fed_buf_addf(out, "%lld", (long long)(milli / 1000));
-    else
-        fed_buf_addf(out, "%lldm", (long long)milli);
+    char text[32];
+    snprintf(text, sizeof(text), "%lldm", (long long)milli);
+    (void)!fed_quantity_canonical(fed_str(text), out);
 }

@@ -3,6 +3,7 @@
 #include "kube/limits.h"
 #include "kube/podspec.h"
 #include "kube/quantity.h"
+#include "kube/kind_rules.h"
 
 static const struct fed_str none = {NULL, 0};
 
@@ -66,6 +67,7 @@ void fed_quota_validate(void *ud, const struct fed_write *w, const struct fed_js
     if (w->subresource.n)
         return;
     check_hard(fed_json_find(spec, "hard"), c);
+    fed_rules_quota_scopes(spec, c);
     const struct fed_json *was = fed_json_at(w->old, "spec", "scopes", NULL), *now = fed_json_find(spec, "scopes");
     if (w->old && ((was && was->n) != (now && now->n) || (was && now && !fed_json_equal(was, now))))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.scopes"), now ? fed_shown(c->arena, now) : none,

@@ -8,6 +8,8 @@
 
 /* Fills absent fields that have a default, in place (also inside list items). */
 void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
+/* Writes each quantity as Kubernetes gives it back: a string, canonical (0.5 -> "500m"). What is none stays. In place. */
+void fed_schema_quantities(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
 /* A short name for all defaults of the storage version: it differs when any of them does. Empty: there are none. */
 struct fed_str fed_kind_defaults_id(const struct fed_kind *kind);
 /* Removes unknown fields and nulls where a field is not nullable; unknown(ud, path) is called for each unknown field

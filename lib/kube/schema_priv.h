@@ -64,8 +64,9 @@ struct fed_shape {
     bool atomic;                /* x-kubernetes-map-type: atomic (on the type) */
     bool pb_raw, pb_wrap;       /* protobuf: {1: raw JSON}; {repeated items = 1} */
     bool compiled;
-    uint8_t has_defaults; /* 0 unknown, 1 no, 2 yes, 3 being computed */
-    bool has_ifs;         /* some property has default_if or default_from */
+    uint8_t has_quantities; /* as has_defaults */
+    uint8_t has_defaults;   /* 0 unknown, 1 no, 2 yes, 3 being computed */
+    bool has_ifs;           /* some property has default_if or default_from */
     struct fed_prop *props;
     uint32_t n_props;
     struct fed_schema *items, *additional;
@@ -110,6 +111,7 @@ struct fed_shape *fed_schema_type(struct fed_compiler *c, struct fed_str name);
 /* Makes apiVersion, kind and metadata (ObjectMeta) members of a top-level schema. */
 FED_MUST_USE int fed_schema_finish_root(struct fed_compiler *c, struct fed_schema *root);
 bool fed_shape_has_defaults(struct fed_shape *shape);
+bool fed_shape_has_quantities(struct fed_shape *shape);
 
 const struct fed_prop *fed_shape_find(const struct fed_shape *shape, struct fed_str name);
 

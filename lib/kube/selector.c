@@ -328,7 +328,10 @@ int fed_selector_from_annotation(struct fed_arena *a, struct fed_str text, struc
         return 0;
     struct fed_err why = {0};
     if (fed_json_parse(a, fed_arena_dup(a, text), NULL, &list, &why) != 0)
-        return fed_err_set(err, FED_E_INVALID, "cluster selector: %s", why.text);
+        return fed_err_set(err, FED_E_INVALID,
+                           "cluster selector: %s; it is a JSON list like "
+                           "[{\"key\":\"tier\",\"operator\":\"in\",\"values\":[\"web\"]}]",
+                           why.text);
     if (list->type == FED_JSON_NULL)
         return 0;
     if (list->type != FED_JSON_ARRAY)

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "kube/quantity.h"
 #include "member/agent/pod.h"
 #include "member/job.h"
 
@@ -37,12 +38,21 @@ static struct fed_json *labels_of(struct fed_arena *a, const struct mbr_conf *co
     return l;
 }
 
+static void amount(struct fed_arena *a, struct fed_json *o, const char *key, struct fed_str text)
+{
+    struct fed_buf b = {0};
+    if (fed_quantity_canonical(text, &b) == 0)
+        fed_json_set(o, key, fed_json_new_str(a, fed_arena_dup(a, fed_buf_str(&b))));
+    fed_buf_release(&b);
+}
+
 static struct fed_json *resources(struct fed_arena *a, const struct mbr_agents *g)
 {
     struct fed_json *o = fed_json_object(a);
-    fed_json_set(o, "cpu", fed_json_new_strf(a, "%lldm", (long long)g->cpu_milli));
-    fed_json_set(o, "memory", fed_json_new_strf(a, "%lldKi", (long long)(g->memory / 1024)));
-    fed_json_set(o, "pods", fed_json_new_strf(a, "%lld", (long long)g->m->conf->max_pods));
+    /* As the server gives them back: what is compared with the object must be equal when nothing changed. */
+    amount(a, o, "cpu", fed_arena_printf(a, "%lldm", (long long)g->cpu_milli));
+    amount(a, o, "memory", fed_arena_printf(a, "%lldKi", (long long)(g->memory / 1024)));
+    amount(a, o, "pods", fed_arena_printf(a, "%lld", (long long)g->m->conf->max_pods));
     return o;
 }
 

@@ -237,7 +237,7 @@ static void show_metric(struct work *w, const struct fed_json *spec, const char 
     if (cpu)
         fed_quantity_format_milli(&text, m->now_value);
     else
-        fed_buf_addf(&text, "%lld", (long long)m->now_value);
+        (void)!fed_quantity_canonical(fed_arena_printf(w->a, "%lld", (long long)m->now_value), &text);
     fed_json_set(now, "averageValue", fed_json_new_str(w->a, fed_arena_dup(w->a, fed_buf_str(&text))));
     fed_buf_release(&text);
     fed_json_set(in, "current", now);

@@ -341,7 +341,7 @@ def test_what_http_refuses_is_counted(start, tmp_path):
     for c in conns:
         c.close()
     wait_for(lambda: metric_or_none(api) == 1, "room again")
-    assert total(code="429", verb="GET") == 1 and ended(code="429", verb="GET") == 1
+    assert 1 <= total(code="429", verb="GET") == ended(code="429", verb="GET")  # the looks for room may be more
 
 
 def metric_or_none(api):

@@ -52,6 +52,18 @@ def pods(fed, cluster, ns):
     return fed.get("--context", cluster, "-n", ns, "pods")["items"]
 
 
+def test_an_orphaned_namespace_stays_with_all_that_is_in_it(federation, ns):
+    fed = federation
+    fed.kubectl("apply", "-f", "-", stdin=DEPLOYMENT.replace("NS", ns))
+    everywhere(fed, ns, "deployment", "web")
+    uids = [there(fed, c, ns, "deployment", "web")["metadata"]["uid"] for c in REGIONS]
+    fed.kubectl("delete", "namespace", ns, "--cascade=orphan", "--timeout=20s")
+    assert not there(fed, "fed", None, "namespace", ns)
+    for c, uid in zip(REGIONS, uids):
+        left = there(fed, c, ns, "deployment", "web")["metadata"]
+        assert left["uid"] == uid and "deletionTimestamp" not in left and "federation.hansa.io/managed" not in left.get("labels", {})
+
+
 @pytest.mark.parametrize("how", ["background", "foreground"])
 def test_delete_removes_from_all_members(federation, ns, how):
     fed = federation

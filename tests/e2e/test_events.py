@@ -58,6 +58,8 @@ def test_cordoning_a_cluster_moves_its_replicas(federation):
     try:
         poll(lambda: sorted(divided().values()) == [2, 2, 2], what="an even division")
         federation.kubectl("annotate", "cluster", "asia-east1", "federation.hansa.io/cordoned=true")
+        assert "Ready,Cordoned" in federation.kubectl("get", "cluster", "asia-east1").stdout
+        assert federation.kubefed("status").stdout.count("cordoned") == 1
         poll(lambda: divided()["asia-east1"] == 0 and sum(divided().values()) == 6, what="its replicas elsewhere")
         poll(lambda: federation.get("--context", "asia-east1", "deployment", "moved")["spec"]["replicas"] == 0)
         assert "from 2 to 0 (cordoned" in federation.kubectl("describe", "deployment", "moved").stdout

@@ -415,6 +415,33 @@ static void network_and_quantities(void **state)
     CHECK_ROWS(rows);
 }
 
+static void formats(void **state)
+{
+    static const struct row rows[] = {
+        {"format.dns1123Label().validate('my-name')", "optional.none()"},
+        {"format.dns1123Label().validate('My').hasValue()", "true"},
+        {"format.dns1123Label().validate('-a').value()[0].startsWith('a lowercase RFC 1123 label')", "true"},
+        {"format.dns1123Subdomain().validate('a.b-c').hasValue()", "false"},
+        {"format.dns1123Subdomain().validate('a..b').hasValue()", "true"},
+        {"format.dns1035Label().validate('1a').hasValue()", "true"},
+        {"format.dns1123LabelPrefix().validate('a-').hasValue()", "false"},
+        {"format.qualifiedName().validate('example.com/My_Name').hasValue()", "false"},
+        {"format.qualifiedName().validate('/a').value()", "[\"prefix part must be non-empty\"]"},
+        {"format.labelValue().validate('').hasValue() || format.labelValue().validate('a b').hasValue()", "true"},
+        {"format.uuid().validate('123e4567-e89b-12d3-a456-426614174000').hasValue()", "false"},
+        {"format.uuid().validate('123e4567').hasValue()", "true"},
+        {"format.uri().validate('https://a/b').hasValue() || format.byte().validate('aGk=').hasValue()", "false"},
+        {"format.date().validate('2024-02-30').hasValue() && format.datetime().validate('x').hasValue()", "true"},
+        {"format.named('dns1123Label').value().validate('a').hasValue()", "false"},
+        {"format.named('nope').hasValue()", "false"},
+        {"['a' + 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'].all(x, "
+         "format.dns1123Label().validate(x).value() == ['must be no more than 63 bytes'])",
+         "true"},
+    };
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
 static void optionals(void **state)
 {
     static const struct row rows[] = {
@@ -718,6 +745,7 @@ int main(void)
         cmocka_unit_test(patterns),
         cmocka_unit_test(lists_and_sets),
         cmocka_unit_test(network_and_quantities),
+        cmocka_unit_test(formats),
         cmocka_unit_test(optionals),
         cmocka_unit_test(trees),
         cmocka_unit_test(mistakes),

@@ -158,7 +158,8 @@ static void namespace_is_emptied(void **state)
     fed_fake_put(w.fake, NAMESPACES, "{'metadata':{'name':'n','uid':'un'},'spec':{'finalizers':['kubernetes']}}");
     fed_fake_put(w.fake, PODS, "{'metadata':{'name':'held','namespace':'n','uid':'uh','finalizers':['x/y']}}");
     fed_fake_put(w.fake, PODS, "{'metadata':{'name':'other','namespace':'m','uid':'uo'}}");
-    struct fed_nsctl *c = fed_nsctl_new(&(struct fed_nsctl_conf){w.t, kinds, FED_ARRAY_LEN(kinds)});
+    struct fed_nsctl *c = fed_nsctl_new(
+        &(struct fed_nsctl_conf){.transport = w.t, .resources = kinds, .n_resources = FED_ARRAY_LEN(kinds)});
     fed_nsctl_start(c);
     fed_client_delete(w.user, NAMESPACES, FED_STR(""), FED_STR("n"), "Background", FED_STR(""), NULL, NULL);
     fed_fake_run(&w.env, 10000);

@@ -264,11 +264,49 @@ static void test_causes(void **state)
     fed_kinds_free(kinds);
 }
 
+/* OpenAPI v3 keeps what a definition says with allOf, anyOf, oneOf and not; v2 has no words for it. */
+static void test_published(void **state)
+{
+    static const char text[] =
+        "{\"spec\":{\"group\":\"b.c\",\"names\":{\"plural\":\"as\",\"kind\":\"A\"},\"versions\":[{\"name\":\"v1\","
+        "\"storage\":true,\"served\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\",\"properties\":{\"p\":{"
+        "\"x-kubernetes-int-or-string\":true,\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"string\"}]},\"o\":{\"type\":"
+        "\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\"}},\"oneOf\":[{\"required\":"
+        "[\"a\"]},{\"required\":[\"b\"]}],\"not\":{\"properties\":{\"a\":{\"minimum\":7}}}}}}}}]}}";
+    static const char *const kept[] = {
+        "\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"string\"}],\"x-kubernetes-int-or-string\":true}",
+        "\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}]",
+        "\"not\":{\"properties\":{\"a\":{\"minimum\":7}}}",
+    };
+    struct fed_kinds *kinds = fed_kinds_new();
+    struct fed_arena a = {0};
+    struct fed_err err = {0};
+    struct fed_kind *kind = NULL;
+    struct fed_buf b = {0};
+
+    (void)state;
+    assert_int_equal(fed_kinds_add_core(kinds, NULL, &err), 0);
+    if (fed_kind_compile(kinds, fed_crd_document(&a, parse(&a, text)), &kind, &err))
+        fail_msg("%s", err.text);
+    fed_kinds_put(kinds, kind);
+    assert_int_equal(fed_openapi_v3(kinds, FED_STR("apis/b.c/v1"), &b), 0);
+    for (size_t i = 0; i < FED_ARRAY_LEN(kept); i++)
+        if (fed_str_find(fed_buf_str(&b), fed_str(kept[i]), 0) < 0)
+            fail_msg("%s: %.300s", kept[i], strstr(fed_buf_z(&b), "\"oneOf\""));
+    fed_buf_reset(&b);
+    fed_openapi_v2_json(kinds, &b);
+    assert_true(fed_str_find(fed_buf_str(&b), FED_STR("\"oneOf\":["), 0) < 0);
+    fed_buf_release(&b);
+    fed_kind_unref(kind);
+    fed_arena_release(&a);
+    fed_kinds_free(kinds);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_structural), cmocka_unit_test(test_patterns),
-                                       cmocka_unit_test(test_formats), cmocka_unit_test(test_objects),
-                                       cmocka_unit_test(test_causes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_published), cmocka_unit_test(test_structural),
+                                       cmocka_unit_test(test_patterns),  cmocka_unit_test(test_formats),
+                                       cmocka_unit_test(test_objects),   cmocka_unit_test(test_causes)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/check.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+
+#include "kube/names.h"
+
+static const struct fed_str none = {NULL, 0};
+
+struct fed_str fed_shown(struct fed_arena *a, const struct fed_json *v)
+{
+    struct fed_buf b;
+    struct fed_str out;
+
+    if (!v)
+        return FED_STR("null");
+    fed_buf_init(&b, 1 << 20);
+    fed_json_write(&b, v);
+    out = fed_arena_dup(a, fed_str_head(fed_buf_str(&b), 1024));
+    fed_buf_release(&b);
+    return out;
+}
+
+struct fed_str fed_quoted(struct fed_arena *a, struct fed_str s)
+{
+    struct fed_buf b;
+    fed_buf_init(&b, 1 << 20);
+    fed_json_write_string(&b, s);
+    struct fed_str out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+static struct fed_str path_of(struct fed_causes *c, const char *at, va_list ap)
+{
+    char text[1024];
+    vsnprintf(text, sizeof(text), at, ap);
+    return fed_arena_dup(c->arena, fed_str(text));
+}
+
+#define PATH(c, at, path)                                                                                              \
+    va_list ap;                                                                                                        \
+    va_start(ap, at);                                                                                                  \
+    struct fed_str path = path_of(c, at, ap);                                                                          \
+    va_end(ap)
+
+void fed_bad(struct fed_causes *c, enum fed_cause_type type, struct fed_str value, const char *detail, const char *at,
+             ...)
+{
+    PATH(c, at, path);
+    fed_causes_add(c, type, path, value, "%s", detail);
+}
+
+void fed_check_required(struct fed_causes *c, struct fed_str text, const char *at, ...)
+{
+    if (text.n)
+        return;
+    PATH(c, at, path);
+    fed_causes_add(c, FED_CAUSE_REQUIRED, path, none, "%s", "");
+}
+
+void fed_check_text(struct fed_causes *c, struct fed_str text, const char *(*check)(struct fed_str), const char *at,
+                    ...)
+{
+    const char *why = text.n ? check(text) : NULL;
+    if (!why)
+        return;
+    PATH(c, at, path);
+    fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, text), "%s", why);
+}
+
+void fed_check_one_of(struct fed_causes *c, struct fed_str text, const char *const *words, const char *at, ...)
+{
+    struct fed_buf b;
+    if (!text.n)
+        return;
+    for (const char *const *w = words; *w; w++)
+        if (fed_str_is(text, *w))
+            return;
+    PATH(c, at, path);
+    fed_buf_init(&b, 4096);
+    fed_buf_addz(&b, "supported values: ");
+    for (const char *const *w = words; *w; w++)
+        fed_buf_addf(&b, "%s\"%s\"", w == words ? "" : ", ", *w);
+    fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, path, fed_quoted(c->arena, text), "%s", fed_buf_z(&b));
+    fed_buf_release(&b);
+}
+
+void fed_check_range(struct fed_causes *c, const struct fed_json *v, int64_t low, int64_t high, const char *detail,
+                     const char *at, ...)
+{
+    if (!v || v->type != FED_JSON_NUMBER || (fed_json_int(v, low) >= low && fed_json_int(v, low) <= high))
+        return;
+    PATH(c, at, path);
+    fed_causes_add(c, FED_CAUSE_INVALID, path, fed_shown(c->arena, v), "%s", detail);
+}
+
+bool fed_is_ip(struct fed_str text)
+{
+    char z[64];
+    struct in6_addr addr;
+    if (!text.n || text.n >= sizeof(z))
+        return false;
+    memcpy(z, text.p, text.n);
+    z[text.n] = 0;
+    return inet_pton(AF_INET, z, &addr) == 1 || inet_pton(AF_INET6, z, &addr) == 1;
+}
+
+void fed_check_ip(struct fed_causes *c, struct fed_str text, const char *at, ...)
+{
+    if (fed_is_ip(text))
+        return;
+    PATH(c, at, path);
+    fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, text),
+                   "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+}
+
+static bool has_backstep(struct fed_str path)
+{
+    struct fed_str part;
+    while (path.p && fed_str_cut(&path, '/', &part))
+        if (fed_str_is(part, ".."))
+            return true;
+    return false;
+}
+
+void fed_check_no_backsteps(struct fed_causes *c, struct fed_str text, const char *at, ...)
+{
+    if (!has_backstep(text))
+        return;
+    PATH(c, at, path);
+    fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, text), "must not contain '..'");
+}
+
+void fed_check_descending(struct fed_causes *c, struct fed_str text, const char *at, ...)
+{
+    bool absolute = text.n && text.p[0] == '/', back = has_backstep(text);
+    if (!absolute && !back)
+        return;
+    PATH(c, at, path);
+    if (absolute)
+        fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, text), "must be a relative path");
+    if (back)
+        fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, text), "must not contain '..'");
+}
+
+void fed_check_labels(struct fed_causes *c, const struct fed_json *labels, const char *at)
+{
+    FED_JSON_EACH(l, labels) {
+        fed_check_text(c, l->key, fed_name_check_qualified, "%s", at);
+        if (l->type == FED_JSON_STRING)
+            fed_check_text(c, l->s, fed_name_check_label_value, "%s", at);
+    }
+}
+
+void fed_check_nonnegative(const struct fed_json *obj, const char *at, const char *key, struct fed_causes *causes)
+{
+    const struct fed_json *v = fed_json_find(obj, key);
+
+    if (v && fed_json_int(v, 0) < 0)
+        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s.%s", at, key),
+                       fed_shown(causes->arena, v), "must be greater than or equal to 0");
+}
+
+void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_causes *causes)
+{
+    int64_t n = fed_json_int(v, 0);
+
+    if (n < 1 || n > 65535)
+        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
+                       v ? fed_shown(causes->arena, v) : FED_STR("0"), "must be between 1 and 65535, inclusive");
+}
+
+void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes)
+{
+    const char *why;
+
+    if (!v)
+        return;
+    if (v->type != FED_JSON_STRING) {
+        fed_check_port_number(v, at, causes);
+        return;
+    }
+    why = fed_name_check_port(v->s);
+    if (why)
+        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
+                       fed_quoted(causes->arena, v->s), "%s", why);
+}
+
+void fed_check_immutable(const struct fed_json *old, const struct fed_json *obj, const char *at, const char *key,
+                         struct fed_causes *causes)
+{
+    const struct fed_json *a = fed_json_find(old, key), *b = fed_json_find(obj, key);
+
+    if ((!a && !b) || (a && b && fed_json_equal(a, b)))
+        return;
+    fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s%s%s", at, *at ? "." : "", key),
+                   fed_shown(causes->arena, b), "field is immutable");
+}
+
+void fed_selector_validate(const struct fed_json *selector, const char *at, struct fed_causes *c)
+{
+    size_t i = 0;
+
+    FED_JSON_EACH(l, fed_json_find(selector, "matchLabels")) {
+        const char *why = fed_name_check_qualified(l->key);
+
+        if (why)
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
+                           fed_quoted(c->arena, l->key), "%s", why);
+        why = l->type == FED_JSON_STRING ? fed_name_check_label_value(l->s) : NULL;
+        if (why)
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
+                           fed_quoted(c->arena, l->s), "%s", why);
+    }
+    FED_JSON_EACH(e, fed_json_find(selector, "matchExpressions")) {
+        struct fed_str op = fed_json_find_text(e, "operator");
+        const struct fed_json *values = fed_json_find(e, "values");
+        const char *here = fed_arena_printf(c->arena, "%s.matchExpressions[%zu]", at, i++).p;
+
+        if (fed_str_is(op, "In") || fed_str_is(op, "NotIn")) {
+            if (!values || !values->n)
+                fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.values", here), none,
+                               "must be specified when `operator` is 'In' or 'NotIn'");
+        } else if (fed_str_is(op, "Exists") || fed_str_is(op, "DoesNotExist")) {
+            if (values && values->n)
+                fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.values", here), none,
+                               "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+        } else if (op.n) {
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.operator", here),
+                           fed_quoted(c->arena, op), "not a valid selector operator");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/check.h"
+#include "kube/podspec.h"
+#include "kube/quantity.h"
+#include "kube/kind_rules.h"
+
+static const struct fed_str none = {NULL, 0};
+
+/* --- HorizontalPodAutoscaler --- */
+
+/* "ContainerResource" is at "containerResource". */
+static const char *member_of(struct fed_causes *c, struct fed_str type)
+{
+    return fed_arena_printf(c->arena, "%c%.*s", type.p[0] | 0x20, FED_STR_ARG(fed_str_from(type, 1))).p;
+}
+
+static void check_target(const struct fed_json *target, const char *at, struct fed_causes *c)
+{
+    static const char *const types[] = {"AverageValue", "Utilization", "Value", NULL};
+    static const char *const amounts[] = {"averageValue", "value"};
+    fed_check_required(c, fed_json_find_text(target, "type"), "%s.type", at);
+    fed_check_one_of(c, fed_json_find_text(target, "type"), types, "%s.type", at);
+    fed_check_range(c, fed_json_find(target, "averageUtilization"), 1, INT32_MAX, "must be greater than 0",
+                    "%s.averageUtilization", at);
+    for (size_t i = 0; i < FED_ARRAY_LEN(amounts); i++) {
+        const struct fed_json *v = fed_json_find(target, amounts[i]);
+        int64_t milli;
+        if (v && fed_quantity_milli(v->s, &milli) == 0 && milli <= 0)
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, v->s), "must be positive", "%s.%s", at, amounts[i]);
+    }
+}
+
+static void check_metric(const struct fed_json *m, const char *at, struct fed_causes *c)
+{
+    static const char *const types[] = {"ContainerResource", "External", "Object", "Pods", "Resource", NULL};
+    struct fed_str type = fed_json_find_text(m, "type");
+    size_t before = c->n;
+    fed_check_required(c, type, "%s.type", at);
+    fed_check_one_of(c, type, types, "%s.type", at);
+    if (c->n != before)
+        return;
+    const char *key = member_of(c, type);
+    const struct fed_json *of = fed_json_find(m, key), *target = fed_json_find(of, "target");
+    const char *here = fed_arena_printf(c->arena, "%s.%s", at, key).p;
+    if (!of) {
+        fed_bad(c, FED_CAUSE_REQUIRED, none,
+                fed_arena_printf(c->arena, "must populate information for the given metric source type \"%.*s\"",
+                                 FED_STR_ARG(type))
+                    .p,
+                "%s", here);
+        return;
+    }
+    check_target(target, fed_arena_printf(c->arena, "%s.target", here).p, c);
+    if (fed_str_ends(type, FED_STR("Resource")) && !fed_json_find(target, "averageUtilization") &&
+        !fed_json_find(target, "averageValue"))
+        fed_bad(c, FED_CAUSE_REQUIRED, none,
+                "must set either a target raw value for resource metrics or a target utilization",
+                "%s.target.averageUtilization", here);
+}
+
+static void check_way(const struct fed_json *rules, const char *at, struct fed_causes *c)
+{
+    static const char *const selects[] = {"Disabled", "Max", "Min", NULL}, *const types[] = {"Percent", "Pods", NULL};
+    const struct fed_json *policies = fed_json_find(rules, "policies");
+    size_t i = 0;
+    fed_check_range(c, fed_json_find(rules, "stabilizationWindowSeconds"), 0, 3600,
+                    fed_json_int(fed_json_find(rules, "stabilizationWindowSeconds"), 0) < 0
+                        ? "must be greater than or equal to zero"
+                        : "must be less than or equal to 3600",
+                    "%s.stabilizationWindowSeconds", at);
+    fed_check_one_of(c, fed_json_find_text(rules, "selectPolicy"), selects, "%s.selectPolicy", at);
+    if (policies && !policies->n)
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify at least one Policy", "%s.policies", at);
+    FED_JSON_EACH(p, policies) {
+        fed_check_one_of(c, fed_json_find_text(p, "type"), types, "%s.policies[%zu].type", at, i);
+        fed_check_range(c, fed_json_find(p, "value"), 1, INT32_MAX, "must be greater than zero",
+                        "%s.policies[%zu].value", at, i);
+        fed_check_range(c, fed_json_find(p, "periodSeconds"), 1, 1800,
+                        fed_json_int(fed_json_find(p, "periodSeconds"), 0) < 1 ? "must be greater than zero"
+                                                                               : "must be less than or equal to 1800",
+                        "%s.policies[%zu].periodSeconds", at, i);
+        i++;
+    }
+}
+
+void fed_rules_autoscaler(const struct fed_json *spec, struct fed_causes *c)
+{
+    static const char *const ways[] = {"scaleUp", "scaleDown"};
+    size_t i = 0;
+    FED_JSON_EACH(m, fed_json_find(spec, "metrics"))
+        check_metric(m, fed_arena_printf(c->arena, "spec.metrics[%zu]", i++).p, c);
+    for (size_t k = 0; k < FED_ARRAY_LEN(ways); k++) {
+        const struct fed_json *rules = fed_json_at(spec, "behavior", ways[k], NULL);
+        if (rules)
+            check_way(rules, fed_arena_printf(c->arena, "spec.behavior.%s", ways[k]).p, c);
+    }
+}
+
+/* --- ResourceQuota --- */
+
+static bool has(const struct fed_json *list, const char *word)
+{
+    FED_JSON_EACH(s, list)
+        if (fed_str_is(fed_json_str(s), word))
+            return true;
+    return false;
+}
+
+/* What a scope about pods can count. */
+static bool about_pods(struct fed_str name, bool without_amounts)
+{
+    static const char *const amounts[] = {"cpu",           "memory", "requests.cpu", "requests.memory", "limits.cpu",
+                                          "limits.memory", NULL};
+    if (fed_str_is(name, "pods"))
+        return true;
+    for (size_t i = 0; amounts[i] && !without_amounts; i++)
+        if (fed_str_is(name, amounts[i]))
+            return true;
+    return false;
+}
+
+void fed_rules_quota_scopes(const struct fed_json *spec, struct fed_causes *c)
+{
+    static const char *const pods[] = {"BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "PriorityClass"};
+    const struct fed_json *scopes = fed_json_find(spec, "scopes");
+    for (size_t i = 0; i < FED_ARRAY_LEN(pods); i++)
+        FED_JSON_EACH(h, has(scopes, pods[i]) ? fed_json_find(spec, "hard") : NULL)
+            if (!about_pods(h->key, i == 0)) {
+                fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, scopes), "unsupported scope applied to resource",
+                        "spec.scopes");
+                break;
+            }
+    if ((has(scopes, "BestEffort") && has(scopes, "NotBestEffort")) ||
+        (has(scopes, "Terminating") && has(scopes, "NotTerminating")))
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, scopes), "conflicting scopes", "spec.scopes");
+}
