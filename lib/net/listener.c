@@ -120,19 +120,15 @@ static void on_object_close(struct fed_loop_object *object)
     fed_listener_close(fed_container_of(object, struct fed_listener, object));
 }
 
-uint32_t fed_listener_handshake_ms(const struct fed_listener *l)
-{
-    return l->conf.handshake_timeout_ms ? l->conf.handshake_timeout_ms : DEFAULT_HANDSHAKE_MS;
-}
-
-void fed_listener_stream_gone(struct fed_listener *l)
+static void stream_freed(struct fed_listener *l)
 {
     l->n_streams--;
     free_if_done(l);
 }
 
-void fed_listener_stream_ready(struct fed_listener *l, struct fed_stream *s)
+static void stream_ready(void *ud, struct fed_stream *s)
 {
+    struct fed_listener *l = ud;
     if (l->closing) /* it was still in its handshake: nobody is there to take it */
         fed_stream_close(s);
     else
@@ -147,6 +143,9 @@ static void on_connection(uv_stream_t *server, int status)
         return;
     struct fed_stream *s = fed_stream_make(l->loop, l->is_pipe);
     s->listener = l;
+    s->freed = stream_freed;
+    s->handshake_ms = l->conf.handshake_timeout_ms ? l->conf.handshake_timeout_ms : DEFAULT_HANDSHAKE_MS;
+    fed_stream_set_handlers(s, &(struct fed_stream_handlers){.open = stream_ready}, l);
     l->n_streams++;
     if (uv_accept(server, &s->uv.stream) != 0 || l->n_streams > l->conf.max_streams) {
         fed_stream_close(s);

@@ -2,7 +2,6 @@
 #include "net/stream.h"
 
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <sys/un.h>
 
 #include "base/mem.h"
@@ -24,82 +23,6 @@ struct fed_stream *fed_stream_make(struct fed_loop *loop, bool pipe)
     FED_REQUIRE(rc == 0); /* no socket is made yet */
     fed_loop_adopt(loop, &s->object, on_object_close);
     return s;
-}
-
-static void free_stream(struct fed_stream *s)
-{
-    fed_stream_drop_queue(s);
-    if (s->listener)
-        fed_listener_stream_gone(s->listener);
-    fed_tls_conn_release(&s->tls);
-    fed_buf_release(&s->wire);
-    fed_arena_release(&s->arena);
-    free(s->server_name);
-    free(s->failure);
-    free(s);
-}
-
-/* libuv has returned every request before this: the only place that calls `end` and frees. */
-static void on_closed(uv_handle_t *h)
-{
-    struct fed_stream *s = fed_container_of(h, struct fed_stream, uv.handle);
-    fed_list_remove(&s->object.link);
-    if (s->handlers.end)
-        s->handlers.end(s->ud, s->failure ? s->failure->code : 0, s->failure);
-    free_stream(s);
-}
-
-void fed_stream_close(struct fed_stream *s)
-{
-    if (s->state == FED_STREAM_CLOSING)
-        return;
-    if (s->state == FED_STREAM_OPEN && !s->failure && !s->writing) {
-        /* What the caller wrote in this turn goes as far as the socket takes it; then TLS says good-bye. */
-        fed_stream_send_queued(s); /* not the pump: it would call `drained` from within close */
-        if (s->state == FED_STREAM_CLOSING)
-            return; /* sending failed, and closed */
-        if (s->tls.ssl && !s->writing && s->queued == 0 && s->tls.out.n == 0)
-            fed_tls_conn_shutdown(&s->tls);
-    }
-    if (s->tls.ssl && !s->writing && s->tls.out.n > 0) { /* the good-bye, or the alert of a failed handshake */
-        uv_buf_t buf = uv_buf_init(s->tls.out.p, (unsigned)s->tls.out.n);
-        (void)uv_try_write(&s->uv.stream, &buf, 1);
-    }
-    s->state = FED_STREAM_CLOSING;
-    fed_task_cancel(&s->flush_task);
-    fed_task_cancel(&s->read_task);
-    fed_timer_stop(&s->loop->env, &s->deadline);
-    uv_close(&s->uv.handle, on_closed);
-}
-
-void fed_stream_fail_err(struct fed_stream *s, const struct fed_err *err)
-{
-    if (s->state == FED_STREAM_CLOSING)
-        return;
-    if (!s->failure) {
-        s->failure = fed_malloc(sizeof(*s->failure));
-        *s->failure = *err;
-    }
-    fed_stream_close(s);
-}
-
-void fed_stream_fail(struct fed_stream *s, int code, const char *fmt, ...)
-{
-    char text[256], peer[64];
-    struct fed_err err;
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    fed_addr_format(&s->peer, peer);
-    fed_err_set(&err, code, "%s: %s", peer, text);
-    fed_stream_fail_err(s, &err);
-}
-
-void fed_stream_settled(struct fed_stream *s)
-{
-    if (s->eof_in && s->shutdown_done)
-        fed_stream_close(s);
 }
 
 static void on_deadline(struct fed_timer *t)
@@ -138,8 +61,8 @@ void fed_stream_transport_ready(struct fed_stream *s)
 {
     if (s->tls.ssl) {
         s->state = FED_STREAM_HANDSHAKE;
-        if (s->listener)
-            fed_timer_start(&s->loop->env, &s->deadline, fed_listener_handshake_ms(s->listener), on_deadline);
+        if (s->handshake_ms)
+            fed_timer_start(&s->loop->env, &s->deadline, s->handshake_ms, on_deadline);
         fed_stream_continue_handshake(s);
         if (s->state == FED_STREAM_HANDSHAKE)
             fed_stream_read_more(s);
@@ -147,9 +70,7 @@ void fed_stream_transport_ready(struct fed_stream *s)
     }
     s->state = FED_STREAM_OPEN;
     fed_timer_stop(&s->loop->env, &s->deadline);
-    if (s->listener)
-        fed_listener_stream_ready(s->listener, s);
-    else if (s->handlers.open)
+    if (s->handlers.open)
         s->handlers.open(s->ud, s);
     if (s->state != FED_STREAM_OPEN)
         return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stream_priv.h: what stream.c (the life of a stream), stream_io.c (bytes) and listener.c share.
+/* stream_priv.h: what listener.c, stream.c (how a stream comes to be), stream_in.c (bytes that come) and stream_out.c
+ * (bytes that go, and the end) share; each calls those after it.
  *
  * States:  CONNECTING -> HANDSHAKE -> OPEN -> CLOSING; accepted streams begin in HANDSHAKE (TLS) or OPEN.
  *          CLOSING is entered only by fed_stream_close; the handle's close callback is the one place that calls `end`
@@ -48,7 +49,9 @@ struct fed_stream {
     enum fed_stream_state state;
     struct fed_stream_handlers handlers;
     void *ud;
-    struct fed_listener *listener; /* accepted by it; counted there until freed */
+    struct fed_listener *listener;         /* accepted by it: */
+    void (*freed)(struct fed_listener *l); /* it counts its streams; NULL: not accepted */
+    uint32_t handshake_ms;                 /* for TLS; 0: until the deadline of connecting */
 
     bool paused;
     bool reading; /* uv_read_start is in force */
@@ -86,24 +89,20 @@ struct fed_stream {
 
 /* stream.c */
 struct fed_stream *fed_stream_make(struct fed_loop *loop, bool pipe);
-/* Notes the first failure and closes. */
-void fed_stream_fail(struct fed_stream *s, int code, const char *fmt, ...) FED_PRINTF(3, 4);
-void fed_stream_fail_err(struct fed_stream *s, const struct fed_err *err);
 /* The transport is connected: plain streams open, TLS begins its handshake. */
 void fed_stream_transport_ready(struct fed_stream *s);
 void fed_stream_learn_addresses(struct fed_stream *s);
-void fed_stream_settled(struct fed_stream *s); /* closes when both sides have ended */
 
-/* stream_io.c */
+/* stream_in.c */
 void fed_stream_read_more(struct fed_stream *s); /* starts, stops or catches up on reading, as the flags say */
-void fed_stream_pump(struct fed_stream *s);      /* sends what can be sent now, then our end if asked, then `drained` */
-void fed_stream_send_queued(struct fed_stream *s); /* the same without calling a handler, but `end` may be due */
-void fed_stream_drop_queue(struct fed_stream *s);
 void fed_stream_continue_handshake(struct fed_stream *s);
 
-/* listener.c */
-void fed_listener_stream_ready(struct fed_listener *l, struct fed_stream *s);
-uint32_t fed_listener_handshake_ms(const struct fed_listener *l);
-void fed_listener_stream_gone(struct fed_listener *l);
+/* stream_out.c */
+void fed_stream_pump(struct fed_stream *s); /* sends what can be sent now, then our end if asked, then `drained` */
+void fed_stream_pump_soon(struct fed_stream *s);
+/* Notes the first failure and closes. */
+void fed_stream_fail(struct fed_stream *s, int code, const char *fmt, ...) FED_PRINTF(3, 4);
+void fed_stream_fail_err(struct fed_stream *s, const struct fed_err *err);
+void fed_stream_settled(struct fed_stream *s); /* closes when both sides have ended */
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of a stream, both directions. Every path that calls a handler checks the state afterwards: a handler may
+/* The bytes that go, and the end, before which what waits is sent. Every path that calls a handler checks the state afterwards: a handler may
  * close the stream (which stays allocated until the loop's close callback). */
 #include <errno.h>
 
+#include <stdarg.h>
+
 #include "base/mem.h"
 #include "net/stream_priv.h"
-
-/* ---- out ---- */
 
 static void free_segment(struct fed_segment *seg)
 {
@@ -15,7 +15,7 @@ static void free_segment(struct fed_segment *seg)
     free(seg);
 }
 
-void fed_stream_drop_queue(struct fed_stream *s)
+static void drop_queue(struct fed_stream *s)
 {
     FED_LIST_EACH_SAFE(it, &s->queue)
         free_segment(FED_LIST_ENTRY(it, struct fed_segment, link));
@@ -251,7 +251,7 @@ static void release_idle_buffers(struct fed_stream *s)
     }
 }
 
-void fed_stream_send_queued(struct fed_stream *s)
+static void send_queued(struct fed_stream *s)
 {
     if (s->tls.ssl)
         pump_tls(s);
@@ -264,7 +264,7 @@ void fed_stream_pump(struct fed_stream *s)
     if (s->writing || s->state == FED_STREAM_CLOSING || s->state == FED_STREAM_CONNECTING)
         return;
     fed_task_cancel(&s->flush_task);
-    fed_stream_send_queued(s);
+    send_queued(s);
     if (s->state != FED_STREAM_OPEN || s->writing || s->queued > 0)
         return;
     if (s->shutdown_asked && !s->shutdown_begun) {
@@ -290,6 +290,11 @@ static void on_flush(struct fed_task *task)
     fed_stream_pump(fed_container_of(task, struct fed_stream, flush_task));
 }
 
+void fed_stream_pump_soon(struct fed_stream *s)
+{
+    fed_task_post(&s->loop->env, &s->flush_task, on_flush);
+}
+
 static void enqueued(struct fed_stream *s, size_t n)
 {
     s->queued += n;
@@ -298,7 +303,7 @@ static void enqueued(struct fed_stream *s, size_t n)
         return;
     /* Never deliver `drained` from within a write: only try the socket, the rest waits for the task. */
     if (s->queued >= FED_STREAM_EAGER)
-        fed_stream_send_queued(s);
+        send_queued(s);
     if (s->state == FED_STREAM_OPEN && !s->writing)
         fed_task_post(&s->loop->env, &s->flush_task, on_flush);
 }
@@ -407,159 +412,80 @@ void fed_stream_shutdown(struct fed_stream *s)
         fed_task_post(&s->loop->env, &s->flush_task, on_flush);
 }
 
-/* ---- in ---- */
+/* ---- the end ---- */
 
-static void deliver(struct fed_stream *s, const char *p, size_t n)
+static void free_stream(struct fed_stream *s)
 {
-    if (s->handlers.data)
-        s->handlers.data(s->ud, s, fed_str_n(p, n));
+    drop_queue(s);
+    if (s->freed)
+        s->freed(s->listener);
+    fed_tls_conn_release(&s->tls);
+    fed_buf_release(&s->wire);
+    fed_arena_release(&s->arena);
+    free(s->server_name);
+    free(s->failure);
+    free(s);
 }
 
-static void peer_ended(struct fed_stream *s)
+/* libuv has returned every request before this: the only place that calls `end` and frees. */
+static void on_closed(uv_handle_t *h)
 {
-    if (s->eof_in)
-        return;
-    s->eof_in = true;
-    if (s->reading)
-        uv_read_stop(&s->uv.stream);
-    s->reading = false;
-    if (s->handlers.eof)
-        s->handlers.eof(s->ud, s);
-    else
-        fed_stream_shutdown(s);
-    if (s->state != FED_STREAM_CLOSING)
-        fed_stream_settled(s);
-}
-
-static void handshake_done(struct fed_stream *s)
-{
-    s->state = FED_STREAM_OPEN;
-    fed_timer_stop(&s->loop->env, &s->deadline);
-    s->has_identity = fed_tls_conn_identity(&s->tls, &s->arena, &s->cn, &s->orgs, &s->n_orgs);
-    s->cert_until_s = fed_tls_conn_peer_until(&s->tls, &s->cert_refused);
-    if (s->listener)
-        fed_listener_stream_ready(s->listener, s);
-    else if (s->handlers.open)
-        s->handlers.open(s->ud, s);
-    if (s->state == FED_STREAM_OPEN)
-        fed_stream_pump(s);
-}
-
-void fed_stream_continue_handshake(struct fed_stream *s)
-{
-    struct fed_err err;
-    int step = fed_tls_conn_handshake(&s->tls, &err);
-    if (step < 0) {
-        fed_stream_fail(s, err.code, "%s", err.text);
-        return;
-    }
-    fed_stream_pump(s); /* flights of the handshake */
-    if (step == FED_TLS_DONE && s->state == FED_STREAM_HANDSHAKE)
-        handshake_done(s);
-}
-
-/* Decrypts and delivers until the input is used up, the reader pauses or the stream closes. */
-static void read_tls(struct fed_stream *s)
-{
-    struct fed_err err;
-    s->held = false;
-    while (s->state == FED_STREAM_OPEN && !s->eof_in) {
-        if (s->paused) {
-            s->held = true;
-            return;
-        }
-        size_t n;
-        int step = fed_tls_conn_read(&s->tls, s->loop->plain, FED_LOOP_PLAIN_SIZE, &n, &err);
-        if (step < 0) {
-            fed_stream_fail(s, err.code, "%s", err.text);
-            return;
-        }
-        if (s->tls.out.n > 0 && !s->writing) /* an answer to a key update */
-            fed_task_post(&s->loop->env, &s->flush_task, on_flush);
-        if (step == FED_TLS_WAIT)
-            return;
-        if (step == FED_TLS_CLOSED) {
-            peer_ended(s);
-            return;
-        }
-        deliver(s, s->loop->plain, n);
-    }
-}
-
-static void tls_input(struct fed_stream *s)
-{
-    s->in_callback = true;
-    if (s->state == FED_STREAM_HANDSHAKE)
-        fed_stream_continue_handshake(s);
-    if (s->state == FED_STREAM_OPEN)
-        read_tls(s);
-    s->in_callback = false;
-    if (s->state != FED_STREAM_CLOSING)
-        fed_tls_conn_keep_input(&s->tls);
-}
-
-static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-    (void)suggested;
     struct fed_stream *s = fed_container_of(h, struct fed_stream, uv.handle);
-    *buf = uv_buf_init(s->loop->input, FED_LOOP_INPUT_SIZE);
+    fed_list_remove(&s->object.link);
+    if (s->handlers.end)
+        s->handlers.end(s->ud, s->failure ? s->failure->code : 0, s->failure);
+    free_stream(s);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+void fed_stream_close(struct fed_stream *s)
 {
-    struct fed_stream *s = fed_container_of(stream, struct fed_stream, uv.stream);
-    if (n == 0 || s->state == FED_STREAM_CLOSING)
+    if (s->state == FED_STREAM_CLOSING)
         return;
-    if (n == UV_EOF && s->tls.ssl) /* an end without close_notify may be an attacker's cut */
-        fed_stream_fail(s, FED_E_END,
-                        s->state == FED_STREAM_OPEN ? "closed by the peer without TLS close_notify"
-                                                    : "TLS handshake: closed by the peer");
-    else if (n == UV_EOF)
-        peer_ended(s);
-    else if (n < 0)
-        fed_stream_fail(s, fed_uv_code((int)n), "read: %s", uv_strerror((int)n));
-    else if (!s->tls.ssl)
-        deliver(s, buf->base, (size_t)n);
-    else {
-        s->tls.in = fed_str_n(buf->base, (size_t)n);
-        tls_input(s);
-        fed_stream_read_more(s);
+    if (s->state == FED_STREAM_OPEN && !s->failure && !s->writing) {
+        /* What the caller wrote in this turn goes as far as the socket takes it; then TLS says good-bye. */
+        send_queued(s); /* not the pump: it would call `drained` from within close */
+        if (s->state == FED_STREAM_CLOSING)
+            return; /* sending failed, and closed */
+        if (s->tls.ssl && !s->writing && s->queued == 0 && s->tls.out.n == 0)
+            fed_tls_conn_shutdown(&s->tls);
     }
-}
-
-static void on_catch_up(struct fed_task *task)
-{
-    struct fed_stream *s = fed_container_of(task, struct fed_stream, read_task);
-    if (s->state == FED_STREAM_CLOSING || s->paused)
-        return;
-    tls_input(s);
-    fed_stream_read_more(s);
-}
-
-void fed_stream_read_more(struct fed_stream *s)
-{
-    if (s->state != FED_STREAM_HANDSHAKE && s->state != FED_STREAM_OPEN)
-        return;
-    bool held = s->held && !s->in_callback;
-    bool want = !s->eof_in && !held && (!s->paused || s->state == FED_STREAM_HANDSHAKE);
-    if (held && !s->paused && !s->eof_in) /* what was decrypted or received before the pause comes first */
-        fed_task_post(&s->loop->env, &s->read_task, on_catch_up);
-    if (want == s->reading)
-        return;
-    s->reading = want;
-    if (!want) {
-        uv_read_stop(&s->uv.stream);
-        return;
+    if (s->tls.ssl && !s->writing && s->tls.out.n > 0) { /* the good-bye, or the alert of a failed handshake */
+        uv_buf_t buf = uv_buf_init(s->tls.out.p, (unsigned)s->tls.out.n);
+        (void)uv_try_write(&s->uv.stream, &buf, 1);
     }
-    int rc = uv_read_start(&s->uv.stream, on_alloc, on_read);
-    if (rc != 0)
-        fed_stream_fail(s, fed_uv_code(rc), "read: %s", uv_strerror(rc));
+    s->state = FED_STREAM_CLOSING;
+    fed_task_cancel(&s->flush_task);
+    fed_task_cancel(&s->read_task);
+    fed_timer_stop(&s->loop->env, &s->deadline);
+    uv_close(&s->uv.handle, on_closed);
 }
 
-void fed_stream_pause(struct fed_stream *s, bool paused)
+void fed_stream_fail_err(struct fed_stream *s, const struct fed_err *err)
 {
-    if (s->paused == paused)
+    if (s->state == FED_STREAM_CLOSING)
         return;
-    s->paused = paused;
-    fed_stream_read_more(s);
+    if (!s->failure) {
+        s->failure = fed_malloc(sizeof(*s->failure));
+        *s->failure = *err;
+    }
+    fed_stream_close(s);
+}
+
+void fed_stream_fail(struct fed_stream *s, int code, const char *fmt, ...)
+{
+    char text[256], peer[64];
+    struct fed_err err;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    fed_addr_format(&s->peer, peer);
+    fed_err_set(&err, code, "%s: %s", peer, text);
+    fed_stream_fail_err(s, &err);
+}
+
+void fed_stream_settled(struct fed_stream *s)
+{
+    if (s->eof_in && s->shutdown_done)
+        fed_stream_close(s);
 }
