@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "store/sqlite_vfs.h"
@@ -12,8 +13,9 @@ enum {
     STEP = 1000,      /* worth a pass */
     ROUND = 8000,     /* the log should begin anew */
     LITTLE = 128,     /* what the writer copies itself */
-    PATIENCE = 12000, /* a writer that is faster than the disk copies all that is left, however much it is */
-    MOST = 16000,     /* and waits for the pass */
+    PATIENCE = 16000, /* a writer that is faster than the disk copies all that is left, however much it is */
+    LESS = 5,         /* nice */
+    MOST = 24000,     /* and waits for the pass */
 };
 
 struct store_ckpt {
@@ -33,18 +35,21 @@ struct store_ckpt {
 
 static int copy(sqlite3 *conn, int *done)
 {
-    int before = *done;
-    int frames = 0, rc = sqlite3_wal_checkpoint_v2(conn, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, done);
-    if (rc == SQLITE_BUSY) { /* the other connection was looking at the index: later */
-        *done = before;
+    int frames = 0, copied = 0;
+    int rc = sqlite3_wal_checkpoint_v2(conn, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+    if (rc == SQLITE_BUSY) /* the other connection was looking at the index: later */
         return SQLITE_OK;
-    }
-    return rc == SQLITE_OK ? rc : sqlite3_extended_errcode(conn);
+    if (rc != SQLITE_OK)
+        return sqlite3_extended_errcode(conn);
+    *done = copied;
+    return SQLITE_OK;
 }
 
 static void *copier(void *arg)
 {
     struct store_ckpt *c = arg;
+    /* This thread's own, on Linux: behind those that somebody waits for. */
+    (void)setpriority(PRIO_PROCESS, 0, FED_MIN(getpriority(PRIO_PROCESS, 0) + LESS, 19));
     pthread_mutex_lock(&c->lock);
     for (;;) {
         while (!c->busy && !c->stop)

@@ -105,7 +105,7 @@ static inline void store_set_handlers(struct store *s, const struct store_handle
 struct store *store_mem_new(struct fed_env *env, uint32_t latency_ms);
 
 struct store_sqlite_conf {
-    const char *path;      /* file; its folder must exist. Files beside it: -wal, -shm, .lock */
+    const char *path;      /* file; its folder must exist. Files beside it: -wal, .lock */
     uint64_t keep_changes; /* history kept by automatic compaction, in changes; 0: 20,000 */
     uint32_t queue_max;    /* transactions waiting; 0: 8,192 */
     bool check;            /* check every page at the start, not only after a crash of the machine */

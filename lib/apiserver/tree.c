@@ -2,6 +2,7 @@
 #include "apiserver/tree.h"
 
 #include "base/mem.h"
+#include "base/slab.h"
 
 /* A B+ tree. Leaves hold the objects; an inner node holds its children and the first object of each, so that a search
  * looks into no child but the one that it goes down to. Nodes are never empty, and all leaves are at one depth; a node
@@ -10,7 +11,9 @@ enum { WIDTH = 32, FEW = 8, BUILD = 30 /* entries of a node that is built: room 
 
 struct fed_node {
     uint32_t refs, count; /* objects below */
-    uint16_t n, height;   /* height 0: a leaf */
+    uint16_t n;
+    uint8_t height; /* 0: a leaf */
+    bool in_slab;
     struct fed_kobj *obj[WIDTH];
     struct fed_node *child[]; /* WIDTH, of inner nodes */
 };
@@ -28,6 +31,14 @@ struct fed_node *fed_tree_ref(struct fed_node *n)
     return n;
 }
 
+static void free_node(struct fed_node *n)
+{
+    if (n->in_slab)
+        fed_slab_free(n);
+    else
+        free(n);
+}
+
 void fed_tree_unref(struct fed_node *n)
 {
     if (!n || --n->refs)
@@ -38,7 +49,7 @@ void fed_tree_unref(struct fed_node *n)
         else
             fed_kobj_unref(n->obj[i]);
     }
-    free(n);
+    free_node(n);
 }
 
 size_t fed_tree_count(const struct fed_node *n)
@@ -48,11 +59,16 @@ size_t fed_tree_count(const struct fed_node *n)
 
 static struct fed_node *new_node(unsigned height)
 {
-    struct fed_node *n = fed_malloc(sizeof(*n) + (height ? WIDTH * sizeof(n->child[0]) : 0));
+    size_t size = sizeof(struct fed_node) + (height ? WIDTH * sizeof(struct fed_node *) : 0);
+    struct fed_node *n = fed_slab_alloc(size);
+    bool in_slab = n != NULL;
+    if (!n)
+        n = fed_malloc(size);
+    n->in_slab = in_slab;
     n->refs = 1;
     n->count = 0;
     n->n = 0;
-    n->height = (uint16_t)height;
+    n->height = (uint8_t)height;
     return n;
 }
 
@@ -210,7 +226,7 @@ static void join(struct fed_node *n, size_t i)
         memcpy(l->child + l->n, r->child, r->n * sizeof(r->child[0]));
     l->n = (uint16_t)(l->n + r->n);
     l->count += r->count;
-    free(r); /* its entries have moved */
+    free_node(r); /* its entries have moved */
     close_gap(n, i + 1);
 }
 
@@ -234,7 +250,7 @@ static struct fed_node *take(struct fed_node *n, struct fed_str ns, struct fed_s
             join(n, i ? i - 1 : 0);
     }
     if (n->n == 0) {
-        free(n);
+        free_node(n);
         return NULL;
     }
     recount(n);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include "base/slab.h"
+
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -58,5 +60,6 @@ char *fed_asprintf(const char *fmt, ...)
 
 void fed_mem_trim(void)
 {
+    fed_slab_trim();
     malloc_trim(0);
 }

@@ -3,6 +3,7 @@
 
 #include "base/env.h"
 #include "base/mem.h"
+#include "base/slab.h"
 #include "kube/obj_scan.h"
 
 /* Text put into the bytes: at `at` (a place of the source), `cut` source bytes are left out. */
@@ -138,7 +139,10 @@ static void release_object(struct fed_blob *bytes)
     struct fed_kobj *o = fed_container_of(bytes, struct fed_kobj, bytes);
     if (o->ext)
         o->ext->free(o->ext);
-    free(o);
+    if (o->in_slab)
+        fed_slab_free(o);
+    else
+        free(o);
 }
 
 static struct fed_kobj *make_object(const struct fed_objscan *scan, struct splices *sp)
@@ -150,8 +154,12 @@ static struct fed_kobj *make_object(const struct fed_objscan *scan, struct splic
                   decoded_room(scan->annotations.v, scan->annotations.n) +
                   decoded_room(scan->owners.v, scan->owners.n) + decoded_room(scan->finalizers.v, scan->finalizers.n);
     size_t n = size_of_bytes(sp, scan->text);
-    struct fed_kobj *o = fed_malloc(sizeof(*o) + arrays + text + n);
+    struct fed_kobj *o = fed_slab_alloc(sizeof(*o) + arrays + text + n);
+    bool in_slab = o != NULL;
+    if (!o)
+        o = fed_malloc(sizeof(*o) + arrays + text + n);
     memset(o, 0, sizeof(*o));
+    o->in_slab = in_slab;
     void *at = o + 1;
     char *room = (char *)(o + 1) + arrays, *bytes = room + text;
 
@@ -171,7 +179,7 @@ static struct fed_kobj *make_object(const struct fed_objscan *scan, struct splic
     o->annotations = settle_map(sp, &scan->annotations, &at, &room);
     settle_owners(o, sp, &scan->owners, &at, &room);
     o->finalizers = at;
-    o->n_finalizers = scan->finalizers.n & 0x7fffffff;
+    o->n_finalizers = scan->finalizers.n & 0x3fffffff;
     for (size_t i = 0; i < o->n_finalizers; i++)
         o->finalizers[i] = settle(sp, scan->finalizers.v[i], &room);
     return o;

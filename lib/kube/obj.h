@@ -36,8 +36,9 @@ struct fed_kobj {
     struct fed_str *finalizers;
     struct fed_kobj_ext *ext; /* the apiserver cache's own (encodings in other versions); else NULL */
     uint32_t n_labels, n_annotations, n_owners;
-    uint32_t n_finalizers : 31;
+    uint32_t n_finalizers : 30;
     bool deleting : 1; /* metadata.deletionTimestamp is set */
+    bool in_slab : 1;  /* obj.c's own */
 };
 
 /* Parses the bytes (one object) and indexes them. A list item may lack apiVersion and kind: those given (may be empty)

@@ -20,16 +20,35 @@ static void put_connection(struct httpd_conn *c)
         fed_buf_add(&c->out, FED_STR("Connection: keep-alive\r\n"));
 }
 
+static void put_first_lines(struct httpd_conn *c, int status, const char *type)
+{
+    struct fed_httpd *h = c->server;
+    (void)httpd_date(h); /* which second it is */
+    bool usual = status == 200 && type && strlen(type) < sizeof(h->ok_type);
+    if (usual && h->ok_date_s == h->date_s && strcmp(type, h->ok_type) == 0) {
+        fed_buf_add(&c->out, fed_buf_str(&h->ok_head));
+        return;
+    }
+    size_t from = c->out.n;
+    fed_h1_put_status_line(&c->out, status);
+    put_date(c);
+    if (type)
+        fed_h1_put_known(&c->out, FED_STR("Content-Type: "), fed_str(type));
+    if (!usual || fed_buf_status(&c->out) != 0)
+        return;
+    fed_buf_reset(&h->ok_head);
+    fed_buf_add(&h->ok_head, fed_str_from(fed_buf_str(&c->out), from));
+    memcpy(h->ok_type, type, strlen(type) + 1);
+    h->ok_date_s = h->date_s;
+}
+
 static void put_head(struct fed_http_exchange *x, int status, const char *type)
 {
     struct httpd_conn *c = x->conn;
     if (c->server->closing)
         c->keep_alive = false;
     httpd_take_out(c);
-    fed_h1_put_status_line(&c->out, status);
-    put_date(c);
-    if (type)
-        fed_h1_put_known(&c->out, FED_STR("Content-Type: "), fed_str(type));
+    put_first_lines(c, status, type);
     for (size_t i = 0; i < x->n_extra; i++)
         fed_h1_put_header(&c->out, x->extra[i].name, x->extra[i].value);
     put_connection(c);

@@ -75,6 +75,9 @@ struct fed_httpd {
     struct fed_task send_task;
     int64_t date_s;
     char date[30];
+    struct fed_buf ok_head; /* the first lines of the answer that comes most: 200, with ok_type, in this second */
+    int64_t ok_date_s;
+    char ok_type[48];
     struct fed_http_header *scratch; /* headers of an HTTP/2 answer */
     size_t cap_scratch;
     bool closing;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of a stream, both directions. Every path that calls a handler checks the state afterwards: a handler may
  * close the stream (which stays allocated until the loop's close callback). */
+#include <errno.h>
+
 #include "base/mem.h"
 #include "net/stream_priv.h"
 
@@ -85,8 +87,19 @@ static void on_written(uv_write_t *req, int status)
 /* Sends what the socket takes; the rest goes into flight. Returns bytes sent at once, or a libuv error. */
 static ssize_t send_some(struct fed_stream *s, const uv_buf_t *bufs, unsigned n)
 {
-    int sent = uv_try_write(&s->uv.stream, bufs, n);
-    return sent == UV_EAGAIN ? 0 : sent;
+    uv_os_fd_t fd;
+    if (n != 1 || uv_fileno(&s->uv.handle, &fd) != 0) {
+        int sent = uv_try_write(&s->uv.stream, bufs, n);
+        return sent == UV_EAGAIN ? 0 : sent;
+    }
+    /* Nothing of ours is in flight. For a socket this is shorter than the write that libuv makes. */
+    ssize_t sent;
+    do
+        sent = send(fd, bufs->base, bufs->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    return sent;
 }
 
 static void fly(struct fed_stream *s, const uv_buf_t *bufs, unsigned n, size_t bytes)

@@ -384,6 +384,53 @@ static void the_file_stays_small(void **state)
     assert_int_equal(w->load_rev, 20001);
 }
 
+/* The log is copied into the file while writes go on, and begins anew when it has grown. */
+static void the_log_begins_anew(void **state)
+{
+    struct world *w = *state;
+    static char value[16000];
+    struct stat st;
+    char log[128];
+    off_t most = 0;
+    memset(value, 'v', sizeof(value));
+    snprintf(log, sizeof(log), "%s-wal", w->path);
+    for (int i = 0; i < 8000; i++) { /* 128 MB in batches of 50 */
+        char key[16];
+        snprintf(key, sizeof(key), "/k%d", i % 200);
+        start(w, key, value, sizeof(value));
+        if (i % 50 == 49) {
+            assert_true(test_env_run(&w->env, settled, w));
+            assert_int_equal(w->code, 0);
+            assert_int_equal(stat(log, &st), 0);
+            most = FED_MAX(most, st.st_size);
+        }
+    }
+    if (most > 120 << 20)
+        fail_msg("a log of %ld bytes", (long)most);
+    reopen(w, 0, 0);
+    assert_int_equal(w->n_live, 200);
+    assert_int_equal(w->load_rev, 8001);
+}
+
+/* Two connections of ours share the file; nobody else's gets in, and there is no index beside it. */
+static void others_are_kept_out(void **state)
+{
+    struct world *w = *state;
+    char index[128];
+    sqlite3 *other = NULL;
+    snprintf(index, sizeof(index), "%s-shm", w->path);
+    start(w, "/k", "v", 1);
+    assert_true(test_env_run(&w->env, settled, w));
+    assert_int_equal(access(index, F_OK), -1);
+    assert_int_equal(sqlite3_open(w->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "SELECT count(*) FROM current", NULL, NULL, NULL), SQLITE_BUSY);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_BUSY);
+    sqlite3_close(other);
+    start(w, "/k", "w", 1);
+    assert_true(test_env_run(&w->env, settled, w));
+    assert_int_equal(w->code, 0);
+}
+
 /* --- kill -9 --- */
 
 static void child(struct world *w, int out)
@@ -446,6 +493,8 @@ int main(void)
         TEST(a_staged_file_takes_the_place),
         TEST(full_is_an_error_and_no_more),
         TEST(the_file_stays_small),
+        TEST(the_log_begins_anew),
+        TEST(others_are_kept_out),
         TEST(a_transaction_is_whole_after_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
