@@ -226,7 +226,7 @@ STORIES = {
         Replicas:               3 desired | 3 updated | 3 total | 3 available | 0 unavailable
         Available
         hansa/echo:v1
-        ! logs deployment/app
+        !1.27 logs deployment/app
         ask one of those (kubectl --context CLUSTER)
         $ scale deployment app --replicas=4
         deployment.apps/app scaled
