@@ -38,6 +38,8 @@ struct fctl {
     struct fctl_made *made;
     bool dry_run; /* reads only; what would be written is told */
     bool quiet;   /* what is unchanged is not told */
+    /* fctl_main, for a verb that takes an operator's steps: `up` */
+    int (*run)(struct fctl *c, int argc, char **argv);
 };
 
 /* --- verbs --- */

@@ -284,7 +284,7 @@ static int run_kubefed(struct up *u, const char **words, struct fed_err *err)
     fctl_echo(u->c, words);
     if (u->c->dry_run)
         return 0;
-    if (fctl_main(u->c, (int)n, (char **)words) != 0)
+    if (u->c->run(u->c, (int)n, (char **)words) != 0)
         return fed_err_set(err, FED_E_UNAVAILABLE, "kubefed %s did not succeed (see above)", words[1]);
     return 0;
 }

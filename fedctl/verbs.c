@@ -220,6 +220,7 @@ int fctl_main(struct fctl *c, int argc, char **argv)
         fctl_print_help(stderr);
         return 2;
     }
+    c->run = fctl_main;
     const char *word = argv[1];
     if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         return help(argc, argv);

@@ -98,8 +98,14 @@ void mbr_job_update(struct mbr_job *j, enum mbr_kind kind, const struct fed_json
 void mbr_job_merge(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
                    const struct fed_json *patch)
 {
+    mbr_job_merge_of(j, mbr_resource(kind), ns, name, sub, patch);
+}
+
+void mbr_job_merge_of(struct mbr_job *j, const struct fed_resource *r, struct fed_str ns, struct fed_str name,
+                      const char *sub, const struct fed_json *patch)
+{
     j->holds++;
-    fed_client_patch(j->m->client, mbr_resource(kind), ns, name, sub, "merge", patch, "", deleted, j);
+    fed_client_patch(j->m->client, r, ns, name, sub, "merge", patch, "", deleted, j);
 }
 
 void mbr_job_delete(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj)

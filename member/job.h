@@ -30,6 +30,9 @@ void mbr_job_create_told(struct mbr_job *job, enum mbr_kind kind, struct fed_str
 void mbr_job_update(struct mbr_job *job, enum mbr_kind kind, const struct fed_json *obj, const char *sub);
 void mbr_job_merge(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
                    const struct fed_json *patch);
+/* The same of a resource that is not among ours. */
+void mbr_job_merge_of(struct mbr_job *job, const struct fed_resource *r, struct fed_str ns, struct fed_str name,
+                      const char *sub, const struct fed_json *patch);
 void mbr_job_delete(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj);
 void mbr_jobs_release(struct mbr *m); /* after the transport was freed: no answer comes any more */
 

@@ -67,7 +67,9 @@ static bool says(struct fed_str text, const char *what)
 static int code_of(int status, struct fed_str text, bool write, bool *again)
 {
     *again = true;
-    if (status == FED_GRPC_REFUSED || says(text, "etcdserver: no leader"))
+    /* A member without leader refuses before it looks. A stream that we ended for that reason has the same words, and may
+     * have been carried out. */
+    if (status == FED_GRPC_REFUSED || (status == FED_GRPC_UNAVAILABLE && says(text, "etcdserver: no leader")))
         return FED_E_UNAVAILABLE;
     *again = false;
     switch (status) {

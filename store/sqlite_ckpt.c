@@ -13,9 +13,9 @@ enum {
     STEP = 1000,      /* worth a pass */
     ROUND = 8000,     /* the log should begin anew */
     LITTLE = 128,     /* what the writer copies itself */
-    PATIENCE = 12000, /* a writer that is faster than the disk copies all that is left, however much it is */
+    PATIENCE = 16000, /* a writer that is faster than the disk copies all that is left, however much it is */
     LESS = 5,         /* nice */
-    MOST = 16000,     /* and waits for the pass */
+    MOST = 24000,     /* and waits for the pass */
 };
 
 struct store_ckpt {

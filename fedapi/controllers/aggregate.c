@@ -44,18 +44,6 @@ static bool has_problem(const struct fapi_report *r)
     return fed_str_is(fed_str(r->state), "Conflict") || fed_str_is(fed_str(r->state), "Failed");
 }
 
-bool fapi_aggregate_observed(const struct fapi_aggregate_in *in)
-{
-    for (size_t i = 0; i < in->n; i++) {
-        const struct fapi_report *r = &in->reports[i];
-        int64_t generation = fed_json_int(fed_json_at(r->object, "metadata", "generation", NULL), 0);
-        int64_t observed = fed_json_int(fed_json_at(r->object, "status", "observedGeneration", NULL), 0);
-        if (!fed_str_is(fed_str(r->state), "Synced") || observed < generation)
-            return false;
-    }
-    return in->n > 0;
-}
-
 static void set_sums(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status,
                      const char *const *fields, size_t n_fields, bool required)
 {

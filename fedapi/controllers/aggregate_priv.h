@@ -17,6 +17,16 @@ struct fed_json *fapi_aggregate_custom(struct fed_arena *a, const struct fapi_ag
 struct fed_json *fapi_aggregate_shown(struct fed_arena *a, const struct fapi_aggregate_in *in,
                                       const struct fapi_report *r, size_t *room);
 /* Every cluster has what was decided, and its controllers have looked at it. */
-bool fapi_aggregate_observed(const struct fapi_aggregate_in *in);
+static inline bool fapi_aggregate_observed(const struct fapi_aggregate_in *in)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const struct fapi_report *r = &in->reports[i];
+        int64_t generation = fed_json_int(fed_json_at(r->object, "metadata", "generation", NULL), 0);
+        int64_t observed = fed_json_int(fed_json_at(r->object, "status", "observedGeneration", NULL), 0);
+        if (!fed_str_is(fed_str(r->state), "Synced") || observed < generation)
+            return false;
+    }
+    return in->n > 0;
+}
 
 #endif

@@ -9,24 +9,13 @@
 
 #include "base/mem.h"
 #include "codec/base64.h"
-#include "fedapi/controllers/endpoints.h"
-#include "fedapi/controllers/jobs.h"
+#include "fedapi/controllers/due.h"
 #include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/place.h"
 #include "fedapi/controllers/replicator.h"
-#include "fedapi/controllers/scheduler.h"
 
 static const struct fed_resource clusters_resource = {"federation", "v1beta1", "clusters", "Cluster", false};
 static const struct fed_resource secrets_resource = {"", "v1", "secrets", "Secret", true};
-
-struct fapi_clusters {
-    struct fapi_federation *fed;
-    struct fed_informer *objects, *secrets;
-    struct fed_map members; /* name -> struct fapi_member */
-    struct fapi_member *first;
-    struct fed_workqueue *reports;
-    struct fapi_jobs jobs;
-};
 
 /* --- credentials --- */
 
@@ -128,22 +117,9 @@ static void leave(struct fapi_clusters *c, struct fed_str name)
     if (!m)
         return;
     unlink_member(c, m);
-    FED_MAP_EACH(e, &c->fed->assignments) {
-        struct fapi_assignment *plan = e->value;
-        for (size_t i = 0; i < plan->n; i++) {
-            struct fapi_share *share = &plan->shares[i];
-            if (share->member != m)
-                continue;
-            free(share->why);
-            free(share->message);
-            free(share->closed);
-            memmove(share, share + 1, (plan->n - i - 1) * sizeof(*share));
-            plan->n--;
-            break;
-        }
-    }
-    fapi_endpoints_nodes_changed(c->fed->endpoints, m);
-    fapi_scheduler_cluster_changed(c->fed->scheduler, NULL);
+    fapi_assignments_leave(c->fed, m);
+    fapi_due_services(c->fed);
+    fapi_due_decide_all(c->fed);
     fapi_member_free(m);
 }
 
@@ -156,7 +132,7 @@ static void finish_leaving(struct fapi_clusters *c, struct fapi_member *m, struc
     if (cleanup) {
         bool idle = fapi_replicator_idle(m->replicator), objects = fapi_place_has_objects(m);
         if (first || (idle && objects)) /* not each time: it would never be idle */
-            fapi_replicator_add_all(m->replicator);
+            fapi_due_replicate_all(m);
         if (first || !fapi_member_reachable(m) || !idle || objects) {
             fed_workqueue_add_after(c->reports, fed_str(m->name), 500);
             return;
@@ -187,8 +163,8 @@ static void cluster_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now
     apply_credentials(c, m);
     if (!old || !fapi_place_same_labels(old, now) ||
         !fed_str_eq(fed_kobj_annotation(old, FAPI_CORDONED), fed_kobj_annotation(now, FAPI_CORDONED)))
-        fapi_scheduler_cluster_changed(c->fed->scheduler, m);
-    fapi_clusters_report(c, m);
+        fapi_due_decide_all(c->fed);
+    fapi_due_report(m);
 }
 
 static void secret_changed(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *now FED_UNUSED)
@@ -203,7 +179,7 @@ static void synced(void *ud)
 {
     secret_changed(ud, NULL, NULL);
     struct fapi_clusters *c = ud;
-    fapi_scheduler_cluster_changed(c->fed->scheduler, NULL);
+    fapi_due_decide_all(c->fed);
 }
 
 /* --- status --- */
@@ -266,11 +242,6 @@ static void report_one(void *ud, const char *name)
     fed_arena_release(&a);
 }
 
-void fapi_clusters_report(struct fapi_clusters *c, struct fapi_member *m)
-{
-    fed_workqueue_add(c->reports, fed_str(m->name));
-}
-
 /* --- the set --- */
 
 struct fapi_clusters *fapi_clusters_new(struct fapi_federation *f)
@@ -283,7 +254,7 @@ struct fapi_clusters *fapi_clusters_new(struct fapi_federation *f)
     fapi_jobs_init(&c->jobs);
     c->objects = fed_informer_new(&objects);
     c->secrets = fed_informer_new(&secrets);
-    c->reports = fed_workqueue_new(&queue);
+    c->reports = f->due.reports = fed_workqueue_new(&queue);
     return c;
 }
 
@@ -307,26 +278,7 @@ void fapi_clusters_free(struct fapi_clusters *c)
     fed_map_release(&c->members);
     fed_informer_free(c->objects);
     fed_informer_free(c->secrets);
+    c->fed->due.reports = NULL;
     fed_workqueue_free(c->reports);
     free(c);
-}
-
-struct fapi_member *fapi_clusters_find(struct fapi_clusters *c, struct fed_str name)
-{
-    return fed_map_find(&c->members, name);
-}
-
-struct fed_kobj *fapi_clusters_object(struct fapi_clusters *c, struct fed_str name)
-{
-    return fed_informer_find(c->objects, (struct fed_str){0}, name);
-}
-
-bool fapi_clusters_synced(const struct fapi_clusters *c)
-{
-    return fed_informer_synced(c->objects) && fed_informer_synced(c->secrets);
-}
-
-struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fapi_member *after)
-{
-    return after ? after->next : c->first;
 }

@@ -224,19 +224,13 @@ static void reconcile(void *ud, const char *key)
     fed_workqueue_add_after(e->queue, fed_str(key), LOOK_AGAIN_MS);
 }
 
-void fapi_edge_add(struct fapi_edge *e, const struct fapi_member *m)
-{
-    if (e)
-        fed_workqueue_add(e->queue, fed_str(m->name));
-}
-
 struct fapi_edge *fapi_edge_new(struct fapi_federation *f, const struct fapi_issuer *issuer)
 {
     struct fapi_edge *e = FED_NEW(struct fapi_edge);
     struct fed_workqueue_conf conf = {.env = f->env, .name = "edge", .work = reconcile, .ud = e};
     e->fed = f;
     e->issuer = *issuer;
-    e->queue = fed_workqueue_new(&conf);
+    e->queue = f->due.edges = fed_workqueue_new(&conf);
     fapi_jobs_init(&e->jobs);
     return e;
 }
@@ -248,6 +242,7 @@ void fapi_edge_free(struct fapi_edge *e)
     FED_LIST_EACH(node, &e->jobs.running)
         free(FED_LIST_ENTRY(node, struct fapi_job, link)->ud);
     fapi_jobs_cancel(&e->jobs);
+    e->fed->due.edges = NULL;
     fed_workqueue_free(e->queue);
     free(e);
 }

@@ -19,6 +19,5 @@ struct fapi_issuer {
 struct fapi_edge;
 struct fapi_edge *fapi_edge_new(struct fapi_federation *f, const struct fapi_issuer *issuer);
 void fapi_edge_free(struct fapi_edge *e);
-void fapi_edge_add(struct fapi_edge *e, const struct fapi_member *m); /* NULL e: nothing happens */
 
 #endif

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "fedapi/controllers/due.h"
 #include "fedapi/controllers/jobs.h"
 #include "fedapi/controllers/slices.h"
-#include "fedapi/controllers/status.h"
 
 static const struct fed_resource imports_resource = {"multicluster.x-k8s.io", "v1alpha1", "serviceimports",
                                                      "ServiceImport", true};
@@ -300,34 +300,6 @@ static void reconcile(void *ud, const char *key)
     fed_arena_release(&w.arena);
 }
 
-/* --- what makes a key due --- */
-
-void fapi_endpoints_service_changed(struct fapi_endpoints *e, struct fed_str ns, struct fed_str name)
-{
-    char *key = fed_asprintf("%.*s/%.*s", FED_STR_ARG(ns), FED_STR_ARG(name));
-    fed_workqueue_add(e->queue, fed_str(key));
-    free(key);
-}
-
-void fapi_endpoints_member_changed(struct fapi_endpoints *e, const struct fapi_kind *k, struct fed_str ns,
-                                   struct fed_str name)
-{
-    if (k == e->services)
-        fapi_endpoints_service_changed(e, ns, name);
-}
-
-static bool add_service(void *ud, struct fed_kobj *o)
-{
-    fapi_endpoints_service_changed(ud, o->ns, o->name);
-    return true;
-}
-
-void fapi_endpoints_nodes_changed(struct fapi_endpoints *e, struct fapi_member *m FED_UNUSED)
-{
-    if (e)
-        fed_informer_each(e->services->hub, (struct fed_str){0}, add_service, e);
-}
-
 /* --- balancers --- */
 
 struct balancers {
@@ -379,7 +351,7 @@ static bool add_ingress_status(void *ud, struct fed_kobj *o)
 {
     struct fapi_endpoints *e = ud;
     struct fed_arena a = {0};
-    fapi_status_add(e->fed->status, fapi_key(&a, e->ingresses, o->ns, o->name));
+    fapi_due_status(e->fed, fapi_key(&a, e->ingresses, o->ns, o->name));
     fed_arena_release(&a);
     return true;
 }
@@ -390,7 +362,7 @@ static void published_changed(void *ud, struct fed_kobj *old, struct fed_kobj *n
     struct fed_str service = fed_kobj_label(o, FAPI_LABEL_SERVICE);
     struct fapi_endpoints *e = ud;
     if (service.n)
-        fapi_endpoints_service_changed(e, o->ns, service);
+        fapi_due_service(e->fed, o->ns, service);
     if (e->ingresses && fed_str_is(o->ns, FAPI_EDGE_NS) && fed_str_is(service, "globallb"))
         fed_informer_each(e->ingresses->hub, (struct fed_str){0}, add_ingress_status, e);
 }
@@ -411,7 +383,7 @@ struct fapi_endpoints *fapi_endpoints_new(struct fapi_federation *f)
     FED_REQUIRE(e->services != NULL);
     e->imports = fed_informer_new(&imports);
     e->slices = fed_informer_new(&slices);
-    e->queue = fed_workqueue_new(&queue);
+    e->queue = f->due.services = fed_workqueue_new(&queue);
     fapi_jobs_init(&e->jobs);
     return e;
 }
@@ -432,6 +404,7 @@ void fapi_endpoints_free(struct fapi_endpoints *e)
     fapi_jobs_cancel(&e->jobs);
     fed_informer_free(e->imports);
     fed_informer_free(e->slices);
+    e->fed->due.services = NULL;
     fed_workqueue_free(e->queue);
     free(e);
 }

@@ -10,11 +10,6 @@
 struct fapi_endpoints *fapi_endpoints_new(struct fapi_federation *f);
 void fapi_endpoints_start(struct fapi_endpoints *e);
 void fapi_endpoints_free(struct fapi_endpoints *e);
-void fapi_endpoints_service_changed(struct fapi_endpoints *e, struct fed_str ns, struct fed_str name);
-/* An object of a propagated kind changed in a member; only Services matter. */
-void fapi_endpoints_member_changed(struct fapi_endpoints *e, const struct fapi_kind *k, struct fed_str ns,
-                                   struct fed_str name);
-void fapi_endpoints_nodes_changed(struct fapi_endpoints *e, struct fapi_member *m);
 
 /* Addresses of the balancers of clusters that are not Offline, sorted, for Ingress status; *out is in the arena. */
 size_t fapi_endpoints_balancers(struct fapi_endpoints *e, struct fed_arena *a, const struct fed_str **out);

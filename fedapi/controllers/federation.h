@@ -104,6 +104,9 @@ struct fapi_endpoints;
 struct fapi_clusters;
 struct fapi_edge;
 struct fapi_issuer;
+struct fapi_queues { /* of keys, where due.h adds them; NULL: the controller does not run */
+    struct fed_workqueue *decide, *status, *services, *edges, *reports;
+};
 struct fapi_federation {
     struct fed_env *env;
     struct fed_transport *hub;
@@ -120,6 +123,7 @@ struct fapi_federation {
     struct fapi_kind *definitions; /* the kind CustomResourceDefinition; NULL: not among them */
     struct fed_map defined;        /* name of a definition -> struct fapi_kind */
     struct fed_map assignments;    /* key -> struct fapi_assignment */
+    struct fapi_queues due;
     struct fapi_clusters *clusters;
     struct fapi_scheduler *scheduler;
     struct fapi_status *status;
@@ -158,13 +162,14 @@ struct fapi_kind *fapi_kind_find(struct fapi_federation *f, const char *group, c
 /* The kind's name for rules that go by it; empty: a custom kind, whose name says nothing. */
 struct fed_str fapi_kind_name(const struct fapi_kind *k);
 
-/* Assignments. find: borrowed or NULL; get makes one with a share for every member known. */
+/* assignments.c. find: borrowed or NULL; get makes one with a share for every member known. */
 struct fapi_assignment *fapi_assignment_find(struct fapi_federation *f, const char *key);
 struct fapi_assignment *fapi_assignment_get(struct fapi_federation *f, const char *key);
 void fapi_assignment_drop(struct fapi_federation *f, const char *key);
 struct fapi_share *fapi_assignment_share(struct fapi_assignment *p, const struct fapi_member *m); /* or NULL */
-
-/* True when a HorizontalPodAutoscaler of the federation scales the object. */
-bool fapi_is_scaled(struct fapi_federation *f, const struct fapi_kind *k, const struct fed_kobj *hub);
+void fapi_assignments_leave(struct fapi_federation *f, const struct fapi_member *m);              /* drops its shares */
+void fapi_assignments_stale(struct fapi_federation *f,
+                            const struct fapi_member *m); /* what was decided for it is void */
+void fapi_assignments_release(struct fapi_federation *f);
 
 #endif

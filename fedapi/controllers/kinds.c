@@ -4,16 +4,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "fedapi/controllers/member.h"
-#include "fedapi/controllers/member_priv.h"
-#include "fedapi/controllers/replicator.h"
-#include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/spread.h"
 #include "kube/crd.h"
-
-enum { KINDS_MAX = 4096 }; /* more than an API server serves (apiserver/custom.h) */
 
 /* --- the set --- */
 
@@ -24,13 +17,12 @@ static struct fed_resource own_resource(struct fed_str group, struct fed_str ver
                                  fed_strdup_str(kind), namespaced};
 }
 
-/* Puts the kind into the first free place; false when there is none. */
-static bool put(struct fapi_federation *f, struct fapi_kind *k)
+bool fapi_kinds_put(struct fapi_federation *f, struct fapi_kind *k)
 {
     size_t i = 0;
     while (i < f->n_kinds && f->kinds[i])
         i++;
-    if (i == KINDS_MAX)
+    if (i == FAPI_KINDS_MAX)
         return false;
     if (i == f->cap_kinds) {
         f->cap_kinds = f->cap_kinds ? f->cap_kinds * 2 : 64;
@@ -40,14 +32,14 @@ static bool put(struct fapi_federation *f, struct fapi_kind *k)
     }
     k->fed = f;
     k->index = i;
-    k->id = i + KINDS_MAX * f->rounds[i]++;
+    k->id = i + FAPI_KINDS_MAX * f->rounds[i]++;
     f->kinds[i] = k;
     f->n_kinds = FED_MAX(f->n_kinds, i + 1);
     k->hub = fed_informer_new(&(struct fed_informer_conf){.transport = f->hub, .resource = &k->resource});
     return true;
 }
 
-static void free_kind(struct fapi_kind *k)
+void fapi_kind_free(struct fapi_kind *k)
 {
     fed_informer_free(k->hub);
     free((char *)k->resource.group);
@@ -62,6 +54,37 @@ static void free_kind(struct fapi_kind *k)
     free(k->definition);
     free(k->shape);
     free(k);
+}
+
+static struct fed_str own_text(struct fed_str s)
+{
+    return (struct fed_str){fed_strdup_str(s), s.n};
+}
+
+struct fapi_kind *fapi_kind_describe(const struct fed_json *tree)
+{
+    struct fed_arena a = {0};
+    struct fed_json *doc = fed_crd_document(&a, tree);
+    struct fed_str stored = fed_json_find_text(doc, "storageVersion");
+    const struct fed_json *subs = NULL, *scale;
+    struct fapi_kind *k = FED_NEW(struct fapi_kind);
+    FED_JSON_EACH(v, fed_json_find(doc, "versions"))
+        if (fed_str_eq(fed_json_find_text(v, "name"), stored))
+            subs = fed_json_find(v, "subresources");
+    scale = fed_json_find(subs, "scale");
+    k->custom = FED_NEW(struct fapi_custom);
+    k->custom->replicas = own_text(fed_json_find_text(scale, "specReplicasPath"));
+    k->custom->status_replicas = own_text(fed_json_find_text(scale, "statusReplicasPath"));
+    k->has_status = fed_json_find(subs, "status") != NULL;
+    k->spread = scale ? FAPI_SPREAD_DIVIDE : FAPI_SPREAD_COPY;
+    k->resource = own_resource(fed_json_find_text(doc, "group"), stored, fed_json_find_text(doc, "plural"),
+                               fed_json_find_text(doc, "kind"), fed_json_bool(fed_json_find(doc, "namespaced"), true));
+    k->definition = fed_strdup_str(fed_obj_name(tree));
+    k->shape =
+        fed_asprintf("%.*s %s %s %d %d %s %s", FED_STR_ARG(fed_obj_uid(tree)), k->resource.version, k->resource.kind,
+                     k->resource.namespaced, k->has_status, k->custom->replicas.p, k->custom->status_replicas.p);
+    fed_arena_release(&a);
+    return k;
 }
 
 static enum fapi_spread spread_of(const struct fed_kind *k)
@@ -82,7 +105,7 @@ void fapi_kinds_init(struct fapi_federation *f, const struct fed_kinds *all)
         k->resource = own_resource(v->group, v->version, kind->plural, kind->kind, kind->namespaced);
         k->spread = spread_of(kind);
         k->has_status = kind->has_status;
-        FED_REQUIRE(put(f, k));
+        FED_REQUIRE(fapi_kinds_put(f, k));
         if (fed_crd_is(kind))
             f->definitions = k;
     }
@@ -91,32 +114,10 @@ void fapi_kinds_init(struct fapi_federation *f, const struct fed_kinds *all)
 void fapi_kinds_release(struct fapi_federation *f)
 {
     FAPI_KIND_EACH(k, f)
-        free_kind(k);
+        fapi_kind_free(k);
     free(f->kinds);
     free(f->rounds);
     fed_map_release(&f->defined);
-}
-
-static void hub_synced(void *ud)
-{
-    struct fapi_kind *k = ud;
-    fapi_scheduler_add_kind(k->fed->scheduler, k);
-    /* What members have of an object that is not there any more. */
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(k->fed->clusters, m));)
-        fapi_replicator_add_kind(m->replicator, k, 0);
-}
-
-static void start(struct fapi_kind *k)
-{
-    struct fed_informer_handlers h = {.changed = fapi_hub_changed, .synced = hub_synced, .ud = k};
-    fed_informer_add_handlers(k->hub, &h);
-    fed_informer_start(k->hub);
-}
-
-void fapi_kinds_start(struct fapi_federation *f)
-{
-    FAPI_KIND_EACH(k, f)
-        start(k);
 }
 
 struct fapi_kind *fapi_kind_find(struct fapi_federation *f, const char *group, const char *plural)
@@ -149,9 +150,9 @@ bool fapi_key_parse(const struct fapi_federation *f, const char *key, struct fap
 {
     struct fed_str rest = fed_str(key), piece;
     uint64_t id;
-    if (!fed_str_cut(&rest, '/', &piece) || fed_str_u64(piece, &id) != 0 || id % KINDS_MAX >= f->n_kinds)
+    if (!fed_str_cut(&rest, '/', &piece) || fed_str_u64(piece, &id) != 0 || id % FAPI_KINDS_MAX >= f->n_kinds)
         return false;
-    struct fapi_kind *k = f->kinds[id % KINDS_MAX];
+    struct fapi_kind *k = f->kinds[id % FAPI_KINDS_MAX];
     if (!k || k->id != id || !fed_str_cut(&rest, '/', ns) || !rest.p)
         return false;
     *kind = k;
@@ -187,114 +188,62 @@ bool fapi_kinds_bound(const struct fapi_kind *k)
     return bound;
 }
 
-void fapi_kinds_wake_definition(const struct fapi_kind *k)
+bool fapi_kind_is_withdrawn(const struct fapi_kind *k, const struct fed_kobj *hub)
 {
-    struct fapi_federation *f = k->fed;
-    struct fed_arena a = {0};
-    if (!k->definition || !f->definitions)
-        return;
-    struct fed_str key = fapi_key(&a, f->definitions, (struct fed_str){0}, fed_str(k->definition));
-    fapi_scheduler_add(f->scheduler, key);
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
-        fapi_replicator_add(m->replicator, key);
-    fed_arena_release(&a);
+    return k == k->fed->definitions && !fapi_custom_in_members(hub);
 }
 
-static struct fed_str own_text(struct fed_str s)
-{
-    return (struct fed_str){fed_strdup_str(s), s.n};
-}
-
-/* The kind that a definition describes now, not yet in the set. */
-static struct fapi_kind *describe(const struct fed_json *tree)
+/* A Namespace goes last: spec.finalizers is emptied once its contents are gone. So does a definition. */
+bool fapi_has_contents(const struct fapi_kind *k, const struct fed_kobj *hub)
 {
     struct fed_arena a = {0};
-    struct fed_json *doc = fed_crd_document(&a, tree);
-    struct fed_str stored = fed_json_find_text(doc, "storageVersion");
-    const struct fed_json *subs = NULL, *scale;
-    struct fapi_kind *k = FED_NEW(struct fapi_kind);
-    FED_JSON_EACH(v, fed_json_find(doc, "versions"))
-        if (fed_str_eq(fed_json_find_text(v, "name"), stored))
-            subs = fed_json_find(v, "subresources");
-    scale = fed_json_find(subs, "scale");
-    k->custom = FED_NEW(struct fapi_custom);
-    k->custom->replicas = own_text(fed_json_find_text(scale, "specReplicasPath"));
-    k->custom->status_replicas = own_text(fed_json_find_text(scale, "statusReplicasPath"));
-    k->has_status = fed_json_find(subs, "status") != NULL;
-    k->spread = scale ? FAPI_SPREAD_DIVIDE : FAPI_SPREAD_COPY;
-    k->resource = own_resource(fed_json_find_text(doc, "group"), stored, fed_json_find_text(doc, "plural"),
-                               fed_json_find_text(doc, "kind"), fed_json_bool(fed_json_find(doc, "namespaced"), true));
-    k->definition = fed_strdup_str(fed_obj_name(tree));
-    k->shape =
-        fed_asprintf("%.*s %s %s %d %d %s %s", FED_STR_ARG(fed_obj_uid(tree)), k->resource.version, k->resource.kind,
-                     k->resource.namespaced, k->has_status, k->custom->replicas.p, k->custom->status_replicas.p);
-    fed_arena_release(&a);
-    return k;
-}
-
-static void begin(struct fapi_federation *f, struct fapi_kind *k)
-{
-    if (!put(f, k)) {
-        fed_log_error("federation", "definition %s: there are %d kinds already", k->definition, KINDS_MAX);
-        free_kind(k);
-        return;
+    bool any = k == k->fed->definitions && fed_kobj_has_finalizer(hub, FED_CRD_FINALIZER);
+    if (k->spread == FAPI_SPREAD_NAMESPACE) {
+        const struct fed_json *f = fed_json_at(fed_kobj_parse(hub, &a), "spec", "finalizers", NULL);
+        any = f && f->n > 0;
     }
-    fed_map_set(&f->defined, fed_str(k->definition), k);
-    fed_log_info("federation", "kind=%s.%s version=%s is federated", k->resource.plural, k->resource.group,
-                 k->resource.version);
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
-        fapi_member_kind_start(m, k);
-    start(k);
-}
-
-static void end(struct fapi_federation *f, struct fapi_kind *k)
-{
-    struct fed_arena a = {0};
-    struct fed_str prefix = fed_arena_printf(&a, "%" PRIu64 "/", k->id);
-    fed_log_info("federation", "kind=%s.%s is not federated any more", k->resource.plural, k->resource.group);
-    FED_MAP_EACH(e, &f->assignments)
-        if (fed_str_starts(e->key, prefix))
-            fapi_assignment_drop(f, e->key.p);
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
-        fapi_member_kind_stop(m, k);
-    fed_map_remove(&f->defined, fed_str(k->definition));
-    f->kinds[k->index] = NULL;
-    free_kind(k);
     fed_arena_release(&a);
+    return any;
 }
 
-/* What a change that does not begin the kind anew means to it. */
-static void update(struct fapi_federation *f, struct fapi_kind *k, const struct fed_kobj *definition)
+/* The kinds of the program have one name in all their groups. */
+bool fapi_kind_is_target(const struct fed_json *ref, const struct fapi_kind *k)
 {
-    bool withdrawn = !fapi_custom_in_members(definition), ending = withdrawn || definition->deleting;
-    bool changed = withdrawn != k->withdrawn || ending != k->ending;
-    k->withdrawn = withdrawn;
-    k->ending = ending;
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
-        fapi_member_kind_look(m, k);
-    if (changed)
-        fapi_scheduler_add_kind(f->scheduler, k);
+    struct fed_str group = fed_json_find_text(ref, "apiVersion"), version = {0};
+    if (!fed_str_is(fed_json_find_text(ref, "kind"), k->resource.kind))
+        return false;
+    return !k->custom ||
+           (k->custom->replicas.n && fed_str_cut(&group, '/', &version) && fed_str_is(version, k->resource.group));
 }
 
-void fapi_kinds_follow(struct fapi_federation *f, struct fed_kobj *now, struct fed_str name)
+struct scaled {
+    const struct fapi_kind *kind;
+    const struct fed_kobj *hub;
+    bool yes;
+};
+
+static bool scales(void *ud, struct fed_kobj *hpa)
 {
+    struct scaled *x = ud;
     struct fed_arena a = {0};
+    const struct fed_json *ref = fed_json_at(fed_kobj_parse(hpa, &a), "spec", "scaleTargetRef", NULL);
+    x->yes = x->yes || (!hpa->deleting && fapi_kind_is_target(ref, x->kind) &&
+                        fed_str_eq(fed_json_find_text(ref, "name"), x->hub->name));
+    fed_arena_release(&a);
+    return !x->yes;
+}
+
+bool fapi_is_scaled(struct fapi_federation *f, const struct fapi_kind *k, const struct fed_kobj *hub)
+{
+    struct fapi_kind *hpas = fapi_kind_find(f, "autoscaling", "horizontalpodautoscalers");
+    struct scaled x = {.kind = k, .hub = hub};
+    if (hpas && (!k->custom || k->custom->replicas.n))
+        fed_informer_each(hpas->hub, hub->ns, scales, &x);
+    return x.yes;
+}
+
+bool fapi_kind_goes(const struct fapi_kind *k, const struct fed_kobj *hub)
+{
     const char *why;
-    struct fapi_kind *had = fapi_kinds_defined(f, name), *k = NULL;
-    struct fed_json *tree = now ? fed_kobj_parse(now, &a) : NULL;
-    if (now && fapi_custom_goes(now, &why) && fed_crd_established(tree))
-        k = describe(tree);
-    if (had && (!k || strcmp(k->shape, had->shape) != 0)) {
-        end(f, had);
-        had = NULL;
-    }
-    if (k && had) {
-        free_kind(k);
-        update(f, had, now);
-    } else if (k) {
-        k->withdrawn = !fapi_custom_in_members(now);
-        k->ending = k->withdrawn || now->deleting;
-        begin(f, k);
-    }
-    fed_arena_release(&a);
+    return k == k->fed->definitions ? fapi_custom_goes(hub, &why) : fapi_propagates(hub, k->custom != NULL, &why);
 }

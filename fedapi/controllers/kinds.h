@@ -14,24 +14,41 @@
 
 #include "fedapi/controllers/federation.h"
 
+enum { FAPI_KINDS_MAX = 4096 }; /* more than an API server serves (apiserver/custom.h) */
+
 void fapi_kinds_init(struct fapi_federation *f, const struct fed_kinds *all);
 void fapi_kinds_release(struct fapi_federation *f); /* the informers at the hub too */
-void fapi_kinds_start(struct fapi_federation *f);
-/* A definition of the hub changed (now NULL: is gone). */
-void fapi_kinds_follow(struct fapi_federation *f, struct fed_kobj *now, struct fed_str name);
 /* The custom kind of a definition, or NULL. */
 struct fapi_kind *fapi_kinds_defined(struct fapi_federation *f, struct fed_str definition);
 /* Its definition at the hub: borrowed or NULL. */
 struct fed_kobj *fapi_kinds_definition(const struct fapi_kind *k);
 /* True while an object of the kind may have copies. */
 bool fapi_kinds_bound(const struct fapi_kind *k);
-/* The definition is to be looked at again: objects of a kind that ends are gone, here or there. */
-void fapi_kinds_wake_definition(const struct fapi_kind *k);
 
 /* The number of an object that is divided, or -1. */
 int64_t fapi_kind_number(const struct fapi_kind *k, const struct fed_json *tree);
 
-/* federation.c: an object of the hub changed. */
-void fapi_hub_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now);
+/* Whether an object of the kind goes to members at all. */
+bool fapi_kind_goes(const struct fapi_kind *k, const struct fed_kobj *hub);
+/* A definition whose objects live at the hub alone now. */
+bool fapi_kind_is_withdrawn(const struct fapi_kind *k, const struct fed_kobj *hub);
+/* True for a Namespace that is not empty yet (spec.finalizers), or a definition that still has objects: they go after
+ * their contents. */
+bool fapi_has_contents(const struct fapi_kind *k, const struct fed_kobj *hub);
+/* Whether an autoscaler's target (scaleTargetRef) is of the kind. */
+bool fapi_kind_is_target(const struct fed_json *ref, const struct fapi_kind *k);
+/* True when a HorizontalPodAutoscaler of the federation scales the object. */
+bool fapi_is_scaled(struct fapi_federation *f, const struct fapi_kind *k, const struct fed_kobj *hub);
+
+/* --- hub_kinds.c: as the hub changes --- */
+/* Informers of all kinds at the hub; definitions there make kinds come and go. */
+void fapi_kinds_start(struct fapi_federation *f);
+
+/* --- for hub_kinds.c --- */
+/* The kind that a definition describes now, not yet in the set. */
+struct fapi_kind *fapi_kind_describe(const struct fed_json *tree);
+void fapi_kind_free(struct fapi_kind *k);
+/* Puts the kind into the first free place; false when there is none. */
+bool fapi_kinds_put(struct fapi_federation *f, struct fapi_kind *k);
 
 #endif

@@ -13,13 +13,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "crypto/pki.h"
-#include "fedapi/controllers/edge.h"
-#include "fedapi/controllers/endpoints.h"
+#include "fedapi/controllers/due.h"
 #include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/place.h"
 #include "fedapi/controllers/replicator.h"
-#include "fedapi/controllers/scheduler.h"
-#include "fedapi/controllers/status.h"
 
 #define FAILURES_TO_OFFLINE 3
 #define SUCCESSES_TO_RETURN 2
@@ -44,9 +41,9 @@ static void on_node(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     struct fapi_member *m = ud;
     if (old && now && fapi_place_same_node(old, now))
         return;
-    fapi_clusters_report(m->fed->clusters, m);
-    fapi_endpoints_nodes_changed(m->fed->endpoints, m);
-    fapi_edge_add(m->fed->edge, m); /* region and zone stand in its ConfigMap */
+    fapi_due_report(m);
+    fapi_due_services(m->fed);
+    fapi_due_edge(m); /* region and zone stand in its ConfigMap */
 }
 
 static void on_slice(void *ud, struct fed_kobj *old, struct fed_kobj *now)
@@ -55,7 +52,7 @@ static void on_slice(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     const struct fed_kobj *o = now ? now : old;
     struct fed_str service = fed_kobj_label(o, "kubernetes.io/service-name");
     if (service.n)
-        fapi_endpoints_service_changed(m->fed->endpoints, o->ns, service);
+        fapi_due_service(m->fed, o->ns, service);
 }
 
 /* Nodes and slices first: while they are there, the member counts as connected. */
@@ -113,9 +110,9 @@ static void set_health(struct fapi_member *m, enum fapi_health health, const cha
                  : health == FAPI_OFFLINE ? "offline"
                                           : "not-ready",
                  reason, message);
-    fapi_clusters_report(m->fed->clusters, m);
-    fapi_scheduler_cluster_changed(m->fed->scheduler, m);
-    fapi_endpoints_nodes_changed(m->fed->endpoints, m);
+    fapi_due_report(m);
+    fapi_due_decide_all(m->fed);
+    fapi_due_services(m->fed);
 }
 
 static void grace_over(struct fed_timer *timer)
@@ -128,7 +125,7 @@ static void grace_over(struct fed_timer *timer)
     if (object)
         fed_event_warning(m->fed->recorder, object, "ClusterLost",
                           "still not reachable after %u s: its replicas are made up in other clusters", seconds);
-    fapi_scheduler_cluster_changed(m->fed->scheduler, m);
+    fapi_due_decide_all(m->fed);
 }
 
 static void go_offline(struct fapi_member *m, const char *message)
@@ -143,7 +140,7 @@ static void become_ready(struct fapi_member *m)
 {
     m->reconciling = false;
     set_health(m, FAPI_READY, "ClusterReady", "/healthz responded with ok");
-    fapi_edge_add(m->fed->edge, m);
+    fapi_due_edge(m);
 }
 
 /* What it has is known again: it counts in every decision, with the replicas that it still runs. */
@@ -152,8 +149,9 @@ static void everything_listed(struct fapi_member *m)
     m->listed = true;
     m->lost = false;
     fed_timer_stop(m->fed->env, &m->grace_timer);
-    fapi_scheduler_cluster_returned(m->fed->scheduler, m);
-    fapi_replicator_add_all(m->replicator);
+    fapi_assignments_stale(m->fed, m);
+    fapi_due_decide_all(m->fed);
+    fapi_due_replicate_all(m);
 }
 
 /* Ready only when everything was seen, decided anew, and every waiting change was carried out. */
@@ -163,18 +161,13 @@ static void check_reconciled(struct fapi_member *m)
         return;
     if (!m->listed)
         everything_listed(m);
-    if (fapi_scheduler_settled(m->fed->scheduler) && fapi_replicator_idle(m->replicator))
+    if (fapi_due_is_decided(m->fed) && fapi_replicator_idle(m->replicator))
         become_ready(m);
 }
 
-void fapi_member_listed(struct fapi_member *m)
+static void on_settle(struct fed_task *task)
 {
-    check_reconciled(m);
-}
-
-void fapi_member_queue_idle(struct fapi_member *m)
-{
-    check_reconciled(m);
+    check_reconciled(fed_container_of(task, struct fapi_member, settle));
 }
 
 static void answered_ok(struct fapi_member *m)
@@ -194,7 +187,7 @@ static void answered_ok(struct fapi_member *m)
     fapi_replicator_start(m->replicator);
     stop_informers(m);
     start_informers(m);
-    fapi_replicator_add_all(m->replicator);
+    fapi_due_replicate_all(m);
 }
 
 static void answered(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
@@ -281,7 +274,7 @@ void fapi_member_set_rest(struct fapi_member *m, const struct fed_rest_conf *res
     fapi_replicator_start(m->replicator);
     if (m->health == FAPI_READY) { /* rotated credentials: no reason to call it lost meanwhile */
         start_informers(m);
-        fapi_replicator_add_all(m->replicator);
+        fapi_due_replicate_all(m);
     }
     fed_timer_start(m->fed->env, &m->probe_timer, 0, probe);
 }
@@ -290,7 +283,7 @@ void fapi_member_set_problem(struct fapi_member *m, const char *reason, const ch
 {
     disconnect(m);
     set_health(m, FAPI_NOT_READY, reason, message);
-    fapi_clusters_report(m->fed->clusters, m);
+    fapi_due_report(m);
 }
 
 struct fapi_member *fapi_member_new(struct fapi_federation *f, struct fed_str name)
@@ -298,6 +291,7 @@ struct fapi_member *fapi_member_new(struct fapi_federation *f, struct fed_str na
     struct fapi_member *m = FED_NEW(struct fapi_member);
     m->fed = f;
     m->name = fed_strdup_str(name);
+    m->settle.cb = on_settle;
     m->replicator = fapi_replicator_new(m);
     return m;
 }
@@ -306,6 +300,7 @@ void fapi_member_free(struct fapi_member *m)
 {
     fed_timer_stop(m->fed->env, &m->grace_timer);
     disconnect(m);
+    fed_task_cancel(&m->settle);
     fapi_replicator_free(m->replicator);
     free(m->rest_fingerprint);
     free(m->reason);

@@ -25,6 +25,8 @@ struct fapi_member {
     size_t n_there;
     struct fed_informer *nodes, *slices;
     struct fapi_replicator *replicator;
+    struct fed_workqueue *due; /* the replicator's keys; NULL: it does not run */
+    struct fed_task settle;
 
     enum fapi_health health;
     uint64_t health_since_ns; /* mono, of the last change of health */

@@ -13,30 +13,11 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "fedapi/controllers/endpoints.h"
+#include "fedapi/controllers/due.h"
 #include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/member_priv.h"
-#include "fedapi/controllers/replicator.h"
-#include "fedapi/controllers/scheduler.h"
-#include "fedapi/controllers/status.h"
 
 enum { SCHEMA_SETTLES_MS = 5000 };
-
-struct fapi_there { /* a kind in a member */
-    struct fapi_member *member;
-    struct fapi_kind *kind;
-    struct fed_informer *objects;
-    /* Of custom kinds: */
-    struct fed_informer *definition;
-    struct fed_resource resource; /* version is owned */
-    enum fapi_served served;
-    char *why; /* of FAPI_SERVED_OTHER; owned or NULL */
-};
-
-static struct fapi_there *there_of(const struct fapi_member *m, const struct fapi_kind *k)
-{
-    return k->index < m->n_there ? m->there[k->index] : NULL;
-}
 
 struct fed_informer *fapi_member_informer(struct fapi_member *m, const struct fed_informer_conf *conf,
                                           const struct fed_informer_handlers *h)
@@ -58,20 +39,21 @@ static void on_object(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     const struct fed_kobj *o = now ? now : old;
     struct fed_arena a = {0};
     struct fed_str key = fapi_key(&a, t->kind, o->ns, o->name);
-    fapi_replicator_add(t->member->replicator, key);
-    fapi_scheduler_member_changed(f->scheduler, key);
-    fapi_status_add(f->status, key);
-    fapi_endpoints_member_changed(f->endpoints, t->kind, o->ns, o->name);
+    fapi_due_replicate(t->member, key);
+    fapi_due_decide_of_copy(f, key);
+    fapi_due_status(f, key);
+    if (fed_str_is(fapi_kind_name(t->kind), "Service"))
+        fapi_due_service(f, o->ns, o->name);
     if (!now && (t->kind->ending || t->member->deleting))
-        fapi_kinds_wake_definition(t->kind);
+        fapi_due_definition(t->kind);
     fed_arena_release(&a);
 }
 
 static void wake(struct fapi_there *t)
 {
-    fapi_replicator_add_kind(t->member->replicator, t->kind, 0);
-    fapi_scheduler_add_kind(t->member->fed->scheduler, t->kind);
-    fapi_kinds_wake_definition(t->kind);
+    fapi_due_replicate_kind(t->member, t->kind, 0);
+    fapi_due_decide_kind(t->kind);
+    fapi_due_definition(t->kind);
 }
 
 static void on_synced(void *ud)
@@ -81,9 +63,9 @@ static void on_synced(void *ud)
         wake(t);
         return;
     }
-    fapi_replicator_add_all(t->member->replicator);
-    fapi_scheduler_add_all(t->member->fed->scheduler);
-    fapi_member_listed(t->member);
+    fapi_due_replicate_all(t->member);
+    fapi_due_decide_all(t->member->fed);
+    fapi_due_settle(t->member);
 }
 
 static void watch_objects(struct fapi_there *t, bool optional)
@@ -150,11 +132,11 @@ static void on_definition(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     if (old && now && old->generation != now->generation) {
         /* What was written before may have lost fields that the schema did not have yet, without a word. And a server
          * may take a while to go by the new one. */
-        fapi_replicator_add_kind(t->member->replicator, t->kind, 0);
-        fapi_replicator_add_kind(t->member->replicator, t->kind, SCHEMA_SETTLES_MS);
+        fapi_due_replicate_kind(t->member, t->kind, 0);
+        fapi_due_replicate_kind(t->member, t->kind, SCHEMA_SETTLES_MS);
     }
     if (!now)
-        fapi_kinds_wake_definition(t->kind);
+        fapi_due_definition(t->kind);
 }
 
 static void definition_synced(void *ud)
@@ -200,7 +182,7 @@ void fapi_member_kind_start(struct fapi_member *m, struct fapi_kind *k)
 
 void fapi_member_kind_stop(struct fapi_member *m, struct fapi_kind *k)
 {
-    struct fapi_there *t = there_of(m, k);
+    struct fapi_there *t = fapi_member_there(m, k);
     if (!t)
         return;
     m->there[k->index] = NULL;
@@ -212,71 +194,7 @@ void fapi_member_kind_stop(struct fapi_member *m, struct fapi_kind *k)
 
 void fapi_member_kind_look(struct fapi_member *m, struct fapi_kind *k)
 {
-    struct fapi_there *t = there_of(m, k);
+    struct fapi_there *t = fapi_member_there(m, k);
     if (t && t->definition)
         look_at_definition(t);
-}
-
-/* --- looking --- */
-
-struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str ns,
-                                  struct fed_str name)
-{
-    const struct fapi_there *t = there_of(m, k);
-    return t && t->objects ? fed_informer_find(t->objects, ns, name) : NULL;
-}
-
-bool fapi_member_sees(const struct fapi_member *m, const struct fapi_kind *k)
-{
-    const struct fapi_there *t = there_of(m, k);
-    if (!t || (t->definition && t->served == FAPI_SERVED_UNKNOWN))
-        return false;
-    return !t->objects || fed_informer_synced(t->objects);
-}
-
-bool fapi_member_sees_all(const struct fapi_member *m)
-{
-    /* One custom kind that cannot be listed (its conversion webhook is away) must not keep the cluster from its work:
-     * its own objects wait, and nothing else. */
-    FAPI_KIND_EACH(k, m->fed)
-        if (!k->custom && !fapi_member_sees(m, k))
-            return false;
-    return true;
-}
-
-size_t fapi_member_count(const struct fapi_member *m, const struct fapi_kind *k)
-{
-    const struct fapi_there *t = there_of(m, k);
-    return t && t->objects ? fed_informer_count(t->objects) : 0;
-}
-
-void fapi_member_each(const struct fapi_member *m, const struct fapi_kind *k,
-                      bool (*each)(void *ud, struct fed_kobj *o), void *ud)
-{
-    const struct fapi_there *t = there_of(m, k);
-    if (t && t->objects)
-        fed_informer_each(t->objects, (struct fed_str){0}, each, ud);
-}
-
-const struct fed_resource *fapi_member_resource(const struct fapi_member *m, const struct fapi_kind *k)
-{
-    const struct fapi_there *t = there_of(m, k);
-    return k->custom && t && t->resource.version ? &t->resource : &k->resource;
-}
-
-enum fapi_served fapi_member_serves(const struct fapi_member *m, const struct fapi_kind *k, const char **why)
-{
-    const struct fapi_there *t = there_of(m, k);
-    *why = t && t->why ? t->why : "";
-    if (!k->custom)
-        return FAPI_SERVED;
-    return t ? t->served : FAPI_SERVED_UNKNOWN;
-}
-
-struct fed_kobj *fapi_member_definition(const struct fapi_member *m, const struct fapi_kind *k)
-{
-    const struct fapi_there *t = there_of(m, k);
-    return t && t->definition && k->definition
-               ? fed_informer_find(t->definition, (struct fed_str){0}, fed_str(k->definition))
-               : NULL;
 }

@@ -15,13 +15,12 @@
 #include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/desired.h"
 #include "fedapi/controllers/diff.h"
+#include "fedapi/controllers/due.h"
 #include "fedapi/controllers/jobs.h"
 #include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/rounds.h"
-#include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/spread.h"
-#include "fedapi/controllers/status.h"
 
 #define LOOK_AGAIN_MS 60000 /* at a conflict */
 
@@ -29,7 +28,6 @@ struct fapi_replicator {
     struct fapi_member *member;
     struct fed_workqueue *queue;
     struct fapi_jobs jobs;
-    struct fed_task drained;
     bool running;
 };
 
@@ -50,13 +48,13 @@ static void set_state(struct fapi_replicator *r, const char *key, enum fapi_sync
     if (share->state == state && same_text)
         return;
     if ((share->state == FAPI_SYNC_CONFLICT) != (state == FAPI_SYNC_CONFLICT)) /* a conflict runs no replicas of ours */
-        fapi_scheduler_add(r->member->fed->scheduler, fed_str(key));
+        fapi_due_decide(r->member->fed, fed_str(key));
     share->state = state;
     if (!same_text) {
         free(share->message);
         share->message = message ? fed_strdup(message) : NULL;
     }
-    fapi_status_add(r->member->fed->status, fed_str(key));
+    fapi_due_status(r->member->fed, fed_str(key));
 }
 
 /* A write begins. What went wrong before stands until it is known how this one ends: a retry is no news. */
@@ -108,18 +106,6 @@ static void report_failure(struct fapi_replicator *r, const char *key, const cha
 
 /* --- answers of the member --- */
 
-static void on_drained(struct fed_task *task)
-{
-    struct fapi_replicator *r = fed_container_of(task, struct fapi_replicator, drained);
-    if (fapi_replicator_idle(r))
-        fapi_member_queue_idle(r->member);
-}
-
-static void look_whether_drained(struct fapi_replicator *r)
-{
-    fed_task_post(r->member->fed->env, &r->drained, on_drained);
-}
-
 /* Failures of the way there are the cluster's health's business; only words of the member are the object's. NotFound is
  * neither: the namespace is on its way. */
 static bool is_refusal(int code)
@@ -136,7 +122,7 @@ static int judge(struct fapi_job *job, int code, const struct fed_err *err, cons
         set_state(r, job->key, FAPI_SYNC_SYNCED, NULL);
     else if (is_refusal(code))
         report_failure(r, job->key, what, err);
-    look_whether_drained(r);
+    fapi_due_settle(r->member);
     return code;
 }
 
@@ -154,7 +140,7 @@ static int deleted(struct fapi_job *job, int code, const struct fed_call_respons
         code = 0;
     if (code && is_refusal(code))
         report_failure(r, job->key, "DeleteInClusterFailed", err);
-    look_whether_drained(r);
+    fapi_due_settle(r->member);
     return code;
 }
 
@@ -221,7 +207,7 @@ static int met_existing(struct fapi_job *job, int code, const struct fed_call_re
     struct fed_arena a = {0};
     if (code == FED_E_NOT_FOUND) { /* gone meanwhile: made at the next turn */
         set_state(r, job->key, FAPI_SYNC_PENDING, NULL);
-        look_whether_drained(r);
+        fapi_due_settle(r->member);
         return FED_E_CONFLICT;
     }
     if (code || !hub || !share || hub->deleting)
@@ -248,7 +234,7 @@ static int met_existing(struct fapi_job *job, int code, const struct fed_call_re
     fed_kobj_unref(have);
     fed_arena_release(&a);
     if (code != FAPI_JOB_GOES_ON)
-        look_whether_drained(r);
+        fapi_due_settle(r->member);
     return code;
 }
 
@@ -367,7 +353,7 @@ static int others_counted(struct fapi_job *job, int code, const struct fed_call_
     }
     fed_arena_release(&a);
     if (!have)
-        look_whether_drained(r);
+        fapi_due_settle(r->member);
     return have ? FAPI_JOB_GOES_ON : code;
 }
 
@@ -534,7 +520,7 @@ static void reconcile(void *ud, const char *key)
     if (look_at(r, key))
         return;
     fed_workqueue_done(r->queue, key, 0);
-    look_whether_drained(r);
+    fapi_due_settle(r->member);
 }
 
 /* --- life --- */
@@ -553,7 +539,7 @@ void fapi_replicator_start(struct fapi_replicator *r)
         .env = r->member->fed->env, .name = r->member->name, .concurrency = 64, .work = reconcile, .ud = r};
     if (r->running)
         return;
-    r->queue = fed_workqueue_new(&conf);
+    r->queue = r->member->due = fed_workqueue_new(&conf);
     r->running = true;
 }
 
@@ -562,62 +548,14 @@ void fapi_replicator_stop(struct fapi_replicator *r)
     fapi_jobs_cancel(&r->jobs);
     if (r->queue)
         fed_workqueue_free(r->queue);
-    r->queue = NULL;
+    r->queue = r->member->due = NULL;
     r->running = false;
-    fed_task_cancel(&r->drained);
 }
 
 void fapi_replicator_free(struct fapi_replicator *r)
 {
     fapi_replicator_stop(r);
     free(r);
-}
-
-void fapi_replicator_add(struct fapi_replicator *r, struct fed_str key)
-{
-    if (r->running)
-        fed_workqueue_add(r->queue, key);
-}
-
-struct walk {
-    struct fapi_replicator *r;
-    struct fapi_kind *kind;
-    uint64_t delay_ms;
-};
-
-static bool add_object(void *ud, struct fed_kobj *o)
-{
-    struct walk *w = ud;
-    struct fed_arena a = {0};
-    struct fed_str key = fapi_key(&a, w->kind, o->ns, o->name);
-    if (w->delay_ms)
-        fed_workqueue_add_after(w->r->queue, key, w->delay_ms);
-    else
-        fed_workqueue_add(w->r->queue, key);
-    fed_arena_release(&a);
-    return true;
-}
-
-void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k, uint64_t delay_ms)
-{
-    struct walk w = {r, k, delay_ms};
-    if (!r->running)
-        return;
-    fed_informer_each(k->hub, (struct fed_str){0}, add_object, &w);
-    fapi_member_each(r->member, k, add_object, &w);
-}
-
-void fapi_replicator_add_all(struct fapi_replicator *r)
-{
-    struct fapi_member *m = r->member;
-    if (!r->running)
-        return;
-    FED_MAP_EACH(e, &m->fed->assignments)
-        fed_workqueue_add(r->queue, e->key);
-    FAPI_KIND_EACH(k, m->fed) {
-        struct walk w = {.r = r, .kind = k};
-        fapi_member_each(m, k, add_object, &w);
-    }
 }
 
 bool fapi_replicator_idle(const struct fapi_replicator *r)

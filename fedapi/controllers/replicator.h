@@ -14,12 +14,8 @@
 struct fapi_replicator *fapi_replicator_new(struct fapi_member *m);
 void fapi_replicator_free(struct fapi_replicator *r);
 void fapi_replicator_start(struct fapi_replicator *r); /* the member has a transport */
-void fapi_replicator_stop(struct fapi_replicator *r);  /* cancels calls; keys are forgotten: add_all after a start */
-void fapi_replicator_add(struct fapi_replicator *r, struct fed_str key);
-/* Every object of the hub, and every marked object of the member (whose source may be gone). */
-void fapi_replicator_add_all(struct fapi_replicator *r);
-/* The same for one kind; not before delay_ms. */
-void fapi_replicator_add_kind(struct fapi_replicator *r, struct fapi_kind *k, uint64_t delay_ms);
+void fapi_replicator_stop(
+    struct fapi_replicator *r); /* cancels calls; keys are forgotten: all are to be added after a start */
 bool fapi_replicator_idle(const struct fapi_replicator *r);
 
 #endif

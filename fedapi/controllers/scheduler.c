@@ -11,15 +11,14 @@
 
 #include "base/mem.h"
 #include "fedapi/controllers/aggregate.h"
+#include "fedapi/controllers/due.h"
 #include "fedapi/controllers/jobs.h"
 #include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/member_priv.h"
 #include "fedapi/controllers/place.h"
 #include "fedapi/controllers/placement.h"
-#include "fedapi/controllers/replicator.h"
 #include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/spread.h"
-#include "fedapi/controllers/status.h"
 #include "kube/crd.h"
 
 struct fapi_scheduler {
@@ -248,17 +247,12 @@ static bool close_parts(struct fapi_scheduler *s, struct fed_arena *a, const cha
     return true;
 }
 
-static bool is_withdrawn_definition(const struct fapi_kind *k, const struct fed_kobj *hub)
-{
-    return k == k->fed->definitions && !fapi_custom_in_members(hub);
-}
-
 static int place(struct fed_arena *a, const struct fapi_kind *k, const struct fed_kobj *hub,
                  const struct fed_json *tree, const struct fapi_cluster *clusters, size_t n, struct fapi_placement *out,
                  struct fed_err *err)
 {
     bool withdrawn = k->withdrawn;
-    if (is_withdrawn_definition(k, hub)) { /* objects first */
+    if (fapi_kind_is_withdrawn(k, hub)) { /* objects first */
         const struct fapi_kind *of = fapi_kinds_defined(k->fed, hub->name);
         withdrawn = !of || !fapi_kinds_bound(of);
     }
@@ -286,7 +280,7 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     if (place(&a, k, hub, tree, clusters, n, &placement, &err) != 0) {
         /* Nothing is known, so nothing is changed anywhere. */
         note_problem(s, as, hub, "InvalidClusterSelector", fed_str(err.text));
-        fapi_status_add(s->fed->status, fed_str(key));
+        fapi_due_status(s->fed, fed_str(key));
         fed_arena_release(&a);
         return false;
     }
@@ -310,11 +304,11 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
                  fapi_round_find(&a, hub, fed_str(m->name), &round) ? fed_arena_dupz(&a, round.copy) : NULL);
         bool due = take_spot(share, &placement.spots[i]) || all_changed || share->state == FAPI_SYNC_UNKNOWN;
         if (due || share->stale)
-            fapi_replicator_add(m->replicator, fed_str(key));
+            fapi_due_replicate(m, fed_str(key));
         share->stale = false;
     }
     note_problem(s, as, hub, n ? placement.reason : NULL, placement.message);
-    fapi_status_add(s->fed->status, fed_str(key));
+    fapi_due_status(s->fed, fed_str(key));
     fed_arena_release(&a);
     return false;
 }
@@ -359,19 +353,6 @@ static bool still_somewhere(struct fapi_scheduler *s, const struct fapi_kind *k,
     return false;
 }
 
-/* A Namespace goes last: spec.finalizers is emptied once its contents are gone. So does a definition. */
-bool fapi_has_contents(const struct fapi_kind *k, const struct fed_kobj *hub)
-{
-    struct fed_arena a = {0};
-    bool any = k == k->fed->definitions && fed_kobj_has_finalizer(hub, FED_CRD_FINALIZER);
-    if (k->spread == FAPI_SPREAD_NAMESPACE) {
-        const struct fed_json *f = fed_json_at(fed_kobj_parse(hub, &a), "spec", "finalizers", NULL);
-        any = f && f->n > 0;
-    }
-    fed_arena_release(&a);
-    return any;
-}
-
 static void drop_finalizer(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
 {
     struct fed_arena a = {0};
@@ -384,9 +365,10 @@ static void drop_finalizer(struct fapi_scheduler *s, const char *key, struct fap
 
 static void let_go(struct fapi_scheduler *s, const char *key, struct fapi_kind *k, struct fed_kobj *hub)
 {
-    for (struct fapi_member *m = NULL; !fapi_has_contents(k, hub) && (m = fapi_clusters_next(s->fed->clusters, m));)
-        fapi_replicator_add(m->replicator, fed_str(key));
-    if (fapi_has_contents(k, hub) || !fed_kobj_has_finalizer(hub, FAPI_FINALIZER) || still_somewhere(s, k, hub)) {
+    bool full = fapi_has_contents(k, hub);
+    if (!full)
+        fapi_due_replicate_everywhere(s->fed, fed_str(key));
+    if (full || !fed_kobj_has_finalizer(hub, FAPI_FINALIZER) || still_somewhere(s, k, hub)) {
         fed_workqueue_done(s->queue, key, 0);
         return;
     }
@@ -418,16 +400,10 @@ static bool bind(struct fapi_scheduler *s, const char *key, struct fapi_kind *k,
 /* Withdrawn to the hub, and nowhere else any more. */
 static bool is_let_go(struct fapi_scheduler *s, struct fapi_kind *k, struct fed_kobj *hub)
 {
-    bool definition = is_withdrawn_definition(k, hub);
+    bool definition = fapi_kind_is_withdrawn(k, hub);
     const struct fapi_kind *of = definition ? fapi_kinds_defined(s->fed, hub->name) : NULL;
     return (k->withdrawn || definition) && fed_kobj_has_finalizer(hub, FAPI_FINALIZER) &&
            !(of && fapi_kinds_bound(of)) && !still_somewhere(s, k, hub);
-}
-
-static bool goes(const struct fapi_kind *k, const struct fed_kobj *hub)
-{
-    const char *why;
-    return k == k->fed->definitions ? fapi_custom_goes(hub, &why) : fapi_propagates(hub, k->custom != NULL, &why);
 }
 
 /* --- the queue --- */
@@ -436,8 +412,8 @@ static bool goes(const struct fapi_kind *k, const struct fed_kobj *hub)
 static void on_drained(struct fed_task *task)
 {
     struct fapi_scheduler *s = fed_container_of(task, struct fapi_scheduler, drained);
-    for (struct fapi_member *m = NULL; fapi_scheduler_settled(s) && (m = fapi_clusters_next(s->fed->clusters, m));)
-        fapi_member_queue_idle(m);
+    for (struct fapi_member *m = NULL; fapi_due_is_decided(s->fed) && (m = fapi_clusters_next(s->fed->clusters, m));)
+        fapi_due_settle(m);
 }
 
 static void finish(struct fapi_scheduler *s, const char *key)
@@ -458,8 +434,7 @@ static void reconcile(void *ud, const char *key)
     struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
     if (!hub) {
         fapi_assignment_drop(s->fed, key);
-        for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));)
-            fapi_replicator_add(m->replicator, fed_str(key));
+        fapi_due_replicate_everywhere(s->fed, fed_str(key));
         finish(s, key);
         return;
     }
@@ -467,7 +442,7 @@ static void reconcile(void *ud, const char *key)
         let_go(s, key, k, hub);
         return;
     }
-    if (!goes(k, hub)) { /* a definition that was withdrawn */
+    if (!fapi_kind_goes(k, hub)) { /* a definition that was withdrawn */
         fapi_assignment_drop(s->fed, key);
         finish(s, key);
         return;
@@ -482,77 +457,13 @@ static void reconcile(void *ud, const char *key)
         finish(s, key);
 }
 
-void fapi_scheduler_add(struct fapi_scheduler *s, struct fed_str key)
-{
-    fed_workqueue_add(s->queue, key);
-}
-
-static bool add_one(void *ud, struct fed_kobj *o)
-{
-    struct fapi_kind *k = ud;
-    struct fed_arena a = {0};
-    if (goes(k, o))
-        fed_workqueue_add(k->fed->scheduler->queue, fapi_key(&a, k, o->ns, o->name));
-    fed_arena_release(&a);
-    return true;
-}
-
-void fapi_scheduler_add_kind(struct fapi_scheduler *s FED_UNUSED, struct fapi_kind *k)
-{
-    fed_informer_each(k->hub, (struct fed_str){0}, add_one, k);
-}
-
-void fapi_scheduler_add_all(struct fapi_scheduler *s)
-{
-    FAPI_KIND_EACH(k, s->fed)
-        fapi_scheduler_add_kind(s, k);
-}
-
-void fapi_scheduler_cluster_returned(struct fapi_scheduler *s, struct fapi_member *m)
-{
-    FED_MAP_EACH(e, &s->fed->assignments) {
-        struct fapi_share *share = fapi_assignment_share(e->value, m);
-        if (share)
-            share->stale = true;
-    }
-    fapi_scheduler_add_all(s);
-}
-
-void fapi_scheduler_cluster_changed(struct fapi_scheduler *s, struct fapi_member *m FED_UNUSED)
-{
-    if (s)
-        fapi_scheduler_add_all(s);
-}
-
-void fapi_scheduler_member_changed(struct fapi_scheduler *s, struct fed_str key)
-{
-    struct fapi_kind *k;
-    struct fed_str ns, name;
-    char *z = fed_strdup_str(key);
-    if (fapi_key_parse(s->fed, z, &k, &ns, &name)) {
-        struct fed_kobj *hub = fed_informer_find(k->hub, ns, name);
-        struct fapi_assignment *as = fapi_assignment_find(s->fed, z);
-        const struct fapi_spread_rule *rule = fapi_spread_find(fapi_kind_name(k));
-        /* A part that is through may take what no cluster could. */
-        bool leaves = hub && (hub->deleting || k->withdrawn || is_withdrawn_definition(k, hub));
-        if (leaves || (hub && (rule && rule->fixed && as && as->problem)))
-            fed_workqueue_add(s->queue, key);
-    }
-    free(z);
-}
-
-bool fapi_scheduler_settled(const struct fapi_scheduler *s)
-{
-    return fed_workqueue_depth(s->queue) == 0;
-}
-
 struct fapi_scheduler *fapi_scheduler_new(struct fapi_federation *f)
 {
     struct fapi_scheduler *s = FED_NEW(struct fapi_scheduler);
     struct fed_workqueue_conf conf = {
         .env = f->env, .name = "scheduler", .concurrency = 32, .work = reconcile, .ud = s};
     s->fed = f;
-    s->queue = fed_workqueue_new(&conf);
+    s->queue = f->due.decide = fed_workqueue_new(&conf);
     fapi_jobs_init(&s->jobs);
     return s;
 }
@@ -563,6 +474,7 @@ void fapi_scheduler_free(struct fapi_scheduler *s)
         return;
     fed_task_cancel(&s->drained);
     fapi_jobs_cancel(&s->jobs);
+    s->fed->due.decide = NULL;
     fed_workqueue_free(s->queue);
     free(s);
 }

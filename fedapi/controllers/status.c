@@ -12,8 +12,6 @@
 #include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/rounds.h"
 
-#define COALESCE_MS 10
-
 struct fapi_status {
     struct fapi_federation *fed;
     struct fed_workqueue *queue;
@@ -232,18 +230,12 @@ static void reconcile(void *ud, const char *key)
     fed_arena_release(&a);
 }
 
-void fapi_status_add(struct fapi_status *s, struct fed_str key)
-{
-    if (s)
-        fed_workqueue_add_after(s->queue, key, COALESCE_MS);
-}
-
 struct fapi_status *fapi_status_new(struct fapi_federation *f)
 {
     struct fapi_status *s = FED_NEW(struct fapi_status);
     struct fed_workqueue_conf conf = {.env = f->env, .name = "status", .concurrency = 32, .work = reconcile, .ud = s};
     s->fed = f;
-    s->queue = fed_workqueue_new(&conf);
+    s->queue = f->due.status = fed_workqueue_new(&conf);
     fapi_jobs_init(&s->jobs);
     return s;
 }
@@ -253,6 +245,7 @@ void fapi_status_free(struct fapi_status *s)
     if (!s)
         return;
     fapi_jobs_cancel(&s->jobs);
+    s->fed->due.status = NULL;
     fed_workqueue_free(s->queue);
     free(s);
 }

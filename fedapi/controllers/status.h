@@ -9,6 +9,5 @@
 
 struct fapi_status *fapi_status_new(struct fapi_federation *f);
 void fapi_status_free(struct fapi_status *s);
-void fapi_status_add(struct fapi_status *s, struct fed_str key);
 
 #endif

@@ -28,7 +28,8 @@ struct fed_hook_call { /* one question under way */
     struct fed_json *obj;
     char uid[37];
     uint64_t start_ns;
-    int status; /* validating: the refusal */
+    bool mutated; /* the object */
+    int status;   /* validating: the refusal */
     struct fed_str text;
 };
 enum { SEEN = 1, AGAIN = 2 };
@@ -257,6 +258,11 @@ static void refuse_internal(struct fed_hook_call *c, const char *text)
     c->text = keep_text(c->ad, &b);
 }
 
+static size_t place_of(const struct fed_hook_call *c)
+{
+    return (size_t)(c->hook - c->ad->use->list.hooks);
+}
+
 /* The call failed: by policy it is ignored or refuses the request. */
 static void call_failed(struct fed_hook_call *c, const char *why)
 {
@@ -264,10 +270,7 @@ static void call_failed(struct fed_hook_call *c, const char *why)
     if (c->hook->ignore) {
         struct fed_str labels[] = {c->hook->name};
         fed_metric_add(fed_metric_get(state_of(c->ad->r->api)->m_failed_open, labels, 1), 1);
-        fed_audit_note(c->ad->r,
-                       fed_arena_printf(&c->ad->r->arena, "failed-open.%s.webhook.admission.k8s.io/%.*s",
-                                        c->ad->mutating ? "mutation" : "validation", FED_STR_ARG(c->hook->name)),
-                       c->hook->name);
+        fed_admission_note_open(c->ad, c->hook, place_of(c));
         return;
     }
     refuse_internal(
@@ -334,10 +337,12 @@ static void apply(struct fed_hook_call *c, const struct fed_json *patch)
         refuse_internal(c, err.text);
         return;
     }
-    if (fed_json_equal(before, ad->obj))
+    c->mutated = !fed_json_equal(before, ad->obj);
+    fed_admission_note_patch(ad, c->hook, place_of(c), patch);
+    if (!c->mutated)
         return;
     /* Whoever saw another object and cares is asked again. */
-    size_t self = (size_t)(c->hook - ad->use->list.hooks);
+    size_t self = place_of(c);
     for (size_t i = 0; !ad->second && i < ad->use->list.n; i++)
         if (i != self && (ad->seen[i] & SEEN) && ad->use->list.hooks[i].again)
             ad->seen[i] |= AGAIN;
@@ -440,6 +445,7 @@ static void mutated(void *ud, int code, struct fed_str body, const struct fed_er
     struct fed_hook_call *c = ud;
     struct fed_admission *ad = c->ad;
     judge(c, code, body, err);
+    fed_admission_note_mutation(ad, c->hook, place_of(c), c->mutated);
     if (c->status)
         finish(ad, c->status, c->text);
     else
@@ -480,6 +486,7 @@ static void mutate_next(struct fed_admission *ad)
             struct fed_hook_call *c = FED_ARENA_NEW(&ad->r->arena, struct fed_hook_call);
             *c = (struct fed_hook_call){.ad = ad, .hook = &l->hooks[i], .shown = (size_t)shown};
             if (!may_rehearse(c)) {
+                fed_admission_note_mutation(ad, c->hook, i, false);
                 finish(ad, c->status, c->text);
                 return;
             }

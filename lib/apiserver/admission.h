@@ -60,6 +60,12 @@ FED_MUST_USE int fed_admission_limits(struct fed_write_op *op);
 /* --- virtual resources --- */
 void fed_admission_virtual(struct fed_api_reply *r, const struct fed_virtual *v);
 
+/* --- admission_notes.c: for the audit log; index: the webhook's place in the list --- */
+void fed_admission_note_open(const struct fed_admission *ad, const struct fed_hook *h, size_t index);
+void fed_admission_note_mutation(const struct fed_admission *ad, const struct fed_hook *h, size_t index, bool mutated);
+void fed_admission_note_patch(const struct fed_admission *ad, const struct fed_hook *h, size_t index,
+                              const struct fed_json *patch);
+
 void fed_admission_release(struct fed_api *api);
 
 #endif

@@ -12,6 +12,9 @@ void fed_api_metrics_make(struct fed_api *api)
     api->m_requests =
         fed_metrics_family(m, FED_METRIC_COUNTER, "apiserver_request_total", "Requests answered.",
                            "code,component,dry_run,group,resource,scope,subresource,verb,version", NULL, 0);
+    api->m_terminations = fed_metrics_family(m, FED_METRIC_COUNTER, "apiserver_request_terminations_total",
+                                             "Requests that the server ended in its own defense.",
+                                             "code,component,group,resource,scope,subresource,verb,version", NULL, 0);
     api->m_latency =
         fed_metrics_family(m, FED_METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
                            "Time from a request's arrival to its answer; watches and other streams are left out.",
@@ -134,6 +137,41 @@ void fed_api_count(struct fed_api_reply *r, int status)
     fed_metric_observe(key.latency, seconds_of(r));
     if (place)
         *place = key;
+}
+
+void fed_api_count_termination(struct fed_api_reply *r, int status)
+{
+    char code[8];
+    int n = snprintf(code, sizeof code, "%d", status);
+    struct fed_str labels[] = {fed_str_n(code, (size_t)n),
+                               FED_STR("apiserver"),
+                               r->kc ? r->q.group : FED_STR(""),
+                               r->kc ? r->q.resource : FED_STR(""),
+                               fed_str(scope_of(r)),
+                               r->kc ? r->q.subresource : FED_STR(""),
+                               fed_str(verb_of(r)),
+                               r->kc ? r->q.version : FED_STR("")};
+    fed_metric_add(fed_metric_get(r->api->m_terminations, labels, FED_ARRAY_LEN(labels)), 1);
+}
+
+/* Of such a request nothing but its method is known, or believed. */
+void fed_api_refused(void *ud, int http_status, struct fed_str method)
+{
+    static const char *const known[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT"};
+    struct fed_api *api = ud;
+    struct fed_str none = {"", 0}, name = FED_STR("apiserver"), verb = FED_STR("other");
+    char code[8];
+    int n = snprintf(code, sizeof code, "%d", http_status);
+    struct fed_str status = fed_str_n(code, (size_t)n);
+    for (size_t i = 0; i < FED_ARRAY_LEN(known); i++)
+        if (fed_str_is(method, known[i]))
+            verb = fed_str(known[i]);
+    struct fed_str all[] = {status, name, none, none, none, none, none, verb, none};
+    fed_metric_add(fed_metric_get(api->m_requests, all, FED_ARRAY_LEN(all)), 1);
+    if (http_status != 408 && http_status != 429)
+        return;
+    struct fed_str some[] = {status, name, none, none, none, none, verb, none};
+    fed_metric_add(fed_metric_get(api->m_terminations, some, FED_ARRAY_LEN(some)), 1);
 }
 
 void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by)

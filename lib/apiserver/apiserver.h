@@ -122,6 +122,8 @@ void fed_api_free(struct fed_api *api);
 void fed_api_handle(void *ud, struct fed_http_exchange *x);
 /* fed_httpd_conf.refusal of an API server: what the HTTP server refuses by itself (413) is a Status as well. */
 const char *fed_api_refusal(int http_status, struct fed_buf *body);
+/* fed_httpd_conf.refused: counts them. ud = struct fed_api *. */
+void fed_api_refused(void *ud, int http_status, struct fed_str method);
 /* A transport into the registry with a fixed identity (copied). watch_list is true. Free with fed_transport_free. */
 struct fed_transport *fed_api_local(struct fed_api *api, const struct fed_identity *who);
 /* An object of a v1 kind as the last write left it (informers follow a moment later): borrowed until the call stack

@@ -78,7 +78,7 @@ struct fed_api {
     struct fed_err load_err;
     struct fed_timer quiet; /* looks for the end of a burst of writes */
     uint64_t quiet_rev, trimmed_rev;
-    struct fed_metric_family *m_requests, *m_latency, *m_watchers, *m_inflight, *m_stored;
+    struct fed_metric_family *m_requests, *m_terminations, *m_latency, *m_watchers, *m_inflight, *m_stored;
     struct fed_metric *m_events, *m_objects, *m_resident, *m_fenced;
     struct fed_api_series *series; /* api_metrics.c */
 };
@@ -175,6 +175,7 @@ void fed_api_on_progress(struct fed_api *api, uint64_t rev);
 /* --- api_metrics.c --- */
 void fed_api_metrics_make(struct fed_api *api);
 void fed_api_count(struct fed_api_reply *r, int status);
+void fed_api_count_termination(struct fed_api_reply *r, int status); /* in the server's own defense */
 void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by);
 void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
 

@@ -63,6 +63,8 @@ void fed_audit_impersonated(struct fed_api_reply *r); /* and acts as r->q.who no
 void fed_audit_decided(struct fed_api_reply *r, bool allowed, struct fed_str reason);
 /* An annotation of the event, the first of each key; both are copied. */
 void fed_audit_note(struct fed_api_reply *r, struct fed_str key, struct fed_str value);
+/* The same, only in events of this level or more; one from Request on may be long. */
+void fed_audit_note_from(struct fed_api_reply *r, enum fed_audit_level least, struct fed_str key, struct fed_str value);
 void fed_audit_answered(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body);
 void fed_audit_started(struct fed_api_reply *r, int status); /* of a stream */
 void fed_audit_end(struct fed_api_reply *r);                 /* the request is done */

@@ -5,7 +5,7 @@
 #include "apiserver/authn.h"
 #include "codec/yaml.h"
 
-enum { MAX_NOTES = 64, MAX_NOTE_KEY = 512, MAX_NOTE = 16384 };
+enum { MAX_NOTES = 64, MAX_NOTE_KEY = 512, MAX_NOTE = 16384, MAX_LONG_NOTE = 1 << 20 };
 
 struct fed_audit_record {
     struct fed_audit_verdict v;
@@ -236,8 +236,14 @@ void fed_audit_decided(struct fed_api_reply *r, bool allowed, struct fed_str rea
 
 void fed_audit_note(struct fed_api_reply *r, struct fed_str key, struct fed_str value)
 {
+    fed_audit_note_from(r, FED_AUDIT_METADATA, key, value);
+}
+
+void fed_audit_note_from(struct fed_api_reply *r, enum fed_audit_level least, struct fed_str key, struct fed_str value)
+{
     struct fed_audit_record *k = r->audit;
-    if (!k || k->complete || !key.n || key.n > MAX_NOTE_KEY || value.n > MAX_NOTE)
+    if (!k || k->v.level < least || k->complete || !key.n || key.n > MAX_NOTE_KEY ||
+        value.n > (least < FED_AUDIT_REQUEST ? MAX_NOTE : MAX_LONG_NOTE))
         return;
     if (!k->notes)
         k->notes = fed_json_object(&r->arena);

@@ -10,6 +10,7 @@
 #include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
+#include "kube/rules.h"
 
 #define OBJECT_MAX (3u * 512 * 1024) /* as it is stored: what etcd takes, which all stores keep to */
 
@@ -210,6 +211,15 @@ static bool fill_in(struct fed_write_op *op)
     return rc == 0;
 }
 
+/* A custom kind's rules are those of the request's version. Where versions differ in more than their name, the rules of
+ * the stored one: only in it are both objects at hand. */
+static void check_rules(struct fed_write_op *op)
+{
+    const struct fed_kind_version *v = op->w.kind->conversion ? fed_kind_storage(op->w.kind) : op->r->v;
+    if (v->rules)
+        fed_rules_check(v->rules, op->obj, op->old_tree, &op->causes, op->w.warn, op->w.warn_ud);
+}
+
 static bool run_hooks(struct fed_write_op *op)
 {
     const struct fed_hooks *h = &op->w.kind->hooks;
@@ -229,6 +239,7 @@ static bool run_hooks(struct fed_write_op *op)
     /* Another version of a custom kind was validated by its own schema (decode.c). */
     if (!op->w.kind->custom || r->v == fed_kind_storage(op->w.kind) || r->form.scale)
         fed_schema_validate(fed_kind_storage(op->w.kind)->schema, op->obj, &op->causes, NULL);
+    check_rules(op);
     if (h->validate)
         h->validate(h->ud, &op->w, op->obj, &op->causes);
     if (fed_str_is(op->w.kind->group, "admissionregistration.k8s.io"))
@@ -322,7 +333,7 @@ static void admitted(struct fed_write_op *op)
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
     }
     if (!apply)
-        fed_ssa_track(a, fed_kind_storage(op->w.kind), op->old_tree, op->obj, op->manager, r->q.subresource,
+        fed_ssa_track(a, fed_kind_storage(op->w.kind), r->v, op->old_tree, op->obj, op->manager, r->q.subresource,
                       fed_wall_ms(r->api->env));
     take_quota(op);
 }

@@ -132,6 +132,38 @@ static void on_duplicate(void *ud, const char *path)
         fed_json_push(d->list, fed_json_new_strf(d->a, "duplicate field \"%s\"", path));
 }
 
+/* How the body begins, in Kubernetes' way: text when it looks like JSON, else bytes. */
+static struct fed_str begins(struct fed_arena *a, struct fed_str body)
+{
+    enum { SHOWN = 30 };
+    const char *more = body.n > SHOWN ? " ..." : "";
+    struct fed_str head = fed_str_head(body, SHOWN);
+    if (head.p[0] == '{')
+        return fed_arena_printf(a, "%.*s%s", FED_STR_ARG(head), more);
+    struct fed_buf b = {0};
+    for (size_t i = 0; i < head.n; i++)
+        fed_buf_addf(&b, "%02x", (unsigned char)head.p[i]);
+    fed_buf_addz(&b, more);
+    struct fed_str out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+/* What is no object at all: Content-Encoding is not looked at, as in Kubernetes, so packed bodies end here. */
+static int unrecognized(struct fed_api_reply *r, bool json, struct fed_err *err)
+{
+    struct fed_str kind = r->v ? r->v->kind->kind : FED_STR("Object"), head = begins(&r->arena, r->q.body);
+    unsigned char c = (unsigned char)r->q.body.p[0];
+    struct fed_err why = *err;
+    if (json && c < 0x20 && c != '\t' && c != '\n' && c != '\r')
+        (void)fed_err_set(&why, FED_E_SYNTAX,
+                          "couldn't get version/kind; json parse error: invalid character '\\x%02x' looking for "
+                          "beginning of value",
+                          c);
+    return fed_err_set(err, FED_E_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s): %s (%.*s)",
+                       FED_STR_ARG(kind), why.text, FED_STR_ARG(head));
+}
+
 int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_json *dups, struct fed_err *err)
 {
     struct fed_str type = r->q.content_type, main;
@@ -153,8 +185,7 @@ int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_json
                            "the body of the request was in an unknown format - accepted media types include: "
                            "application/json, application/yaml, application/vnd.kubernetes.protobuf");
     if (rc == FED_E_SYNTAX)
-        rc = fed_err_wrap(err, FED_E_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s)",
-                          FED_STR_ARG(r->v ? r->v->kind->kind : FED_STR("Object")));
+        rc = unrecognized(r, !fed_str_ends(main, FED_STR("yaml")), err);
     if (rc == FED_E_LIMIT)
         rc = FED_E_TOO_LARGE;
     return rc;

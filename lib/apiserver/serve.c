@@ -175,6 +175,20 @@ static bool may(struct fed_api_reply *r)
     return ok;
 }
 
+/* Its body was not read: said to those who may ask at all. */
+static void answer_refused(struct fed_api_reply *r)
+{
+    struct fed_buf b = {0};
+    int status = r->q.http->refused;
+    (void)fed_api_refusal(status, &b);
+    if (status == 503) {
+        fed_api_count_termination(r, status);
+        fed_http_add_header(r->x, FED_STR("Retry-After"), FED_STR("1"));
+    }
+    fed_api_answer_text(r, status, fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
 void fed_api_dispatch(struct fed_api_reply *r)
 {
     if (!r->api->ready || r->api->stopped || r->api->failed) {
@@ -186,6 +200,10 @@ void fed_api_dispatch(struct fed_api_reply *r)
     }
     if (!may(r))
         return;
+    if (r->x && r->q.http->refused) {
+        answer_refused(r);
+        return;
+    }
     if (r->route == FED_ROUTE_RESOURCE)
         serve_resource(r);
     else if (fed_str_is(r->q.path, "/api") || fed_str_is(r->q.path, "/apis") ||
@@ -272,7 +290,10 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
         return;
     }
     if (is_health(r->q.path) && fed_api_anonymous_allowed(r)) { /* also before anything is loaded */
-        fed_api_other(r);
+        if (h->refused)
+            answer_refused(r);
+        else
+            fed_api_other(r);
         return;
     }
     fed_api_route(r);

@@ -30,6 +30,8 @@ struct fed_httpd_conf fed_serving_conf(struct fed_api *api, struct fed_metrics *
         .handle = fed_api_handle,
         .refusal = fed_api_refusal,
         .may_send = may_send,
+        .declines = true,
+        .refused = fed_api_refused,
         .ud = api,
         .metrics = metrics,
         .max_connections = (uint32_t)s->max_connections,

@@ -2,34 +2,23 @@
 #include "control/aggregate.h"
 
 #include "base/mem.h"
+#include "control/pass.h"
 #include "kube/informer.h"
 #include "kube/selector.h"
-#include "kube/workqueue.h"
 
 static const struct fed_resource clusterroles = {"rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole",
                                                  false};
 
-struct job { /* an update under way */
-    struct fed_list link;
-    struct fed_aggregate *ctl;
-    char *name;
-    struct fed_call *call;
-};
 struct fed_aggregate {
     struct fed_transport *transport;
     struct fed_informer *informer;
-    struct fed_workqueue *queue;
-    struct fed_list jobs;
+    struct fed_passes passes;
 };
 
 static void updated(void *ud, int code, const struct fed_call_response *res FED_UNUSED,
                     const struct fed_err *err FED_UNUSED)
 {
-    struct job *j = ud;
-    fed_list_remove(&j->link);
-    fed_workqueue_done(j->ctl->queue, j->name, code == FED_E_NOT_FOUND ? 0 : code);
-    free(j->name);
-    free(j);
+    fed_pass_end(ud, code == FED_E_NOT_FOUND ? 0 : code);
 }
 
 struct sum {
@@ -109,15 +98,12 @@ static void work(void *ud, const char *key)
     const struct fed_json *have = fed_json_find(tree, "rules");
     if (!rules || (have ? fed_json_equal(have, rules) : !rules->n)) {
         fed_arena_release(&a);
-        fed_workqueue_done(c->queue, key, 0);
+        fed_workqueue_done(c->passes.queue, key, 0);
         return;
     }
     fed_json_set(tree, "rules", rules);
-    struct job *j = FED_NEW(struct job);
-    j->ctl = c;
-    j->name = fed_strdup(key);
-    fed_list_push_back(&c->jobs, &j->link);
-    j->call = fed_client_update(c->transport, &clusterroles, tree, "", updated, j);
+    struct fed_pass *p = fed_pass_new(&c->passes, key);
+    p->call = fed_client_update(c->transport, &clusterroles, tree, "", updated, p);
     fed_arena_release(&a);
 }
 
@@ -126,7 +112,7 @@ static bool queue_sums(void *ud, struct fed_kobj *o)
     struct fed_aggregate *c = ud;
     struct fed_arena a = {0};
     if (fed_json_find(fed_kobj_parse(o, &a), "aggregationRule"))
-        fed_workqueue_add(c->queue, o->name);
+        fed_workqueue_add(c->passes.queue, o->name);
     fed_arena_release(&a);
     return true;
 }
@@ -148,10 +134,11 @@ struct fed_aggregate *fed_aggregate_new(struct fed_transport *transport)
 {
     struct fed_aggregate *c = FED_NEW(struct fed_aggregate);
     c->transport = transport;
-    fed_list_init(&c->jobs);
     c->informer = fed_informer_new(&(struct fed_informer_conf){.transport = transport, .resource = &clusterroles});
-    c->queue = fed_workqueue_new(
-        &(struct fed_workqueue_conf){.env = transport->env, .name = "clusterrole-aggregation", .work = work, .ud = c});
+    fed_passes_init(
+        &c->passes,
+        &(struct fed_workqueue_conf){.env = transport->env, .name = "clusterrole-aggregation", .work = work, .ud = c},
+        NULL);
     fed_informer_add_handlers(c->informer,
                               &(struct fed_informer_handlers){.changed = changed, .synced = synced, .ud = c});
     fed_informer_start(c->informer);
@@ -162,13 +149,7 @@ void fed_aggregate_free(struct fed_aggregate *c)
 {
     if (!c)
         return;
-    FED_LIST_EACH_SAFE(it, &c->jobs) {
-        struct job *j = FED_LIST_ENTRY(it, struct job, link);
-        fed_call_cancel(j->call);
-        free(j->name);
-        free(j);
-    }
+    fed_passes_release(&c->passes);
     fed_informer_free(c->informer);
-    fed_workqueue_free(c->queue);
     free(c);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/crd.h"
 
-#include "base/list.h"
 #include "base/mem.h"
+#include "control/pass.h"
 #include "kube/crd.h"
 #include "kube/informer.h"
-#include "kube/workqueue.h"
 
 enum { NEXT_PAGE_MS = 200 };
 
@@ -16,19 +15,16 @@ struct served { /* a kind that the collector and the end of namespaces know of *
     char *text[4]; /* its words */
 };
 struct job { /* one pass over one definition */
-    struct fed_list link;
+    struct fed_pass pass;
     struct fed_crdctl *ctl;
-    char *name;
     struct fed_kobj *crd;
     struct served *of; /* while its objects are ended */
     size_t found;
-    struct fed_call *call;
 };
 struct fed_crdctl {
     struct fed_crdctl_conf conf;
     struct fed_informer *informer;
-    struct fed_workqueue *queue;
-    struct fed_list jobs;
+    struct fed_passes passes;
     struct fed_map served;  /* name of the definition -> struct served */
     struct fed_map written; /* name -> struct fed_kobj: our writes that the informer may not have shown yet */
 };
@@ -234,18 +230,12 @@ static void settle(struct fed_crdctl *c, struct fed_arena *a, struct fed_json *c
 
 /* --- jobs --- */
 
-static void job_end(struct job *j, int code)
+static void job_release(struct fed_pass *p)
 {
-    struct fed_crdctl *c = j->ctl;
-    char *name = j->name;
-
-    fed_list_remove(&j->link);
+    struct job *j = fed_container_of(p, struct job, pass);
     fed_kobj_unref(j->crd);
     if (j->of)
         served_free(j->of);
-    free(j);
-    fed_workqueue_done(c->queue, name, code);
-    free(name);
 }
 
 static void written(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err FED_UNUSED)
@@ -253,10 +243,10 @@ static void written(void *ud, int code, const struct fed_call_response *res, con
     struct job *j = ud;
     struct fed_kobj *o = NULL;
 
-    j->call = NULL;
+    j->pass.call = NULL;
     if (code == 0 && fed_kobj_new(res->body, (struct fed_str){0}, (struct fed_str){0}, &o, NULL) == 0)
         fed_kobj_unref(fed_map_set(&j->ctl->written, o->name, o));
-    job_end(j, code == FED_E_NOT_FOUND ? 0 : code);
+    fed_pass_end(&j->pass, code == FED_E_NOT_FOUND ? 0 : code);
 }
 
 static void accept_names(struct job *j)
@@ -266,9 +256,9 @@ static void accept_names(struct job *j)
 
     settle(j->ctl, &a, crd);
     if (fed_json_equal(fed_json_find(before, "status"), fed_json_find(crd, "status")))
-        job_end(j, 0);
+        fed_pass_end(&j->pass, 0);
     else
-        j->call = fed_client_update(j->ctl->conf.transport, &definitions, crd, "status", written, j);
+        j->pass.call = fed_client_update(j->ctl->conf.transport, &definitions, crd, "status", written, j);
     fed_arena_release(&a);
 }
 
@@ -277,8 +267,8 @@ static void finalized(void *ud, int code, const struct fed_call_response *res FE
 {
     struct job *j = ud;
 
-    j->call = NULL;
-    job_end(j, code == FED_E_NOT_FOUND ? 0 : code);
+    j->pass.call = NULL;
+    fed_pass_end(&j->pass, code == FED_E_NOT_FOUND ? 0 : code);
 }
 
 static void drop_finalizer(struct job *j)
@@ -292,8 +282,8 @@ static void drop_finalizer(struct job *j)
             fed_json_push(list, fed_json_new_str(&a, j->crd->finalizers[i]));
     fed_json_set(meta, "uid", fed_json_new_str(&a, j->crd->uid));
     fed_json_set(meta, "resourceVersion", fed_json_new_strf(&a, "%llu", (unsigned long long)j->crd->rev));
-    j->call = fed_client_patch(j->ctl->conf.transport, &definitions, (struct fed_str){NULL, 0}, j->crd->name, "",
-                               "merge", patch, "", finalized, j);
+    j->pass.call = fed_client_patch(j->ctl->conf.transport, &definitions, (struct fed_str){NULL, 0}, j->crd->name, "",
+                                    "merge", patch, "", finalized, j);
     fed_arena_release(&a);
 }
 
@@ -318,7 +308,7 @@ static void listed(void *ud, int code, const struct fed_call_response *res, cons
     uint64_t rev;
     bool more;
 
-    j->call = NULL;
+    j->pass.call = NULL;
     if (code == 0)
         code = fed_list_read(&a, &j->of->r, res->body, delete_item, j, &rev, &cont, NULL);
     else if (code == FED_E_NOT_FOUND)
@@ -326,12 +316,12 @@ static void listed(void *ud, int code, const struct fed_call_response *res, cons
     more = cont.n > 0;
     fed_arena_release(&a);
     if (code) {
-        job_end(j, code);
+        fed_pass_end(&j->pass, code);
     } else if (more) {
-        fed_workqueue_add_after(j->ctl->queue, fed_str(j->name), NEXT_PAGE_MS);
-        job_end(j, 0);
+        fed_workqueue_add_after(j->ctl->passes.queue, fed_str(j->pass.key), NEXT_PAGE_MS);
+        fed_pass_end(&j->pass, 0);
     } else if (j->found) {
-        job_end(j, FED_E_BUSY); /* looked at again after the back-off */
+        fed_pass_end(&j->pass, FED_E_BUSY); /* looked at again after the back-off */
     } else {
         drop_finalizer(j);
     }
@@ -347,7 +337,7 @@ static void end_objects(struct job *j)
     j->of = served_of(fed_kobj_parse(j->crd, &a));
     /* Metadata alone: it is there even when the conversion webhook of the kind went first. */
     req.path = fed_resource_path(&a, &j->of->r, (struct fed_str){NULL, 0}, (struct fed_str){NULL, 0}, "", "limit=500");
-    j->call = j->ctl->conf.transport->ops->call(j->ctl->conf.transport, &req, listed, j);
+    j->pass.call = j->ctl->conf.transport->ops->call(j->ctl->conf.transport, &req, listed, j);
     fed_arena_release(&a);
 }
 
@@ -358,14 +348,13 @@ static void work(void *ud, const char *name)
     struct job *j;
 
     if (!crd || (crd->deleting && !fed_kobj_has_finalizer(crd, FED_CRD_FINALIZER))) {
-        fed_workqueue_done(c->queue, name, 0);
+        fed_workqueue_done(c->passes.queue, name, 0);
         return;
     }
     j = FED_NEW(struct job);
     j->ctl = c;
-    j->name = fed_strdup(name);
     j->crd = fed_kobj_ref(latest(c, crd));
-    fed_list_push_back(&c->jobs, &j->link);
+    fed_pass_begin(&c->passes, &j->pass, name);
     if (crd->deleting)
         end_objects(j);
     else
@@ -378,7 +367,7 @@ static bool requeue(void *ud, struct fed_kobj *o)
 {
     struct fed_crdctl *c = ud;
 
-    fed_workqueue_add(c->queue, o->name);
+    fed_workqueue_add(c->passes.queue, o->name);
     return true;
 }
 
@@ -392,7 +381,7 @@ static void changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
         fed_kobj_unref(fed_map_remove(&c->written, o->name));
     if (now) {
         tell(c, now, fed_kobj_parse(now, &a));
-        fed_workqueue_add(c->queue, now->name);
+        fed_workqueue_add(c->passes.queue, now->name);
     } else {
         forget(c, old->name);
         fed_informer_each(c->informer, (struct fed_str){NULL, 0}, requeue, c); /* its names are free */
@@ -405,15 +394,15 @@ struct fed_crdctl *fed_crdctl_new(const struct fed_crdctl_conf *conf)
     struct fed_crdctl *c = FED_NEW(struct fed_crdctl);
 
     c->conf = *conf;
-    fed_list_init(&c->jobs);
-    /* One at a time: who comes first has the name. */
-    c->queue = fed_workqueue_new(&(struct fed_workqueue_conf){.env = conf->transport->env,
-                                                              .name = "crd",
-                                                              .concurrency = 1,
-                                                              .base_ms = 20,
-                                                              .max_ms = 2000,
-                                                              .work = work,
-                                                              .ud = c});
+    fed_passes_init(&c->passes,
+                    &(struct fed_workqueue_conf){.env = conf->transport->env,
+                                                 .name = "crd",
+                                                 .concurrency = 1, /* who comes first has the name */
+                                                 .base_ms = 20,
+                                                 .max_ms = 2000,
+                                                 .work = work,
+                                                 .ud = c},
+                    job_release);
     c->informer = fed_informer_new(&(struct fed_informer_conf){.transport = conf->transport, .resource = &definitions});
     fed_informer_add_handlers(c->informer, &(struct fed_informer_handlers){.changed = changed, .ud = c});
     return c;
@@ -429,16 +418,7 @@ void fed_crdctl_free(struct fed_crdctl *c)
     if (!c)
         return;
     fed_informer_free(c->informer);
-    FED_LIST_EACH_SAFE(l, &c->jobs) {
-        struct job *j = fed_container_of(l, struct job, link);
-        fed_call_cancel(j->call);
-        fed_kobj_unref(j->crd);
-        if (j->of)
-            served_free(j->of);
-        free(j->name);
-        free(j);
-    }
-    fed_workqueue_free(c->queue);
+    fed_passes_release(&c->passes);
     while (fed_map_count(&c->served))
         FED_MAP_EACH(e, &c->served)
             forget(c, e->key);
@@ -451,5 +431,5 @@ void fed_crdctl_free(struct fed_crdctl *c)
 
 bool fed_crdctl_idle(const struct fed_crdctl *c)
 {
-    return fed_workqueue_idle(c->queue);
+    return fed_workqueue_idle(c->passes.queue);
 }

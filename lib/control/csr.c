@@ -3,9 +3,9 @@
 
 #include "base/mem.h"
 #include "codec/base64.h"
+#include "control/pass.h"
 #include "kube/certificates.h"
 #include "kube/informer.h"
-#include "kube/workqueue.h"
 
 enum { SECONDS_MIN = 600, SECONDS_MAX = 365 * 86400, SWEEP_MS = 600000 };
 #define DECIDED_MS   INT64_C(3600000)
@@ -14,39 +14,17 @@ enum { SECONDS_MIN = 600, SECONDS_MAX = 365 * 86400, SWEEP_MS = 600000 };
 static const struct fed_resource requests = {"certificates.k8s.io", "v1", "certificatesigningrequests",
                                              "CertificateSigningRequest", false};
 
-struct job { /* a write under way */
-    struct fed_list link;
-    struct fed_csrctl *ctl;
-    char *key;
-    struct fed_call *call;
-};
 struct fed_csrctl {
     struct fed_csrctl_conf conf;
     struct fed_informer *informer;
-    struct fed_workqueue *queue;
+    struct fed_passes passes;
     struct fed_timer sweep;
-    struct fed_list jobs;
 };
 
 static void written(void *ud, int code, const struct fed_call_response *res FED_UNUSED,
                     const struct fed_err *err FED_UNUSED)
 {
-    struct job *j = ud;
-    struct fed_workqueue *queue = j->ctl->queue;
-    char *key = j->key;
-    fed_list_remove(&j->link);
-    free(j);
-    fed_workqueue_done(queue, key, code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code);
-    free(key);
-}
-
-static struct job *job_new(struct fed_csrctl *c, const char *key)
-{
-    struct job *j = FED_NEW(struct job);
-    j->ctl = c;
-    j->key = fed_strdup(key);
-    fed_list_push_back(&c->jobs, &j->link);
-    return j;
+    fed_pass_end(ud, code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code);
 }
 
 /* --- when it is to go --- */
@@ -130,17 +108,17 @@ static void work(void *ud, const char *key)
     struct fed_arena a = {0};
     struct fed_kobj *o = fed_informer_find(c->informer, FED_STR(""), fed_str(key));
     struct fed_json *obj = o && !o->deleting ? fed_kobj_parse(o, &a) : NULL;
-    struct job *j = NULL;
+    struct fed_pass *p = NULL;
     int code = 0;
     if (obj && is_over(obj, fed_wall_ms(c->conf.transport->env))) {
-        j = job_new(c, key);
-        j->call = fed_client_delete(c->conf.transport, &requests, FED_STR(""), o->name, NULL, o->uid, written, j);
+        p = fed_pass_new(&c->passes, key);
+        p->call = fed_client_delete(c->conf.transport, &requests, FED_STR(""), o->name, NULL, o->uid, written, p);
     } else if (obj && is_due(obj) && (code = decide(c, &a, obj)) == 0) {
-        j = job_new(c, key);
-        j->call = fed_client_update(c->conf.transport, &requests, obj, "status", written, j);
+        p = fed_pass_new(&c->passes, key);
+        p->call = fed_client_update(c->conf.transport, &requests, obj, "status", written, p);
     }
-    if (!j)
-        fed_workqueue_done(c->queue, key, code);
+    if (!p)
+        fed_workqueue_done(c->passes.queue, key, code);
     fed_arena_release(&a);
 }
 
@@ -150,7 +128,7 @@ static void changed(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *
 {
     struct fed_csrctl *c = ud;
     if (now)
-        fed_workqueue_add(c->queue, now->name);
+        fed_workqueue_add(c->passes.queue, now->name);
 }
 
 static bool add(void *ud, struct fed_kobj *o)
@@ -170,9 +148,10 @@ struct fed_csrctl *fed_csrctl_new(const struct fed_csrctl_conf *conf)
 {
     struct fed_csrctl *c = FED_NEW(struct fed_csrctl);
     c->conf = *conf;
-    fed_list_init(&c->jobs);
-    c->queue = fed_workqueue_new(&(struct fed_workqueue_conf){
-        .env = conf->transport->env, .name = "certificate-requests", .work = work, .ud = c});
+    fed_passes_init(&c->passes,
+                    &(struct fed_workqueue_conf){
+                        .env = conf->transport->env, .name = "certificate-requests", .work = work, .ud = c},
+                    NULL);
     c->informer = fed_informer_new(&(struct fed_informer_conf){.transport = conf->transport, .resource = &requests});
     fed_informer_add_handlers(c->informer, &(struct fed_informer_handlers){.changed = changed, .ud = c});
     fed_informer_start(c->informer);
@@ -184,15 +163,8 @@ void fed_csrctl_free(struct fed_csrctl *c)
 {
     if (!c)
         return;
-    FED_LIST_EACH_SAFE(it, &c->jobs) {
-        struct job *j = FED_LIST_ENTRY(it, struct job, link);
-        fed_call_cancel(j->call);
-        fed_list_remove(&j->link);
-        free(j->key);
-        free(j);
-    }
+    fed_passes_release(&c->passes);
     fed_timer_stop(c->conf.transport->env, &c->sweep);
     fed_informer_free(c->informer);
-    fed_workqueue_free(c->queue);
     free(c);
 }

@@ -1,39 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/namespace.h"
 
-#include "base/list.h"
 #include "base/mem.h"
+#include "control/pass.h"
 #include "kube/informer.h"
-#include "kube/workqueue.h"
 
 static const struct fed_resource namespaces = {"", "v1", "namespaces", "Namespace", false};
 
 struct job { /* one pass over one namespace */
-    struct fed_list link;
+    struct fed_pass pass;
     struct fed_nsctl *ctl;
-    char *ns;
     size_t next;  /* resource */
     size_t found; /* objects that are still there */
-    struct fed_call *call;
 };
 struct fed_nsctl {
     struct fed_nsctl_conf conf;
     const struct fed_resource **resources;
     size_t n;
     struct fed_informer *informer;
-    struct fed_workqueue *queue;
-    struct fed_list jobs;
+    struct fed_passes passes;
 };
-
-static void job_end(struct job *j, int code)
-{
-    struct fed_nsctl *c = j->ctl;
-    char *ns = j->ns;
-    fed_list_remove(&j->link);
-    free(j);
-    fed_workqueue_done(c->queue, ns, code);
-    free(ns);
-}
 
 static void list_next(struct job *j);
 
@@ -53,14 +39,14 @@ static void listed(void *ud, int code, const struct fed_call_response *res, cons
     struct fed_arena a = {0};
     struct fed_str cont;
     uint64_t rev;
-    j->call = NULL;
+    j->pass.call = NULL;
     if (code == 0)
         code = fed_list_read(&a, j->ctl->resources[j->next], res->body, delete_item, j, &rev, &cont, NULL);
     else if (code == FED_E_NOT_FOUND)
         code = 0; /* a resource that is not served holds nothing */
     fed_arena_release(&a);
     if (code != 0) {
-        job_end(j, code);
+        fed_pass_end(&j->pass, code);
         return;
     }
     j->next++; /* further pages come up in the next pass: there is one, as this page was not empty */
@@ -71,16 +57,16 @@ static void finalized(void *ud, int code, const struct fed_call_response *res FE
                       const struct fed_err *err FED_UNUSED)
 {
     struct job *j = ud;
-    j->call = NULL;
-    job_end(j, code == FED_E_NOT_FOUND ? 0 : code);
+    j->pass.call = NULL;
+    fed_pass_end(&j->pass, code == FED_E_NOT_FOUND ? 0 : code);
 }
 
 static void finalize(struct job *j)
 {
-    struct fed_kobj *obj = fed_informer_find(j->ctl->informer, FED_STR(""), fed_str(j->ns));
+    struct fed_kobj *obj = fed_informer_find(j->ctl->informer, FED_STR(""), fed_str(j->pass.key));
     struct fed_arena a = {0};
     if (!obj || !obj->deleting) {
-        job_end(j, 0);
+        fed_pass_end(&j->pass, 0);
         return;
     }
     struct fed_json *tree = fed_kobj_parse(obj, &a);
@@ -88,7 +74,7 @@ static void finalize(struct job *j)
         if (fed_str_is(fed_json_str(f), "kubernetes"))
             fed_json_remove(f);
     }
-    j->call = fed_client_update(j->ctl->conf.transport, &namespaces, tree, "finalize", finalized, j);
+    j->pass.call = fed_client_update(j->ctl->conf.transport, &namespaces, tree, "finalize", finalized, j);
     fed_arena_release(&a);
 }
 
@@ -97,10 +83,10 @@ static void list_next(struct job *j)
     while (j->next < j->ctl->n && !j->ctl->resources[j->next]->namespaced)
         j->next++;
     if (j->next < j->ctl->n)
-        j->call =
-            fed_client_list(j->ctl->conf.transport, j->ctl->resources[j->next], fed_str(j->ns), "limit=500", listed, j);
+        j->pass.call = fed_client_list(j->ctl->conf.transport, j->ctl->resources[j->next], fed_str(j->pass.key),
+                                       "limit=500", listed, j);
     else if (j->found)
-        job_end(j, FED_E_BUSY); /* looked at again after the back-off */
+        fed_pass_end(&j->pass, FED_E_BUSY); /* looked at again after the back-off */
     else
         finalize(j);
 }
@@ -122,13 +108,12 @@ static void work(void *ud, const char *key)
     struct fed_nsctl *c = ud;
     struct fed_kobj *obj = fed_informer_find(c->informer, FED_STR(""), fed_str(key));
     if (!obj || !is_ending(obj)) {
-        fed_workqueue_done(c->queue, key, 0);
+        fed_workqueue_done(c->passes.queue, key, 0);
         return;
     }
     struct job *j = FED_NEW(struct job);
     j->ctl = c;
-    j->ns = fed_strdup(key);
-    fed_list_push_back(&c->jobs, &j->link);
+    fed_pass_begin(&c->passes, &j->pass, key);
     list_next(j);
 }
 
@@ -136,7 +121,7 @@ static void changed(void *ud, struct fed_kobj *old FED_UNUSED, struct fed_kobj *
 {
     struct fed_nsctl *c = ud;
     if (now && now->deleting)
-        fed_workqueue_add(c->queue, now->name);
+        fed_workqueue_add(c->passes.queue, now->name);
 }
 
 static void add(struct fed_nsctl *c, const struct fed_resource *r)
@@ -148,10 +133,10 @@ static void add(struct fed_nsctl *c, const struct fed_resource *r)
 /* Nothing may be overlooked by a pass that counted through another list. */
 static void begin_anew(struct fed_nsctl *c)
 {
-    FED_LIST_EACH_SAFE(l, &c->jobs) {
-        struct job *j = fed_container_of(l, struct job, link);
-        fed_call_cancel(j->call);
-        j->call = NULL;
+    FED_LIST_EACH_SAFE(l, &c->passes.running) {
+        struct job *j = fed_container_of(l, struct job, pass.link);
+        fed_call_cancel(j->pass.call);
+        j->pass.call = NULL;
         j->next = 0;
         list_next(j);
     }
@@ -181,14 +166,15 @@ struct fed_nsctl *fed_nsctl_new(const struct fed_nsctl_conf *conf)
     c->conf = *conf;
     for (size_t i = 0; i < conf->n_resources; i++)
         add(c, &conf->resources[i]);
-    fed_list_init(&c->jobs);
-    c->queue = fed_workqueue_new(&(struct fed_workqueue_conf){.env = conf->transport->env,
-                                                              .name = "namespace",
-                                                              .concurrency = 4,
-                                                              .base_ms = 50,
-                                                              .max_ms = 5000,
-                                                              .work = work,
-                                                              .ud = c});
+    fed_passes_init(&c->passes,
+                    &(struct fed_workqueue_conf){.env = conf->transport->env,
+                                                 .name = "namespace",
+                                                 .concurrency = 4,
+                                                 .base_ms = 50,
+                                                 .max_ms = 5000,
+                                                 .work = work,
+                                                 .ud = c},
+                    NULL);
     c->informer = fed_informer_new(&(struct fed_informer_conf){.transport = conf->transport, .resource = &namespaces});
     fed_informer_add_handlers(c->informer, &(struct fed_informer_handlers){.changed = changed, .ud = c});
     return c;
@@ -204,18 +190,12 @@ void fed_nsctl_free(struct fed_nsctl *c)
     if (!c)
         return;
     fed_informer_free(c->informer);
-    FED_LIST_EACH_SAFE(l, &c->jobs) {
-        struct job *j = fed_container_of(l, struct job, link);
-        fed_call_cancel(j->call);
-        free(j->ns);
-        free(j);
-    }
-    fed_workqueue_free(c->queue);
+    fed_passes_release(&c->passes);
     free(c->resources);
     free(c);
 }
 
 bool fed_nsctl_idle(const struct fed_nsctl *c)
 {
-    return fed_workqueue_idle(c->queue);
+    return fed_workqueue_idle(c->passes.queue);
 }

@@ -3,8 +3,8 @@
 
 #include "base/mem.h"
 #include "codec/base64.h"
+#include "control/pass.h"
 #include "kube/informer.h"
-#include "kube/workqueue.h"
 
 #define ACCOUNT     "kubernetes.io/service-account.name"
 #define ACCOUNT_UID "kubernetes.io/service-account.uid"
@@ -14,52 +14,36 @@ static const struct fed_resource secrets = {"", "v1", "secrets", "Secret", true}
 static const struct fed_resource accounts = {"", "v1", "serviceaccounts", "ServiceAccount", true};
 
 struct job { /* a call about one Secret under way */
-    struct fed_list link;
+    struct fed_pass pass;
     struct fed_satoken *ctl;
-    char *key;
     struct fed_kobj *secret;
-    struct fed_call *call;
 };
 struct fed_satoken {
     struct fed_satoken_conf conf;
     char *ca;
     struct fed_informer *secrets, *accounts;
-    struct fed_workqueue *queue;
-    struct fed_list jobs;
+    struct fed_passes passes;
 };
 
-static void job_free(struct job *j)
+static void job_release(struct fed_pass *p)
 {
-    fed_list_remove(&j->link);
-    fed_kobj_unref(j->secret);
-    free(j->key);
-    free(j);
-}
-
-static void job_end(struct job *j, int code)
-{
-    struct fed_workqueue *queue = j->ctl->queue;
-    char *key = j->key;
-    j->key = NULL;
-    job_free(j);
-    fed_workqueue_done(queue, key, code);
-    free(key);
+    fed_kobj_unref(fed_container_of(p, struct job, pass)->secret);
 }
 
 static struct job *job_new(struct fed_satoken *c, const char *key, struct fed_kobj *secret)
 {
     struct job *j = FED_NEW(struct job);
     j->ctl = c;
-    j->key = fed_strdup(key);
     j->secret = fed_kobj_ref(secret);
-    fed_list_push_back(&c->jobs, &j->link);
+    fed_pass_begin(&c->passes, &j->pass, key);
     return j;
 }
 
 static void written(void *ud, int code, const struct fed_call_response *res FED_UNUSED,
                     const struct fed_err *err FED_UNUSED)
 {
-    job_end(ud, code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code);
+    struct job *j = ud;
+    fed_pass_end(&j->pass, code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code);
 }
 
 /* --- an account that is gone --- */
@@ -74,11 +58,12 @@ static void looked(void *ud, int code, const struct fed_call_response *res, cons
         gone = !fed_str_eq(fed_obj_uid(tree), fed_kobj_annotation(j->secret, ACCOUNT_UID));
     fed_arena_release(&a);
     if (!gone) {
-        job_end(j, code);
+        fed_pass_end(&j->pass, code);
         return;
     }
     struct fed_kobj *s = j->secret;
-    j->call = fed_client_delete(j->ctl->conf.transport, &secrets, s->ns, s->name, "Background", s->uid, written, j);
+    j->pass.call =
+        fed_client_delete(j->ctl->conf.transport, &secrets, s->ns, s->name, "Background", s->uid, written, j);
 }
 
 /* --- a Secret without a token --- */
@@ -105,7 +90,7 @@ static int fill(struct fed_satoken *c, struct job *j, struct fed_arena *a, struc
             fed_json_set(data, "ca.crt", encoded(a, fed_str(c->ca)));
         fed_json_set(data, "namespace", encoded(a, j->secret->ns));
         fed_obj_set_annotation(a, tree, ACCOUNT_UID, account->uid);
-        j->call = fed_client_update(c->conf.transport, &secrets, tree, "", written, j);
+        j->pass.call = fed_client_update(c->conf.transport, &secrets, tree, "", written, j);
     }
     fed_buf_release(&token);
     return data ? rc : FED_E_INVALID;
@@ -127,7 +112,7 @@ static void work(void *ud, const char *key)
     struct fed_str uid = fed_kobj_annotation(o, ACCOUNT_UID);
     if (uid.n && (!sa || !fed_str_eq(sa->uid, uid))) {
         struct job *j = job_new(c, key, o);
-        j->call = fed_client_get(c->conf.transport, &accounts, ns, account, looked, j);
+        j->pass.call = fed_client_get(c->conf.transport, &accounts, ns, account, looked, j);
         goto out;
     }
     if (sa && !sa->deleting && !fed_json_find_text(fed_json_find(tree, "data"), "token").n) {
@@ -135,10 +120,10 @@ static void work(void *ud, const char *key)
         code = fill(c, j, &a, tree, sa);
         if (code == 0)
             goto out;
-        job_free(j);
+        fed_pass_drop(&j->pass);
     }
 done:
-    fed_workqueue_done(c->queue, key, code);
+    fed_workqueue_done(c->passes.queue, key, code);
 out:
     fed_arena_release(&a);
 }
@@ -148,7 +133,7 @@ out:
 static void add(struct fed_satoken *c, const struct fed_kobj *o)
 {
     char *key = fed_asprintf("%.*s/%.*s", FED_STR_ARG(o->ns), FED_STR_ARG(o->name));
-    fed_workqueue_add(c->queue, fed_str(key));
+    fed_workqueue_add(c->passes.queue, fed_str(key));
     free(key);
 }
 
@@ -200,9 +185,10 @@ struct fed_satoken *fed_satoken_new(const struct fed_satoken_conf *conf)
     struct fed_satoken *c = FED_NEW(struct fed_satoken);
     c->conf = *conf;
     c->ca = fed_strdup_str(conf->ca_pem);
-    fed_list_init(&c->jobs);
-    c->queue = fed_workqueue_new(
-        &(struct fed_workqueue_conf){.env = conf->transport->env, .name = "account-tokens", .work = work, .ud = c});
+    fed_passes_init(
+        &c->passes,
+        &(struct fed_workqueue_conf){.env = conf->transport->env, .name = "account-tokens", .work = work, .ud = c},
+        job_release);
     c->secrets = fed_informer_new(&(struct fed_informer_conf){
         .transport = conf->transport, .resource = &secrets, .field_selector = "type=" TYPE});
     c->accounts = fed_informer_new(&(struct fed_informer_conf){.transport = conf->transport, .resource = &accounts});
@@ -219,14 +205,9 @@ void fed_satoken_free(struct fed_satoken *c)
 {
     if (!c)
         return;
-    FED_LIST_EACH_SAFE(it, &c->jobs) {
-        struct job *j = FED_LIST_ENTRY(it, struct job, link);
-        fed_call_cancel(j->call);
-        job_free(j);
-    }
+    fed_passes_release(&c->passes);
     fed_informer_free(c->secrets);
     fed_informer_free(c->accounts);
-    fed_workqueue_free(c->queue);
     free(c->ca);
     free(c);
 }

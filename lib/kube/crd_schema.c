@@ -3,6 +3,7 @@
 #include "kube/crd.h"
 #include "kube/format.h"
 #include "kube/pattern.h"
+#include "kube/rules.h"
 #include "kube/schema_priv.h"
 
 enum level { ROOT, FIELD, ITEM };
@@ -13,7 +14,6 @@ struct walk {
     struct fed_arena *a;
     void (*warn)(void *ud, const char *text);
     void *ud;
-    bool has_rules; /* x-kubernetes-validations was seen */
     int depth;
 };
 
@@ -440,7 +440,6 @@ static void check_node(struct walk *w, const struct fed_json *s, struct fed_str 
     check_list_type(w, s, path);
     check_map_type(w, s, path);
     check_branches(w, s, s, path, path);
-    w->has_rules |= fed_json_find(s, "x-kubernetes-validations") != NULL;
     if (level == ROOT && fed_json_find(s, "default") == NULL &&
         fed_json_at(s, "properties", "metadata", "default", NULL))
         forbidden(w, keyed(w, path, "properties", FED_STR("metadata")), "default",
@@ -481,8 +480,6 @@ void fed_crd_schema_check(const struct fed_json *schema, struct fed_str path, st
     check_node(&w, schema, path, ROOT);
     if (causes->n == before)
         check_compiles(&w, schema, path);
-    if (w.has_rules && warn)
-        warn(ud,
-             fed_arena_printf(w.a, "%.*s: x-kubernetes-validations (CEL) are kept but not evaluated", FED_STR_ARG(path))
-                 .p);
+    if (causes->n == before)
+        fed_rules_check_schema(schema, path, causes);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cron.h: when a schedule fires, in a time zone, and zones. Pure.
+/* cron.h: when a schedule fires, in a time zone, and zones. Pure but for cron_files.c.
  *
  * Grammar: "minute hour day month weekday" with `*`, `?`, lists, ranges, steps ("0-30/5", "10/20" = from 10 on) and
  *          names (jan…dec, sun…sat; weekday 0–6, 0 = Sunday); where neither day nor weekday begins with `*`, one that matches
@@ -40,6 +40,10 @@ struct fed_zone { /* zero: UTC */
 FED_MUST_USE int fed_zone_parse(struct fed_arena *a, struct fed_str file, struct fed_zone *out, struct fed_err *err);
 /* A name of the time zone database that is safe as a path. */
 bool fed_cron_zone_ok(struct fed_str name);
+/* Of this machine's database (cron_files.c; reads a small file). */
+FED_MUST_USE int fed_zone_read(struct fed_arena *a, struct fed_str name, struct fed_zone *out, struct fed_err *err);
+bool fed_zone_known(struct fed_arena *a,
+                    struct fed_str name); /* true also of any good name where there is no database */
 /* Seconds east of UTC at a second since 1970. */
 int32_t fed_zone_offset(const struct fed_zone *z, int64_t t);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_batch.c: Job and CronJob. */
 #include "base/env.h"
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 #include "kube/cron.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -134,11 +134,25 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     validate_completions(old, spec, c);
 }
 
+static void check_zone(const struct fed_json *zone, struct fed_causes *c)
+{
+    struct fed_str name = fed_json_str(zone), at = FED_STR("spec.timeZone");
+    if (!name.n)
+        fed_causes_add(c, FED_CAUSE_INVALID, at, fed_shown(c->arena, zone), "timeZone must be nil or non-empty string");
+    else if (fed_str_ieq(name, FED_STR("Local")))
+        fed_causes_add(c, FED_CAUSE_INVALID, at, fed_shown(c->arena, zone),
+                       "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+    else if (!fed_zone_known(c->arena, name))
+        fed_causes_add(c, FED_CAUSE_INVALID, at, fed_shown(c->arena, zone), "unknown time zone %.*s",
+                       FED_STR_ARG(name));
+}
+
 static void validate_cronjob(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec");
     const struct fed_json *pod = fed_json_at(spec, "jobTemplate", "spec", "template", "spec", NULL);
     const struct fed_json *zone = fed_json_find(spec, "timeZone");
+    const struct fed_json *was = w->old ? fed_json_at(w->old, "spec", "timeZone", NULL) : NULL;
     struct fed_str schedule = fed_json_find_text(spec, "schedule");
     struct fed_err err = {0};
     struct fed_cron cron;
@@ -153,9 +167,8 @@ static void validate_cronjob(void *ud, const struct fed_write *w, const struct f
     else if (schedule.n && fed_cron_parse(schedule, &cron, &err) < 0)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.schedule"),
                        fed_shown(c->arena, fed_json_find(spec, "schedule")), "%s", err.text);
-    if (zone && !fed_cron_zone_ok(fed_json_str(zone)))
-        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.timeZone"), fed_shown(c->arena, zone),
-                       "unknown time zone %.*s", FED_STR_ARG(fed_json_str(zone)));
+    if (zone && (!was || !fed_json_equal(was, zone))) /* a database may lose a zone */
+        check_zone(zone, c);
     fed_check_nonnegative(spec, "spec", "startingDeadlineSeconds", c);
     fed_check_nonnegative(spec, "spec", "successfulJobsHistoryLimit", c);
     fed_check_nonnegative(spec, "spec", "failedJobsHistoryLimit", c);

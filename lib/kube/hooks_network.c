@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_network.c: Ingress, IngressClass, NetworkPolicy. */
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 #include "kube/convert.h"
 #include "kube/names.h"
 #include "kube/podspec.h"

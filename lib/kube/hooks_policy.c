@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_policy.c: HorizontalPodAutoscaler, PodDisruptionBudget, PriorityClass, ResourceQuota. */
 #include "kube/check.h"
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 #include "kube/convert.h"
 #include "kube/limits.h"
 #include "kube/podspec.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_service.c: Service, Endpoints, EndpointSlice. Allocation of cluster IPs and node ports is the program's own hook,
  * which runs after this one. */
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 #include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"

@@ -2,7 +2,7 @@
 /* hooks_storage.c: PersistentVolume, PersistentVolumeClaim, StorageClass. */
 #include "kube/names.h"
 #include "kube/check.h"
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"

@@ -358,31 +358,19 @@ static void revision_cells(void *ud, struct fed_arena *a, const struct fed_kind_
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
 }
 
+#define WORKLOAD(plural, valid, shown)                                                                                 \
+    {                                                                                                                  \
+        "apps", plural,                                                                                                \
+        {                                                                                                              \
+            .prepare = prepare_workload, .validate = (valid), .convert = fed_convert_workload, .cells = (shown)        \
+        }                                                                                                              \
+    }
+
 const struct fed_core_hooks fed_hooks_workload[] = {
-    {"apps",
-     "deployments",
-     {.prepare = prepare_workload,
-      .validate = validate_deployment,
-      .convert = fed_convert_workload,
-      .cells = deployment_cells}},
-    {"apps",
-     "replicasets",
-     {.prepare = prepare_workload,
-      .validate = validate_replicaset,
-      .convert = fed_convert_workload,
-      .cells = replicaset_cells}},
-    {"apps",
-     "daemonsets",
-     {.prepare = prepare_workload,
-      .validate = validate_daemonset,
-      .convert = fed_convert_workload,
-      .cells = daemonset_cells}},
-    {"apps",
-     "statefulsets",
-     {.prepare = prepare_workload,
-      .validate = validate_statefulset,
-      .convert = fed_convert_workload,
-      .cells = statefulset_cells}},
+    WORKLOAD("deployments", validate_deployment, deployment_cells),
+    WORKLOAD("replicasets", validate_replicaset, replicaset_cells),
+    WORKLOAD("daemonsets", validate_daemonset, daemonset_cells),
+    WORKLOAD("statefulsets", validate_statefulset, statefulset_cells),
     {"",
      "replicationcontrollers",
      {.prepare = prepare_workload, .validate = validate_controller, .cells = replicaset_cells}},

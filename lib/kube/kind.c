@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "kube/names.h"
 #include "kube/openapi_model.h"
+#include "kube/rules.h"
 #include "kube/schema_priv.h"
 
 extern const char fed_core_bundle[];
@@ -271,6 +272,8 @@ static int read_version(struct reader *r, const struct fed_json *whole, const st
         return fed_err_wrap(r->err, rc, "%.*s", FED_STR_ARG(name));
     fed_shape_has_defaults(root->shape); /* computed now: later readers may be several threads */
     v->schema = root;
+    if (!r->c.core)
+        v->rules = fed_rules_compile(r->c.arena, schema);
     read_columns(r, fed_json_find(doc, "columns"), v);
     read_serving(r, whole, doc, v);
     return 0;

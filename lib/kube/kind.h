@@ -47,7 +47,8 @@
 #include "kube/obj.h"
 #include "kube/status.h"
 
-struct fed_schema; /* kube/schema.h */
+struct fed_schema;    /* kube/schema.h */
+struct fed_rule_node; /* kube/rules.h */
 struct fed_kinds;
 
 enum fed_residence { FED_RESIDE_HUB, FED_RESIDE_MEMBERS, FED_RESIDE_BOTH };
@@ -64,7 +65,8 @@ struct fed_kind_version {
     bool served;
     struct fed_str warning; /* deprecation, empty if none */
     const struct fed_schema *schema;
-    struct fed_column *columns; /* after Name, before Age, which the server adds unless the hooks print all */
+    const struct fed_rule_node *rules; /* of custom kinds (kube/rules.h); NULL: none */
+    struct fed_column *columns;        /* after Name, before Age, which the server adds unless the hooks print all */
     size_t n_columns;
     /* As of the kind; those of custom kinds may differ from version to version. */
     bool has_status, has_scale;

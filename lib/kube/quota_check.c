@@ -3,7 +3,7 @@
 #include "kube/limits.h"
 #include "kube/podspec.h"
 #include "kube/quantity.h"
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 
 static const struct fed_str none = {NULL, 0};
 

@@ -38,9 +38,11 @@ FED_MUST_USE int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_versio
 /* What of an applied configuration the schema does not know, or knows as another type: ".spec.x: field not declared in
  * schema"; empty when all fits. Server-side apply refuses it. */
 struct fed_str fed_ssa_check(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *applied);
-/* After a plain create/update/patch: gives the changed fields to (manager, Update). Changes obj's managedFields. */
-void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *old,
-                   struct fed_json *obj, struct fed_str manager, struct fed_str subresource, int64_t now_ms);
+/* After a plain create/update/patch by a request in version `as`: gives the changed fields, as that version has them, to
+ * (manager, Update). old and obj are in version v; obj's managedFields are changed. */
+void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_kind_version *as,
+                   const struct fed_json *old, struct fed_json *obj, struct fed_str manager, struct fed_str subresource,
+                   int64_t now_ms);
 
 /* Converts in place between served versions (through the storage version when needed), setting apiVersion and kind. */
 FED_MUST_USE int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,

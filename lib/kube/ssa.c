@@ -268,6 +268,67 @@ static void prune_fields(struct fed_arena *a, const struct fed_schema *s, struct
     fed_json_index_release(&stays);
 }
 
+/* --- what a write changes, as each version has it --- */
+
+struct changes {
+    struct fed_str api_version;
+    struct fed_json *changed, *removed;
+};
+struct comparison {
+    struct fed_arena *arena;
+    const struct fed_kind_version *v; /* of old and obj */
+    const struct fed_json *old, *obj;
+    struct changes *items; /* that of v first */
+    size_t n, cap;
+};
+
+static struct changes *compare_as(struct comparison *k, const struct fed_kind_version *to, const struct fed_json *old,
+                                  const struct fed_json *obj)
+{
+    struct changes *c = &k->items[k->n++];
+
+    *c = (struct changes){to->api_version, fed_json_object(k->arena), fed_json_object(k->arena)};
+    fed_fieldset_compare(k->arena, to->schema, old, obj, c->changed, c->removed);
+    fed_fieldset_strip(c->changed);
+    fed_fieldset_strip(c->removed);
+    return c;
+}
+
+static void compare(struct comparison *k, struct fed_arena *a, const struct fed_kind_version *v,
+                    const struct fed_json *old, const struct fed_json *obj)
+{
+    *k = (struct comparison){.arena = a, .v = v, .old = old, .obj = obj, .cap = v->kind->n_versions + 1};
+    k->items = FED_ARENA_ARRAY(a, struct changes, k->cap);
+    (void)compare_as(k, v, old, obj);
+}
+
+static const struct fed_kind_version *version_named(const struct fed_kind *kind, struct fed_str api_version)
+{
+    for (size_t i = 0; i < kind->n_versions; i++)
+        if (fed_str_eq(kind->versions[i].api_version, api_version))
+            return &kind->versions[i];
+    return NULL;
+}
+
+/* A version that is not there any more, or that only a webhook could make, is taken for that of the objects. */
+static const struct changes *changes_in(struct comparison *k, struct fed_str api_version)
+{
+    const struct fed_kind_version *to;
+    struct fed_json *old, *obj;
+
+    for (size_t i = 0; i < k->n; i++)
+        if (fed_str_eq(k->items[i].api_version, api_version))
+            return &k->items[i];
+    to = k->v->kind->conversion ? NULL : version_named(k->v->kind, api_version);
+    if (!to || k->n == k->cap)
+        return &k->items[0];
+    old = k->old ? fed_json_copy(k->arena, k->old) : NULL;
+    obj = fed_json_copy(k->arena, k->obj);
+    if ((old && fed_kind_convert(k->arena, old, k->v, to, NULL)) || fed_kind_convert(k->arena, obj, k->v, to, NULL))
+        return &k->items[0];
+    return compare_as(k, to, old, obj);
+}
+
 /* --- apply --- */
 
 struct conflict_text {
@@ -303,15 +364,17 @@ static struct fed_str holder_text(struct fed_arena *a, const struct manager *m)
 
 /* Conflicts of the applied fields with other managers; with force they are taken from them. */
 static int settle_conflicts(struct managers *all, const struct manager *mine, const struct fed_json *applied,
-                            const struct fed_json *changed, bool force, struct fed_causes *causes, struct fed_err *err)
+                            struct comparison *k, bool force, struct fed_causes *causes, struct fed_err *err)
 {
     struct fed_arena *a = all->arena;
-    struct fed_json *wanted = fed_fieldset_intersect(a, changed, applied);
+    struct fed_json *own = fed_fieldset_intersect(a, k->items[0].changed, applied);
     struct fed_buf text = {0};
     size_t n = 0;
 
     for (size_t i = 0; i < all->n; i++) {
         struct manager *it = &all->items[i];
+        const struct changes *theirs = changes_in(k, it->api_version);
+        struct fed_json *wanted = theirs == &k->items[0] ? own : theirs->changed;
         struct fed_json *both = it == mine ? NULL : fed_fieldset_intersect(a, it->set, wanted);
         struct conflict_text t = {.arena = a, .causes = causes};
 
@@ -373,7 +436,8 @@ int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_version *v, const s
                   struct fed_causes *causes, struct fed_err *err)
 {
     struct managers all = {.arena = a};
-    struct fed_json *merged = live ? fed_json_copy(a, live) : fed_json_object(a), *set, *changed, *removed, *gone;
+    struct fed_json *merged = live ? fed_json_copy(a, live) : fed_json_object(a), *set, *gone;
+    struct comparison k;
     struct manager *mine;
     int rc;
 
@@ -386,16 +450,14 @@ int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_version *v, const s
     set = fed_fieldset_of(a, v->schema, applied);
     fed_fieldset_strip(set);
     merge_object(a, v->schema, merged, applied);
-    changed = fed_json_object(a);
-    removed = fed_json_object(a);
-    fed_fieldset_compare(a, v->schema, live, merged, changed, removed);
+    compare(&k, a, v, live, merged);
     mine = find_manager(&all, manager, "Apply", v->api_version, (struct fed_str){NULL, 0});
     if (!mine)
         mine = put_manager(&all, (struct manager){.name = manager,
                                                   .operation = FED_STR("Apply"),
                                                   .api_version = v->api_version,
                                                   .set = fed_json_object(a)});
-    rc = settle_conflicts(&all, mine, set, changed, force, causes, err);
+    rc = settle_conflicts(&all, mine, set, &k, force, causes, err);
     if (rc)
         return rc;
     gone = fed_json_copy(a, mine->set);
@@ -422,11 +484,13 @@ static bool wants_reset(const struct fed_json *obj)
            list->first->n == 0;
 }
 
-void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *old,
-                   struct fed_json *obj, struct fed_str manager, struct fed_str subresource, int64_t now_ms)
+void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_kind_version *as,
+                   const struct fed_json *old, struct fed_json *obj, struct fed_str manager, struct fed_str subresource,
+                   int64_t now_ms)
 {
     struct managers all = {.arena = a};
-    struct fed_json *changed = fed_json_object(a), *removed = fed_json_object(a), *before;
+    struct comparison k;
+    struct fed_json *before, *changed;
     struct manager *mine;
 
     if (wants_reset(obj)) {
@@ -436,20 +500,23 @@ void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const 
     read_managers(&all, obj);
     if (!all.n)
         read_managers(&all, old);
-    fed_fieldset_compare(a, v->schema, old, obj, changed, removed);
-    fed_fieldset_strip(changed);
-    fed_fieldset_strip(removed);
-    mine = find_manager(&all, manager, "Update", v->api_version, subresource);
+    compare(&k, a, v, old, obj);
+    if (v->kind->conversion)
+        as = v;
+    changed = changes_in(&k, as->api_version)->changed;
+    mine = find_manager(&all, manager, "Update", as->api_version, subresource);
     for (size_t i = 0; i < all.n; i++) {
-        fed_fieldset_subtract_deep(all.items[i].set, removed);
+        const struct changes *c = changes_in(&k, all.items[i].api_version);
+
+        fed_fieldset_subtract_deep(all.items[i].set, c->removed);
         if (&all.items[i] != mine)
-            fed_fieldset_subtract(a, all.items[i].set, changed);
+            fed_fieldset_subtract(a, all.items[i].set, c->changed);
     }
     if (!fed_fieldset_empty(changed)) {
         if (!mine)
             mine = put_manager(&all, (struct manager){.name = manager,
                                                       .operation = FED_STR("Update"),
-                                                      .api_version = v->api_version,
+                                                      .api_version = as->api_version,
                                                       .subresource = subresource,
                                                       .set = fed_json_object(a)});
         before = fed_json_copy(a, mine->set);

@@ -17,7 +17,7 @@
  *            may_send lets it. A head, the rest of a request, the taking of an answer, and idleness have their times;
  *            a client that pipelines requests and does not read is not read either.
  * Failure:   malformed, oversized and smuggling-prone requests (both lengths, obs-fold, bad chunk, NUL, bad Host) are
- *            answered 400/413/431/505 and the connection is closed; the handler never sees them.
+ *            answered 400/413/431/505 and the connection is closed; the handler sees none of them but refused bodies (declines).
  */
 #ifndef FED_NET_HTTPD_H
 #define FED_NET_HTTPD_H
@@ -49,6 +49,7 @@ struct fed_http_request {
     size_t n_cert_orgs;
     int64_t cert_until_s; /* when it ends, seconds since 1970: a connection may outlive it */
     bool cert_refused;    /* a certificate was shown that does not verify */
+    int refused;          /* the status that its body was refused with (fed_httpd_conf.declines); 0: it is complete */
 };
 struct fed_str fed_http_request_header(const struct fed_http_request *r, const char *lower_name); /* p==NULL: none */
 
@@ -68,6 +69,12 @@ struct fed_httpd_conf {
     /* Asked once of a request whose body is larger than 64 KiB, before more of it is read; the body is not there yet.
      * 0, or the status to refuse it with. NULL: all may. */
     int (*may_send)(void *ud, const struct fed_http_request *r);
+    /* A request whose head is read and whose body is refused (too large, may_send, no room) comes to the handler with
+     * `refused` set and without a body: it answers so in its own words and order. Then the connection is closed
+     * (HTTP/1.1). False: the server answers. */
+    bool declines;
+    /* Told of each request that the server answers itself; method is empty when it is not known. NULL: nobody. */
+    void (*refused)(void *ud, int status, struct fed_str method);
     struct fed_metrics *metrics; /* NULL: none */
 };
 FED_MUST_USE int fed_httpd_open(struct fed_loop *loop, const struct fed_httpd_conf *conf, struct fed_httpd **out,

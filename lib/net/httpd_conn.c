@@ -223,6 +223,7 @@ static void on_finish(struct fed_task *task)
     while (h->n_spare_outs > 0)
         fed_buf_release(&h->spare_outs[--h->n_spare_outs]);
     fed_task_cancel(&h->send_task);
+    fed_buf_release(&h->ok_head);
     free(h->scratch);
     free(h);
 }

@@ -77,8 +77,10 @@ void httpd_exchange_end(struct fed_http_exchange *x)
     exchange_free(x);
 }
 
-const char *httpd_refusal(const struct fed_httpd *h, int status, struct fed_buf *body)
+const char *httpd_refusal(const struct fed_httpd *h, int status, struct fed_str method, struct fed_buf *body)
 {
+    if (h->conf.refused)
+        h->conf.refused(h->conf.ud, status, method);
     if (h->conf.refusal)
         return h->conf.refusal(status, body);
     fed_buf_addz(body, fed_http_reason(status));
@@ -99,6 +101,18 @@ int httpd_exchange_body(struct fed_http_exchange *x, struct fed_str bytes)
     fed_buf_add(&x->body, bytes);
     h->body_bytes += bytes.n;
     return 0;
+}
+
+bool httpd_exchange_decline(struct fed_http_exchange *x, int status)
+{
+    struct fed_httpd *h = x->server;
+    if (!h->conf.declines)
+        return false;
+    h->body_bytes -= x->body.n;
+    fed_buf_reset(&x->body);
+    x->req.refused = status;
+    httpd_exchange_dispatch(x);
+    return true;
 }
 
 void httpd_exchange_dispatch(struct fed_http_exchange *x)

@@ -114,10 +114,10 @@ static void h1_stream_end(struct fed_http_exchange *x)
 }
 
 /* Refuses what is being read, without the handler; the connection ends. */
-static void refuse(struct httpd_conn *c, int status)
+static void refuse(struct httpd_conn *c, int status, struct fed_str method)
 {
     struct fed_buf body = {0};
-    const char *type = httpd_refusal(c->server, status, &body);
+    const char *type = httpd_refusal(c->server, status, c->x ? c->x->req.method : method, &body);
     c->keep_alive = false;
     c->minor = 1;
     fed_h1_put_status_line(&c->out, status);
@@ -135,6 +135,17 @@ static void refuse(struct httpd_conn *c, int status)
         c->x = NULL;
     }
     httpd_linger(c);
+}
+
+/* The body is not read on. False: it was refused here, without the handler. */
+static bool decline(struct httpd_conn *c, int status)
+{
+    c->keep_alive = false;
+    httpd_no_deadline(c);
+    if (httpd_exchange_decline(c->x, status))
+        return true;
+    refuse(c, status, (struct fed_str){NULL, 0});
+    return false;
 }
 
 /* ---- requests ---- */
@@ -186,9 +197,15 @@ static int head_refused(const struct httpd_conn *c, const struct fed_h1_head *he
         return 429;
     if (head->method_id == FED_H1_CONNECT)
         return 405;
-    if (head->framing == FED_H1_BODY_LENGTH && head->content_length > c->server->conf.max_body)
-        return 413;
     return 0;
+}
+
+/* What a request says of its body is enough to refuse that. */
+static int body_refused(struct httpd_conn *c, const struct fed_h1_head *head)
+{
+    if (head->framing != FED_H1_BODY_LENGTH)
+        return 0;
+    return head->content_length > c->server->conf.max_body ? 413 : httpd_limits_body(c->x, head->content_length);
 }
 
 /* Reads a head off *in. False: wait for more, or the request was refused. */
@@ -208,8 +225,8 @@ static bool read_head(struct httpd_conn *c, struct fed_str *in)
     }
     int status = n < 0 ? head->status : head_refused(c, head);
     if (status) {
+        refuse(c, status, n < 0 ? (struct fed_str){NULL, 0} : head->method);
         give_head(c);
-        refuse(c, status);
         return false;
     }
     c->x = httpd_exchange_new(c);
@@ -220,11 +237,10 @@ static bool read_head(struct httpd_conn *c, struct fed_str *in)
     *in = fed_str_from(*in, (size_t)n);
     if (head->framing != FED_H1_BODY_NONE)
         c->body_by_ms = fed_mono_ms(h->env) + h->conf.body_timeout_ms;
-    status = httpd_limits_body(c->x, head->framing == FED_H1_BODY_LENGTH ? head->content_length : 0);
+    status = body_refused(c, head);
     if (status) {
         give_head(c);
-        refuse(c, status);
-        return false;
+        return decline(c, status);
     }
     if (head->expect_continue && head->framing != FED_H1_BODY_NONE && in->n == 0)
         fed_buf_add(&c->out, FED_STR("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -238,11 +254,13 @@ static bool read_body(struct httpd_conn *c, struct fed_str *in)
     for (;;) {
         struct fed_str data;
         int rc = fed_h1_body_next(&c->body, in, &data);
-        int status = rc < 0 ? 400 : rc == FED_H1_DATA ? httpd_exchange_body(c->x, data) : 0;
-        if (status) {
-            refuse(c, status);
+        int status = rc == FED_H1_DATA ? httpd_exchange_body(c->x, data) : 0;
+        if (rc < 0) {
+            refuse(c, 400, (struct fed_str){NULL, 0});
             return false;
         }
+        if (status)
+            return decline(c, status);
         if (rc == FED_H1_MORE) {
             uint64_t now = fed_mono_ms(c->server->env);
             uint64_t left = c->body_by_ms > now ? c->body_by_ms - now : 0;
@@ -448,7 +466,7 @@ static void h1_timeout(struct httpd_conn *c)
     } else if (!c->x || c->x->state == HTTPD_READING) {
         if (c->head)
             give_head(c);
-        refuse(c, 408);
+        refuse(c, 408, (struct fed_str){NULL, 0});
         httpd_flush(c);
     }
 }

@@ -87,7 +87,7 @@ static void refuse(struct fed_http_exchange *x, int status)
         return;
     fed_list_remove(&x->link);
     struct fed_buf body = {0};
-    const char *type = httpd_refusal(x->server, status, &body);
+    const char *type = httpd_refusal(x->server, status, x->req.method, &body);
     x->is_head = fed_str_is(x->req.method, "HEAD");
     if (status == 429 || status == 503)
         fed_http_add_header(x, FED_STR("Retry-After"), FED_STR("1"));
@@ -102,6 +102,17 @@ static void refuse(struct fed_http_exchange *x, int status)
         x->conn->moved_ms = fed_mono_ms(x->server->env);
     if (x->conn->refused)
         fed_h2_goaway(x->conn->h2);
+}
+
+/* The rest of the body is dropped as it comes. */
+static void decline(struct fed_http_exchange *x, int status)
+{
+    if (x->state != HTTPD_READING || !x->server->conf.declines) {
+        refuse(x, status);
+        return;
+    }
+    fed_list_remove(&x->link);
+    (void)httpd_exchange_decline(x, status);
 }
 
 static uint64_t declared_length(const struct fed_h2_request *r)
@@ -141,9 +152,9 @@ static void on_head(void *ud, struct fed_h2_stream *s, const struct fed_h2_reque
     else if (q->path.n == 0 || (q->path.p[0] != '/' && !fed_str_is(q->path, "*")))
         refuse(x, 400);
     else if (length > c->server->conf.max_body)
-        refuse(x, 413);
+        decline(x, 413);
     else if ((status = httpd_limits_body(x, length)) != 0)
-        refuse(x, status);
+        decline(x, status);
 }
 
 static void on_data(void *ud, struct fed_h2_stream *s, struct fed_str bytes)
@@ -155,7 +166,7 @@ static void on_data(void *ud, struct fed_h2_stream *s, struct fed_str bytes)
         return;
     int status = httpd_exchange_body(x, bytes);
     if (status)
-        refuse(x, status);
+        decline(x, status);
 }
 
 static void on_end(void *ud, struct fed_h2_stream *s)

@@ -183,8 +183,10 @@ int httpd_limits_body(struct fed_http_exchange *x, uint64_t length); /* 0 or the
 /* httpd_exchange.c */
 struct fed_http_exchange *httpd_exchange_new(struct httpd_conn *c);
 void httpd_exchange_end(struct fed_http_exchange *x); /* over, for whatever reason: closed, then free or orphan */
-/* The body of a refusal by the server itself; returns its type. */
-const char *httpd_refusal(const struct fed_httpd *h, int status, struct fed_buf *body);
+/* The body of a refusal by the server itself, which is counted; returns its type. */
+const char *httpd_refusal(const struct fed_httpd *h, int status, struct fed_str method, struct fed_buf *body);
+/* The body will not be read: the handler says so. False: it does not do that. */
+bool httpd_exchange_decline(struct fed_http_exchange *x, int status);
 /* 0, 413 or 503. */
 int httpd_exchange_body(struct fed_http_exchange *x, struct fed_str bytes);
 void httpd_exchange_dispatch(struct fed_http_exchange *x);

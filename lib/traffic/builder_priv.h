@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* builder_priv.h: the builder's parts, shared by builder.c (objects, watching), publish.c (snapshots), state_file.c and
- * resolve.c. Threads: control thread. */
+/* builder_priv.h: the builder's parts: builder.c (watching, timers), state_file.c, publish.c (snapshots), resolve.c and
+ * objects.c, each of which calls those after it. Threads: control thread. */
 #ifndef FED_TRAFFIC_BUILDER_PRIV_H
 #define FED_TRAFFIC_BUILDER_PRIV_H
 
@@ -54,7 +54,13 @@ struct fed_builder {
     struct fed_builder_stats stats;
 };
 
-void fed_builder_mark(struct fed_builder *b); /* something is dirty: publish soon */
+/* objects.c */
+extern const struct fed_resource fed_routing_resources[FED_RK_COUNT];
+void fed_objects_put(struct fed_builder *b, struct fed_kobj *kobj, uint64_t session);
+FED_MUST_USE int fed_objects_put_yaml(struct fed_builder *b, struct fed_str text, uint64_t session,
+                                      struct fed_err *err);
+void fed_objects_drop_others(struct fed_builder *b); /* than those of this session */
+void fed_builder_mark(struct fed_builder *b); /* something is dirty: publish soon (flush_timer, whose cb is set) */
 void fed_builder_publish(struct fed_builder *b);
 void fed_builder_retire_last(struct fed_builder *b);
 void fed_builder_services_of_host(struct fed_builder *b, struct fed_str host); /* marks them dirty */

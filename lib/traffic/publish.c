@@ -193,3 +193,10 @@ void fed_builder_publish(struct fed_builder *b)
     if (b->conf.published)
         b->conf.published(b->conf.ud, s);
 }
+
+void fed_builder_flush(struct fed_builder *b)
+{
+    b->complete = true;
+    fed_timer_stop(b->conf.env, &b->flush_timer);
+    fed_builder_publish(b);
+}

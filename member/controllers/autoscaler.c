@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HorizontalPodAutoscalers, by hpaplan.h, each 15 s. Metrics of type Resource and ContainerResource are known (what the
- * agents measure); others are told in the conditions as failing, as where nobody serves their API. */
+ * agents measure); others are told in the conditions as failing, as where nobody serves their API. A target of a custom
+ * kind is known by its scale, which is asked for each time. */
 #include "base/mem.h"
 #include "kube/quantity.h"
 #include "kube/selector.h"
@@ -17,27 +18,57 @@ struct memo {
 struct own {
     struct fed_map memories; /* key -> struct memo * */
 };
+struct scale { /* of a custom target, as it was answered */
+    int code;
+    struct fed_err err;
+    const struct fed_json *tree;
+};
+struct asked {
+    struct mbr_ctl *c;
+    struct mbr_job *job;
+    struct fed_str ns, name;
+};
 struct work {
     struct mbr_ctl *c;
     struct mbr_job *job;
     struct fed_arena *a;
     struct fed_kobj *obj, *target;
-    enum mbr_kind kind; /* of the target */
+    enum mbr_kind kind;                /* of the target */
+    const struct fed_resource *custom; /* instead */
+    struct fed_str target_name;
     struct fed_json *tree, *spec, *status, *current_metrics;
     struct fed_selector sel;
     struct fed_kobj **pods;
     size_t n_pods, cap_pods;
     int64_t now_ms, current;
-    const char *what;  /* the metric that decides */
-    const char *error; /* the first, with what it is about */
-    int64_t failed;    /* metrics */
-    bool known;        /* some pod was measured */
+    bool selects, stuck; /* the selector is known; it is wrong, and nothing is decided */
+    const char *what;    /* the metric that decides */
+    const char *error;   /* the first, with what it is about */
+    int64_t failed;      /* metrics */
+    bool known;          /* some pod was measured */
 };
 
 static void condition(struct work *w, const char *type, bool ok, const char *reason, const char *message)
 {
     fed_obj_set_condition(w->a, w->status, type, ok ? "True" : "False", reason, fed_arena_dup(w->a, fed_str(message)),
                           w->now_ms);
+}
+
+static bool able(struct work *w)
+{
+    condition(w, "AbleToScale", true, "SucceededGetScale",
+              "the HPA controller was able to get the target's current scale");
+    return true;
+}
+
+static bool unable(struct work *w, struct fed_str text)
+{
+    condition(w, "AbleToScale", false, "FailedGetScale",
+              fed_arena_printf(w->a, "the HPA controller was unable to get the target's current scale: %.*s",
+                               FED_STR_ARG(text))
+                  .p);
+    fed_event_warning(w->c->events, w->obj, "FailedGetScale", "%.*s", FED_STR_ARG(text));
+    return false;
 }
 
 static bool find_target(struct work *w)
@@ -53,18 +84,67 @@ static bool find_target(struct work *w)
             w->target = mbr_find(w->c->m, kinds[i], w->obj->ns, name);
         }
     if (w->target) {
-        condition(w, "AbleToScale", true, "SucceededGetScale",
-                  "the HPA controller was able to get the target's current scale");
-        return true;
+        const struct fed_json *target = fed_kobj_parse(w->target, w->a);
+        w->target_name = w->target->name;
+        w->current = fed_json_int(fed_json_at(target, "spec", "replicas", NULL), 1);
+        w->selects = mbr_owner_selector(w->kind, w->a, target, &w->sel) == 0;
+        return able(w);
     }
     struct fed_str text =
         r ? fed_arena_printf(w->a, "%s%s%s \"%.*s\" not found", r->plural, *r->group ? "." : "", r->group,
                              FED_STR_ARG(name))
           : fed_arena_printf(w->a, "no matches for kind \"%.*s\" with a scale in this cluster", FED_STR_ARG(kind));
-    condition(w, "AbleToScale", false, "FailedGetScale",
-              fed_arena_printf(w->a, "the HPA controller was unable to get the target's current scale: %s", text.p).p);
-    fed_event_warning(w->c->events, w->obj, "FailedGetScale", "%s", text.p);
+    return unable(w, text);
+}
+
+/* The custom kind that the target is of, in the version that is named; NULL: it is none. */
+static const struct fed_kind_version *custom_target(const struct work *w)
+{
+    const struct fed_json *ref = fed_json_find(w->spec, "scaleTargetRef");
+    const struct fed_kind_version *v =
+        fed_kinds_by_kind(w->c->m->kinds, fed_json_find_text(ref, "apiVersion"), fed_json_find_text(ref, "kind"));
+    return v && v->kind->custom && v->served && v->kind->namespaced ? v : NULL;
+}
+
+static const struct fed_resource *resource_of(struct fed_arena *a, const struct fed_kind_version *v)
+{
+    struct fed_resource *r = FED_ARENA_NEW(a, struct fed_resource);
+    *r = (struct fed_resource){fed_arena_dupz(a, v->group), fed_arena_dupz(a, v->version),
+                               fed_arena_dupz(a, v->kind->plural), fed_arena_dupz(a, v->kind->kind), true};
+    return r;
+}
+
+/* The selector of a scale is text. Without one nobody knows whose load it is. */
+static bool take_selector(struct work *w, struct fed_str text)
+{
+    struct fed_err err = {0};
+    const char *wrong = !text.n                                              ? "selector is required"
+                        : fed_selector_parse(w->a, text, &w->sel, &err) != 0 ? err.text
+                                                                             : NULL;
+    if (!wrong)
+        return true;
+    condition(w, "ScalingActive", false, "InvalidSelector",
+              text.n ? fed_arena_printf(
+                           w->a, "couldn't convert selector into a corresponding internal selector object: %s", wrong)
+                           .p
+                     : "the HPA target's scale is missing a selector");
+    fed_event_warning(w->c->events, w->obj, text.n ? "InvalidSelector" : "SelectorRequired", "%s", wrong);
     return false;
+}
+
+static bool take_scale(struct work *w, const struct scale *s)
+{
+    w->target_name = fed_json_find_text(fed_json_find(w->spec, "scaleTargetRef"), "name");
+    if (s->code)
+        return unable(w, fed_str(s->err.text[0] ? s->err.text : fed_code_text(s->code)));
+    w->current = fed_json_int(fed_json_at(s->tree, "spec", "replicas", NULL), 0);
+    (void)able(w);
+    if (w->current > 0 && !take_selector(w, fed_json_find_text(fed_json_find(s->tree, "status"), "selector"))) {
+        w->stuck = true;
+        return true;
+    }
+    w->selects = w->current > 0;
+    return true;
 }
 
 static bool gather(void *ud, struct fed_kobj *pod)
@@ -273,7 +353,7 @@ static void rescale(struct work *w, int64_t to, const char *reason)
     struct fed_json *patch = fed_json_object(w->a), *spec = fed_json_object(w->a);
     fed_json_set(spec, "replicas", fed_json_new_int(w->a, to));
     fed_json_set(patch, "spec", spec);
-    mbr_job_merge(w->job, w->kind, w->target->ns, w->target->name, "scale", patch);
+    mbr_job_merge_of(w->job, w->custom ? w->custom : mbr_resource(w->kind), w->obj->ns, w->target_name, "scale", patch);
     fed_event_normal(w->c->events, w->obj, "SuccessfulRescale", "New size: %lld; reason: %s", (long long)to, reason);
     condition(
         w, "AbleToScale", true, "SucceededRescale",
@@ -352,7 +432,40 @@ static void write_status(struct work *w, int64_t desired)
     mbr_job_update(w->job, MBR_AUTOSCALERS, w->tree, "status");
 }
 
+static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name,
+                    const struct scale *scale);
+
+static void scale_came(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    struct asked *k = ud;
+    struct scale s = {.code = code};
+    struct fed_json *tree = NULL;
+    if (code && err)
+        s.err = *err;
+    if (!code)
+        s.code = fed_json_parse(&k->job->arena, fed_arena_dup(&k->job->arena, res->body), NULL, &tree, &s.err);
+    s.tree = tree;
+    work_on(k->c, k->job, k->ns, k->name, &s);
+}
+
+static void ask_scale(struct work *w, const struct fed_kind_version *v)
+{
+    struct asked *k = FED_ARENA_NEW(w->a, struct asked);
+    struct fed_str name = fed_json_find_text(fed_json_find(w->spec, "scaleTargetRef"), "name");
+    struct fed_transport *t = w->c->m->client;
+    *k = (struct asked){w->c, w->job, fed_arena_dup(w->a, w->obj->ns), fed_arena_dup(w->a, w->obj->name)};
+    struct fed_call_request q = {.method = "GET",
+                                 .path = fed_resource_path(w->a, resource_of(w->a, v), w->obj->ns, name, "scale", "")};
+    t->ops->call(t, &q, scale_came, k);
+}
+
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
+{
+    work_on(c, job, ns, name, NULL);
+}
+
+static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name,
+                    const struct scale *scale)
 {
     struct work w = {.c = c, .job = job, .a = &job->arena, .now_ms = fed_wall_ms(c->m->env), .what = ""};
     struct own *own = c->own;
@@ -366,12 +479,16 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     const struct fed_json *status = fed_json_find(w.tree, "status");
     w.status = status ? fed_json_copy(w.a, status) : fed_json_object(w.a);
     w.current_metrics = fed_json_array(w.a);
+    const struct fed_kind_version *v = custom_target(&w);
+    if (v && !scale) {
+        ask_scale(&w, v);
+        return;
+    }
+    w.custom = v ? resource_of(w.a, v) : NULL;
     int64_t desired = 0;
-    if (find_target(&w)) {
-        const struct fed_json *target = fed_kobj_parse(w.target, w.a);
-        w.current = fed_json_int(fed_json_at(target, "spec", "replicas", NULL), 1);
-        if (mbr_owner_selector(w.kind, w.a, target, &w.sel) == 0)
-            fed_informer_each(c->m->informers[MBR_PODS], ns, gather, &w);
+    if ((v ? take_scale(&w, scale) : find_target(&w)) && !w.stuck) {
+        if (w.selects)
+            fed_informer_each(c->m->informers[MBR_PODS], w.obj->ns, gather, &w);
         desired = decide(&w);
     }
     write_status(&w, desired);

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CronJobs, by cronplan.h. A Job's name is made of the time it is for, so that one time never starts two. Ended Jobs
  * are kept up to the history limits. */
-#include "base/file.h"
 #include "base/mem.h"
 #include "member/controllers/controllers.h"
 #include "member/controllers/cronplan.h"
 
 #define SCHEDULED "batch.kubernetes.io/cronjob-scheduled-timestamp"
-#define ZONES     "/usr/share/zoneinfo"
-enum { ZONE_MAX = 256 * 1024 };
 
 struct work {
     struct mbr_ctl *c;
@@ -121,18 +118,8 @@ static void start_job(struct work *w, int64_t at)
 static bool read_zone(struct work *w, struct fed_zone *zone, struct fed_err *err)
 {
     struct fed_str name = fed_json_find_text(w->spec, "timeZone");
-    struct fed_buf file;
     *zone = (struct fed_zone){0};
-    if (!name.n || fed_str_is(name, "UTC") || fed_str_is(name, "Etc/UTC"))
-        return true;
-    if (!fed_cron_zone_ok(name))
-        return false;
-    fed_buf_init(&file, ZONE_MAX);
-    int rc = fed_file_read(fed_arena_printf(w->a, ZONES "/%.*s", FED_STR_ARG(name)).p, ZONE_MAX, &file, err);
-    if (rc == 0)
-        rc = fed_zone_parse(w->a, fed_buf_str(&file), zone, err);
-    fed_buf_release(&file);
-    return rc == 0;
+    return !name.n || fed_zone_read(w->a, name, zone, err) == 0;
 }
 
 static int64_t seconds_of(const struct fed_json *v)

@@ -6,6 +6,7 @@
 import json
 import os
 import signal
+import socket
 
 import pytest
 
@@ -172,6 +173,46 @@ def test_annotations_of_webhooks(start, tmp_path):
     assert "broken.hooks.test" in notes.values()
 
 
+def test_what_webhooks_change_is_recorded(start, tmp_path):
+    """By round and place among all webhooks: that each changed the object or not; from level Request on also its patch."""
+    secret = {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]}
+    s, api = start("--audit-policy-file", policy(tmp_path, secret, {"level": "Request"}, omitStages=["RequestReceived"]))
+    hooks = Hooks(tmp_path)
+    label = lambda key: [{"op": "add", "value": {key: "yes"}, "path": "/metadata/labels"}]
+    one = dict(resources=("configmaps", "secrets"))
+    try:
+        hooks.on("/first", lambda r: allow(label("first") if "labels" not in r["object"]["metadata"] else None))
+        hooks.on("/open", lambda r: {"allowed": 1 / 0})
+        hooks.on("/second", lambda r: allow([{"path": "/metadata/labels/second", "op": "add", "value": "y"}]))
+        hooks.on("/same", lambda r: allow([{"op": "test", "path": "/kind", "value": r["object"]["kind"]}]))
+        first = configuration("Mutating", "a", hooks.hook("first.hooks.test", "/first", reinvocationPolicy="IfNeeded", **one))
+        rest = configuration("Mutating", "b", hooks.hook("open.hooks.test", "/open", failurePolicy="Ignore", **one),
+                             hooks.hook("second.hooks.test", "/second", **one), hooks.hook("same.hooks.test", "/same", **one))
+        for doc in (first, rest):
+            assert api("POST", HOOKS % "mutating", doc).status == 201
+        assert api("POST", V1 + "configmaps", cm("seen")).status == 201
+        assert api("POST", V1 + "secrets", {"metadata": {"name": "hidden"}}).status == 201
+    finally:
+        hooks.close()
+    notes = event(s, verb="create", resource="configmaps", name="seen")["annotations"]
+    mine = {k: json.loads(v) for k, v in notes.items() if k.startswith(("mutation.", "patch."))}
+    mutation, patch = "mutation.webhook.admission.k8s.io/round_%d_index_%d", "patch.webhook.admission.k8s.io/round_%d_index_%d"
+    said = lambda conf, hook, changed: {"configuration": conf, "webhook": hook + ".hooks.test", "mutated": changed}
+    added = lambda conf, hook, *steps: {"configuration": conf, "webhook": hook + ".hooks.test", "patch": list(steps), "patchType": "JSONPatch"}
+    assert mine == {
+        mutation % (0, 0): said("a", "first", True), patch % (0, 0): added("a", "first", *label("first")),
+        mutation % (0, 1): said("b", "open", False),
+        mutation % (0, 2): said("b", "second", True),
+        patch % (0, 2): added("b", "second", {"op": "add", "path": "/metadata/labels/second", "value": "y"}),
+        mutation % (0, 3): said("b", "same", False),
+        patch % (0, 3): added("b", "same", {"op": "test", "path": "/kind", "value": "ConfigMap"}),
+        mutation % (1, 0): said("a", "first", False)}
+    assert notes["failed-open.mutation.webhook.admission.k8s.io/round_0_index_1"] == "open.hooks.test"
+    assert notes[patch % (0, 0)].startswith('{"configuration":"a","webhook":"first.hooks.test","patch":[{"op":')
+    notes = event(s, verb="create", resource="secrets", name="hidden")["annotations"]
+    assert mutation % (0, 0) in notes and not [k for k in notes if k.startswith("patch.")]
+
+
 def test_files_are_renamed_and_dropped(start, tmp_path):
     rule = {"level": "Request", "resources": [{"group": "", "resources": ["configmaps"]}]}
     s, api = start("--audit-policy-file", policy(tmp_path, rule, omitStages=["RequestReceived"]), "--audit-log-maxsize",
@@ -244,3 +285,72 @@ def test_the_policy_is_read_again(start, tmp_path):
     policy(tmp_path, {"level": "Metadata"}, omitStages=["RequestReceived"])
     wait_for(lambda: api("POST", V1 + "configmaps?dryRun=All", cm("x")) and events(s, verb="create")[-1]["level"] ==
              "Metadata", "the policy to be looked at", 30)
+
+
+def raw(api, data, wait=True):
+    """(status code of the first answer or 0, the socket)"""
+    host, port = api.host.split(":")
+    s = socket.create_connection((host, int(port)), timeout=30)
+    s.sendall(data)
+    got = s.recv(64) if wait else b""
+    return int(got.split(b" ")[1]) if got else 0, s
+
+
+def series(api, name, **labels):
+    c = api.connect()
+    c.request("GET", "/metrics", headers={"Authorization": "Bearer admin"})
+    text = c.getresponse().read().decode()
+    c.close()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.split("\n") if line.startswith(name + "{") and
+               all('%s="%s"' % kv in line for kv in labels.items()))
+
+
+def test_what_http_refuses_is_counted(start, tmp_path):
+    """A request that is none is counted and not audited, as in kube-apiserver; one whose body is too large is a request: whoever asks
+    is known, may or may not, and both are in the log."""
+    s, api = start("--audit-policy-file", policy(tmp_path, {"level": "Metadata"}, omitStages=["RequestReceived"]),
+                   "--http-header-timeout", "1s", "--http-body-timeout", "1s", "--http-max-connections-per-client", "8")
+    total = lambda **labels: series(api, "apiserver_request_total", **labels)
+    ended = lambda **labels: series(api, "apiserver_request_terminations_total", **labels)
+    head = "POST %sconfigmaps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" % V1
+    assert raw(api, b"nonsense\r\n\r\n")[0] == 400
+    assert raw(api, b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 70000 + b"\r\n\r\n")[0] == 431
+    assert raw(api, b"GET / HTTP/1.1\r\nHo")[0] == 408
+    assert raw(api, (head + "Authorization: Bearer admin\r\nContent-Length: 5\r\n\r\nab").encode())[0] == 408
+    assert total(code="400", verb="other", resource="") == 1 and total(code="431", verb="other") == 1
+    assert total(code="408", verb="other") == 1 and total(code="408", verb="POST", resource="") == 1
+    assert ended(code="408") == 2 and ended(code="400") == 0
+    before = len(events(s))
+    big = "Authorization: Bearer %s\r\nContent-Length: 4000000\r\n\r\n{"
+    assert raw(api, (head + big % "admin").encode())[0] == 413
+    assert raw(api, (head + big % "bob").encode())[0] == 403
+    assert raw(api, (head + big % "wrong").encode())[0] == 401
+    chunked = head + "Authorization: Bearer admin\r\nTransfer-Encoding: chunked\r\n\r\n3d0900\r\n" + " " * 4000000 + "\r\n0\r\n\r\n"
+    try:
+        assert raw(api, chunked.encode())[0] == 413
+    except ConnectionError:  # it was refused while we sent on
+        pass
+    assert total(code="413", verb="POST", resource="configmaps", version="v1", scope="resource") == 2
+    found = []
+    wait_for(lambda: found.extend(events(s)[before + len(found):]) or
+             [e["responseStatus"]["code"] for e in found if e["verb"] == "create"].count(413) == 2, "the events")
+    refused = [(e["user"].get("username"), e["responseStatus"]["code"]) for e in found if e["verb"] == "create"]
+    assert ("bob", 403) in refused and ("admin", 413) in refused
+    conns = [raw(api, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")[1] for _ in range(8)]
+    assert raw(api, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 429
+    for c in conns:
+        c.close()
+    wait_for(lambda: metric_or_none(api) == 1, "room again")
+    assert 1 <= total(code="429", verb="GET") == ended(code="429", verb="GET")  # the looks for room may be more
+
+
+def metric_or_none(api):
+    try:
+        c = api.connect()
+        c.request("GET", "/metrics", headers={"Authorization": "Bearer admin"})
+        r = c.getresponse()
+        text = r.read().decode()
+        c.close()
+        return 1 if r.status == 200 and "apiserver_request_total" in text else None
+    except OSError:
+        return None

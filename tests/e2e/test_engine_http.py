@@ -242,3 +242,62 @@ def test_a_deleted_collection_is_answered(api):
     assert json.loads(api("GET", where).data)["items"] == []
     r = api("DELETE", where + "&limit=x")
     assert r.status == 400, r.data
+
+
+def test_packed_bodies_are_no_objects(api):
+    """Content-Encoding of requests is not looked at, as in kube-apiserver: what comes is read as it is, and refused in its words."""
+    body = gzip.compress(json.dumps(cm("packed")).encode())
+    r = api("POST", CMS, body, Content_Encoding="gzip")
+    status = json.loads(r.data)
+    assert (r.status, status["reason"]) == (400, "BadRequest")
+    assert status["message"] == ("the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse "
+                                 "error: invalid character '\\x1f' looking for beginning of value (%s ...)" % body[:30].hex())
+    r = api("POST", CMS, body, Content_Encoding="gzip", Content_Type="application/yaml")
+    assert r.status == 400 and json.loads(r.data)["message"].endswith("(%s ...)" % body[:30].hex())
+    assert api("POST", CMS, cm("packed"), Content_Encoding="gzip").status == 201  # it is not packed
+    r = api("POST", CMS, "{bad")
+    assert json.loads(r.data)["message"].endswith(" ({bad)")
+
+
+def managers(obj):
+    return {(m["manager"], m["apiVersion"]): m["fieldsV1"] for m in obj["metadata"]["managedFields"]}
+
+
+def test_managed_fields_are_of_the_version_of_the_request(api):
+    """As in kube-apiserver: whoever writes through autoscaling/v1 manages what that version has."""
+    v1, v2 = ("/apis/autoscaling/%s/namespaces/default/horizontalpodautoscalers" % v for v in ("v1", "v2"))
+    hpa = {"metadata": {"name": "h"}, "spec": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 50, "scaleTargetRef":
+                                               {"apiVersion": "apps/v1", "kind": "Deployment", "name": "w"}}}
+    r = api("POST", v1 + "?fieldManager=one", hpa)
+    assert r.status == 201, r.data
+    assert "f:targetCPUUtilizationPercentage" in managers(json.loads(r.data))["one", "autoscaling/v1"]["f:spec"]
+    r = api("PATCH", v2 + "/h?fieldManager=two", {"spec": {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {
+        "type": "Utilization", "averageUtilization": 60}}}]}}, Content_Type="application/merge-patch+json")
+    both = managers(json.loads(r.data))
+    assert both["two", "autoscaling/v2"] == {"f:spec": {"f:metrics": {}}}
+    assert "f:targetCPUUtilizationPercentage" not in both["one", "autoscaling/v1"]["f:spec"]
+    web = {"metadata": {"name": "w"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}}}
+    r = api("POST", "/apis/extensions/v1beta1/namespaces/default/deployments?fieldManager=one", web)
+    assert r.status == 201 and list(managers(json.loads(r.data))) == [("one", "extensions/v1beta1")]
+    r = api("PATCH", "/apis/apps/v1/namespaces/default/deployments/w?fieldManager=one", {"spec": {"replicas": 3}},
+            Content_Type="application/merge-patch+json")
+    both = managers(json.loads(r.data))
+    assert both["one", "apps/v1"] == {"f:spec": {"f:replicas": {}}} and "f:replicas" not in both["one", "extensions/v1beta1"]["f:spec"]
+
+
+def test_time_zones_of_cronjobs(api):
+    path = "/apis/batch/v1/namespaces/default/cronjobs"
+    pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}
+    make = lambda name, zone: api("POST", path, {"metadata": {"name": name}, "spec": {"schedule": "0 * * * *", "timeZone": zone,
+                                                                                      "jobTemplate": {"spec": {"template": pod}}}})
+    for zone, words in (("Mars/Olympus", "unknown time zone Mars/Olympus"), ("", "timeZone must be nil or non-empty string"),
+                        ("local", "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"),
+                        ("../etc/passwd", "unknown time zone ../etc/passwd"), ("Europe", "unknown time zone Europe")):
+        r = make("z", zone)
+        (cause,) = json.loads(r.data)["details"]["causes"]
+        assert r.status == 422 and cause["field"] == "spec.timeZone" and cause["message"].endswith(words), r.data
+    for i, zone in enumerate(("UTC", "Etc/UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires")):
+        assert make("z%d" % i, zone).status == 201
+    r = api("PATCH", path + "/z0", {"spec": {"timeZone": "Nowhere"}}, Content_Type="application/merge-patch+json")
+    assert r.status == 422

@@ -19,10 +19,11 @@ HOUSE = [f for f in SOURCES if f.relative_to(ROOT).parts[0] != "tests"]
 ARROWS = {
     "base": set(),
     "codec": {"base"},
+    "cel": {"base", "codec"},
     "crypto": {"base", "codec"},
     "http": {"base", "codec"},
     "net": {"base", "codec", "crypto", "http"},
-    "kube": {"base", "codec", "crypto", "http", "net"},
+    "kube": {"base", "codec", "cel", "crypto", "http", "net"},
     "store": {"base", "codec"},  # and net, for etcd only: EXCEPTIONS
     "traffic": {"base", "codec", "crypto", "http", "net", "kube"},
     "control": {"base", "codec", "http", "kube"},

@@ -405,7 +405,7 @@ static void the_log_begins_anew(void **state)
             most = FED_MAX(most, st.st_size);
         }
     }
-    if (most > 80 << 20)
+    if (most > 120 << 20)
         fail_msg("a log of %ld bytes", (long)most);
     reopen(w, 0, 0);
     assert_int_equal(w->n_live, 200);

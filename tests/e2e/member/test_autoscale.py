@@ -105,3 +105,33 @@ def test_bounds_and_deletion(member, load):
     assert r.returncode and "must be greater than or equal to `minReplicas`" in r.stderr, r.stderr
     member.kubectl("delete", "hpa", "worker")
     assert replicas(member) == 2
+
+
+CREW = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "crews.ships.test"}, "spec": {
+    "group": "ships.test", "scope": "Namespaced", "names": {"plural": "crews", "singular": "crew", "kind": "Crew"},
+    "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+        "type": "object", "x-kubernetes-preserve-unknown-fields": True}}, "subresources": {"status": {}, "scale": {
+            "specReplicasPath": ".spec.hands", "statusReplicasPath": ".status.hands", "labelSelectorPath": ".status.selector"}}}]}}
+
+
+def test_a_custom_kind_is_scaled(member, load):
+    """By its scale subresource: the pods are those that the selector in its status names."""
+    member.apply(CREW)
+    ref = {"apiVersion": "ships.test/v1", "kind": "Crew", "name": "black"}
+    wait_for(lambda: member.kubectl("get", "crews", check=False).returncode == 0, 40, "the kind to be served")
+    member.apply(autoscaler("crew", minReplicas=2, scaleTargetRef=ref))
+    wait_for(lambda: condition(member, "crew", "AbleToScale"), 40, "the autoscaler to look")
+    assert 'crews.ships.test "black" not found' in condition(member, "crew", "AbleToScale")["message"]
+    member.apply({"apiVersion": "ships.test/v1", "kind": "Crew", "metadata": {"name": "black"}, "spec": {"hands": 1}})
+    wait_for(lambda: condition(member, "crew", "ScalingActive") and
+             condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 60, "the selector to be missed")
+    member.kubectl("patch", "crew", "black", "--subresource=status", "--type=merge", "-p", '{"status":{"hands":1,"selector":"app=worker"}}')
+    hands = lambda: member.json("crews", "black")["spec"]["hands"]
+    wait_for(lambda: hands() == 2, 60, "as many as are required")
+    assert any(e["message"].startswith("New size: 2; reason: Current number of replicas below Spec.MinReplicas")
+               for e in member.events(reason="SuccessfulRescale"))
+    load.touch()
+    wait_for(lambda: hands() == 3, 90, "more for the load of its pods")
+    load.unlink()
+    member.kubectl("delete", "hpa", "crew")
+    member.kubectl("delete", "crd", "crews.ships.test", "--timeout=40s")

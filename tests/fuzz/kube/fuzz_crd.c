@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "kube/crd.h"
+#include "kube/rules.h"
 #include "kube/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -37,6 +38,9 @@ static void use(struct fed_arena *a, const struct fed_kind *kind, struct fed_jso
     fed_schema_default(a, s, again);
     FED_REQUIRE(fed_json_equal(obj, again));
     fed_schema_validate(s, obj, &causes, NULL);
+    causes.n = 0;
+    if (fed_kind_storage(kind)->rules)
+        fed_rules_check(fed_kind_storage(kind)->rules, obj, again, &causes, NULL, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         apply(&a, doc, patch);
         old = fed_json_copy(&a, doc);
         if (fed_smp_apply(&a, deployment()->schema, doc, patch, &out, &err) == 0)
-            fed_ssa_track(&a, deployment(), old, out, FED_STR("m"), FED_STR(""), 0);
+            fed_ssa_track(&a, deployment(), deployment(), old, out, FED_STR("m"), FED_STR(""), 0);
         else
             FED_REQUIRE(err.code != 0);
     }

@@ -461,12 +461,26 @@ static void test_chars(void **state)
     }
 }
 
+/* Every byte at every place of a word, against the plain rule. */
+static void test_lower(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++)
+        for (size_t at = 0; at < 19; at++) {
+            char text[20] = "ABCDEFGHijklmnop-@[", want[20] = "abcdefghijklmnop-@[";
+            text[at] = (char)c;
+            want[at] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+            fed_h1_lower(text, 19);
+            assert_memory_equal(text, want, 19);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests), cmocka_unit_test(test_responses), cmocka_unit_test(test_bad_chunks),
-        cmocka_unit_test(test_limits),   cmocka_unit_test(test_names),     cmocka_unit_test(test_writers),
-        cmocka_unit_test(test_date),     cmocka_unit_test(test_chars),
+        cmocka_unit_test(test_lower),      cmocka_unit_test(test_requests), cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_bad_chunks), cmocka_unit_test(test_limits),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_writers),    cmocka_unit_test(test_date),     cmocka_unit_test(test_chars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ static void test_conflict(void **state)
     (void)state;
     /* Another writer scales: it owns replicas now. */
     fed_json_set(fed_json_find(o, "spec"), "replicas", fed_json_new_int(&arena, 5));
-    fed_ssa_track(&arena, deploy, old, o, FED_STR("curl"), FED_STR(""), 0);
+    fed_ssa_track(&arena, deploy, deploy, old, o, FED_STR("curl"), FED_STR(""), 0);
     assert_string_equal(text(set_of(o, "curl")), "{\"f:spec\":{\"f:replicas\":{}}}");
     assert_null(fed_json_at(set_of(o, "kubectl"), "f:spec", "f:replicas", NULL));
     apply(o, first, "kubectl", false, FED_E_CONFLICT, &err);
@@ -135,7 +135,7 @@ static void test_repeat_changes_nothing(void **state)
         fed_ssa_apply(&arena, deploy, o, yaml(first), FED_STR("kubectl"), false, 99000000, &again, NULL, NULL), 0);
     assert_string_equal(text(again), before);
     copy = fed_json_copy(&arena, o);
-    fed_ssa_track(&arena, deploy, o, copy, FED_STR("x"), FED_STR(""), 99000000);
+    fed_ssa_track(&arena, deploy, deploy, o, copy, FED_STR("x"), FED_STR(""), 99000000);
     assert_string_equal(text(copy), before);
 }
 
@@ -157,8 +157,56 @@ static void test_reset(void **state)
 
     (void)state;
     fed_json_set(fed_json_find(copy, "metadata"), "managedFields", yaml("[{}]"));
-    fed_ssa_track(&arena, deploy, o, copy, FED_STR("x"), FED_STR(""), 0);
+    fed_ssa_track(&arena, deploy, deploy, o, copy, FED_STR("x"), FED_STR(""), 0);
     assert_null(fed_json_at(copy, "metadata", "managedFields", NULL));
+}
+
+static struct fed_str version_of(const struct fed_json *obj, const char *manager)
+{
+    FED_JSON_EACH(it, fed_json_at(obj, "metadata", "managedFields", NULL))
+        if (fed_str_is(fed_json_find_text(it, "manager"), manager))
+            return fed_json_find_text(it, "apiVersion");
+    return (struct fed_str){NULL, 0};
+}
+
+/* A manager's fields are those of the version that it wrote in; who changes them in another version takes them. */
+static void test_versions(void **state)
+{
+    const struct fed_kind_version *v1, *v2;
+    struct fed_json *o, *old, *metrics, *out = NULL;
+    struct fed_causes c = {.arena = &arena};
+    struct fed_err err = {0};
+
+    (void)state;
+    v1 = fed_kinds_by_kind(kinds, FED_STR("autoscaling/v1"), FED_STR("HorizontalPodAutoscaler"));
+    v2 = fed_kinds_by_kind(kinds, FED_STR("autoscaling/v2"), FED_STR("HorizontalPodAutoscaler"));
+    o = yaml("{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: d}, spec: "
+             "{maxReplicas: 5, scaleTargetRef: {kind: Deployment, name: w}, targetCPUUtilizationPercentage: 50}}");
+    assert_int_equal(fed_kind_convert(&arena, o, v1, v2, NULL), 0);
+    fed_ssa_track(&arena, v2, v1, NULL, o, FED_STR("curl"), FED_STR(""), 0);
+    assert_true(fed_str_is(version_of(o, "curl"), "autoscaling/v1"));
+    assert_non_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:targetCPUUtilizationPercentage", NULL));
+    assert_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:metrics", NULL));
+
+    assert_int_equal(
+        fed_ssa_apply(&arena, v2, o,
+                      yaml("{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: "
+                           "d}, spec: {metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, "
+                           "averageUtilization: 70}}}]}}"),
+                      FED_STR("kubectl"), false, 0, &out, &c, &err),
+        FED_E_CONFLICT);
+    assert_string_equal(err.text, "Apply failed with 1 conflict: conflict with \"curl\" using autoscaling/v1: "
+                                  ".spec.targetCPUUtilizationPercentage");
+
+    old = fed_json_copy(&arena, o);
+    metrics = fed_json_at(o, "spec", "metrics", NULL);
+    fed_json_set(fed_json_at(metrics->first, "resource", "target", NULL), "averageUtilization",
+                 fed_json_new_int(&arena, 60));
+    fed_ssa_track(&arena, v2, v2, old, o, FED_STR("edit"), FED_STR(""), 0);
+    assert_true(fed_str_is(version_of(o, "edit"), "autoscaling/v2"));
+    assert_string_equal(text(set_of(o, "edit")), "{\"f:spec\":{\"f:metrics\":{}}}");
+    assert_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:targetCPUUtilizationPercentage", NULL));
+    assert_non_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:maxReplicas", NULL));
 }
 
 int main(void)
@@ -170,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_repeat_changes_nothing),
         cmocka_unit_test(test_two_managers_share_a_list),
         cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_versions),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

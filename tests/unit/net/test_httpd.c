@@ -372,7 +372,7 @@ static void test_close(void **state)
     BENCH_RUN(&w->bench, watch_is_there, w);
     fed_stream_write(busy.s, FED_STR("GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
     BENCH_RUN(&w->bench, later_waits, w);
-    fed_httpd_close(w->httpd, 150, web_on_server_closed, w);
+    fed_httpd_close(w->httpd, 1000, web_on_server_closed, w);
     BENCH_RUN(&w->bench, got_eof, &idle);
     await(w, &busy, "Connection: close\r\nContent-Length: 5\r\n\r\nlater");
     BENCH_RUN(&w->bench, web_server_is_closed, w); /* the watcher is cut when the grace is over */

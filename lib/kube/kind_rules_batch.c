@@ -2,7 +2,7 @@
 #include "base/map.h"
 #include "kube/check.h"
 #include "kube/podspec.h"
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 
 static const struct fed_str none = {NULL, 0};
 

@@ -3,7 +3,7 @@
 #include "kube/check.h"
 #include "kube/names.h"
 #include "kube/podspec.h"
-#include "kube/rules.h"
+#include "kube/kind_rules.h"
 
 static const struct fed_str none = {NULL, 0};
 

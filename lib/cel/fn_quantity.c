@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fn_quantity.c: Kubernetes' quantities ("100m", "1Gi") as exact decimal numbers. */
+#include <math.h>
+
+#include "cel/cel_priv.h"
+
+enum { MAX_TEXT = 100, MAX_EXP = 60 };
+
+static bool read_suffix(struct fed_str s, int *exp10, int *exp2)
+{
+    static const struct {
+        const char *text;
+        int exp10, exp2;
+    } table[] = {{"", 0, 0},    {"n", -9, 0},  {"u", -6, 0},  {"m", -3, 0}, {"k", 3, 0},   {"M", 6, 0},
+                 {"G", 9, 0},   {"T", 12, 0},  {"P", 15, 0},  {"E", 18, 0}, {"Ki", 0, 10}, {"Mi", 0, 20},
+                 {"Gi", 0, 30}, {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60}};
+    int64_t e;
+
+    for (size_t i = 0; i < FED_ARRAY_LEN(table); i++)
+        if (fed_str_is(s, table[i].text)) {
+            *exp10 += table[i].exp10;
+            *exp2 = table[i].exp2;
+            return true;
+        }
+    if (s.n < 2 || (s.p[0] | 0x20) != 'e')
+        return false;
+    s = fed_str_from(s, s.p[1] == '+' ? 2 : 1);
+    if (fed_str_i64(s, &e) || e > MAX_EXP || e < -MAX_EXP)
+        return false;
+    *exp10 += (int)e;
+    return true;
+}
+
+static void trim(struct fed_cel_amount *q)
+{
+    for (; q->digits && q->digits % 10 == 0; q->exp++)
+        q->digits /= 10;
+    if (!q->digits)
+        q->exp = 0;
+}
+
+static bool read_quantity(struct fed_str s, struct fed_cel_amount *q)
+{
+    bool negative = s.n && s.p[0] == '-', point = false, any = false;
+    size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+');
+    int exp2 = 0;
+
+    *q = (struct fed_cel_amount){0};
+    if (s.n > MAX_TEXT)
+        return false;
+    for (; i < s.n; i++) {
+        if (s.p[i] == '.' && !point) {
+            point = true;
+        } else if (s.p[i] >= '0' && s.p[i] <= '9') {
+            any = true;
+            if (q->digits > FED_CEL_AMOUNT_HUGE / 1000) { /* more digits than any amount needs */
+                q->exp += !point;
+                continue;
+            }
+            q->digits = q->digits * 10 + (s.p[i] - '0');
+            q->exp -= point;
+        } else {
+            break;
+        }
+    }
+    if (!any || !read_suffix(fed_str_from(s, i), &q->exp, &exp2))
+        return false;
+    trim(q);
+    for (; exp2 > 0 && q->digits; exp2--) {
+        if (q->digits > FED_CEL_AMOUNT_HUGE) { /* lose the last digit rather than the size */
+            q->digits /= 10;
+            q->exp++;
+        }
+        q->digits *= 2;
+    }
+    if (negative)
+        q->digits = -q->digits;
+    trim(q);
+    return true;
+}
+
+static struct fed_cel_value made(struct fed_cel_run *r, struct fed_cel_amount q)
+{
+    struct fed_cel_amount *kept = FED_ARENA_NEW(&r->arena, struct fed_cel_amount);
+
+    for (; q.digits > FED_CEL_AMOUNT_HUGE || q.digits < -FED_CEL_AMOUNT_HUGE; q.exp++)
+        q.digits /= 10;
+    trim(&q);
+    *kept = q;
+    return (struct fed_cel_value){.kind = FED_CEL_QUANTITY, .amount = kept};
+}
+
+static bool whole(const struct fed_cel_amount *q, int64_t *out)
+{
+    __int128 v = q->digits;
+
+    if (q->exp < 0)
+        return false;
+    for (int e = q->exp; e > 0 && v < FED_CEL_AMOUNT_HUGE && v > -FED_CEL_AMOUNT_HUGE; e--)
+        v *= 10;
+    *out = (int64_t)v;
+    return v >= INT64_MIN && v <= INT64_MAX;
+}
+
+FED_CEL_FN(fn_is_quantity)
+{
+    struct fed_cel_amount q;
+
+    *out = fed_cel_bool(read_quantity(a[0].s, &q));
+    return true;
+}
+
+FED_CEL_FN(fn_quantity)
+{
+    struct fed_cel_amount q;
+
+    if (!read_quantity(a[0].s, &q))
+        return fed_cel_fail(r, "quantities must match the regular expression "
+                               "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    *out = made(r, q);
+    return true;
+}
+
+FED_CEL_FN(fn_sign)
+{
+    __int128 d = a[0].amount->digits;
+
+    *out = fed_cel_int(d < 0 ? -1 : d > 0);
+    return true;
+}
+
+FED_CEL_FN(fn_is_integer)
+{
+    int64_t i;
+
+    *out = fed_cel_bool(whole(a[0].amount, &i));
+    return true;
+}
+
+FED_CEL_FN(fn_as_integer)
+{
+    int64_t i;
+
+    if (!whole(a[0].amount, &i))
+        return fed_cel_fail(r, "cannot convert value to integer");
+    *out = fed_cel_int(i);
+    return true;
+}
+
+FED_CEL_FN(fn_as_float)
+{
+    *out = fed_cel_double((double)a[0].amount->digits * pow(10, a[0].amount->exp));
+    return true;
+}
+
+static bool sum(struct fed_cel_run *r, const struct fed_cel_value *a, int sign, struct fed_cel_value *out)
+{
+    struct fed_cel_amount x = *a[0].amount, y = {.digits = a[1].i};
+
+    if (a[1].kind == FED_CEL_QUANTITY)
+        y = *a[1].amount;
+    fed_cel_amount_align(&x, &y);
+    x.digits += sign * y.digits;
+    *out = made(r, x);
+    return true;
+}
+
+FED_CEL_FN(fn_add)
+{
+    return sum(r, a, 1, out);
+}
+
+FED_CEL_FN(fn_sub)
+{
+    return sum(r, a, -1, out);
+}
+
+FED_CEL_FN(fn_compare)
+{
+    *out = fed_cel_int(fed_cel_amount_compare(a[0].amount, a[1].amount));
+    return true;
+}
+
+FED_CEL_FN(fn_less)
+{
+    *out = fed_cel_bool(fed_cel_amount_compare(a[0].amount, a[1].amount) < 0);
+    return true;
+}
+
+FED_CEL_FN(fn_greater)
+{
+    *out = fed_cel_bool(fed_cel_amount_compare(a[0].amount, a[1].amount) > 0);
+    return true;
+}
+
+const struct fed_cel_function fed_cel_quantity_functions[] = {
+    {"isQuantity", false, "s:b", fn_is_quantity, FED_CEL_COST_TEXT},
+    {"quantity", false, "s:Q", fn_quantity, FED_CEL_COST_TEXT},
+    {"sign", true, "Q:i", fn_sign, FED_CEL_COST_ONE},
+    {"isInteger", true, "Q:b", fn_is_integer, FED_CEL_COST_ONE},
+    {"asInteger", true, "Q:i", fn_as_integer, FED_CEL_COST_ONE},
+    {"asApproximateFloat", true, "Q:d", fn_as_float, FED_CEL_COST_ONE},
+    {"add", true, "QQ:Q", fn_add, FED_CEL_COST_ONE},
+    {"add", true, "Qi:Q", fn_add, FED_CEL_COST_ONE},
+    {"sub", true, "QQ:Q", fn_sub, FED_CEL_COST_ONE},
+    {"sub", true, "Qi:Q", fn_sub, FED_CEL_COST_ONE},
+    {"compareTo", true, "QQ:i", fn_compare, FED_CEL_COST_ONE},
+    {"isLessThan", true, "QQ:b", fn_less, FED_CEL_COST_ONE},
+    {"isGreaterThan", true, "QQ:b", fn_greater, FED_CEL_COST_ONE},
+    {NULL, false, NULL, NULL, FED_CEL_COST_ONE},
+};

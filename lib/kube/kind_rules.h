@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kind_rules.h: cross-field rules of kinds whose hooks are elsewhere, one function for each; in the words of Kubernetes. Pure. */
+#ifndef FED_KUBE_KIND_RULES_H
+#define FED_KUBE_KIND_RULES_H
+
+#include "kube/schema.h"
+
+/* kind_rules_service.c */
+void fed_rules_service(const struct fed_json *spec, struct fed_causes *c);
+void fed_rules_endpoints(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_slice(const struct fed_json *slice, struct fed_causes *c);
+/* kind_rules_network.c */
+void fed_rules_network_policy(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_ingress(const struct fed_json *spec, struct fed_causes *c);
+/* kind_rules_policy.c */
+void fed_rules_autoscaler(const struct fed_json *spec, struct fed_causes *c);
+void fed_rules_quota_scopes(const struct fed_json *spec, struct fed_causes *c);
+/* kind_rules_storage.c */
+void fed_rules_volume(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_claim(const struct fed_json *spec, struct fed_causes *c);
+/* kind_rules_batch.c */
+void fed_rules_job(const struct fed_json *spec, const char *at, struct fed_causes *c);
+
+#endif
