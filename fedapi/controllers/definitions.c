@@ -155,30 +155,6 @@ bool fapi_definition_has_objects(const struct fapi_member *m, const struct fapi_
 
 /* --- being there --- */
 
-/* A definition should be there. The watch of it, whoever made it, comes before that of what we made. */
-bool fapi_definition_place(struct fapi_replicator *r, const char *key, struct fapi_kind *k, struct fed_kobj *hub,
-                           struct fed_kobj *have, struct fapi_share *share)
-{
-    struct fapi_member *m = r->member;
-    const struct fapi_kind *of = fapi_kinds_defined(m->fed, hub->name);
-    const char *why;
-    if (!of || fapi_member_serves(m, of, &why) == FAPI_SERVED_UNKNOWN)
-        return false; /* it brings the key back when it is known */
-    struct fed_kobj *there = fapi_member_definition(m, of);
-    enum fapi_whose whose = there ? fapi_whose(there, fed_str(m->fed->uid), hub->uid) : FAPI_OURS;
-    if (whose == FAPI_NOBODYS && fed_str_is(fed_kobj_annotation(hub, FAPI_ADOPT), "true")) {
-        fapi_replicator_meet(r, key, k, hub);
-        return true;
-    }
-    if (whose == FAPI_NOBODYS || whose == FAPI_OTHERS) {
-        fapi_definition_use(r, key, k, hub, there);
-        return false;
-    }
-    if (!have != !there)
-        return false; /* one of the watches lags, and brings the key back */
-    return fapi_replicator_place(r, key, k, hub, have, share);
-}
-
 /* Whether the cluster takes objects of a custom kind now. Its definition's watch brings the key back when that changes. */
 bool fapi_definition_serves(struct fapi_replicator *r, const char *key, const struct fapi_kind *k)
 {
