@@ -135,8 +135,12 @@ bool etcd_server_restart(struct etcd_server *s)
 
 void etcd_server_signal(struct etcd_server *s, int signo)
 {
-    if (s->pid)
-        kill(s->pid, signo);
+    if (!s->pid)
+        return;
+    kill(s->pid, signo);
+    /* Its threads may still answer until all of them have stopped. */
+    while (signo == SIGSTOP && waitpid(s->pid, NULL, WUNTRACED) < 0 && errno == EINTR) {
+    }
 }
 
 void etcd_server_kill(struct etcd_server *s)

@@ -127,8 +127,13 @@ def test_preferred_nodes_and_taints(three, ns):
     ready(three, ns, 3)
 
 
+def millicores(three):
+    cpu = three.json("nodes")["items"][0]["status"]["allocatable"]["cpu"]
+    return int(cpu[:-1]) if cpu.endswith("m") else int(cpu) * 1000
+
+
 def test_requests_are_counted_and_claims_awaited(three, ns):
-    cores = int(three.json("nodes")["items"][0]["status"]["allocatable"]["cpu"].removesuffix("m")) // 1000
+    cores = millicores(three) // 1000
     apply(three, ns, pods("big", 1, requests={"cpu": str(cores + 1)}))
     text = refusal(three, ns, "cpu")
     assert text.startswith("0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 "), text
@@ -154,10 +159,10 @@ def test_gates_hold_a_pod(three, ns):
 
 
 def test_the_more_important_take_the_place(three, ns):
-    cores = int(three.json("nodes")["items"][0]["status"]["allocatable"]["cpu"].removesuffix("m"))
+    cpu = millicores(three)
     for name, value, policy in (("low", -10, "PreemptLowerPriority"), ("high", 1000, "PreemptLowerPriority"), ("meek", 1000, "Never")):
         three.kubectl("create", "priorityclass", name, f"--value={value}", f"--preemption-policy={policy}")
-    share = {"cpu": f"{cores * 6 // 10}m"}
+    share = {"cpu": f"{cpu * 6 // 10}m"}
     apply(three, ns, pods("filler", 3, requests=share, priorityClassName="low"))
     assert placed(three, ns, 3) == three.nodes
     apply(three, ns, pods("meek", 1, requests=share, priorityClassName="meek"))
