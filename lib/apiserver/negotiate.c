@@ -184,7 +184,8 @@ int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_json
         return fed_err_set(err, FED_E_UNSUPPORTED_MEDIA,
                            "the body of the request was in an unknown format - accepted media types include: "
                            "application/json, application/yaml, application/vnd.kubernetes.protobuf");
-    if (rc == FED_E_SYNTAX)
+    if (rc == FED_E_SYNTAX &&
+        !fed_str_ends(main, FED_STR("patch+json"))) /* of a patch the words of its reader are told */
         rc = unrecognized(r, !fed_str_ends(main, FED_STR("yaml")), err);
     if (rc == FED_E_LIMIT)
         rc = FED_E_TOO_LARGE;

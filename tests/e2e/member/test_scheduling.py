@@ -71,6 +71,8 @@ def required(kind, *terms):
 
 def pods(name, replicas=1, requests=None, **pod):
     more = {"resources": {"requests": requests}} if requests else {}
+    if any("/" in name for name in requests or ()):
+        more["resources"]["limits"] = requests  # of extended resources both are needed
     return deployment(name, replicas, pod={"terminationGracePeriodSeconds": 1, **pod}, **more)
 
 
