@@ -104,10 +104,11 @@ def load_tool(folder):
 
 
 class Load:
-    """GET requests at a steady rate to a balancer, from now until end()."""
+    """GET requests at a steady rate to a balancer that serves the host, from now until end()."""
 
     def __init__(self, fed, region, host, rate=1000, path="/"):
         address, port = fed.addresses("HANSA_LB")[region].rsplit(":", 1)
+        poll(lambda: fed.curl(f"http://{address}:{port}{path}", "-H", f"Host: {host}", check=False), what=f"{host} at {region}")
         tool = load_tool(fed.dir.parents[1])
         self.process = subprocess.Popen([tool, address, port, host, path, str(rate), "300"], stdout=subprocess.PIPE,
                                         text=True)
