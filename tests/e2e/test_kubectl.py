@@ -118,7 +118,7 @@ STORIES = {
         -color
         -labels:
         $ annotate configmap one note=x
-        annotated
+        annotate
         $ patch configmap one -p {"data":{"k":"p1"}}
         patched
         $ patch configmap one -p {"data":{"k":"p1"}}
@@ -226,7 +226,7 @@ STORIES = {
         Replicas:               3 desired | 3 updated | 3 total | 3 available | 0 unavailable
         Available
         hansa/echo:v1
-        !1.27 logs deployment/app
+        !1.33 logs deployment/app
         ask one of those (kubectl --context CLUSTER)
         $ scale deployment app --replicas=4
         deployment.apps/app scaled
@@ -354,7 +354,7 @@ STORIES = {
         ! get pods
         the server doesn't have a resource type "pods"
         ! run p --image=hansa/echo:v1
-        ! scale deployment none --replicas=1
+        !1.33 scale deployment none --replicas=1
         not found
         ! patch deployment none -p {}
         not found
