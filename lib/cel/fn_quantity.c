@@ -3,33 +3,9 @@
 #include <math.h>
 
 #include "cel/cel_priv.h"
+#include "codec/quantity_suffix.h"
 
 enum { MAX_TEXT = 100, MAX_EXP = 60 };
-
-static bool read_suffix(struct fed_str s, int *exp10, int *exp2)
-{
-    static const struct {
-        const char *text;
-        int exp10, exp2;
-    } table[] = {{"", 0, 0},    {"n", -9, 0},  {"u", -6, 0},  {"m", -3, 0}, {"k", 3, 0},   {"M", 6, 0},
-                 {"G", 9, 0},   {"T", 12, 0},  {"P", 15, 0},  {"E", 18, 0}, {"Ki", 0, 10}, {"Mi", 0, 20},
-                 {"Gi", 0, 30}, {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60}};
-    int64_t e;
-
-    for (size_t i = 0; i < FED_ARRAY_LEN(table); i++)
-        if (fed_str_is(s, table[i].text)) {
-            *exp10 += table[i].exp10;
-            *exp2 = table[i].exp2;
-            return true;
-        }
-    if (s.n < 2 || (s.p[0] | 0x20) != 'e')
-        return false;
-    s = fed_str_from(s, s.p[1] == '+' ? 2 : 1);
-    if (fed_str_i64(s, &e) || e > MAX_EXP || e < -MAX_EXP)
-        return false;
-    *exp10 += (int)e;
-    return true;
-}
 
 static void trim(struct fed_cel_amount *q)
 {
@@ -43,7 +19,7 @@ static bool read_quantity(struct fed_str s, struct fed_cel_amount *q)
 {
     bool negative = s.n && s.p[0] == '-', point = false, any = false;
     size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+');
-    int exp2 = 0;
+    struct fed_quantity_suffix suffix;
 
     *q = (struct fed_cel_amount){0};
     if (s.n > MAX_TEXT)
@@ -63,10 +39,11 @@ static bool read_quantity(struct fed_str s, struct fed_cel_amount *q)
             break;
         }
     }
-    if (!any || !read_suffix(fed_str_from(s, i), &q->exp, &exp2))
+    if (!any || !fed_quantity_suffix_read(fed_str_from(s, i), MAX_EXP, &suffix))
         return false;
+    q->exp += suffix.exp10;
     trim(q);
-    for (; exp2 > 0 && q->digits; exp2--) {
+    for (int e = suffix.exp2; e > 0 && q->digits; e--) {
         if (q->digits > FED_CEL_AMOUNT_HUGE) { /* lose the last digit rather than the size */
             q->digits /= 10;
             q->exp++;

@@ -1,41 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/quantity.h"
 
+#include "codec/quantity_suffix.h"
+
+enum { MAX_EXP = 1000 };
+
 /* The number as digits * 10^exp10 * 2^exp2. */
 struct quantity {
     unsigned __int128 digits;
     int exp10, exp2;
     bool negative, exponent; /* written with e or E and a number */
 };
-
-static bool parse_suffix(struct fed_str s, struct quantity *q)
-{
-    static const struct {
-        const char *text;
-        int exp10, exp2;
-    } table[] = {{"", 0, 0},    {"n", -9, 0},  {"u", -6, 0},  {"m", -3, 0}, {"k", 3, 0},   {"M", 6, 0},
-                 {"G", 9, 0},   {"T", 12, 0},  {"P", 15, 0},  {"E", 18, 0}, {"Ki", 0, 10}, {"Mi", 0, 20},
-                 {"Gi", 0, 30}, {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60}};
-    for (size_t i = 0; i < FED_ARRAY_LEN(table); i++) {
-        if (fed_str_is(s, table[i].text)) {
-            q->exp10 += table[i].exp10;
-            q->exp2 = table[i].exp2;
-            return true;
-        }
-    }
-    if (s.n < 2 || (s.p[0] != 'e' && s.p[0] != 'E'))
-        return false;
-    s = fed_str_from(s, 1);
-    bool plus = s.p[0] == '+';
-    if (plus)
-        s = fed_str_from(s, 1);
-    int64_t e;
-    if (s.n == 0 || (plus && s.p[0] == '-') || fed_str_i64(s, &e) != 0 || e > 1000 || e < -1000)
-        return false;
-    q->exp10 += (int)e;
-    q->exponent = true;
-    return true;
-}
 
 static int parse(struct fed_str s, struct quantity *q)
 {
@@ -62,8 +37,12 @@ static int parse(struct fed_str s, struct quantity *q)
         q->digits = q->digits * 10 + (unsigned)(s.p[i] - '0');
         q->exp10 -= point;
     }
-    if (n_digits == 0 || !parse_suffix(fed_str_from(s, i), q))
+    struct fed_quantity_suffix suffix;
+    if (n_digits == 0 || !fed_quantity_suffix_read(fed_str_from(s, i), MAX_EXP, &suffix))
         return FED_E_SYNTAX;
+    q->exp10 += suffix.exp10;
+    q->exp2 = suffix.exp2;
+    q->exponent = suffix.exponent;
     return 0;
 }
 
