@@ -15,7 +15,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # folder of a circle's first file -> the files in that circle
 ALLOWED = {
     "member/agent": 39,
-    "store": 9,
 }
 
 
