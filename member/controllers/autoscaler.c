@@ -6,6 +6,7 @@
 #include "kube/quantity.h"
 #include "kube/selector.h"
 #include "member/agent/usage.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/hpaplan.h"
 #include "member/controllers/owner.h"
 

@@ -4,7 +4,6 @@
  * reclaim policy. Sizes are not enforced. Keys: "NS/CLAIM", or "VOLUME". */
 #include "base/file.h"
 #include "kube/quantity.h"
-#include "member/agent/pod.h"
 #include "member/controllers/controllers.h"
 
 #define PROVISIONER    "member.hansa.io/local"
@@ -55,7 +54,7 @@ static void reconcile_volume(struct mbr_ctl *c, struct mbr_job *job, struct fed_
     bool ours = fed_str_is(fed_kobj_annotation(volume, PROVISIONED_BY), PROVISIONER);
     if (!ours || !fed_str_is(fed_json_find_text(spec, "persistentVolumeReclaimPolicy"), "Delete"))
         return set_phase(job, MBR_VOLUMES, volume, "Released");
-    mbr_remove_tree(folder(c->m, a, volume->name).p);
+    fed_file_remove_tree(folder(c->m, a, volume->name).p);
     mbr_job_delete(job, MBR_VOLUMES, volume);
 }
 

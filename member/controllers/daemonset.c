@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DaemonSets: one pod on each node that suits. Pods are bound by us (spec.nodeName), so no other pod can take the
  * place. An update replaces pods node by node, the old one first: they may hold host ports. */
+#include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/revision.h"

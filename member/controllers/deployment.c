@@ -3,6 +3,7 @@
  * and the status. Spec changes of ReplicaSets go as merge patches: nobody else changes the replicas of an owned set. */
 #include "base/mem.h"
 #include "kube/names.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/rollout.h"
 

@@ -3,6 +3,7 @@
  * written to status.uncountedTerminatedPods, then the finalizer is taken off, then the uid becomes one more of the count.
  * The status is written with the revision it was made from. */
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
 #include "member/controllers/jobplan.h"
 #include "member/controllers/owner.h"

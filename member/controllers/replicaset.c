@@ -2,6 +2,7 @@
 /* ReplicaSets and ReplicationControllers: as many pods as spec.replicas, made from the template, surplus deleted by
  * choice.h; adopts pods without an owner that match, and counts what it has. */
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
 #include "member/controllers/owner.h"
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/sched.h"
 
 /* --- what is watched --- */

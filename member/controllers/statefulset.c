@@ -2,6 +2,7 @@
 /* StatefulSets, by setplan.h: pods NAME-0, NAME-1… with claims of their own (kept when the set shrinks, unless
  * persistentVolumeClaimRetentionPolicy says otherwise), templates by revision.h. */
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/revision.h"
 #include "member/controllers/setplan.h"
