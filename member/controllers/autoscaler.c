@@ -421,16 +421,12 @@ static int64_t decide(struct work *w)
 
 static void write_status(struct work *w, int64_t desired)
 {
-    const struct fed_json *old = fed_json_find(w->tree, "status");
     fed_json_set(w->status, "currentReplicas", fed_json_new_int(w->a, w->current));
     fed_json_set(w->status, "desiredReplicas", fed_json_new_int(w->a, desired));
     fed_json_remove_key(w->status, "currentMetrics");
     if (w->current_metrics->n)
         fed_json_set(w->status, "currentMetrics", w->current_metrics);
-    if (old && fed_json_equal(old, w->status))
-        return;
-    fed_json_set(w->tree, "status", w->status);
-    mbr_job_update(w->job, MBR_AUTOSCALERS, w->tree, "status");
+    mbr_job_update_status(w->job, MBR_AUTOSCALERS, w->tree, w->status);
 }
 
 static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name,
@@ -477,8 +473,7 @@ static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, s
     }
     w.tree = fed_kobj_parse(w.obj, w.a);
     w.spec = fed_json_find(w.tree, "spec");
-    const struct fed_json *status = fed_json_find(w.tree, "status");
-    w.status = status ? fed_json_copy(w.a, status) : fed_json_object(w.a);
+    w.status = mbr_status_copy(w.a, w.tree);
     w.current_metrics = fed_json_array(w.a);
     const struct fed_kind_version *v = custom_target(&w);
     if (v && !scale) {

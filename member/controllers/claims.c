@@ -19,12 +19,11 @@ static void set_phase(struct mbr_job *job, enum mbr_kind kind, const struct fed_
 {
     struct fed_arena *a = &job->arena;
     const struct fed_json *tree = fed_kobj_parse(obj, a);
-    struct fed_json *patch = fed_json_object(a), *status = fed_json_object(a);
+    struct fed_json *status = fed_json_object(a);
     if (fed_str_is(fed_json_str(fed_json_at(tree, "status", "phase", NULL)), phase))
         return;
     put(a, status, "phase", phase);
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(job, kind, obj->ns, obj->name, "status", patch);
+    mbr_job_merge_status(job, kind, obj, status);
 }
 
 /* --- volumes --- */
@@ -133,13 +132,11 @@ static void bind_claim(struct mbr_job *job, const struct fed_kobj *claim, struct
         fed_obj_set_annotation(a, patch, "pv.kubernetes.io/bind-completed", FED_STR("yes"));
         mbr_job_merge(job, MBR_CLAIMS, claim->ns, claim->name, "", patch);
     }
-    patch = fed_json_object(a);
     put(a, status, "phase", "Bound");
     fed_json_set(status, "accessModes", fed_json_copy(a, fed_json_find(spec, "accessModes")));
     if (capacity)
         fed_json_set(status, "capacity", fed_json_copy(a, capacity));
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(job, MBR_CLAIMS, claim->ns, claim->name, "status", patch);
+    mbr_job_merge_status(job, MBR_CLAIMS, claim, status);
 }
 
 static void provision(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *claim, const struct fed_json *spec,

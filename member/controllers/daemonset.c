@@ -139,7 +139,7 @@ static void manage(struct work *w)
 static void write_status(struct work *w)
 {
     int64_t wanted = 0, scheduled = 0, misplaced = 0, n_ready = 0, updated = 0;
-    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    struct fed_json *status = fed_json_object(w->a);
     for (size_t i = 0; i < w->n; i++) {
         const struct place *p = &w->places[i];
         wanted += p->wanted;
@@ -156,10 +156,8 @@ static void write_status(struct work *w)
     mbr_patch_count(w->a, status, "updatedNumberScheduled", updated);
     mbr_patch_count(w->a, status, "numberAvailable", n_ready);
     mbr_patch_count(w->a, status, "numberUnavailable", wanted - n_ready);
-    if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
-        return;
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, MBR_DAEMONSETS, w->obj->ns, w->obj->name, "status", patch);
+    if (mbr_patch_differs(fed_json_find(w->tree, "status"), status))
+        mbr_job_merge_status(w->job, MBR_DAEMONSETS, w->obj, status);
 }
 
 static void forget_history(struct work *w)

@@ -294,11 +294,7 @@ static void write_status(struct work *w)
             fed_json_set(w->status, "completedIndexes", fed_json_new_str(w->a, fed_arena_dup(w->a, fed_buf_str(&b))));
         fed_buf_release(&b);
     }
-    const struct fed_json *old = fed_json_find(w->tree, "status");
-    if (old && fed_json_equal(old, w->status))
-        return;
-    fed_json_set(w->tree, "status", w->status);
-    mbr_job_update(w->job, MBR_JOBS, w->tree, "status");
+    mbr_job_update_status(w->job, MBR_JOBS, w->tree, w->status);
 }
 
 /* --- the whole --- */
@@ -365,8 +361,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     }
     w.tree = fed_kobj_parse(w.obj, w.a);
     w.spec = fed_json_find(w.tree, "spec");
-    const struct fed_json *status = fed_json_find(w.tree, "status");
-    w.status = status ? fed_json_copy(w.a, status) : fed_json_object(w.a);
+    w.status = mbr_status_copy(w.a, w.tree);
     w.pods = mbr_owned(c->m, w.a, MBR_PODS, w.obj, &w.n_pods);
     if (w.obj->deleting || condition(w.status, "Complete") || condition(w.status, "Failed")) {
         finished(&w);

@@ -210,7 +210,7 @@ static void act(struct work *w, const struct mbr_set_pod *list, size_t n, bool e
 
 static void write_status(struct work *w)
 {
-    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    struct fed_json *status = fed_json_object(w->a);
     if (!w->plan.on_delete && w->n_updated == w->replicas && w->ready == w->replicas && w->have == w->replicas) {
         w->current = w->revisions.name; /* the update is through */
         w->n_current = w->n_updated;
@@ -224,10 +224,8 @@ static void write_status(struct work *w)
     fed_json_set(status, "currentRevision", fed_json_new_str(w->a, w->current));
     fed_json_set(status, "updateRevision", fed_json_new_str(w->a, w->revisions.name));
     fed_json_set(status, "collisionCount", fed_json_new_int(w->a, 0));
-    if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
-        return;
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, MBR_STATEFULSETS, w->obj->ns, w->obj->name, "status", patch);
+    if (mbr_patch_differs(fed_json_find(w->tree, "status"), status))
+        mbr_job_merge_status(w->job, MBR_STATEFULSETS, w->obj, status);
 }
 
 static void forget_history(struct work *w)
