@@ -221,14 +221,10 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     mbr_job_end(job, 0);
 }
 
-static void job_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    mbr_ctl_enqueue_owner(ctl, now ? now : old, "CronJob");
-}
-
 void mbr_cronjob_init(struct mbr_ctl *c)
 {
+    c->kind = MBR_CRONJOBS;
     mbr_ctl_queue(c, "cronjob-controller", reconcile);
     mbr_ctl_watch(c, MBR_CRONJOBS, mbr_ctl_enqueue_self);
-    mbr_ctl_watch(c, MBR_JOBS, job_changed);
+    mbr_ctl_watch(c, MBR_JOBS, mbr_ctl_enqueue_controller);
 }

@@ -39,10 +39,12 @@ void mbr_ctl_enqueue_self(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
     mbr_ctl_add(ctl, o->ns, o->name);
 }
 
-void mbr_ctl_enqueue_owner(struct mbr_ctl *c, const struct fed_kobj *obj, const char *kind)
+void mbr_ctl_enqueue_controller(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 {
-    const struct fed_owner *o = obj ? fed_kobj_controller(obj) : NULL;
-    if (o && fed_str_is(o->kind, kind))
+    struct mbr_ctl *c = ctl;
+    const struct fed_kobj *obj = now ? now : old;
+    const struct fed_owner *o = fed_kobj_controller(obj);
+    if (o && fed_str_is(o->kind, mbr_resource(c->kind)->kind))
         mbr_ctl_add(c, obj->ns, o->name);
 }
 
@@ -64,32 +66,30 @@ struct fed_json *mbr_pod_from_template(struct mbr_ctl *c, struct fed_arena *a, c
     return pod;
 }
 
-struct gather {
-    struct fed_arena *a;
-    struct fed_kobj **list;
-    size_t n, cap;
-};
+void mbr_kobjs_add(struct mbr_kobjs *l, struct fed_kobj *o)
+{
+    if (l->n == l->cap) {
+        struct fed_kobj **more = FED_ARENA_ARRAY(l->a, struct fed_kobj *, l->cap = l->cap ? l->cap * 2 : 16);
+        if (l->n)
+            memcpy(more, l->list, l->n * sizeof(*more));
+        l->list = more;
+    }
+    l->list[l->n++] = o;
+}
 
 static bool gather(void *ud, struct fed_kobj *o)
 {
-    struct gather *g = ud;
-    if (g->n == g->cap) {
-        struct fed_kobj **more = FED_ARENA_ARRAY(g->a, struct fed_kobj *, g->cap = g->cap ? g->cap * 2 : 16);
-        if (g->n)
-            memcpy(more, g->list, g->n * sizeof(*more));
-        g->list = more;
-    }
-    g->list[g->n++] = o;
+    mbr_kobjs_add(ud, o);
     return true;
 }
 
 struct fed_kobj **mbr_owned(struct mbr *m, struct fed_arena *a, enum mbr_kind kind, const struct fed_kobj *owner,
                             size_t *n)
 {
-    struct gather g = {.a = a};
-    fed_informer_each_owned(m->informers[kind], owner->uid, gather, &g);
-    *n = g.n;
-    return g.list;
+    struct mbr_kobjs l = {.a = a};
+    fed_informer_each_owned(m->informers[kind], owner->uid, gather, &l);
+    *n = l.n;
+    return l.list;
 }
 
 void mbr_set_time(struct fed_arena *a, struct fed_json *o, const char *key, int64_t ms)

@@ -208,14 +208,9 @@ static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
     fed_informer_each(c->m->informers[MBR_DAEMONSETS], FED_STR(""), enqueue_set, c);
 }
 
-static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    mbr_ctl_enqueue_owner(ctl, now ? now : old, "DaemonSet");
-}
-
 void mbr_daemonset_init(struct mbr_ctl *c)
 {
     mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, MBR_PODS, true, reconcile);
     mbr_ctl_watch(c, MBR_NODES, node_changed);
-    mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
+    mbr_ctl_watch(c, MBR_REVISIONS, mbr_ctl_enqueue_controller);
 }

@@ -95,13 +95,7 @@ static int64_t finished_ms(struct work *w, const struct fed_kobj *pod)
 
 static void count_active(struct work *w, struct fed_kobj *pod, const struct mbr_pod_info *p)
 {
-    w->active[w->n_active++] = (struct mbr_victim){.assigned = p->node.n,
-                                                   .running = fed_str_is(p->phase, "Running"),
-                                                   .ready = p->ready,
-                                                   .ready_ms = p->ready_ms,
-                                                   .restarts = p->restarts,
-                                                   .created_ms = p->created_ms,
-                                                   .pod = pod};
+    w->active[w->n_active++] = mbr_pod_victim(p, pod);
     w->ready += p->ready;
     w->plan.restarts += p->restarts;
     int64_t i = index_of(pod);

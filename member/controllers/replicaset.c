@@ -29,13 +29,7 @@ static void read_pods(struct work *w)
         if (p->deleting || p->ended)
             continue;
         struct mbr_victim *v = &w->pods[w->n++];
-        *v = (struct mbr_victim){.assigned = p->node.n,
-                                 .running = fed_str_is(p->phase, "Running"),
-                                 .ready = p->ready,
-                                 .ready_ms = p->ready_ms,
-                                 .restarts = p->restarts,
-                                 .created_ms = p->created_ms,
-                                 .pod = list[i]};
+        *v = mbr_pod_victim(p, list[i]);
         if (fed_str_i64(fed_kobj_annotation(list[i], "controller.kubernetes.io/pod-deletion-cost"), &v->cost) < 0)
             v->cost = 0;
     }

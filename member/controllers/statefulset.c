@@ -266,13 +266,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     mbr_job_end(job, 0);
 }
 
-static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    mbr_ctl_enqueue_owner(ctl, now ? now : old, "StatefulSet");
-}
-
 void mbr_statefulset_init(struct mbr_ctl *c)
 {
     mbr_owner_init(c, "statefulset-controller", MBR_STATEFULSETS, MBR_PODS, true, reconcile);
-    mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
+    mbr_ctl_watch(c, MBR_REVISIONS, mbr_ctl_enqueue_controller);
 }

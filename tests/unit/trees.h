@@ -21,12 +21,7 @@ static inline struct fed_json *tree_of(struct fed_arena *a, const char *text)
 
 static inline struct fed_str text_of(struct fed_arena *a, const struct fed_json *v)
 {
-    struct fed_buf b = {0};
-    if (v)
-        fed_json_write(&b, v);
-    struct fed_str s = fed_arena_dup(a, fed_buf_str(&b)); /* ends in a zero */
-    fed_buf_release(&b);
-    return s;
+    return v ? fed_json_text(a, v) : FED_STR("");
 }
 
 #endif
