@@ -107,11 +107,8 @@ static void test_insert(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_insert),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_cut),    cmocka_unit_test(test_find),
+        cmocka_unit_test(test_compare), cmocka_unit_test(test_insert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
