@@ -108,10 +108,32 @@ void mbr_job_merge_of(struct mbr_job *j, const struct fed_resource *r, struct fe
     fed_client_patch(j->m->client, r, ns, name, sub, "merge", patch, "", deleted, j);
 }
 
+void mbr_job_merge_status(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj, struct fed_json *status)
+{
+    struct fed_json *patch = fed_json_object(&j->arena);
+    fed_json_set(patch, "status", status);
+    mbr_job_merge(j, kind, obj->ns, obj->name, "status", patch);
+}
+
+void mbr_job_update_status(struct mbr_job *j, enum mbr_kind kind, struct fed_json *tree, struct fed_json *status)
+{
+    const struct fed_json *old = fed_json_find(tree, "status");
+    if (old ? fed_json_equal(old, status) : !status->n)
+        return;
+    fed_json_set(tree, "status", status);
+    mbr_job_update(j, kind, tree, "status");
+}
+
 void mbr_job_delete(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj)
 {
     j->holds++;
     fed_client_delete(j->m->client, mbr_resource(kind), obj->ns, obj->name, "Background", obj->uid, deleted, j);
+}
+
+struct fed_json *mbr_status_copy(struct fed_arena *a, const struct fed_json *tree)
+{
+    const struct fed_json *status = fed_json_find(tree, "status");
+    return status ? fed_json_copy(a, status) : fed_json_object(a);
 }
 
 void mbr_patch_count(struct fed_arena *a, struct fed_json *status, const char *key, int64_t v)

@@ -97,7 +97,7 @@ static void remove_strangers(struct mbr_agents *g)
         if (fd >= 0)
             close(fd);
         snprintf(path, sizeof(path), "%s/pods/%s", g->m->dir, e->d_name);
-        mbr_remove_tree(path);
+        fed_file_remove_tree(path);
     }
     if (d)
         closedir(d);
