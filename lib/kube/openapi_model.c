@@ -207,7 +207,7 @@ static void put_use(struct fed_models *m, struct fed_json *o, const struct fed_s
     put_text(m, o, "description", s->description);
     if (s->nullable && m->v3)
         fed_json_set(o, "nullable", fed_json_new_bool(m->arena, true));
-    if (s->dflt)
+    if (s->dflt && (m->v3 || s->dflt != s->zero)) /* as kube-apiserver: structures are there by default in v3 only */
         fed_json_set(o, "default", fed_json_copy(m->arena, s->dflt));
     if (s->list_type != FED_LIST_ATOMIC)
         put_text(m, o, "x-kubernetes-list-type", s->list_type == FED_LIST_MAP ? FED_STR("map") : FED_STR("set"));

@@ -484,6 +484,15 @@ static bool wants_reset(const struct fed_json *obj)
            list->first->n == 0;
 }
 
+/* What every object of the kind has belongs to nobody. */
+static struct fed_json *nothing_given(struct fed_arena *a, const struct fed_kind_version *v)
+{
+    struct fed_json *o = fed_json_object(a);
+
+    fed_schema_zeros(a, v->schema, o);
+    return o;
+}
+
 void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_kind_version *as,
                    const struct fed_json *old, struct fed_json *obj, struct fed_str manager, struct fed_str subresource,
                    int64_t now_ms)
@@ -500,6 +509,8 @@ void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const 
     read_managers(&all, obj);
     if (!all.n)
         read_managers(&all, old);
+    if (!old)
+        old = nothing_given(a, v);
     compare(&k, a, v, old, obj);
     if (v->kind->conversion)
         as = v;
