@@ -30,7 +30,5 @@ int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, const struct fed
         return rc;
     fed_json_set(obj, "apiVersion", fed_json_new_str(a, to->api_version));
     fed_json_set(obj, "kind", fed_json_new_str(a, to->kind->kind));
-    if (from != to)
-        fed_schema_zeros(a, to->schema, obj);
     return 0;
 }

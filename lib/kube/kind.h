@@ -39,7 +39,7 @@
  * (the default applies when the sibling has one of the values); x-or-bool (a boolean fits too); x-default-from: NAME
  * (default is that sibling's value); x-zero: VALUE (what kube-apiserver writes of the field when nobody gave it a value,
  * because Go writes structures and whatever has no "omitempty" always: {}, "", 0, false, or null for lists, maps, times
- * and pointers; it is the default too unless `default` says another, and nothing that a client must send).
+ * and pointers; a structure is the default too, unless `default` says another; nothing that a client must send).
  * Columns named Name or Age take the place of those that the server adds; the core kinds name their Age column because
  * wide columns follow it. A version without columns shows those of the storage version.
  */

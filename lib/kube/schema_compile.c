@@ -330,7 +330,7 @@ static void compile_use(struct fed_compiler *c, const struct fed_json *doc, stru
 
     out->description = text_of(c, doc, "description");
     out->zero = zero ? fed_json_copy(c->arena, zero) : NULL;
-    out->dflt = dflt ? fed_json_copy(c->arena, dflt) : zero && zero->type != FED_JSON_NULL ? out->zero : NULL;
+    out->dflt = dflt ? fed_json_copy(c->arena, dflt) : zero && zero->type == FED_JSON_OBJECT ? out->zero : NULL;
     out->dflt_if = text_of(c, doc, "x-default-if");
     out->dflt_from = text_of(c, doc, "x-default-from");
     out->list_type = fed_str_is(list, "map") ? FED_LIST_MAP : fed_str_is(list, "set") ? FED_LIST_SET : FED_LIST_ATOMIC;

@@ -134,8 +134,8 @@ struct fed_str fed_kind_defaults_id(const struct fed_kind *kind)
 {
     char *id = kind->defaults_id;
     struct fed_shape *shape = fed_kind_storage(kind)->schema ? fed_kind_storage(kind)->schema->shape : NULL;
-    if (!id || !shape || !(fed_shape_has_defaults(shape) || fed_shape_has_zeros(shape) ||
-                            fed_shape_has_quantities(shape)))
+    if (!id || !shape ||
+        !(fed_shape_has_defaults(shape) || fed_shape_has_zeros(shape) || fed_shape_has_quantities(shape)))
         return (struct fed_str){NULL, 0};
     if (!*id) {
         struct walk w = {.sum = fed_shape_has_quantities(shape) ? 2 : 1}; /* 2: they are stored in one form */

@@ -78,7 +78,7 @@ struct fed_schema {
     struct fed_shape *shape;
     struct fed_str description;
     const struct fed_json *dflt;
-    const struct fed_json *zero; /* what Go writes of it when nobody gave it a value; NULL: nothing */
+    const struct fed_json *zero;       /* what Go writes of it when nobody gave it a value; NULL: nothing */
     struct fed_str dflt_if, dflt_from; /* "type=A|B"; name of a sibling whose value is copied */
     struct fed_str *map_keys;
     struct fed_str patch_key;

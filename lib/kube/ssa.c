@@ -515,6 +515,8 @@ void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const 
     if (v->kind->conversion)
         as = v;
     changed = changes_in(&k, as->api_version)->changed;
+    if (!subresource.n && as->has_status) /* what the server puts there is no writer's of the rest */
+        fed_json_remove_key(changed, "f:status");
     mine = find_manager(&all, manager, "Update", as->api_version, subresource);
     for (size_t i = 0; i < all.n; i++) {
         const struct changes *c = changes_in(&k, all.items[i].api_version);
