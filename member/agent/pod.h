@@ -11,6 +11,7 @@
 #define MEMBER_AGENT_POD_H
 
 #include "member/agent/env.h"
+#include "member/agent/machine.h"
 #include "member/agent/probe.h"
 #include "member/podinfo.h"
 #include "member/runtime/runtime.h"
@@ -85,6 +86,7 @@ struct mbr_agents {
     size_t n_nodes;
     struct fed_map pods; /* uid -> worker */
     struct mbr_pool ips;
+    struct mbr_machine machine;
     int64_t cpu_milli, memory;
     bool closing;
 };
