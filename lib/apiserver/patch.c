@@ -99,7 +99,7 @@ static bool typed_alike(struct fed_write_op *op, struct fed_json *applied)
                      FED_STR_ARG(api), FED_STR_ARG(r->v->api_version));
         return false;
     }
-    if (fed_str_eq(kind, r->v->kind->kind))
+    if (fed_kinds_by_kind(r->api->conf.kinds, api, kind))
         return fed_decode_type(op, applied);
     fail_untyped(r,
                  fed_arena_printf(&r->arena, "no corresponding type for %s%.*s, Kind=%.*s", r->q.group.n ? "" : "/",
