@@ -199,7 +199,8 @@ static void split_version(struct fed_str api_version, struct fed_str *group, str
 static struct fed_review_kind review_kind(const struct fed_admission *ad, size_t i)
 {
     const struct fed_kind_version *v = ad->versions[i];
-    struct fed_review_kind k = {.resource = ad->resources[i].resource};
+    const struct fed_hook_resource *of = &ad->resources[i];
+    struct fed_review_kind k = {.resource = of->resource, .resource_group = of->group, .resource_version = of->version};
     if (v) {
         k.group = v->group;
         k.version = v->version;
@@ -383,18 +384,12 @@ static void judge(struct fed_hook_call *c, int code, struct fed_str body, const 
 
 /* --- asking --- */
 
-static void ask(struct fed_hook_call *c, fed_webhook_done answered)
+/* All but the objects. */
+static struct fed_review review_of(const struct fed_hook_call *c)
 {
     struct fed_admission *ad = c->ad;
     const struct fed_api_request *q = &ad->r->q;
-    struct fed_err err = {0};
-    struct fed_json *old = NULL;
-    struct fed_buf b = {0};
-    c->start_ns = fed_mono_ns(ad->r->api->env);
-    fed_uuid(ad->r->api->env, c->uid);
-    if (!c->hook->broken && (show(ad, ad->obj, c->shown, &c->obj, &err) || show(ad, ad->old, c->shown, &old, &err)))
-        (void)fed_err_wrap(&err, err.code, "converting the object");
-    struct fed_review review = {
+    return (struct fed_review){
         .api_version = c->hook->review,
         .uid = fed_str(c->uid),
         .as = review_kind(ad, c->shown),
@@ -408,10 +403,31 @@ static void ask(struct fed_hook_call *c, fed_webhook_done answered)
         .n_groups = q->who.n_groups,
         .extra = q->who.n_extra ? fed_json_find(fed_identity_json(&ad->r->arena, &q->who), "extra") : NULL,
         .operation = ad->operation,
-        .object = c->obj,
-        .old = old,
         .options = ad->options,
         .dry_run = q->dry_run};
+}
+
+static int show_both(struct fed_hook_call *c, struct fed_json **old, struct fed_err *err)
+{
+    struct fed_admission *ad = c->ad;
+    if (show(ad, ad->obj, c->shown, &c->obj, err) || show(ad, ad->old, c->shown, old, err))
+        return fed_err_wrap(err, err->code, "converting the object");
+    return 0;
+}
+
+static void ask(struct fed_hook_call *c, fed_webhook_done answered)
+{
+    struct fed_admission *ad = c->ad;
+    struct fed_err err = {0};
+    struct fed_json *old = NULL;
+    struct fed_buf b = {0};
+    c->start_ns = fed_mono_ns(ad->r->api->env);
+    fed_uuid(ad->r->api->env, c->uid);
+    if (!c->hook->broken)
+        err.code = show_both(c, &old, &err);
+    struct fed_review review = review_of(c);
+    review.object = c->obj;
+    review.old = old;
     if (c->hook->broken || err.code) { /* answered by the failure policy, as if the call had failed */
         fed_api_request_defer(ad->r);
         fed_err_set(&err, FED_E_INVALID, "%s", c->hook->broken ? c->hook->broken : err.text);
@@ -436,6 +452,44 @@ static bool may_rehearse(struct fed_hook_call *c)
     c->status = 400;
     c->text = keep_text(c->ad, &b);
     return false;
+}
+
+/* AdmissionReview's request as conditions see it. */
+static struct fed_json *request_of(struct fed_hook_call *c)
+{
+    struct fed_review review = review_of(c);
+    struct fed_json *v = NULL;
+    struct fed_buf b = {0};
+    fed_review_write(&b, &review);
+    if (fed_json_parse(&c->ad->r->arena, keep_text(c->ad, &b), NULL, &v, NULL))
+        return NULL;
+    return fed_json_find(v, "request");
+}
+
+/* Whether the webhook's conditions let it be asked; a refusal is put into the call. */
+static bool is_meant(struct fed_hook_call *c)
+{
+    const struct fed_api_request *q = &c->ad->r->q;
+    struct fed_json *old = NULL;
+    struct fed_str why;
+    struct fed_err err = {0};
+    struct fed_buf b = {0};
+    if (!c->hook->conditions.n || c->hook->broken || show_both(c, &old, &err))
+        return true; /* what is wrong is said when it is asked */
+    int rc = fed_hook_conditions_hold(&c->hook->conditions, &c->ad->r->arena, c->obj, old, request_of(c), &why);
+    if (rc >= 0 || c->hook->ignore)
+        return rc > 0;
+    struct fed_status_details d = {.name = c->ad->name, .group = q->group, .kind = q->resource};
+    fed_status_write(&b, FED_E_FORBIDDEN,
+                     fed_arena_printf(&c->ad->r->arena, "%.*s%s%.*s%s%.*s%s is forbidden: %.*s",
+                                      FED_STR_ARG(q->resource), q->group.n ? "." : "", FED_STR_ARG(q->group),
+                                      c->ad->name.n ? " \"" : "", FED_STR_ARG(c->ad->name), c->ad->name.n ? "\"" : "",
+                                      FED_STR_ARG(why))
+                         .p,
+                     &d);
+    c->status = 403;
+    c->text = keep_text(c->ad, &b);
+    return true;
 }
 
 static void mutate_next(struct fed_admission *ad);
@@ -485,7 +539,9 @@ static void mutate_next(struct fed_admission *ad)
                 continue;
             struct fed_hook_call *c = FED_ARENA_NEW(&ad->r->arena, struct fed_hook_call);
             *c = (struct fed_hook_call){.ad = ad, .hook = &l->hooks[i], .shown = (size_t)shown};
-            if (!may_rehearse(c)) {
+            if (!is_meant(c))
+                continue;
+            if (c->status || !may_rehearse(c)) {
                 fed_admission_note_mutation(ad, c->hook, i, false);
                 finish(ad, c->status, c->text);
                 return;
@@ -523,8 +579,10 @@ static void validate_all(struct fed_admission *ad)
         if (shown < 0)
             continue;
         *c = (struct fed_hook_call){.ad = ad, .hook = &l->hooks[i], .shown = (size_t)shown};
+        if (!is_meant(c))
+            continue;
         ad->next++;
-        if (!may_rehearse(c)) {
+        if (c->status || !may_rehearse(c)) {
             finish(ad, c->status, c->text);
             return;
         }

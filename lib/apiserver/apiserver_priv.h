@@ -222,7 +222,9 @@ void fed_api_delete_many(struct fed_api_reply *r); /* delete.c */
 
 /* --- documents --- */
 void fed_api_discovery(struct fed_api_reply *r); /* discovery.c: /api, /apis and below; falls to 404 */
-void fed_api_other(struct fed_api_reply *r);     /* paths.c: health, version, metrics, openapi, index */
+/* path.c: changes the group and version of a resource into those of its subresource's kind, where they differ. */
+void fed_api_kind_home(struct fed_str kind, struct fed_str *group, struct fed_str *version);
+void fed_api_other(struct fed_api_reply *r); /* paths.c: health, version, metrics, openapi, index */
 void fed_api_docs_release(struct fed_api *api);
 /* A document made once by make(api, ud, out). */
 const struct fed_doc *fed_api_doc(struct fed_api *api, const char *name,
