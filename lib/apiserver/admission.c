@@ -19,7 +19,7 @@ struct fed_admission_state {
     struct fed_hook_use *use[2];
     struct fed_kcache *namespaces;
     struct fed_list lists;
-    struct fed_metric_family *m_calls, *m_seconds, *m_failed_open;
+    struct fed_metric_family *m_calls, *m_seconds, *m_rejected, *m_failed_open;
 };
 struct fed_hook_call { /* one question under way */
     struct fed_admission *ad;
@@ -55,14 +55,18 @@ static struct fed_admission_state *state_of(struct fed_api *api)
     s->kc[1] = served(api, "admissionregistration.k8s.io", "mutatingwebhookconfigurations");
     s->namespaces = served(api, "", "namespaces");
     s->m_calls = fed_metrics_family(api->conf.metrics, FED_METRIC_COUNTER, "apiserver_admission_webhook_request_total",
-                                    "Calls of admission webhooks by name, operation and outcome (ok, denied, error).",
-                                    "name,operation,outcome", NULL, 0);
+                                    "Calls of admission webhooks by what they were answered.",
+                                    "code,name,operation,rejected,type", NULL, 0);
     s->m_seconds = fed_metrics_family(
         api->conf.metrics, FED_METRIC_HISTOGRAM, "apiserver_admission_webhook_admission_duration_seconds",
-        "Time that admission webhooks took, by name.", "name", seconds, FED_ARRAY_LEN(seconds));
+        "Time that admission webhooks took.", "name,operation,rejected,type", seconds, FED_ARRAY_LEN(seconds));
+    s->m_rejected =
+        fed_metrics_family(api->conf.metrics, FED_METRIC_COUNTER, "apiserver_admission_webhook_rejection_count",
+                           "Requests that webhooks, or the failure of their calls, refused.",
+                           "error_type,name,operation,rejection_code,type", NULL, 0);
     s->m_failed_open =
         fed_metrics_family(api->conf.metrics, FED_METRIC_COUNTER, "apiserver_admission_webhook_fail_open_count",
-                           "Calls that failed and were ignored by failurePolicy, by name.", "name", NULL, 0);
+                           "Calls that failed and were ignored by failurePolicy.", "name,type", NULL, 0);
     return s;
 }
 
@@ -223,15 +227,28 @@ static int show(struct fed_admission *ad, const struct fed_json *obj, size_t i, 
     return fed_kind_convert(a, *out, fed_kind_storage(ad->v->kind), ad->versions[i], err);
 }
 
-static void count_call(struct fed_hook_call *c, const char *outcome)
+static struct fed_str type_of(const struct fed_admission *ad)
+{
+    return ad->mutating ? FED_STR("admit") : FED_STR("validating");
+}
+
+/* error: Kubernetes' word for why a request was refused; NULL: it was not. */
+static void count_call(struct fed_hook_call *c, int status, const char *error)
 {
     struct fed_api *api = c->ad->r->api;
     struct fed_admission_state *s = state_of(api);
-    struct fed_str labels[] = {c->hook->name, fed_str(fed_admit_operation_name(c->ad->operation)), fed_str(outcome)};
-    fed_metric_add(fed_metric_get(s->m_calls, labels, 3), 1);
+    char text[8];
+    int n = snprintf(text, sizeof text, "%d", status);
+    struct fed_str code = fed_str_n(text, (size_t)n), rejected = error ? FED_STR("true") : FED_STR("false");
+    struct fed_str operation = fed_str(fed_admit_operation_name(c->ad->operation)), type = type_of(c->ad);
+    struct fed_str labels[] = {code, c->hook->name, operation, rejected, type};
+    fed_metric_add(fed_metric_get(s->m_calls, labels, 5), 1);
     if (c->start_ns)
-        fed_metric_observe(fed_metric_get(s->m_seconds, labels, 1),
+        fed_metric_observe(fed_metric_get(s->m_seconds, labels + 1, 4),
                            (double)(fed_mono_ns(api->env) - c->start_ns) / 1e9);
+    struct fed_str refusal[] = {fed_str(error ? error : ""), c->hook->name, operation, code, type};
+    if (error)
+        fed_metric_add(fed_metric_get(s->m_rejected, refusal, 5), 1);
 }
 
 /* --- the answers --- */
@@ -267,10 +284,10 @@ static size_t place_of(const struct fed_hook_call *c)
 /* The call failed: by policy it is ignored or refuses the request. */
 static void call_failed(struct fed_hook_call *c, const char *why)
 {
-    count_call(c, "error");
+    count_call(c, 500, c->hook->ignore ? NULL : "calling_webhook_error");
     if (c->hook->ignore) {
-        struct fed_str labels[] = {c->hook->name};
-        fed_metric_add(fed_metric_get(state_of(c->ad->r->api)->m_failed_open, labels, 1), 1);
+        struct fed_str labels[] = {c->hook->name, type_of(c->ad)};
+        fed_metric_add(fed_metric_get(state_of(c->ad->r->api)->m_failed_open, labels, 2), 1);
         fed_admission_note_open(c->ad, c->hook, place_of(c));
         return;
     }
@@ -372,14 +389,14 @@ static void judge(struct fed_hook_call *c, int code, struct fed_str body, const 
                            n->s);
     if (!answer.allowed) {
         struct fed_buf b = {0};
-        count_call(c, "denied");
         c->status = fed_review_denial(&b, c->hook->name, answer.status);
+        count_call(c, c->status, "no_error");
         c->text = keep_text(ad, &b);
         return;
     }
-    count_call(c, "ok");
     if (answer.patch)
         apply(c, answer.patch);
+    count_call(c, c->status ? 0 : 200, c->status ? "apiserver_internal_error" : NULL);
 }
 
 /* --- asking --- */
@@ -476,7 +493,7 @@ static bool is_meant(struct fed_hook_call *c)
     struct fed_buf b = {0};
     if (!c->hook->conditions.n || c->hook->broken || show_both(c, &old, &err))
         return true; /* what is wrong is said when it is asked */
-    int rc = fed_hook_conditions_hold(&c->hook->conditions, &c->ad->r->arena, c->obj, old, request_of(c), &why);
+    int rc = fed_match_conditions_hold(&c->hook->conditions, &c->ad->r->arena, c->obj, old, request_of(c), &why);
     if (rc >= 0 || c->hook->ignore)
         return rc > 0;
     struct fed_status_details d = {.name = c->ad->name, .group = q->group, .kind = q->resource};

@@ -164,8 +164,8 @@ static void check_webhook(const struct fed_json *w, const char *at, struct fed_c
                           fed_arena_printf(c->arena, "%s.namespaceSelector", at).p, c);
     fed_selector_validate(fed_json_find(w, "objectSelector"), fed_arena_printf(c->arena, "%s.objectSelector", at).p, c);
     fed_webhook_target_check(fed_json_find(w, "clientConfig"), fed_arena_printf(c->arena, "%s.clientConfig", at).p, c);
-    fed_hook_conditions_check(fed_json_find(w, "matchConditions"), fed_arena_printf(c->arena, "%s.matchConditions", at),
-                              c);
+    fed_match_conditions_check(fed_json_find(w, "matchConditions"),
+                               fed_arena_printf(c->arena, "%s.matchConditions", at), c);
     check_review_versions(fed_json_find(w, "admissionReviewVersions"), at, c);
 }
 

@@ -70,7 +70,7 @@ static void compile(struct fed_hook_list *l, struct fed_hook *h, const struct fe
     h->dry_run_ok = fed_str_is(effects, "None") || fed_str_is(effects, "NoneOnDryRun");
     h->again = fed_str_is(fed_json_find_text(w, "reinvocationPolicy"), "IfNeeded");
     compile_rules(l, h, fed_json_find(w, "rules"));
-    fed_hook_conditions_compile(&l->arena, fed_json_find(w, "matchConditions"), &h->conditions);
+    fed_match_conditions_compile(&l->arena, fed_json_find(w, "matchConditions"), &h->conditions);
     FED_JSON_EACH(v, fed_json_find(w, "admissionReviewVersions")) {
         if (!h->review && fed_str_is(v->s, "v1"))
             h->review = "admission.k8s.io/v1";

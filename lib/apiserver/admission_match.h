@@ -9,7 +9,7 @@
 #ifndef FED_APISERVER_ADMISSION_MATCH_H
 #define FED_APISERVER_ADMISSION_MATCH_H
 
-#include "apiserver/admission_conditions.h"
+#include "kube/match_conditions.h"
 #include "apiserver/webhook_call.h"
 #include "kube/selector.h"
 
@@ -27,7 +27,7 @@ struct fed_hook {
     struct fed_hook_rule *rules;
     size_t n_rules;
     struct fed_selector namespaces, objects;
-    struct fed_hook_conditions conditions;
+    struct fed_match_conditions conditions;
     uint32_t timeout_ms;
     bool exact;         /* matchPolicy Exact */
     bool ignore;        /* failurePolicy Ignore */

@@ -33,11 +33,14 @@ class Api:
     def __call__(self, method, path, body=None, c=None, **headers):
         own = c is None
         c = c or self.connect()
+        raw = headers.pop("raw", False)
         h = {"Authorization": "Bearer " + self.token, "Content-Type": headers.pop("type", "application/json")}
         h.update({k.replace("_", "-"): v for k, v in headers.items()})
         c.request(method, path, None if body is None else json.dumps(body), h)
         r = c.getresponse()
-        r.data = json.loads(r.read() or b"null")
+        r.data = r.read()
+        if not raw:
+            r.data = json.loads(r.data or b"null")
         if own:
             c.close()
         return r
@@ -383,6 +386,26 @@ def test_what_subresources_are_called(api, hooks):
     assert (applied["operation"], applied["options"]["kind"], applied["options"]["fieldManager"]) == ("CREATE", "CreateOptions", "me")
     for path in (apps + "/sub", V1 + "configmaps/applied"):
         assert api("DELETE", path).status == 200
+
+
+def test_calls_are_counted(api, hooks):
+    hooks.on("/no", lambda r: deny("no"))
+    hooks.on("/yes", lambda r: allow())
+    gone = {"url": "https://127.0.0.1:1/x", "caBundle": hooks.bundle()}
+    register(api, "Mutating", "m", hooks.hook("yes.count.test", "/yes"))
+    register(api, "Validating", "v", hooks.hook("no.count.test", "/no"),
+             hooks.hook("gone.count.test", "/x", clientConfig=gone, failurePolicy="Ignore"))
+    assert api("POST", V1 + "configmaps", cm("counted")).status == 400
+    r = api("GET", "/metrics", raw=True)
+    lines = set(r.data.decode().splitlines())
+    calls = "apiserver_admission_webhook_"
+    for line in ('request_total{code="200",name="yes.count.test",operation="CREATE",rejected="false",type="admit"} 1',
+                 'request_total{code="400",name="no.count.test",operation="CREATE",rejected="true",type="validating"} 1',
+                 'request_total{code="500",name="gone.count.test",operation="CREATE",rejected="false",type="validating"} 1',
+                 'rejection_count{error_type="no_error",name="no.count.test",operation="CREATE",rejection_code="400",type="validating"} 1',
+                 'admission_duration_seconds_count{name="yes.count.test",operation="CREATE",rejected="false",type="admit"} 1',
+                 'fail_open_count{name="gone.count.test",type="validating"} 1'):
+        assert calls + line in lines, line
 
 
 def test_a_bundle_that_is_none(api, hooks):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "apiserver/admission_conditions.h"
+#include "kube/match_conditions.h"
 
 #include "kube/check.h"
 #include "kube/names.h"
@@ -52,15 +52,15 @@ static int compile_one(struct fed_arena *a, struct fed_str expression, struct fe
     return rc;
 }
 
-void fed_hook_conditions_compile(struct fed_arena *a, const struct fed_json *list, struct fed_hook_conditions *out)
+void fed_match_conditions_compile(struct fed_arena *a, const struct fed_json *list, struct fed_match_conditions *out)
 {
-    *out = (struct fed_hook_conditions){0};
+    *out = (struct fed_match_conditions){0};
     if (!list || !list->n)
         return;
-    out->items = FED_ARENA_ARRAY(a, struct fed_hook_condition, list->n);
+    out->items = FED_ARENA_ARRAY(a, struct fed_match_condition, list->n);
     FED_JSON_EACH(it, list) {
-        struct fed_hook_condition *c = &out->items[out->n++];
-        *c = (struct fed_hook_condition){.text = fed_json_find_text(it, "expression")};
+        struct fed_match_condition *c = &out->items[out->n++];
+        *c = (struct fed_match_condition){.text = fed_json_find_text(it, "expression")};
         if (compile_one(a, fed_str_trim(c->text), &c->program, &c->why))
             c->program = NULL;
     }
@@ -82,8 +82,8 @@ static struct fed_str join(struct fed_arena *a, const struct fed_buf *b, size_t 
     return n > 1 ? fed_arena_printf(a, "[%.*s]", FED_STR_ARG(s)) : fed_arena_dup(a, s);
 }
 
-int fed_hook_conditions_hold(const struct fed_hook_conditions *c, struct fed_arena *a, const struct fed_json *object,
-                             const struct fed_json *old, const struct fed_json *request, struct fed_str *why)
+int fed_match_conditions_hold(const struct fed_match_conditions *c, struct fed_arena *a, const struct fed_json *object,
+                              const struct fed_json *old, const struct fed_json *request, struct fed_str *why)
 {
     struct fed_cel_run run;
     struct fed_cel_value values[N_VARS], got;
@@ -95,9 +95,9 @@ int fed_hook_conditions_hold(const struct fed_hook_conditions *c, struct fed_are
     bind(&run, old, &any, &values[OLD]);
     bind(&run, request, &request_type, &values[REQUEST]);
     for (size_t i = 0; holds && i < c->n; i++) {
-        const struct fed_hook_condition *one = &c->items[i];
+        const struct fed_match_condition *one = &c->items[i];
         int rc = one->program ? fed_cel_eval(&run, one->program, values, &got) : FED_E_INVALID;
-        bool over = run.spent > FED_HOOK_CONDITIONS_LIMIT;
+        bool over = run.spent > FED_MATCH_CONDITIONS_LIMIT;
         if (rc == 0 && !over) {
             holds = got.b;
             continue;
@@ -132,12 +132,12 @@ static void check_one(const struct fed_json *condition, struct fed_str at, struc
     fed_check_text(c, name, fed_name_check_qualified, "%.*s.name", FED_STR_ARG(at));
 }
 
-void fed_hook_conditions_check(const struct fed_json *list, struct fed_str at, struct fed_causes *c)
+void fed_match_conditions_check(const struct fed_json *list, struct fed_str at, struct fed_causes *c)
 {
     uint32_t i = 0;
-    if (list && list->n > FED_HOOK_MAX_CONDITIONS) {
+    if (list && list->n > FED_MATCH_CONDITIONS_MAX) {
         fed_causes_add(c, FED_CAUSE_TOO_MANY, at, fed_arena_printf(c->arena, "%u", list->n),
-                       "must have at most %d items", FED_HOOK_MAX_CONDITIONS);
+                       "must have at most %d items", FED_MATCH_CONDITIONS_MAX);
         return; /* no work for what is refused anyway */
     }
     FED_JSON_EACH(it, list) {
