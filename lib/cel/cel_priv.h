@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "cel/cel.h"
-#include "cel/regex.h"
+#include "codec/regex.h"
 
 /* --- values that expressions make --- */
 struct fed_cel_list {
@@ -96,7 +96,7 @@ struct fed_cel_node {
     const struct fed_cel_type *field_of;
     const struct fed_cel_function *fn; /* CALL: the first of n_fn overloads */
     uint32_t n_fn;
-    const struct fed_cel_regex *regex; /* CALL: of a literal pattern */
+    const struct fed_regex *regex; /* CALL: of a literal pattern */
 };
 struct fed_cel_program {
     const struct fed_cel_node *root;

@@ -501,14 +501,14 @@ static void check_literal(struct checker *k, struct fed_cel_node *n)
     struct fed_cel_value v;
     struct fed_err err = {0};
     struct fed_str s;
-    struct fed_cel_regex *re = NULL;
+    struct fed_regex *re = NULL;
     bool ok = true;
 
     if (i >= n->n || n->args[i]->kind != FED_CEL_N_CONST || n->args[i]->value.kind != FED_CEL_STRING)
         return;
     s = n->args[i]->value.s;
     if (pattern) {
-        ok = fed_cel_regex_compile(k->a, s, &re, &err) == 0;
+        ok = fed_regex_compile(k->a, s, &re, &err) == 0;
         n->regex = re;
         if (err.code == FED_E_UNSUPPORTED || err.code == FED_E_LIMIT)
             fed_cel_issue(k->issues, n->args[i]->off, "invalid %.*s argument: %s", FED_STR_ARG(n->name), err.text);

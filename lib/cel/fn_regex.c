@@ -5,21 +5,21 @@
 enum { STEPS_A_UNIT = 16, TOO_LARGE = 2500 };
 
 /* The pattern of the call: compiled with the expression when it is a literal. */
-static const struct fed_cel_regex *pattern_of(struct fed_cel_run *r, const struct fed_cel_node *n, struct fed_str text)
+static const struct fed_regex *pattern_of(struct fed_cel_run *r, const struct fed_cel_node *n, struct fed_str text)
 {
-    struct fed_cel_regex *re = NULL;
+    struct fed_regex *re = NULL;
     struct fed_err err = {0};
 
     if (n->regex)
         return n->regex;
     if (!fed_cel_pay(r, 10 + text.n))
         return NULL;
-    if (fed_cel_regex_compile(&r->arena, text, &re, &err)) {
+    if (fed_regex_compile(&r->arena, text, &re, &err)) {
         fed_cel_fail(r, "%s", err.text);
         fed_cel_pay(r, err.code == FED_E_LIMIT ? TOO_LARGE : 0);
         return NULL;
     }
-    return fed_cel_pay(r, fed_cel_regex_size(re) / 4) ? re : NULL;
+    return fed_cel_pay(r, fed_regex_size(re) / 4) ? re : NULL;
 }
 
 static bool pay_estimate(struct fed_cel_run *r, struct fed_str text, struct fed_str pattern)
@@ -28,18 +28,18 @@ static bool pay_estimate(struct fed_cel_run *r, struct fed_str text, struct fed_
 }
 
 /* The next match; 0, 1 or negative: past the limit. */
-static int step(struct fed_cel_run *r, const struct fed_cel_regex *re, struct fed_str text, size_t from, size_t *start,
+static int step(struct fed_cel_run *r, const struct fed_regex *re, struct fed_str text, size_t from, size_t *start,
                 size_t *end)
 {
     uint64_t steps = 0;
-    int rc = fed_cel_regex_find(re, text, from, start, end, &steps, (r->limit - r->cost + 1) * STEPS_A_UNIT);
+    int rc = fed_regex_find(re, text, from, start, end, &steps, (r->limit - r->cost + 1) * STEPS_A_UNIT);
 
     return fed_cel_pay(r, steps / STEPS_A_UNIT) ? rc : FED_E_LIMIT;
 }
 
 FED_CEL_FN(fn_matches)
 {
-    const struct fed_cel_regex *re = pattern_of(r, n, a[1].s);
+    const struct fed_regex *re = pattern_of(r, n, a[1].s);
     int rc;
 
     if (!re || !pay_estimate(r, a[0].s, a[1].s))
@@ -51,7 +51,7 @@ FED_CEL_FN(fn_matches)
 
 FED_CEL_FN(fn_find)
 {
-    const struct fed_cel_regex *re = pattern_of(r, n, a[1].s);
+    const struct fed_regex *re = pattern_of(r, n, a[1].s);
     size_t start = 0, end = 0;
     int rc;
 
@@ -65,7 +65,7 @@ FED_CEL_FN(fn_find)
 /* Matches do not overlap; an empty one may not stand right behind the one before. */
 FED_CEL_FN(fn_find_all)
 {
-    const struct fed_cel_regex *re = pattern_of(r, n, a[1].s);
+    const struct fed_regex *re = pattern_of(r, n, a[1].s);
     int64_t left = n_args == 3 ? a[2].i : -1;
     size_t from = 0, start, end, last = SIZE_MAX;
     struct fed_cel_value *items = NULL;

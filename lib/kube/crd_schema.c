@@ -2,7 +2,6 @@
 /* crd_schema.c: whether the schema of a CustomResourceDefinition is structural, in the words of Kubernetes. */
 #include "kube/crd.h"
 #include "kube/format.h"
-#include "kube/pattern.h"
 #include "kube/rules.h"
 #include "kube/schema_priv.h"
 
@@ -102,17 +101,15 @@ static void check_values(struct walk *w, const struct fed_json *s, struct fed_st
 {
     struct fed_str pattern = fed_json_find_text(s, "pattern");
     struct fed_err err = {0};
-    regex_t re;
+    struct fed_regex *re;
     int rc;
 
     if (!pattern.n)
         return;
-    rc = fed_pattern_compile(pattern, &re, &err);
-    if (rc == 0)
-        regfree(&re);
-    else if (rc == FED_E_UNSUPPORTED && w->warn)
+    rc = fed_regex_compile(w->a, pattern, &re, &err);
+    if (rc == FED_E_UNSUPPORTED && w->warn)
         w->warn(w->ud, fed_arena_printf(w->a, "%.*s.pattern: is not evaluated: %s", FED_STR_ARG(path), err.text).p);
-    else if (rc != FED_E_UNSUPPORTED)
+    else if (rc && rc != FED_E_UNSUPPORTED)
         invalid(w, path, "pattern", fed_json_find(s, "pattern"),
                 fed_arena_printf(w->a, "must be a valid regular expression, but isn't: %s", err.text).p);
 }
@@ -395,10 +392,9 @@ static void check_default(struct walk *w, const struct fed_json *s, struct fed_s
 {
     const struct fed_json *dflt = fed_json_find(s, "default");
     struct fed_map types = {0};
-    struct fed_rules *rules = NULL;
     struct fed_arena scratch = {0};
     struct fed_err err = {0};
-    struct fed_compiler c = {.arena = &scratch, .types = &types, .rules = &rules, .err = &err};
+    struct fed_compiler c = {.arena = &scratch, .types = &types, .err = &err};
     struct fed_schema *compiled = FED_ARENA_NEW(&scratch, struct fed_schema);
     struct fed_causes own = {.arena = w->a};
     struct unknown u = {w, child(w, path, "default")};
@@ -414,8 +410,6 @@ static void check_default(struct walk *w, const struct fed_json *s, struct fed_s
                            own.items[i].field.n ? "" : "the default ", FED_STR_ARG(own.items[i].field),
                            own.items[i].field.n ? ": " : "", FED_STR_ARG(own.items[i].message));
     }
-    for (struct fed_rules *r = rules; r; r = r->next)
-        regfree(&r->regex);
     fed_map_release(&types);
     fed_arena_release(&scratch);
 }
@@ -458,15 +452,12 @@ static void check_node(struct walk *w, const struct fed_json *s, struct fed_str 
 static void check_compiles(struct walk *w, const struct fed_json *s, struct fed_str path)
 {
     struct fed_map types = {0};
-    struct fed_rules *rules = NULL;
     struct fed_arena scratch = {0};
     struct fed_err err = {0};
-    struct fed_compiler c = {.arena = &scratch, .types = &types, .rules = &rules, .err = &err};
+    struct fed_compiler c = {.arena = &scratch, .types = &types, .err = &err};
 
     if (fed_schema_compile(&c, s, FED_ARENA_NEW(&scratch, struct fed_schema)))
         fed_causes_add(w->causes, FED_CAUSE_INVALID, path, none, "%s", err.text);
-    for (struct fed_rules *r = rules; r; r = r->next)
-        regfree(&r->regex);
     fed_map_release(&types);
     fed_arena_release(&scratch);
 }

@@ -19,25 +19,17 @@ struct fed_kinds {
     struct fed_map by_kind;   /* "apiVersion kind" -> struct fed_kind_version */
     struct fed_kind **kinds;  /* discovery order */
     size_t n, cap;
-    struct fed_rules *rules;
     bool have_core_types;
 };
 
 struct fed_kind_own {
     struct fed_arena arena;
-    struct fed_rules *rules;
     unsigned refs;
 };
 
 struct fed_kinds *fed_kinds_new(void)
 {
     return FED_NEW(struct fed_kinds);
-}
-
-static void free_rules(struct fed_rules *r)
-{
-    for (; r; r = r->next)
-        regfree(&r->regex);
 }
 
 const struct fed_kind *fed_kind_ref(const struct fed_kind *kind)
@@ -53,7 +45,6 @@ void fed_kind_unref(const struct fed_kind *kind)
 
     if (!own || --own->refs)
         return;
-    free_rules(own->rules);
     fed_arena_release(&own->arena); /* the kind itself is in it */
     free(own);
 }
@@ -64,7 +55,6 @@ void fed_kinds_free(struct fed_kinds *k)
         return;
     for (size_t i = 0; i < k->n; i++)
         fed_kind_unref(k->kinds[i]);
-    free_rules(k->rules);
     fed_map_release(&k->types);
     fed_map_release(&k->bodies);
     fed_map_release(&k->resources);
@@ -428,14 +418,10 @@ static int add_types(struct reader *r, const struct fed_json *defs)
 
 static struct reader reader_make(struct fed_kinds *k, const struct fed_json *doc, struct fed_err *err)
 {
-    return (struct reader){.set = k,
-                           .err = err,
-                           .c = {.arena = &k->arena,
-                                 .types = &k->types,
-                                 .defs = fed_json_find(doc, "types"),
-                                 .rules = &k->rules,
-                                 .err = err,
-                                 .core = true}};
+    return (struct reader){
+        .set = k,
+        .err = err,
+        .c = {.arena = &k->arena, .types = &k->types, .defs = fed_json_find(doc, "types"), .err = err, .core = true}};
 }
 
 int fed_kind_compile(struct fed_kinds *k, const struct fed_json *doc, struct fed_kind **out, struct fed_err *err)
@@ -453,8 +439,7 @@ int fed_kind_compile(struct fed_kinds *k, const struct fed_json *doc, struct fed
     kind = FED_ARENA_NEW(&own->arena, struct fed_kind);
     kind->own = own;
     kind->custom = true;
-    r = (struct reader){
-        .set = k, .err = err, .c = {.arena = &own->arena, .types = &k->types, .rules = &own->rules, .err = err}};
+    r = (struct reader){.set = k, .err = err, .c = {.arena = &own->arena, .types = &k->types, .err = err}};
     rc = read_kind(&r, doc, kind);
     if (rc) {
         fed_kind_unref(kind);

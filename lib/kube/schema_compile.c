@@ -3,7 +3,6 @@
 #include <ctype.h>
 
 #include "base/mem.h"
-#include "kube/pattern.h"
 #include "kube/schema_priv.h"
 
 enum { MAX_SCHEMA_DEPTH = 64 };
@@ -60,17 +59,12 @@ static int type_of(struct fed_compiler *c, const struct fed_json *doc, enum fed_
 static int compile_pattern(struct fed_compiler *c, struct fed_str pattern, struct fed_rules *r)
 {
     struct fed_err why = {0};
-    int rc = fed_pattern_compile(pattern, &r->regex, &why);
+    int rc = fed_regex_compile(c->arena, pattern, &r->regex, &why);
 
     if (rc && (c->core || rc != FED_E_UNSUPPORTED))
         return fed_err_set(c->err, FED_E_INVALID, "pattern: cannot be compiled: %.*s: %s",
                            FED_STR_ARG(fed_str_head(pattern, 100)), why.text);
     r->pattern = fed_arena_dup(c->arena, pattern);
-    if (rc)
-        return 0;
-    r->has_pattern = true;
-    r->next = *c->rules;
-    *c->rules = r;
     return 0;
 }
 

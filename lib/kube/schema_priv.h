@@ -10,8 +10,7 @@
 #ifndef FED_KUBE_SCHEMA_PRIV_H
 #define FED_KUBE_SCHEMA_PRIV_H
 
-#include <regex.h>
-
+#include "codec/regex.h"
 #include "kube/schema.h"
 
 enum fed_shape_type {
@@ -41,17 +40,16 @@ enum fed_shape_format {
 /* Value rules beyond the type; most shapes have none. */
 struct fed_rules {
     bool has_min, has_max, exclusive_min, exclusive_max;
-    bool has_pattern, unique_items;
+    bool unique_items;
     double min, max, multiple_of;                                               /* multiple_of 0: none */
     int64_t min_length, max_length, min_items, max_items, min_props, max_props; /* max -1: none */
-    regex_t regex;
+    struct fed_regex *regex; /* NULL: no pattern, or one that cannot be evaluated */
     struct fed_str pattern;
     struct fed_json *enums; /* array, or NULL */
     struct fed_schema **all_of, **any_of, **one_of, *not_of;
     size_t n_all_of, n_any_of, n_one_of;
     struct fed_str *required; /* members that the shape does not describe */
     size_t n_required;
-    struct fed_rules *next; /* list for regfree */
 };
 struct fed_prop;
 struct fed_shape {
@@ -100,7 +98,6 @@ struct fed_compiler {
     struct fed_arena *arena;
     struct fed_map *types;
     const struct fed_json *defs; /* `types:` of the document being added, or NULL */
-    struct fed_rules **rules;    /* list of all rules with a regex */
     struct fed_err *err;
     int depth;
     bool core; /* a document of ours: type definitions go to the set's arena. False: of a custom kind */

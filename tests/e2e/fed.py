@@ -39,6 +39,12 @@ def run(*argv, env=None, check=True, stdin=None, timeout=120):
     return done
 
 
+def with_status(text, **status):
+    """The object with these fields in its status, for `kubectl replace --raw PATH/status`: old ones have no --subresource."""
+    o = json.loads(text)
+    return json.dumps({**o, "status": {**o.get("status", {}), **status}})
+
+
 def poll(condition, timeout=30, interval=0.1, what=None):
     """Calls condition() until it returns something true, which is returned. A failed assertion in it means: not yet."""
     end = time.monotonic() + timeout * SLOW

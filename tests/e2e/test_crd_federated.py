@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-from fed import REGIONS, end, poll
+from fed import REGIONS, end, poll, with_status
 from loss_lib import is_condition, pids_of
 
 GROUP = "mills.example.com"
@@ -79,8 +79,9 @@ class Hands:
         return json.loads(o["metadata"].get("annotations", {}).get("federation.hansa.io/clusters", "{}"))
 
     def report(self, name, cluster, **status):
-        self.fed.kubectl("--context", cluster, "-n", self.ns, "patch", self.kind, name, "--subresource=status", "--type=merge",
-                         "-p", json.dumps({"status": status}))
+        path = f"/apis/{GROUP}/v1/namespaces/{self.ns}/{self.plural}/{name}"
+        now = self.fed.kubectl("--context", cluster, "get", "--raw", path).stdout
+        self.fed.kubectl("--context", cluster, "replace", "--raw", path + "/status", "-f", "-", stdin=with_status(now, **status))
 
     def annotate(self, what, *annotations):
         self.fed.kubectl("-n", self.ns, "annotate", "--overwrite", *what, *annotations)
@@ -192,7 +193,7 @@ def test_definitions_of_clusters_are_used_as_they_are(hands):
     hands.create("a", sails=4)
     hands.everywhere("a", [own, "asia-east1"])
     assert hands.get("a", own)["apiVersion"] == f"{GROUP}/v1beta1"
-    assert "managed" not in json.dumps(hands.definition(own)["metadata"])
+    assert "federation.hansa.io/managed" not in json.dumps(hands.definition(own)["metadata"])
     poll(lambda: hands.clusters()[own] == {"state": "Synced", "own": True}, what="it is told whose it is")
     poll(lambda: hands.clusters()[other]["state"] == "Conflict", what="a conflict")
     poll(lambda: hands.clusters("a")[other]["state"] == "Failed", what="the object cannot be there")

@@ -9,6 +9,8 @@ import threading
 import time
 
 import pytest
+
+from fed import with_status
 from test_crd import definition, install, replace, version
 from test_engine_kubectl import Kubectl, Server, kubectls
 
@@ -98,7 +100,7 @@ def test_gateways(server, k):
     put(k, gateway("good", listener("a"), listener("b", hostname="x.example.com"), listener("c", 443, "HTTPS", tls={"certificateRefs": [{"name": "s"}]}),
                    addresses=[{"value": "10.0.0.1"}, {"type": "Hostname", "value": "*.example.com"}]))
     def refuse(words, text):
-        k.fails(words, "create", "-f", "-", stdin=text)
+        k.fails(words, "create", "--validate=false", "-f", "-", stdin=text)
     refuse('spec.listeners: Invalid value: "array": tls must not be specified for protocols',
            gateway("bad", listener("a", tls={"options": {"k": "v"}})))
     refuse('spec.listeners: Duplicate value: "array"', gateway("bad", listener("a"), listener("b")))
@@ -182,9 +184,10 @@ def test_transitions(server, k):
     k.fails("size is immutable", "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=box("box", size=3))
     k.fails("size is immutable", *patch(k, "box", {"spec": {"size": 2}}, "--dry-run=server"))
     # The status is written through its own path.
-    status = ["--subresource=status"]
-    k(*patch(k, "box", {"status": {"phase": "Done"}}, *status))
-    k.fails("what is done stays done", *patch(k, "box", {"status": {"phase": "Open"}}, *status))
+    path = "/apis/example.com/v1/namespaces/default/boxes/box"
+    status = ["replace", "--raw", path + "/status", "-f", "-"]
+    k(*status, stdin=with_status(k("get", "--raw", path), phase="Done"))
+    k.fails("what is done stays done", *status, stdin=with_status(k("get", "--raw", path), phase="Open"))
     got = k.json("get", "box", "box")
     assert got["spec"]["size"] == 1 and got["spec"]["note"] == "one, two" and got["status"] == {"phase": "Done"}
 

@@ -649,7 +649,13 @@ def test_every_kind_is_listed_and_described(kubectl, context):
         # A cell is never a whole object.
         assert "{" not in lists, lists
         if kubectl.minor > 20 or not name.startswith("endpointslices"):  # it asks for them in a version of that time
-            kubectl("--context", context, "describe", name, "-A")
+            poll(lambda: described(name), 20, what=f"describe {name} -A")
+
+    def described(name):
+        """It lists, then gets each: what goes in between (other tests' namespaces) is told as not found."""
+        done = kubectl.run(["--context", context, "describe", name, "-A"])
+        assert done.returncode == 0 or "not found" in done.stderr, done.stderr
+        return done.returncode == 0
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert not [e for e in pool.map(look, names) if e]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fed import with_status
 from member_lib import deployment, wait_for
 
 
@@ -125,7 +126,9 @@ def test_a_custom_kind_is_scaled(member, load):
     member.apply({"apiVersion": "ships.test/v1", "kind": "Crew", "metadata": {"name": "black"}, "spec": {"hands": 1}})
     wait_for(lambda: condition(member, "crew", "ScalingActive") and
              condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 60, "the selector to be missed")
-    member.kubectl("patch", "crew", "black", "--subresource=status", "--type=merge", "-p", '{"status":{"hands":1,"selector":"app=worker"}}')
+    path = "/apis/ships.test/v1/namespaces/default/crews/black"
+    black = with_status(member.kubectl("get", "--raw", path), hands=1, selector="app=worker")
+    member.kubectl("replace", "--raw", path + "/status", "-f", "-", stdin=black)
     hands = lambda: member.json("crews", "black")["spec"]["hands"]
     wait_for(lambda: hands() == 2, 60, "as many as are required")
     assert any(e["message"].startswith("New size: 2; reason: Current number of replicas below Spec.MinReplicas")

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "cel/cel.h"
-#include "cel/regex.h"
+#include "codec/regex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,12 +54,11 @@ static void evaluate(struct fed_arena *a, struct fed_str expression, const struc
 
 static void search(struct fed_arena *a, struct fed_str line)
 {
-    struct fed_cel_regex *re = NULL;
+    struct fed_regex *re = NULL;
     size_t start = 0, end = 0;
     uint64_t steps = 0;
 
-    if (fed_cel_regex_compile(a, line, &re, NULL) == 0 &&
-        fed_cel_regex_find(re, line, 0, &start, &end, &steps, 100000) > 0)
+    if (fed_regex_compile(a, line, &re, NULL) == 0 && fed_regex_find(re, line, 0, &start, &end, &steps, 100000) > 0)
         FED_REQUIRE(start <= end && end <= line.n);
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "cel/regex_priv.h"
+#include "codec/regex_priv.h"
 
 enum { MAX_PATTERN = 4096, MAX_NESTED = 100, MAX_REPEAT = 1000, MAX_PROGRAM = 10000, MAX_RUNE = 0x10ffff };
 enum { LOOP_FOREVER = -1 };
@@ -12,9 +12,9 @@ enum { LOOP_FOREVER = -1 };
 enum kind { EMPTY, ONE, CAT, ALT, REPEAT };
 struct item {
     enum kind kind;
-    struct fed_cel_regex_ins ins; /* ONE */
-    struct item *a, *b;           /* CAT, ALT; REPEAT: a */
-    int min, max;                 /* REPEAT; max LOOP_FOREVER */
+    struct fed_regex_ins ins; /* ONE */
+    struct item *a, *b;       /* CAT, ALT; REPEAT: a */
+    int min, max;             /* REPEAT; max LOOP_FOREVER */
     bool lazy;
 };
 struct flags {
@@ -31,7 +31,7 @@ struct parser {
     int rc;
 };
 struct ranges {
-    struct fed_cel_regex_range *p;
+    struct fed_regex_range *p;
     uint32_t n, cap;
 };
 
@@ -65,11 +65,11 @@ static struct item *make(struct parser *p, enum kind kind, struct item *a, struc
     return it;
 }
 
-static struct item *one(struct parser *p, enum fed_cel_regex_op op, uint32_t x)
+static struct item *one(struct parser *p, enum fed_regex_op op, uint32_t x)
 {
     struct item *it = make(p, ONE, NULL, NULL);
 
-    it->ins = (struct fed_cel_regex_ins){.op = (uint8_t)op, .x = x};
+    it->ins = (struct fed_regex_ins){.op = (uint8_t)op, .x = x};
     return it;
 }
 
@@ -91,14 +91,14 @@ static void add_range(struct parser *p, struct ranges *r, uint32_t lo, uint32_t 
 {
     if (r->n == r->cap) {
         uint32_t cap = r->cap ? r->cap * 2 : 8;
-        struct fed_cel_regex_range *grown = FED_ARENA_ARRAY(p->a, struct fed_cel_regex_range, cap);
+        struct fed_regex_range *grown = FED_ARENA_ARRAY(p->a, struct fed_regex_range, cap);
 
         if (r->n)
             memcpy(grown, r->p, r->n * sizeof(*grown));
         r->p = grown;
         r->cap = cap;
     }
-    r->p[r->n++] = (struct fed_cel_regex_range){lo, hi};
+    r->p[r->n++] = (struct fed_regex_range){lo, hi};
 }
 
 static void add_folded(struct parser *p, struct ranges *r, uint32_t lo, uint32_t hi)
@@ -310,7 +310,7 @@ static bool set_member(struct parser *p, struct ranges *r)
 
 static struct item *class_item(struct parser *p, const struct ranges *r, bool negated)
 {
-    struct item *it = one(p, FED_CEL_R_CLASS, 0);
+    struct item *it = one(p, FED_REGEX_CLASS, 0);
 
     it->ins.ranges = r->p;
     it->ins.n_ranges = r->n;
@@ -341,7 +341,7 @@ static struct item *rune_item(struct parser *p, uint32_t c)
     struct ranges r = {0};
 
     if (!p->f.icase || c > 127 || !isalpha((int)c))
-        return one(p, FED_CEL_R_CHAR, c);
+        return one(p, FED_REGEX_CHAR, c);
     add_folded(p, &r, c, c);
     return class_item(p, &r, false);
 }
@@ -378,13 +378,13 @@ static struct item *parse_escape(struct parser *p)
         return class_item(p, &r, false);
     switch (c) {
     case 'A':
-        return one(p, FED_CEL_R_TEXT_START, 0);
+        return one(p, FED_REGEX_TEXT_START, 0);
     case 'z':
-        return one(p, FED_CEL_R_TEXT_END, 0);
+        return one(p, FED_REGEX_TEXT_END, 0);
     case 'b':
-        return one(p, FED_CEL_R_WORD, 0);
+        return one(p, FED_REGEX_WORD, 0);
     case 'B':
-        return one(p, FED_CEL_R_NO_WORD, 0);
+        return one(p, FED_REGEX_NO_WORD, 0);
     case 'Q':
         p->quoted = true;
         return more(p) ? parse_quoted(p) : make(p, EMPTY, NULL, NULL);
@@ -474,13 +474,13 @@ static struct item *parse_atom(struct parser *p)
         return parse_set(p);
     case '.':
         p->at++;
-        return one(p, p->f.dot_all ? FED_CEL_R_ANY : FED_CEL_R_LINE, 0);
+        return one(p, p->f.dot_all ? FED_REGEX_ANY : FED_REGEX_LINE, 0);
     case '^':
         p->at++;
-        return one(p, p->f.multi ? FED_CEL_R_LINE_START : FED_CEL_R_TEXT_START, 0);
+        return one(p, p->f.multi ? FED_REGEX_LINE_START : FED_REGEX_TEXT_START, 0);
     case '$':
         p->at++;
-        return one(p, p->f.multi ? FED_CEL_R_LINE_END : FED_CEL_R_TEXT_END, 0);
+        return one(p, p->f.multi ? FED_REGEX_LINE_END : FED_REGEX_TEXT_END, 0);
     case '\\':
         p->at++;
         return parse_escape(p);
@@ -581,12 +581,12 @@ static struct item *parse_alternatives(struct parser *p)
 /* --- into the program --- */
 
 struct emitter {
-    struct fed_cel_regex_ins *ins; /* on the heap */
+    struct fed_regex_ins *ins; /* on the heap */
     uint32_t n, cap;
     bool full;
 };
 
-static uint32_t emit(struct emitter *e, struct fed_cel_regex_ins ins)
+static uint32_t emit(struct emitter *e, struct fed_regex_ins ins)
 {
     if (e->n == MAX_PROGRAM) {
         e->full = true;
@@ -600,9 +600,9 @@ static uint32_t emit(struct emitter *e, struct fed_cel_regex_ins ins)
     return e->n++;
 }
 
-static uint32_t emit_op(struct emitter *e, enum fed_cel_regex_op op)
+static uint32_t emit_op(struct emitter *e, enum fed_regex_op op)
 {
-    return emit(e, (struct fed_cel_regex_ins){.op = (uint8_t)op});
+    return emit(e, (struct fed_regex_ins){.op = (uint8_t)op});
 }
 
 static void emit_item(struct emitter *e, const struct item *it);
@@ -620,7 +620,7 @@ static void emit_copies(struct emitter *e, const struct item *it)
     uint32_t last = 0, split;
 
     for (int i = it->min; i < it->max && !e->full; i++) {
-        split = emit_op(e, FED_CEL_R_SPLIT);
+        split = emit_op(e, FED_REGEX_SPLIT);
         e->ins[split].y = last;
         last = split + 1;
         emit_item(e, it->a);
@@ -642,9 +642,9 @@ static void emit_repeat(struct emitter *e, const struct item *it)
         emit_copies(e, it);
         return;
     }
-    split = emit_op(e, FED_CEL_R_SPLIT);
+    split = emit_op(e, FED_REGEX_SPLIT);
     emit_item(e, it->a);
-    jump = emit_op(e, FED_CEL_R_JUMP);
+    jump = emit_op(e, FED_REGEX_JUMP);
     if (e->full)
         return;
     e->ins[jump].x = split;
@@ -668,9 +668,9 @@ static void emit_item(struct emitter *e, const struct item *it)
         emit_item(e, it->b);
         return;
     case ALT:
-        split = emit_op(e, FED_CEL_R_SPLIT);
+        split = emit_op(e, FED_REGEX_SPLIT);
         emit_item(e, it->a);
-        jump = emit_op(e, FED_CEL_R_JUMP);
+        jump = emit_op(e, FED_REGEX_JUMP);
         if (!e->full)
             aim(e, split, split + 1, e->n, false);
         emit_item(e, it->b);
@@ -684,15 +684,15 @@ static void emit_item(struct emitter *e, const struct item *it)
 }
 
 /* The program, with the ranges of its classes, out of the scratch memory. */
-static struct fed_cel_regex *keep(struct fed_arena *a, const struct emitter *e)
+static struct fed_regex *keep(struct fed_arena *a, const struct emitter *e)
 {
-    struct fed_cel_regex *re = FED_ARENA_NEW(a, struct fed_cel_regex);
+    struct fed_regex *re = FED_ARENA_NEW(a, struct fed_regex);
 
     re->n = e->n;
     re->ins = fed_arena_alloc(a, e->n * sizeof(*re->ins));
     memcpy(re->ins, e->ins, e->n * sizeof(*re->ins));
     for (uint32_t i = 0; i < e->n; i++) {
-        struct fed_cel_regex_ins *in = &re->ins[i];
+        struct fed_regex_ins *in = &re->ins[i];
 
         if (in->n_ranges) {
             size_t n = in->n_ranges * sizeof(*in->ranges);
@@ -700,11 +700,11 @@ static struct fed_cel_regex *keep(struct fed_arena *a, const struct emitter *e)
             in->ranges = memcpy(fed_arena_alloc(a, n), in->ranges, n);
         }
     }
-    re->anchored = re->ins[0].op == FED_CEL_R_TEXT_START;
+    re->anchored = re->ins[0].op == FED_REGEX_TEXT_START;
     return re;
 }
 
-int fed_cel_regex_compile(struct fed_arena *a, struct fed_str pattern, struct fed_cel_regex **out, struct fed_err *err)
+int fed_regex_compile(struct fed_arena *a, struct fed_str pattern, struct fed_regex **out, struct fed_err *err)
 {
     struct fed_arena scratch = {0};
     struct parser p = {.a = &scratch, .in = pattern, .err = err};
@@ -718,7 +718,7 @@ int fed_cel_regex_compile(struct fed_arena *a, struct fed_str pattern, struct fe
         fail(&p, FED_E_INVALID, "unexpected )");
     if (!p.rc) {
         emit_item(&e, root);
-        emit_op(&e, FED_CEL_R_MATCH);
+        emit_op(&e, FED_REGEX_MATCH);
     }
     if (e.full)
         p.rc = fed_err_set(err, FED_E_LIMIT, "a regular expression is too large");

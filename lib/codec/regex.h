@@ -9,20 +9,20 @@
  * Failure:    FED_E_INVALID: RE2 refuses it too. FED_E_UNSUPPORTED: classes of Unicode (\p). FED_E_LIMIT.
  * Ownership:  in the arena. Threads: any, a compiled expression is read-only.
  */
-#ifndef FED_CEL_REGEX_H
-#define FED_CEL_REGEX_H
+#ifndef FED_CODEC_REGEX_H
+#define FED_CODEC_REGEX_H
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
 
-struct fed_cel_regex;
-FED_MUST_USE int fed_cel_regex_compile(struct fed_arena *a, struct fed_str pattern, struct fed_cel_regex **out,
-                                       struct fed_err *err);
-uint32_t fed_cel_regex_size(const struct fed_cel_regex *re); /* instructions */
+struct fed_regex;
+FED_MUST_USE int fed_regex_compile(struct fed_arena *a, struct fed_str pattern, struct fed_regex **out,
+                                   struct fed_err *err);
+uint32_t fed_regex_size(const struct fed_regex *re); /* instructions */
 /* The first match at or after `from`: 1 and [*start, *end), or 0; FED_E_LIMIT past max_steps. *steps is added to.
  * start and end may be NULL: only whether. */
-FED_MUST_USE int fed_cel_regex_find(const struct fed_cel_regex *re, struct fed_str text, size_t from, size_t *start,
-                                    size_t *end, uint64_t *steps, uint64_t max_steps);
+FED_MUST_USE int fed_regex_find(const struct fed_regex *re, struct fed_str text, size_t from, size_t *start,
+                                size_t *end, uint64_t *steps, uint64_t max_steps);
 
 #endif

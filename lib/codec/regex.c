@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* regex.c: the machine: a list of places in the program, by priority, moved on for each character. */
 #include "base/mem.h"
-#include "cel/regex_priv.h"
+#include "codec/regex_priv.h"
 
 enum { END_OF_TEXT = -1, SMALL = 96 };
 
@@ -15,7 +15,7 @@ struct places { /* a sparse set: each pc once, in order of priority */
     uint32_t n;
 };
 struct machine {
-    const struct fed_cel_regex *re;
+    const struct fed_regex *re;
     struct fed_str text;
     struct places now, next;
     uint32_t *stack;
@@ -58,17 +58,17 @@ static bool holds(const struct machine *m, uint8_t op, size_t at)
     bool border;
 
     switch (op) {
-    case FED_CEL_R_TEXT_START:
+    case FED_REGEX_TEXT_START:
         return at == 0;
-    case FED_CEL_R_TEXT_END:
+    case FED_REGEX_TEXT_END:
         return at == m->text.n;
-    case FED_CEL_R_LINE_START:
+    case FED_REGEX_LINE_START:
         return at == 0 || m->text.p[at - 1] == '\n';
-    case FED_CEL_R_LINE_END:
+    case FED_REGEX_LINE_END:
         return at == m->text.n || m->text.p[at] == '\n';
     default:
         border = (at > 0 && is_word(m->text, at - 1)) != is_word(m->text, at);
-        return border == (op == FED_CEL_R_WORD);
+        return border == (op == FED_REGEX_WORD);
     }
 }
 
@@ -92,7 +92,7 @@ static void add(struct machine *m, struct places *l, uint32_t pc, size_t start, 
 
     m->stack[top++] = pc;
     while (top) {
-        const struct fed_cel_regex_ins *in;
+        const struct fed_regex_ins *in;
 
         pc = m->stack[--top];
         m->steps++;
@@ -100,30 +100,30 @@ static void add(struct machine *m, struct places *l, uint32_t pc, size_t start, 
             continue;
         put(l, pc, start);
         in = &m->re->ins[pc];
-        if (in->op == FED_CEL_R_JUMP) {
+        if (in->op == FED_REGEX_JUMP) {
             m->stack[top++] = in->x;
-        } else if (in->op == FED_CEL_R_SPLIT) {
+        } else if (in->op == FED_REGEX_SPLIT) {
             m->stack[top++] = in->y;
             m->stack[top++] = in->x;
-        } else if (in->op >= FED_CEL_R_TEXT_START && in->op < FED_CEL_R_MATCH && holds(m, in->op, at)) {
+        } else if (in->op >= FED_REGEX_TEXT_START && in->op < FED_REGEX_MATCH && holds(m, in->op, at)) {
             m->stack[top++] = pc + 1;
         }
     }
 }
 
-static bool takes(const struct fed_cel_regex_ins *in, int32_t c)
+static bool takes(const struct fed_regex_ins *in, int32_t c)
 {
     uint32_t v = (uint32_t)c;
     bool in_class = false;
 
     switch (in->op) {
-    case FED_CEL_R_CHAR:
+    case FED_REGEX_CHAR:
         return in->x == v;
-    case FED_CEL_R_ANY:
+    case FED_REGEX_ANY:
         return true;
-    case FED_CEL_R_LINE:
+    case FED_REGEX_LINE:
         return v != '\n';
-    case FED_CEL_R_CLASS:
+    case FED_REGEX_CLASS:
         for (uint32_t i = 0; i < in->n_ranges && !in_class; i++)
             in_class = v >= in->ranges[i].lo && v <= in->ranges[i].hi;
         return in_class != in->negated;
@@ -138,10 +138,10 @@ static bool move(struct machine *m, size_t at, int32_t c, size_t n, size_t *star
     m->next.n = 0;
     for (uint32_t i = 0; i < m->now.n; i++) {
         const struct place *p = &m->now.dense[i];
-        const struct fed_cel_regex_ins *in = &m->re->ins[p->pc];
+        const struct fed_regex_ins *in = &m->re->ins[p->pc];
 
         m->steps += 1 + in->n_ranges / 4;
-        if (in->op == FED_CEL_R_MATCH) {
+        if (in->op == FED_REGEX_MATCH) {
             *start = p->start;
             return true;
         }
@@ -185,13 +185,13 @@ static int search(struct machine *m, size_t from, size_t *start, size_t *end, ui
     return found;
 }
 
-uint32_t fed_cel_regex_size(const struct fed_cel_regex *re)
+uint32_t fed_regex_size(const struct fed_regex *re)
 {
     return re->n;
 }
 
-int fed_cel_regex_find(const struct fed_cel_regex *re, struct fed_str text, size_t from, size_t *start, size_t *end,
-                       uint64_t *steps, uint64_t max_steps)
+int fed_regex_find(const struct fed_regex *re, struct fed_str text, size_t from, size_t *start, size_t *end,
+                   uint64_t *steps, uint64_t max_steps)
 {
     struct place places[2][SMALL];
     uint32_t numbers[4 * SMALL];
