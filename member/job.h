@@ -28,6 +28,8 @@ void mbr_job_create_told(struct mbr_job *job, enum mbr_kind kind, struct fed_str
                          void (*told)(void *ud, const char *key, const struct fed_err *err), void *ud);
 /* PUT with the resourceVersion that obj carries; a conflict is tried again from the new state. */
 void mbr_job_update(struct mbr_job *job, enum mbr_kind kind, const struct fed_json *obj, const char *sub);
+/* Creates it, or updates what is there when the labels or one of these members (a list that ends with NULL) differ. */
+void mbr_job_put(struct mbr_job *job, enum mbr_kind kind, struct fed_json *want, const char *const *keys);
 void mbr_job_merge(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
                    const struct fed_json *patch);
 /* The same of a resource that is not among ours. */

@@ -203,8 +203,10 @@ static void api_ready(void *ud, int code, const struct fed_err *err)
     if (code < 0)
         return give_up(m, err);
     for (int k = 0; k < MBR_N_KINDS; k++)
-        m->informers[k] = fed_informer_new(
-            &(struct fed_informer_conf){.transport = m->client, .resource = mbr_resource((enum mbr_kind)k)});
+        m->informers[k] =
+            fed_informer_new(&(struct fed_informer_conf){.transport = m->client,
+                                                         .resource = mbr_resource((enum mbr_kind)k),
+                                                         .index_label = k == MBR_SLICES ? MBR_SERVICE_NAME : NULL});
     m->pods = mbr_pods_new(m);
     mbr_services_follow(m->services);
     for (int k = 0; k < MBR_N_KINDS; k++)

@@ -32,6 +32,8 @@ struct mbr_conf {
     struct fed_serving_settings serving;
 };
 
+#define MBR_SERVICE_NAME "kubernetes.io/service-name" /* label of EndpointSlices */
+
 enum mbr_kind {
     MBR_NODES,
     MBR_PODS,

@@ -28,6 +28,7 @@ void mbr_autoscaler_init(struct mbr_ctl *c);
 void mbr_claims_default(struct mbr *m, struct fed_arena *a, struct fed_json *spec);
 void mbr_scheduler_init(struct mbr_ctl *c);
 void mbr_endpoints_init(struct mbr_ctl *c);
+void mbr_mirror_init(struct mbr_ctl *c);    /* slices of Endpoints that users write */
 void mbr_namespace_init(struct mbr_ctl *c); /* default ServiceAccount, kube-root-ca.crt, token Secrets */
 void mbr_service_init(struct mbr_ctl *c);   /* load balancer status, Service kubernetes */
 
