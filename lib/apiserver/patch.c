@@ -66,7 +66,7 @@ static void fail_untyped(struct fed_api_reply *r, struct fed_str wrong)
     fed_buf_release(&b);
 }
 
-static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied, struct fed_json *dups)
+static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied)
 {
     struct fed_api_reply *r = op->r;
     if (!fed_decode_type(op, applied))
@@ -78,7 +78,6 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied,
     struct fed_json *live = op->old ? fed_registry_current(op) : NULL, *out = NULL;
     if (op->old && !live)
         return NULL;
-    (void)dups;
     struct fed_str wrong = fed_ssa_check(&r->arena, r->v->schema, applied);
     if (wrong.n) {
         fail_untyped(r, wrong);
@@ -94,7 +93,7 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied,
         fed_api_fail_err(r, &op->err);
         return NULL;
     }
-    return out;
+    return fed_decode_report_applied(op) ? out : NULL;
 }
 
 /* Strategic merge patches are decoded without more words. */
@@ -117,11 +116,12 @@ static bool operations_ok(struct fed_write_op *op, const struct fed_json *patch)
     return true;
 }
 
-struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups)
+struct fed_json *fed_patch_compute(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
     struct fed_json *patch = NULL, *out = NULL;
-    int rc = fed_api_body(r, &patch, dups, &op->err);
+    int rc = fed_api_body(r, &patch, &op->found, &op->err);
+    op->found.patch = true;
     if ((rc == FED_E_BAD_REQUEST || rc == FED_E_SYNTAX) && op->patch != FED_PATCH_APPLY) {
         const char *what = op->err.text; /* without the words around it: which kind, which line */
         for (const char *p = what; (p = strstr(p, ": ")) != NULL;)
@@ -135,7 +135,7 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
         return NULL;
     }
     if (op->patch == FED_PATCH_APPLY)
-        return apply(op, patch, dups);
+        return apply(op, patch);
     bool list = op->patch == FED_PATCH_JSON;
     if (patch->type != (list ? FED_JSON_ARRAY : FED_JSON_OBJECT)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%sjson: cannot unmarshal %s into Go value of type %s", decoding(op),
@@ -145,6 +145,8 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
     if (list && !operations_ok(op, patch))
         return NULL;
     op->patch_tree = patch;
+    if (list)
+        fed_strict_operations(&op->found, patch);
     struct fed_json *live = r->form.scale ? fed_form_scale(&r->arena, op->old, r->v->kind) : fed_registry_current(op);
     if (!live)
         return NULL;

@@ -64,9 +64,23 @@ static bool granular_map(const struct fed_schema *s)
     return !s || (!s->atomic && !(s->shape->preserve && s->shape->pb_raw));
 }
 
-static bool is_struct(const struct fed_schema *s)
+/* Members that a built-in kind's object has even where nobody wrote them, because kube-apiserver keeps it in a structure
+ * that contains them: they never come or go, so nobody owns them, only what is in them. All others are whole when they
+ * come, and their writer owns the node too ("."). */
+static bool always_there(bool built_in, const struct fed_schema *s, struct fed_str name)
 {
-    return s && s->shape->n_props > 0;
+    static const char *const names[] = {
+        "metadata",         "spec",           "status",          "template",       "jobTemplate",  "strategy",
+        "updateStrategy",   "resources",      "names",           "acceptedNames",  "roleRef",      "involvedObject",
+        "source",           "scaleTargetRef", "podSelector",     "nodeInfo",       "loadBalancer", "regarding",
+        "deprecatedSource", "containers",     "daemonEndpoints", "kubeletEndpoint"};
+
+    if (!s || (!s->shape->n_props && !s->shape->items))
+        return false;
+    for (size_t i = 0; i < FED_ARRAY_LEN(names); i++)
+        if (fed_str_is(name, names[i]))
+            return built_in || i == 0;
+    return false;
 }
 
 static struct fed_json *child_of(struct fed_arena *a, struct fed_json *set, struct fed_str key)
@@ -87,13 +101,13 @@ static void object_set(struct fed_arena *a, const struct fed_schema *s, const st
     bool fresh = !out->n; /* members of one object differ: there is nothing to look for */
 
     FED_JSON_EACH(it, v) {
+        const struct fed_schema *cs = fed_schema_property(s, it->key);
         struct fed_str e;
 
-        if (it->type == FED_JSON_NULL)
-            continue;
+        if (it->type == FED_JSON_NULL || (it->type == FED_JSON_ARRAY && !it->n && granular_list(cs)))
+            continue; /* an empty list has no items to own */
         e = field_name(a, it->key);
-        set_of(a, fed_schema_property(s, it->key), it,
-               fresh ? fed_json_add(out, e, fed_json_object(a)) : child_of(a, out, e));
+        set_of(a, cs, it, fresh ? fed_json_add(out, e, fed_json_object(a)) : child_of(a, out, e));
     }
 }
 
@@ -139,42 +153,65 @@ struct fed_json *fed_fieldset_of(struct fed_arena *a, const struct fed_schema *s
 
 /* --- comparing --- */
 
-static bool compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+struct comparison {
+    struct fed_arena *a;
+    bool built_in;
+};
+
+static bool compare(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
                     const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed);
 
-/* A whole value came or went: its fields, and the node itself unless it is a struct that is just a place for fields. */
+/* All of a value that came or went: each node in it, too. */
 static void whole(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *node)
 {
-    set_of(a, s, v, node);
-    if (v->type == FED_JSON_OBJECT && !is_struct(s))
-        mark(a, node);
+    if (v->type == FED_JSON_OBJECT && granular_map(s)) {
+        FED_JSON_EACH(it, v)
+            if (it->type != FED_JSON_NULL)
+                whole(a, fed_schema_property(s, it->key), it,
+                      fed_json_add(node, field_name(a, it->key), fed_json_object(a)));
+    } else if (v->type == FED_JSON_ARRAY && granular_list(s)) {
+        struct fed_map seen = {0}; /* elements may be there twice */
+
+        FED_JSON_EACH(it, v) {
+            struct fed_str e = fed_fieldset_element(a, s, it);
+
+            if (!e.n || fed_map_has(&seen, e))
+                continue;
+            fed_map_set(&seen, e, it);
+            whole(a, s->shape->items, it, fed_json_add(node, e, fed_json_object(a)));
+        }
+        fed_map_release(&seen);
+    }
+    mark(a, node);
 }
 
 /* Compares what `element` names on both sides. Each element is asked for once: it is in neither set yet. */
-static void compare_child(struct fed_arena *a, const struct fed_schema *s, struct fed_str element,
+static void compare_child(const struct comparison *k, const struct fed_schema *s, struct fed_str element,
                           const struct fed_json *old, const struct fed_json *obj, struct fed_json *changed,
-                          struct fed_json *removed, bool item)
+                          struct fed_json *removed, bool stays)
 {
-    struct fed_json *c, *r;
+    struct fed_json *c, *r, *empty;
 
+    if (stays && (!old || !obj)) {
+        empty = (old ? old : obj)->type == FED_JSON_ARRAY ? fed_json_array(k->a) : fed_json_object(k->a);
+        if (!(old ? old : obj)->n)
+            return;
+        old = old ? old : empty;
+        obj = obj ? obj : empty;
+    }
     if (!old) {
-        c = fed_json_add(changed, element, fed_json_object(a));
-        whole(a, s, obj, c);
-        if (item)
-            mark(a, c);
+        whole(k->a, s, obj, fed_json_add(changed, element, fed_json_object(k->a)));
         return;
     }
     if (!obj) {
-        r = fed_json_add(removed, element, fed_json_object(a));
-        whole(a, s, old, r);
-        mark(a, r);
+        whole(k->a, s, old, fed_json_add(removed, element, fed_json_object(k->a)));
         return;
     }
     if (fed_json_equal(old, obj))
         return;
-    c = fed_json_object(a);
-    r = fed_json_object(a);
-    if (compare(a, s, old, obj, c, r))
+    c = fed_json_object(k->a);
+    r = fed_json_object(k->a);
+    if (compare(k, s, old, obj, c, r))
         fed_json_add(changed, element, c); /* a leaf with another value */
     else if (c->n)
         fed_json_add(changed, element, c);
@@ -187,71 +224,75 @@ static const struct fed_json *null_gone(const struct fed_json *v)
     return v && v->type != FED_JSON_NULL ? v : NULL;
 }
 
-static void compare_objects(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+static void compare_objects(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
                             const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
 {
     struct fed_json_index ix = {0};
 
     fed_json_index_build(&ix, old);
     FED_JSON_EACH(it, obj)
-        if (null_gone(it))
-            compare_child(a, fed_schema_property(s, it->key), field_name(a, it->key),
-                          null_gone(fed_json_index_find(&ix, old, it->key)), it, changed, removed, false);
+        if (null_gone(it)) {
+            const struct fed_schema *cs = fed_schema_property(s, it->key);
+
+            compare_child(k, cs, field_name(k->a, it->key), null_gone(fed_json_index_find(&ix, old, it->key)), it,
+                          changed, removed, always_there(k->built_in, cs, it->key));
+        }
     fed_json_index_build(&ix, obj);
     FED_JSON_EACH(it, old)
         if (null_gone(it) && !null_gone(fed_json_index_find(&ix, obj, it->key)))
-            compare_child(a, fed_schema_property(s, it->key), field_name(a, it->key), it, NULL, changed, removed,
-                          false);
+            compare_child(k, fed_schema_property(s, it->key), field_name(k->a, it->key), it, NULL, changed, removed,
+                          always_there(k->built_in, fed_schema_property(s, it->key), it->key));
     fed_json_index_release(&ix);
 }
 
-static void compare_lists(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+static void compare_lists(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
                           const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
 {
     struct fed_map before = {0}, after = {0};
 
     FED_JSON_EACH(it, old) {
-        struct fed_str e = fed_fieldset_element(a, s, it);
+        struct fed_str e = fed_fieldset_element(k->a, s, it);
 
         if (e.n)
             fed_map_set(&before, e, it);
     }
     FED_JSON_EACH(it, obj) {
-        struct fed_str e = fed_fieldset_element(a, s, it);
+        struct fed_str e = fed_fieldset_element(k->a, s, it);
 
         if (!e.n || fed_map_has(&after, e))
             continue;
         fed_map_set(&after, e, it);
-        compare_child(a, s->shape->items, e, fed_map_find(&before, e), it, changed, removed, true);
+        compare_child(k, s->shape->items, e, fed_map_find(&before, e), it, changed, removed, false);
     }
     FED_MAP_EACH(e, &before)
         if (!fed_map_has(&after, e->key))
-            compare_child(a, s->shape->items, fed_arena_dup(a, e->key), e->value, NULL, changed, removed, true);
+            compare_child(k, s->shape->items, fed_arena_dup(k->a, e->key), e->value, NULL, changed, removed, false);
     fed_map_release(&before);
     fed_map_release(&after);
 }
 
 /* True when the values are leaves (or of different types) and differ. */
-static bool compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+static bool compare(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
                     const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
 {
     if (old->type == FED_JSON_OBJECT && obj->type == FED_JSON_OBJECT && granular_map(s)) {
-        compare_objects(a, s, old, obj, changed, removed);
+        compare_objects(k, s, old, obj, changed, removed);
         return false;
     }
     if (old->type == FED_JSON_ARRAY && obj->type == FED_JSON_ARRAY && granular_list(s)) {
-        compare_lists(a, s, old, obj, changed, removed);
+        compare_lists(k, s, old, obj, changed, removed);
         return false;
     }
     return !fed_json_equal(old, obj);
 }
 
-void fed_fieldset_compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+void fed_fieldset_compare(struct fed_arena *a, const struct fed_schema *s, bool built_in, const struct fed_json *old,
                           const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
 {
     struct fed_json *empty = fed_json_object(a);
+    struct comparison k = {a, built_in};
 
-    compare(a, s, old ? old : empty, obj, changed, removed);
+    compare(&k, s, old ? old : empty, obj, changed, removed);
 }
 
 /* --- set algebra --- */
@@ -264,6 +305,15 @@ bool fed_fieldset_empty(const struct fed_json *set)
 bool fed_fieldset_member(const struct fed_json *node)
 {
     return node && (!node->n || fed_json_find(node, "."));
+}
+
+void fed_fieldset_tidy(struct fed_json *set)
+{
+    FED_JSON_EACH(it, set) {
+        fed_fieldset_tidy(it);
+        if (it->n == 1 && fed_str_is(it->first->key, "."))
+            fed_json_remove(it->first);
+    }
 }
 
 bool fed_fieldset_equal(const struct fed_json *a, const struct fed_json *b)

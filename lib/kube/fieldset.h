@@ -11,14 +11,16 @@
 
 /* The fields of a value. s NULL: unknown structure (maps by field, lists as a whole). */
 struct fed_json *fed_fieldset_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *value);
-/* What differs between two values: fields added or changed, and fields gone. old may be NULL. */
-void fed_fieldset_compare(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *old,
+/* What differs between two objects: fields added or changed, and fields gone; of what came or went as a whole the nodes
+ * too. built_in: not of a custom kind. old may be NULL. */
+void fed_fieldset_compare(struct fed_arena *a, const struct fed_schema *s, bool built_in, const struct fed_json *old,
                           const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed);
 /* The path element of an item of a list map or set; empty when it has no key. */
 struct fed_str fed_fieldset_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item);
 
 bool fed_fieldset_empty(const struct fed_json *set);
 bool fed_fieldset_member(const struct fed_json *node); /* this node itself is in the set */
+void fed_fieldset_tidy(struct fed_json *set);          /* a member that has lost its children is plainly empty */
 bool fed_fieldset_equal(const struct fed_json *a, const struct fed_json *b);
 void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fed_json *more);      /* set |= more */
 void fed_fieldset_subtract(struct fed_arena *a, struct fed_json *set, const struct fed_json *less); /* set -= less */

@@ -12,10 +12,10 @@ void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct 
 void fed_schema_quantities(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
 /* A short name for all defaults of the storage version: it differs when any of them does. Empty: there are none. */
 struct fed_str fed_kind_defaults_id(const struct fed_kind *kind);
-/* Removes unknown fields and nulls where a field is not nullable; unknown(ud, path) is called for each unknown field
- * with its path ("spec.template.spec.containers[0].imag"); may be NULL. metadata is checked against ObjectMeta. */
-void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj, void (*unknown)(void *ud, const char *path),
-                      void *ud);
+/* Removes unknown fields and nulls where a field is not nullable; unknown(ud, path, value) is called for each unknown
+ * field, still in its place, with its path ("spec.template.spec.containers[0].imag"); may be NULL. metadata is checked against ObjectMeta. */
+void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
+                      void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud);
 /* Types, required, enum, ranges, lengths, patterns, formats (int-or-string, quantity, date-time, byte), list maps and
  * sets without duplicates. A type mismatch on decoding is what Kubernetes answers 400 for: *type_error is then set to
  * the first such message (may be NULL: mismatches become causes). */

@@ -135,6 +135,7 @@ static void write_managers(struct managers *m, struct fed_json *obj, int64_t now
 
         if (fed_fieldset_empty(it->set))
             continue;
+        fed_fieldset_tidy(it->set);
         o = fed_json_push(list, fed_json_object(a));
         put_text(a, o, "manager", it->name);
         put_text(a, o, "operation", it->operation);
@@ -288,7 +289,7 @@ static struct changes *compare_as(struct comparison *k, const struct fed_kind_ve
     struct changes *c = &k->items[k->n++];
 
     *c = (struct changes){to->api_version, fed_json_object(k->arena), fed_json_object(k->arena)};
-    fed_fieldset_compare(k->arena, to->schema, old, obj, c->changed, c->removed);
+    fed_fieldset_compare(k->arena, to->schema, !to->kind->custom, old, obj, c->changed, c->removed);
     fed_fieldset_strip(c->changed);
     fed_fieldset_strip(c->removed);
     return c;
@@ -421,7 +422,8 @@ static void own_untracked(struct managers *all, const struct fed_kind_version *v
 
     if (all->n || !live)
         return;
-    set = fed_fieldset_of(all->arena, v->schema, live);
+    set = fed_json_object(all->arena);
+    fed_fieldset_compare(all->arena, v->schema, !v->kind->custom, NULL, live, set, fed_json_object(all->arena));
     fed_fieldset_strip(set);
     fed_time_format(now_ms, now);
     put_manager(all, (struct manager){.name = FED_STR("before-first-apply"),

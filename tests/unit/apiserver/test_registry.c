@@ -50,6 +50,34 @@ static const struct row rows[] = {
      "strict decoding error: unknown field \\\"dat\\\"", NULL},
     {"strict duplicate", "POST", CM "?fieldValidation=Strict", JSON,
      "{\"metadata\":{\"name\":\"s\"},\"data\":{},\"data\":{}}", 400, "duplicate field \\\"data\\\"", NULL},
+    {"strict in order", "POST", CM "?fieldValidation=Strict", JSON,
+     "{\"metadata\":{\"name\":\"s\"},\"data\":{\"a\":\"\",\"a\":\"\"},\"dat\":{\"x\":1,\"x\":2},\"immutable\":true,"
+     "\"immutable\":"
+     "true,\"dat\":1}",
+     400,
+     "strict decoding error: duplicate field \\\"data.a\\\", unknown field \\\"dat\\\", duplicate field "
+     "\\\"immutable\\\"\"",
+     NULL},
+    {"strict YAML", "POST", CM "?fieldValidation=Strict", "application/yaml",
+     "metadata: {name: s}\nzz: 1\ndat: 1\ndata:\n  a: b\n  a: c\ndata:\n  d: e\n", 400,
+     "strict decoding error: yaml: unmarshal errors:\\n  line 6: key \\\"a\\\" already set in map\\n  line 8: key "
+     "\\\"data\\\" already set in map, unknown field \\\"dat\\\", unknown field \\\"zz\\\"\"",
+     NULL},
+    {"strict merge patch", "PATCH", CM "/a?fieldValidation=Strict", MERGE,
+     "{\"data\":{\"n\":\"1\",\"n\":\"2\"},\"dat\":{}}", 422,
+     "strict decoding error: duplicate field \\\"data.n\\\", unknown field \\\"dat\\\"\"", NULL},
+    {"strict operations", "PATCH", CM "/a?fieldValidation=Strict", "application/json-patch+json",
+     "[{\"op\":\"add\",\"path\":\"/zz\",\"value\":1,\"foo\":1},{\"op\":\"add\",\"path\":\"/x\",\"path\":\"/"
+     "dat\",\"value\":1}]",
+     422,
+     "strict decoding error: json patch unknown field \\\"[0].foo\\\", json patch duplicate field \\\"[1].path\\\", "
+     "unknown field \\\"dat\\\", unknown field \\\"zz\\\"\"",
+     NULL},
+    {"strict apply", "PATCH", CM "/b?fieldValidation=Strict&fieldManager=m", "application/apply-patch+yaml",
+     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {a: b}\ndata: {c: d}\n", 400,
+     "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\\n  line 5: key \\\"data\\\" "
+     "already set in map\"",
+     NULL},
     {"ignore", "POST", CM "?fieldValidation=Ignore&dryRun=All", JSON, "{\"metadata\":{\"name\":\"s\"},\"dat\":{}}", 201,
      "\"name\":\"s\"", "dat\":{}"},
     {"dry run wrote nothing", "GET", CM "/s", "", "", 404, "not found", NULL},

@@ -209,6 +209,45 @@ static void test_versions(void **state)
     assert_non_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:maxReplicas", NULL));
 }
 
+static struct fed_json *track(const struct fed_json *old, const char *obj, const char *manager)
+{
+    struct fed_json *o = yaml(obj);
+
+    fed_ssa_track(&arena, deploy, deploy, old, o, fed_str(manager), FED_STR(""), 0);
+    return o;
+}
+
+/* Who makes a map or a list owns the node, not only what is in it; structures that are always there are nobody's. */
+static void test_nodes_are_owned(void **state)
+{
+    struct fed_json *o =
+        track(NULL,
+              "{metadata: {labels: {a: b}}, spec: {strategy: {rollingUpdate: {maxSurge: 1}}, template: "
+              "{spec: {containers: [{name: c, resources: {limits: {cpu: 1}}, ports: []}]}}}}",
+              "curl");
+
+    (void)state;
+    assert_string_equal(
+        text(set_of(o, "curl")),
+        "{\"f:metadata\":{\"f:labels\":{\"f:a\":{},\".\":{}}},\"f:spec\":{\"f:strategy\":{\"f:rollingUpdate\":{"
+        "\"f:maxSurge\":{},\".\":{}}},\"f:template\":{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
+        "\"f:name\":{},\"f:resources\":{\"f:limits\":{\"f:cpu\":{},\".\":{}},\".\":{}},\"f:ports\":{},\".\":{}}}}}}}");
+    /* An applier owns what it applies and its items, not the map that they go to. */
+    o = apply(o, "{metadata: {labels: {c: d}}}", "kubectl", false, 0, NULL);
+    assert_string_equal(text(set_of(o, "kubectl")), "{\"f:metadata\":{\"f:labels\":{\"f:c\":{}}}}");
+    /* The map stays its maker's when nothing of his is left in it; and its maker's only. */
+    o = apply(o, "{metadata: {labels: {a: c}}}", "kubectl", true, 0, NULL);
+    assert_string_equal(text(fed_json_at(set_of(o, "curl"), "f:metadata", NULL)), "{\"f:labels\":{}}");
+    assert_string_equal(text(fed_json_at(o, "metadata", "labels", NULL)), "{\"a\":\"c\"}");
+    o = apply(o, "{metadata: {}}", "kubectl", false, 0, NULL);
+    assert_string_equal(text(fed_json_at(o, "metadata", "labels", NULL)), "{}");
+    /* Gone is gone for everybody. */
+    track(o, "{metadata: {name: a}}", "edit");
+    o = track(o, "{metadata: {name: a}, spec: {strategy: {}}}", "edit");
+    assert_null(fed_json_find(set_of(o, "curl"), "f:metadata"));
+    assert_null(set_of(o, "kubectl"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_two_managers_share_a_list),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_nodes_are_owned),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
