@@ -135,7 +135,7 @@ static void warn_of_found(struct fed_write_op *op)
         fed_api_warn(op->r, "%.*s", FED_STR_ARG(it->s));
 }
 
-bool fed_decode_report(struct fed_write_op *op, const char *kind, const char *version)
+bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version)
 {
     struct fed_api_reply *r = op->r;
     if (!op->found.n || op->strict == FED_STRICT_IGNORE)
@@ -150,7 +150,7 @@ bool fed_decode_report(struct fed_write_op *op, const char *kind, const char *ve
     return false;
 }
 
-bool fed_decode_report_applied(struct fed_write_op *op)
+bool fed_found_report_applied(struct fed_write_op *op)
 {
     if (!op->found.n || op->strict == FED_STRICT_IGNORE)
         return true;
@@ -173,8 +173,8 @@ static bool prune(struct fed_write_op *op, struct fed_json *obj)
         op->found.patch = true; /* they are pruned when they have been read, also where they were not patched */
     fed_schema_prune(r->v->schema, obj, fed_strict_unknown, &op->found);
     if (!op->found.n || !shown)
-        return fed_decode_report(op, fed_arena_dup(&r->arena, r->v->kind->kind).p,
-                                 fed_arena_dup(&r->arena, r->v->version).p);
+        return fed_found_report(op, fed_arena_dup(&r->arena, r->v->kind->kind).p,
+                                fed_arena_dup(&r->arena, r->v->version).p);
     patch_refused(op, whole,
                   fed_arena_printf(&r->arena, "strict decoding error: %.*s", FED_STR_ARG(fed_strict_text(&op->found))));
     return false;

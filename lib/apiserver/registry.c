@@ -26,8 +26,10 @@ static bool check_place(struct fed_write_op *op, struct fed_json *obj)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "metadata must be an object");
         return false;
     }
-    if (r->q.name.n && !name.n && op->patch != FED_PATCH_APPLY) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "name must be provided");
+    if (r->q.name.n && !name.n) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "the name of the object (%.*s based on URL) was undeterminable: name must be provided",
+                     FED_STR_ARG(r->q.name));
         return false;
     }
     if (r->q.name.n && name.n && !fed_str_eq(name, r->q.name)) {
@@ -36,18 +38,16 @@ static bool check_place(struct fed_write_op *op, struct fed_json *obj)
                      FED_STR_ARG(r->q.name));
         return false;
     }
-    if (r->q.name.n && !name.n)
-        fed_json_set(meta, "name", fed_json_new_str(&r->arena, r->q.name));
-    if (!r->v->kind->namespaced) {
-        fed_json_remove_key(meta, "namespace");
-        return true;
-    }
-    if (ns.n && !fed_str_eq(ns, r->q.ns)) {
+    bool namespaced = r->v->kind->namespaced;
+    if (namespaced ? ns.n && !fed_str_eq(ns, r->q.ns) : ns.n && !fed_str_is(ns, "default")) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
                      "the namespace of the provided object does not match the namespace sent on the request");
         return false;
     }
-    fed_json_set(meta, "namespace", fed_json_new_str(&r->arena, r->q.ns));
+    if (namespaced)
+        fed_json_set(meta, "namespace", fed_json_new_str(&r->arena, r->q.ns));
+    else
+        fed_json_remove_key(meta, "namespace");
     return true;
 }
 
@@ -223,7 +223,7 @@ static void attempt_update(struct fed_write_op *op)
         if (!scale_type_ok(op, obj))
             return;
         fed_strict_scale(&op->found, obj);
-        if (!fed_decode_report(op, "Scale", "v1"))
+        if (!fed_found_report(op, "Scale", "v1"))
             return;
         if (need_current(op))
             set_replicas(op, obj);

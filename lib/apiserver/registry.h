@@ -70,8 +70,8 @@ bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *o
 /* Prunes, reports unknown fields as asked, defaults, checks types, converts. Answers the request on error: false. */
 bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj);
 /* Warns of what was found, or refuses it, with no object at hand (scale) or one applied: false. */
-bool fed_decode_report(struct fed_write_op *op, const char *kind, const char *version);
-bool fed_decode_report_applied(struct fed_write_op *op);
+bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version);
+bool fed_found_report_applied(struct fed_write_op *op);
 /* apiVersion and kind of the body against the path. Answers: false. */
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj);
 bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answers: false */

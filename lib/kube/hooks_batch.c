@@ -120,7 +120,7 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)
         fed_check_nonnegative(spec, "spec", counts[i], c);
     if (fed_json_find(spec, "selector"))
-        fed_template_validate(spec, true, c);
+        fed_template_validate(spec, NULL, c);
     else
         fed_podspec_validate(fed_json_find(template, "spec"), "spec.template.spec", c);
     check_restart(fed_json_find(template, "spec"), "spec.template.spec", c);
