@@ -20,7 +20,7 @@
 
 struct up_conf {
     struct fctl_common common;
-    const char *dir, *federation, *zone_flag;
+    const char *dir, *federation, *federation_flag, *zone_flag;
     struct fed_strings clusters_flag, api_overrides;
     /* of the flags, by check */
     const char *zone;
@@ -63,10 +63,9 @@ static const struct fed_setting rows[] = {
      .help = "Where everything is kept (default: $XDG_STATE_HOME/hansa/NAME or ~/.local/state/hansa/NAME)"},
     {.name = "federation",
      .type = FED_SET_STR,
-     .offset = ROW(federation),
-     .dflt = "fed",
+     .offset = ROW(federation_flag),
      .arg = "NAME",
-     .help = "Name of the federation"},
+     .help = "Name of the federation (default: what --dir has, else fed)"},
     {.name = "dns-zone-name",
      .type = FED_SET_STR,
      .offset = ROW(zone_flag),
@@ -96,6 +95,7 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
 {
     struct up_conf *f = conf;
     const struct fed_strings defaults = {(const char **)default_clusters, FED_ARRAY_LEN(default_clusters)};
+    f->federation = f->federation_flag ? f->federation_flag : "fed";
     const char *wrong = fed_name_check_label(fed_str(f->federation));
     if (wrong)
         return fed_err_set(err, FED_E_INVALID, "--federation: \"%s\": %s", f->federation, wrong);
@@ -105,9 +105,6 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
                                    err);
     for (size_t i = 0; !code && !f->clusters_flag.n && i < 2; i++)
         f->clusters[i].labels = "tier=web"; /* the first two of ours, so that selectors have something to select */
-    for (size_t i = 0; !code && i < f->n; i++)
-        if (strcmp(f->clusters[i].name, f->federation) == 0)
-            code = fed_err_set(err, FED_E_INVALID, "--clusters: \"%s\" is the federation's own name", f->federation);
     return code;
 }
 
@@ -118,11 +115,16 @@ static int merge_marker(struct up *u, struct fed_err *err)
 {
     struct up_conf *f = u->conf;
     struct fctl_folder *d = &u->folder;
+    if (d->marked && !f->federation_flag)
+        f->federation = d->federation;
     if (d->marked && strcmp(d->federation, f->federation) != 0)
         return fed_err_set(err, FED_E_ALREADY_EXISTS, "%s has the federation \"%s\". Name another folder with --dir",
                            d->path, d->federation);
     if (d->marked && f->zone_flag && strcmp(d->zone, f->zone) != 0)
         return fed_err_set(err, FED_E_ALREADY_EXISTS, "the federation in %s serves the zone %s", d->path, d->zone);
+    for (size_t i = 0; i < f->n; i++)
+        if (strcmp(f->clusters[i].name, f->federation) == 0)
+            return fed_err_set(err, FED_E_INVALID, "--clusters: \"%s\" is the federation's own name", f->federation);
     d->federation = f->federation;
     d->zone = d->marked ? d->zone : f->zone;
     struct fctl_place *all = FED_ARENA_ARRAY(&u->c->arena, struct fctl_place, d->n + f->n);

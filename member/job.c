@@ -95,6 +95,36 @@ void mbr_job_update(struct mbr_job *j, enum mbr_kind kind, const struct fed_json
     fed_client_update(j->m->client, mbr_resource(kind), obj, sub, answered, j);
 }
 
+void mbr_job_put(struct mbr_job *job, enum mbr_kind kind, struct fed_json *want, const char *const *keys)
+{
+    struct fed_arena *a = &job->arena;
+    struct fed_str ns = fed_obj_ns(want);
+    struct fed_kobj *have = mbr_find(job->m, kind, ns, fed_obj_name(want));
+    if (!have) {
+        mbr_job_create(job, kind, ns, want);
+        return;
+    }
+    struct fed_json *tree = fed_kobj_parse(have, a);
+    struct fed_json *labels = fed_json_at(tree, "metadata", "labels", NULL),
+                    *mine = fed_json_at(want, "metadata", "labels", NULL);
+    bool same = fed_json_equal(labels ? labels : fed_json_object(a), mine);
+    for (size_t i = 0; keys[i]; i++) {
+        const struct fed_json *x = fed_json_find(tree, keys[i]), *y = fed_json_find(want, keys[i]);
+        same = same && ((!x || !x->n) ? (!y || !y->n) : (y && fed_json_equal(x, y)));
+    }
+    if (same)
+        return;
+    fed_json_set(fed_obj_metadata(a, tree), "labels", fed_json_copy(a, mine));
+    for (size_t i = 0; keys[i]; i++) {
+        struct fed_json *v = fed_json_find(want, keys[i]);
+        if (v)
+            fed_json_set(tree, keys[i], fed_json_copy(a, v));
+        else
+            fed_json_remove_key(tree, keys[i]);
+    }
+    mbr_job_update(job, kind, tree, "");
+}
+
 void mbr_job_merge(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
                    const struct fed_json *patch)
 {
@@ -108,10 +138,32 @@ void mbr_job_merge_of(struct mbr_job *j, const struct fed_resource *r, struct fe
     fed_client_patch(j->m->client, r, ns, name, sub, "merge", patch, "", deleted, j);
 }
 
+void mbr_job_merge_status(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj, struct fed_json *status)
+{
+    struct fed_json *patch = fed_json_object(&j->arena);
+    fed_json_set(patch, "status", status);
+    mbr_job_merge(j, kind, obj->ns, obj->name, "status", patch);
+}
+
+void mbr_job_update_status(struct mbr_job *j, enum mbr_kind kind, struct fed_json *tree, struct fed_json *status)
+{
+    const struct fed_json *old = fed_json_find(tree, "status");
+    if (old ? fed_json_equal(old, status) : !status->n)
+        return;
+    fed_json_set(tree, "status", status);
+    mbr_job_update(j, kind, tree, "status");
+}
+
 void mbr_job_delete(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj)
 {
     j->holds++;
     fed_client_delete(j->m->client, mbr_resource(kind), obj->ns, obj->name, "Background", obj->uid, deleted, j);
+}
+
+struct fed_json *mbr_status_copy(struct fed_arena *a, const struct fed_json *tree)
+{
+    const struct fed_json *status = fed_json_find(tree, "status");
+    return status ? fed_json_copy(a, status) : fed_json_object(a);
 }
 
 void mbr_patch_count(struct fed_arena *a, struct fed_json *status, const char *key, int64_t v)

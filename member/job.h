@@ -28,14 +28,22 @@ void mbr_job_create_told(struct mbr_job *job, enum mbr_kind kind, struct fed_str
                          void (*told)(void *ud, const char *key, const struct fed_err *err), void *ud);
 /* PUT with the resourceVersion that obj carries; a conflict is tried again from the new state. */
 void mbr_job_update(struct mbr_job *job, enum mbr_kind kind, const struct fed_json *obj, const char *sub);
+/* Creates it, or updates what is there when the labels or one of these members (a list that ends with NULL) differ. */
+void mbr_job_put(struct mbr_job *job, enum mbr_kind kind, struct fed_json *want, const char *const *keys);
 void mbr_job_merge(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
                    const struct fed_json *patch);
 /* The same of a resource that is not among ours. */
 void mbr_job_merge_of(struct mbr_job *job, const struct fed_resource *r, struct fed_str ns, struct fed_str name,
                       const char *sub, const struct fed_json *patch);
+/* The members of `status` into the object's; null removes one. */
+void mbr_job_merge_status(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj, struct fed_json *status);
+/* The whole status, by the revision that `tree` carries; nothing when the tree has it already. Steals status. */
+void mbr_job_update_status(struct mbr_job *job, enum mbr_kind kind, struct fed_json *tree, struct fed_json *status);
 void mbr_job_delete(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj);
 void mbr_jobs_release(struct mbr *m); /* after the transport was freed: no answer comes any more */
 
+/* A copy of the tree's status to be changed; empty where there is none. */
+struct fed_json *mbr_status_copy(struct fed_arena *a, const struct fed_json *tree);
 /* Sets status[key] = v, or removes it when 0, as a merge patch needs it. */
 void mbr_patch_count(struct fed_arena *a, struct fed_json *status, const char *key, int64_t v);
 /* Only what differs from `now` of the members of `status` remains; false when nothing does. */

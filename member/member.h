@@ -32,6 +32,8 @@ struct mbr_conf {
     struct fed_serving_settings serving;
 };
 
+#define MBR_SERVICE_NAME "kubernetes.io/service-name" /* label of EndpointSlices */
+
 enum mbr_kind {
     MBR_NODES,
     MBR_PODS,
@@ -57,7 +59,6 @@ enum mbr_kind {
     MBR_CLASSES,
     MBR_N_KINDS
 };
-const struct fed_resource *mbr_resource(enum mbr_kind kind);
 
 struct mbr_pods;
 struct mbr_services;
@@ -117,9 +118,12 @@ void mbr_release(struct mbr *m);
 /* `hansa-member stop`: ends the running member of `dir` (none is success) and, when asked, its pods. Blocking. */
 FED_MUST_USE int mbr_stop_running(const char *dir, bool stop_pods, struct fed_err *err);
 
+/* --- kinds.c, on which every part stands --- */
+const struct fed_resource *mbr_resource(enum mbr_kind kind);
 /* "NS/NAME", or "NAME" without a namespace; borrowed slices of the key. */
 struct fed_str mbr_key(struct fed_arena *a, struct fed_str ns, struct fed_str name);
 void mbr_key_split(struct fed_str key, struct fed_str *ns, struct fed_str *name);
+/* As the informer has it, borrowed; NULL: it is not there. */
 struct fed_kobj *mbr_find(const struct mbr *m, enum mbr_kind kind, struct fed_str ns, struct fed_str name);
 
 #endif

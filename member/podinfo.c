@@ -170,6 +170,17 @@ void mbr_pod_info_read(struct mbr_pod_info *i, const struct fed_json *pod)
         i->restarts += fed_json_int(fed_json_find(c, "restartCount"), 0);
 }
 
+struct mbr_victim mbr_pod_victim(const struct mbr_pod_info *p, struct fed_kobj *pod)
+{
+    return (struct mbr_victim){.assigned = p->node.n,
+                               .running = fed_str_is(p->phase, "Running"),
+                               .ready = p->ready,
+                               .ready_ms = p->ready_ms,
+                               .restarts = p->restarts,
+                               .created_ms = p->created_ms,
+                               .pod = pod};
+}
+
 const struct mbr_pod_info *mbr_pod_info_get(struct mbr *m, const struct fed_kobj *pod)
 {
     struct mbr_pod_info *i = fed_map_find(&m->pods->by_uid, pod->uid);

@@ -22,11 +22,33 @@ static void tick(struct fed_timer *t)
         etcd_load_fail(e, code, &err);
         return;
     }
-    etcd_conn_tick(e, now);
+    if (etcd_conn_tick(e, now))
+        etcd_watch_probe(e);
     etcd_commit_tick(e, now);
     etcd_sync_tick(e, now);
     if (!e->closing && !e->failed)
         etcd_compact_tick(e, now);
+}
+
+/* --- what connection and watch tell --- */
+
+static void on_up(struct etcd *e)
+{
+    etcd_load_go_on(e);
+    e->check_back = e->phase == ETCD_LIVE; /* is it the etcd that we know, and no older? */
+    etcd_pump_soon(e);
+    etcd_sync_soon(e);
+    etcd_nudge_later(e);
+}
+
+static void on_failed(struct etcd *e, const struct fed_err *err)
+{
+    etcd_commit_fail_all(e, FED_E_CLOSED, err);
+    etcd_sync_fail_all(e, FED_E_CLOSED, err);
+    if (e->phase != ETCD_LIVE && e->phase != ETCD_RELOAD && e->phase != ETCD_IDLE)
+        etcd_load_fail(e, err->code, err);
+    else if (e->base.handlers.on_failed)
+        e->base.handlers.on_failed(e->base.handlers.ud, err);
 }
 
 /* --- the end --- */
@@ -167,6 +189,10 @@ int store_etcd_open(struct fed_loop *loop, const struct store_etcd_conf *conf, s
     e->base.ops = &etcd_ops;
     e->base.env = e->env = fed_loop_env(loop);
     e->loop = loop;
+    e->on_up = on_up;
+    e->on_cut = etcd_watch_close;
+    e->on_failed = on_failed;
+    e->on_overtaken = etcd_reload_start;
     e->conf = *conf;
     set_defaults(&e->conf);
     e->page_limit = 500;

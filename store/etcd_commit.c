@@ -73,14 +73,6 @@ void etcd_commit_settled(struct etcd *e)
     }
 }
 
-uint64_t etcd_commit_waits(const struct etcd *e)
-{
-    uint64_t since = UINT64_MAX;
-    FED_LIST_EACH(it, &e->answered)
-        since = FED_MIN(since, FED_LIST_ENTRY(it, struct etcd_txn, link)->since_ms);
-    return since;
-}
-
 static void again_later(struct etcd_txn *t)
 {
     t->state = ETCD_READY;

@@ -112,12 +112,7 @@ void etcd_fail(struct etcd *e, const struct fed_err *err)
     struct fed_err copy = *err;
     e->failed = true;
     etcd_disconnect(e);
-    etcd_commit_fail_all(e, FED_E_CLOSED, &copy);
-    etcd_sync_fail_all(e, FED_E_CLOSED, &copy);
-    if (e->phase != ETCD_LIVE && e->phase != ETCD_RELOAD && e->phase != ETCD_IDLE)
-        etcd_load_fail(e, copy.code, &copy);
-    else if (e->base.handlers.on_failed)
-        e->base.handlers.on_failed(e->base.handlers.ud, &copy);
+    e->on_failed(e, &copy);
 }
 
 bool etcd_header_ok(struct etcd *e, const struct etcd_header *h, uint64_t at_least)
@@ -229,7 +224,7 @@ static void cut(struct etcd *e, struct fed_str text)
         rq->call = NULL;
     }
     e->up = false;
-    etcd_watch_close(e);
+    e->on_cut(e);
     fed_grpc_channel_free(e->channel);
     e->channel = NULL;
     while (!fed_list_empty(&gone)) {
@@ -266,11 +261,7 @@ static void channel_up(void *ud)
 {
     struct etcd *e = ud;
     e->up = true;
-    etcd_load_go_on(e);
-    e->check_back = e->phase == ETCD_LIVE; /* is it the etcd that we know, and no older? */
-    etcd_pump_soon(e);
-    etcd_sync_soon(e);
-    etcd_nudge_later(e);
+    e->on_up(e);
 }
 
 static void channel_down(void *ud, int code FED_UNUSED, const struct fed_err *err)
@@ -299,11 +290,11 @@ void etcd_connect(struct etcd *e)
     e->channel = fed_grpc_channel_new(e->loop, &conf);
 }
 
-void etcd_conn_tick(struct etcd *e, uint64_t now)
+bool etcd_conn_tick(struct etcd *e, uint64_t now)
 {
     struct fed_err why = {0};
     if (!e->up)
-        return;
+        return false;
     uint64_t heard = fed_grpc_channel_heard_ms(e->channel), asked = UINT64_MAX;
     if (e->asked_progress)
         asked = e->probe_ms;
@@ -316,10 +307,8 @@ void etcd_conn_tick(struct etcd *e, uint64_t now)
         const struct etcd_endpoint *ep = &e->endpoints[e->endpoint];
         fed_err_set(&why, FED_E_TIMEOUT, "%s:%u: no word for %llu ms", ep->host, ep->port, (unsigned long long)silent);
         etcd_drop(e, &why);
-        return;
+        return false;
     }
-    if (now >= heard + e->conf.silence_ms / 3)
-        etcd_watch_probe(e);
     while (e->up && !fed_list_empty(&e->requests)) {
         struct etcd_request *rq = FED_LIST_ENTRY(e->requests.next, struct etcd_request, link);
         if (now < rq->deadline_ms)
@@ -327,4 +316,5 @@ void etcd_conn_tick(struct etcd *e, uint64_t now)
         fed_grpc_channel_cancel(e->channel, rq->call);
         request_end(rq, FED_GRPC_DEADLINE, FED_STR("no answer in time"));
     }
+    return e->up && now >= heard + e->conf.silence_ms / 3;
 }

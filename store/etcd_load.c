@@ -39,21 +39,6 @@ void etcd_load_fail(struct etcd *e, int code, const struct fed_err *err)
     e->loaded(e->load_ud, code, 0, 0, &copy);
 }
 
-static void load_done(struct etcd *e)
-{
-    e->phase = ETCD_LIVE;
-    e->settled = FED_MAX(e->settled, e->load_rev);
-    e->compact_ms = fed_mono_ms(e->env);
-    e->compact_rev = e->settled;
-    e->loaded(e->load_ud, 0, e->load_rev, e->compacted, NULL);
-    etcd_pump_soon(e);
-}
-
-void etcd_load_history_done(struct etcd *e)
-{
-    load_done(e);
-}
-
 static void pages_done(struct etcd *e)
 {
     e->seen = e->load_rev;
@@ -61,7 +46,7 @@ static void pages_done(struct etcd *e)
     e->settled = e->load_rev;
     if (!e->history) {
         e->compacted = e->load_rev;
-        load_done(e);
+        etcd_go_live(e);
         etcd_watch_open(e, e->load_rev + 1);
         return;
     }

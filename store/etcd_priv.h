@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* etcd_priv.h: what the files of the etcd store share.
  *
- * Model:      etcd_conn.c keeps one connection and the unary requests on it; etcd_load.c reads all keys, at the start
- *             and after a compaction took our place in the watch; etcd_watch.c applies events; etcd_commit.c queues
- *             transactions; etcd_sync.c has consistent reads, marks and compaction.
+ * Model:      each file calls those before it only. etcd_conn.c keeps one connection and the unary requests on it;
+ *             etcd_mark.c writes what makes etcd say how far it is; etcd_commit.c queues transactions; etcd_sync.c has
+ *             consistent reads and compaction; etcd_watch.c applies events and tells both what has come; etcd_load.c
+ *             reads all keys, at the start and after a compaction took our place in the watch; etcd.c opens, ticks and
+ *             closes, and carries what the connection and the watch have to say (on_…) to the others.
  * Keys:       PREFIX "s" KEY is the key of the contract, PREFIX "i/…" are the store's own: i/format (number of the
  *             form), i/mark (written to make etcd say something), i/compact (revision and when, by whoever compacts).
  * Revisions:  `seen` is the last revision of which an event was delivered, `settled` the last one that is whole.
@@ -64,7 +66,7 @@ struct etcd_txn {
     void *ud;
 };
 
-struct etcd_sync {
+struct etcd_reader { /* a consistent read */
     struct fed_list link;
     uint64_t since_ms, rev;
     void (*cb)(void *ud, int code, const struct fed_err *err);
@@ -81,6 +83,12 @@ struct etcd {
     struct store base;
     struct fed_loop *loop;
     struct fed_env *env;
+    /* of the connection */
+    void (*on_up)(struct etcd *e);  /* requests may be sent */
+    void (*on_cut)(struct etcd *e); /* the channel goes, and every call on it */
+    void (*on_failed)(struct etcd *e, const struct fed_err *err);
+    /* of the watch */
+    void (*on_overtaken)(struct etcd *e); /* a compaction took our place: the watch is closed */
     struct store_etcd_conf conf;
     char *prefix, *prefix_end, *state_key, *state_end, *mark_key, *format_key, *compact_key;
     struct fed_tls *tls;
@@ -146,7 +154,8 @@ void etcd_disconnect(struct etcd *e); /* for good */
 /* Only while up. cb once, never before it returned. */
 void etcd_request(struct etcd *e, const char *path, struct fed_str message, etcd_answer_cb cb, void *ud);
 void etcd_answers(struct etcd *e); /* something came: the connection is told to be up */
-void etcd_conn_tick(struct etcd *e, uint64_t now);
+/* True: nothing was heard for so long that a sign of life should be asked for. */
+bool etcd_conn_tick(struct etcd *e, uint64_t now);
 /* False: the header is of another etcd, or of one that went back in time (at_least: settled when a consistent request was
  * sent; 0: no such request); the store has failed then. */
 bool etcd_header_ok(struct etcd *e, const struct etcd_header *h, uint64_t at_least);
@@ -155,10 +164,32 @@ int etcd_code(int status, struct fed_str text, bool write, bool *again, struct f
 int etcd_away(struct etcd *e, struct fed_err *err);        /* FED_E_UNAVAILABLE with the reason */
 void etcd_fail(struct etcd *e, const struct fed_err *err); /* the store is done for */
 
+/* --- etcd_mark.c --- */
+/* Something waits for a revision that no event of ours may have. */
+void etcd_nudge_later(struct etcd *e);
+
+/* --- etcd_commit.c --- */
+void etcd_commit(struct store *s, const struct store_op *ops, size_t n, store_commit_cb cb, void *ud);
+void etcd_pump_soon(struct etcd *e);
+void etcd_commit_settled(struct etcd *e);
+void etcd_commit_tick(struct etcd *e, uint64_t now);
+void etcd_commit_fail_all(struct etcd *e, int code, const struct fed_err *err);
+
+/* --- etcd_sync.c --- */
+void etcd_sync(struct store *s, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud);
+void etcd_sync_soon(struct etcd *e);
+void etcd_sync_settled(struct etcd *e);
+void etcd_sync_tick(struct etcd *e, uint64_t now);
+void etcd_sync_fail_all(struct etcd *e, int code, const struct fed_err *err);
+void etcd_compact(struct store *s, uint64_t rev, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud);
+void etcd_compact_tick(struct etcd *e, uint64_t now);
+void etcd_compact_seen(struct etcd *e, struct fed_str value, uint64_t mod_rev);
+
 /* --- etcd_watch.c --- */
 void etcd_watch_open(struct etcd *e, uint64_t from);
 void etcd_watch_close(struct etcd *e); /* the connection is gone or goes */
 void etcd_watch_probe(struct etcd *e); /* asks for a sign of life */
+void etcd_go_live(struct etcd *e);     /* state and history were told: the load is done */
 void etcd_settle(struct etcd *e, uint64_t rev);
 void etcd_index_put(struct etcd *e, struct fed_str key, uint64_t mod_rev, uint64_t create_rev);
 void etcd_index_remove(struct etcd *e, struct fed_str key);
@@ -169,29 +200,8 @@ void etcd_load(struct store *s, void (*live)(void *ud, const struct store_change
                void (*history)(void *ud, const struct store_change *c),
                void (*done)(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err), void *ud);
 void etcd_load_go_on(struct etcd *e); /* connected */
-void etcd_load_history_done(struct etcd *e);
 void etcd_load_fail(struct etcd *e, int code, const struct fed_err *err);
 void etcd_reload_start(struct etcd *e);
 void etcd_reload_release(struct etcd *e);
-
-/* --- etcd_commit.c --- */
-void etcd_commit(struct store *s, const struct store_op *ops, size_t n, store_commit_cb cb, void *ud);
-void etcd_pump_soon(struct etcd *e);
-void etcd_commit_settled(struct etcd *e);
-void etcd_commit_tick(struct etcd *e, uint64_t now);
-void etcd_commit_fail_all(struct etcd *e, int code, const struct fed_err *err);
-uint64_t etcd_commit_waits(const struct etcd *e); /* since when, for an event; UINT64_MAX: nothing does */
-
-/* --- etcd_sync.c --- */
-void etcd_sync(struct store *s, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud);
-void etcd_sync_soon(struct etcd *e);
-void etcd_sync_settled(struct etcd *e);
-void etcd_sync_tick(struct etcd *e, uint64_t now);
-void etcd_sync_fail_all(struct etcd *e, int code, const struct fed_err *err);
-/* Something waits for a revision that no event of ours may have. */
-void etcd_nudge_later(struct etcd *e);
-void etcd_compact(struct store *s, uint64_t rev, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud);
-void etcd_compact_tick(struct etcd *e, uint64_t now);
-void etcd_compact_seen(struct etcd *e, struct fed_str value, uint64_t mod_rev);
 
 #endif

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Consistent reads, marks, compaction.
- *
- * A consistent read asks etcd for its revision, once for all that came while the request before was under way, and waits
- * until the watch has come there. Where the newest revision is of another's key, no event of ours has it; then a mark is
- * written, whose event tells that all before it was delivered. (etcd 3.4.23 answers a progress request before what is
- * still queued for the watch: it proves that the connection lives, and nothing else.) */
+/* Consistent reads and compaction. A consistent read asks etcd for its revision, once for all that came while the
+ * request before was under way, and waits until the watch has come there; etcd_mark.c sees to it that it does. */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "store/etcd_priv.h"
 
-#define NUDGE_MS 100
-
-static void finish(struct etcd *e, struct etcd_sync *s, int code, const struct fed_err *err)
+static void finish(struct etcd *e, struct etcd_reader *s, int code, const struct fed_err *err)
 {
     (void)e;
     fed_list_remove(&s->link);
@@ -53,14 +47,14 @@ static void answered(void *ud, int status, struct fed_str body)
             return;
         }
         FED_LIST_EACH_SAFE(it, &e->syncs_sent)
-            finish(e, FED_LIST_ENTRY(it, struct etcd_sync, link), code, &err);
+            finish(e, FED_LIST_ENTRY(it, struct etcd_reader, link), code, &err);
         etcd_sync_soon(e);
         return;
     }
     if (!etcd_header_ok(e, &a.header, e->sync_floor))
         return;
     FED_LIST_EACH(it, &e->syncs_sent)
-        FED_LIST_ENTRY(it, struct etcd_sync, link)->rev = a.header.revision;
+        FED_LIST_ENTRY(it, struct etcd_reader, link)->rev = a.header.revision;
     move_all(&e->syncs_sent, &e->syncs_waiting);
     etcd_sync_settled(e);
     if (!fed_list_empty(&e->syncs_waiting))
@@ -92,7 +86,7 @@ void etcd_sync_soon(struct etcd *e)
 void etcd_sync(struct store *store, void (*cb)(void *ud, int code, const struct fed_err *err), void *ud)
 {
     struct etcd *e = etcd_self(store);
-    struct etcd_sync *s = FED_NEW(struct etcd_sync);
+    struct etcd_reader *s = FED_NEW(struct etcd_reader);
     s->since_ms = fed_mono_ms(e->env);
     s->cb = cb;
     s->ud = ud;
@@ -104,7 +98,7 @@ void etcd_sync_settled(struct etcd *e)
 {
     /* Requests are answered in turn, so revisions rise along the list. */
     while (e->phase == ETCD_LIVE && !fed_list_empty(&e->syncs_waiting)) {
-        struct etcd_sync *s = FED_LIST_ENTRY(e->syncs_waiting.next, struct etcd_sync, link);
+        struct etcd_reader *s = FED_LIST_ENTRY(e->syncs_waiting.next, struct etcd_reader, link);
         if (s->rev > e->settled)
             return;
         finish(e, s, 0, NULL);
@@ -114,7 +108,7 @@ void etcd_sync_settled(struct etcd *e)
 static void fail_older(struct etcd *e, struct fed_list *list, uint64_t before, int code, const struct fed_err *err)
 {
     while (!fed_list_empty(list)) {
-        struct etcd_sync *s = FED_LIST_ENTRY(list->next, struct etcd_sync, link);
+        struct etcd_reader *s = FED_LIST_ENTRY(list->next, struct etcd_reader, link);
         if (s->since_ms > before)
             return;
         finish(e, s, code, err);
@@ -140,43 +134,6 @@ void etcd_sync_fail_all(struct etcd *e, int code, const struct fed_err *err)
     fail_older(e, &e->syncs, UINT64_MAX, code, err);
     fail_older(e, &e->syncs_sent, UINT64_MAX, code, err);
     fail_older(e, &e->syncs_waiting, UINT64_MAX, code, err);
-}
-
-/* --- marks --- */
-
-static void mark_answered(void *ud, int status FED_UNUSED, struct fed_str body FED_UNUSED)
-{
-    struct etcd *e = ud;
-    e->marking = false;
-    if (!e->closing && (etcd_commit_waits(e) < UINT64_MAX || !fed_list_empty(&e->syncs_waiting)))
-        etcd_nudge_later(e);
-}
-
-static void nudge(struct fed_timer *t)
-{
-    struct etcd *e = fed_container_of(t, struct etcd, nudge);
-    struct fed_buf b = {0};
-    if (!e->up || e->phase != ETCD_LIVE || e->marking)
-        return;
-    uint64_t since = etcd_commit_waits(e);
-    if (!fed_list_empty(&e->syncs_waiting))
-        since = FED_MIN(since, FED_LIST_ENTRY(e->syncs_waiting.next, struct etcd_sync, link)->since_ms);
-    if (since == UINT64_MAX)
-        return;
-    if (since + NUDGE_MS > fed_mono_ms(e->env)) {
-        etcd_nudge_later(e);
-        return;
-    }
-    e->marking = true;
-    etcd_put_swap(&b, fed_str(e->mark_key), FED_STR("read"), STORE_ANY);
-    etcd_request(e, "/etcdserverpb.KV/Txn", fed_buf_str(&b), mark_answered, e);
-    fed_buf_release(&b);
-}
-
-void etcd_nudge_later(struct etcd *e)
-{
-    if (!fed_timer_active(&e->nudge))
-        fed_timer_start(e->env, &e->nudge, NUDGE_MS, nudge);
 }
 
 /* --- compaction --- */

@@ -34,6 +34,16 @@ void etcd_index_release(struct etcd *e)
 
 /* --- delivery --- */
 
+void etcd_go_live(struct etcd *e)
+{
+    e->phase = ETCD_LIVE;
+    e->settled = FED_MAX(e->settled, e->load_rev);
+    e->compact_ms = fed_mono_ms(e->env);
+    e->compact_rev = e->settled;
+    e->loaded(e->load_ud, 0, e->load_rev, e->compacted, NULL);
+    etcd_pump_soon(e);
+}
+
 /* What happened up to the revision that was loaded. */
 static void deliver_past(struct etcd *e, const struct etcd_event *ev, struct fed_str key)
 {
@@ -87,7 +97,7 @@ static void deliver(struct etcd *e, const struct etcd_event *ev)
     if (!fed_str_starts(ev->kv.key, fed_str(e->prefix)) || !key.n)
         return;
     if (e->phase == ETCD_HISTORY && ev->kv.mod_rev >= e->load_rev)
-        etcd_load_history_done(e);
+        etcd_go_live(e);
     if (key.p[0] == 's')
         deliver_key(e, ev, fed_str_from(key, 1));
     else if (!ev->deleted && fed_str_is(ev->kv.key, e->compact_key))
@@ -127,7 +137,7 @@ static void canceled(struct etcd *e, const struct etcd_watch_answer *a)
     if (a->compact_revision) {
         fed_grpc_channel_cancel(e->channel, e->watch);
         etcd_watch_close(e);
-        etcd_reload_start(e);
+        e->on_overtaken(e);
         return;
     }
     fed_err_set(&why, FED_E_UNAVAILABLE, "the watch was canceled: %.*s", FED_STR_ARG(a->reason));

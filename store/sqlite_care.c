@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite_care.c: what the store does between batches of writes, each step a transaction of less than a
  * millisecond: history is forgotten, free pages go back to the disk, a backup is copied. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,14 +11,6 @@
 #define BACKUP_PAGES 128
 #define VACUUM_PAGES 64
 #define VACUUM_FROM  1024 /* free pages worth the trouble: 4 MiB */
-
-static int step(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct fed_err *err)
-{
-    int rc = sqlite3_step(stmt);
-    int code = rc == SQLITE_DONE ? 0 : store_db_error(db, what, err);
-    sqlite3_reset(stmt);
-    return code;
-}
 
 static int undo(struct store_db *db, int code)
 {
@@ -40,15 +31,11 @@ static int be_lazy(struct store_db *db, struct fed_err *err)
 
 uint64_t store_db_compact_target(struct store_db *db, uint64_t keep)
 {
-    char sql[96];
-    int64_t rev = 0;
-    if ((uint64_t)(db->last_id - db->cursor) <= keep + keep / 4)
+    uint64_t rev = 0;
+    if ((uint64_t)(db->last_id - db->cursor) <= keep + keep / 4 ||
+        store_db_rev_of(db, db->last_id - (int64_t)keep, &rev, NULL) != 0)
         return 0;
-    snprintf(sql, sizeof(sql), "SELECT rev FROM changes WHERE id<=%" PRId64 " ORDER BY id DESC LIMIT 1",
-             db->last_id - (int64_t)keep);
-    if (store_db_query(db, sql, &rev, NULL) != 0)
-        return 0;
-    return (uint64_t)rev;
+    return rev;
 }
 
 int store_db_compact_slice(struct store_db *db, uint64_t rev, bool *more, struct fed_err *err)
@@ -63,21 +50,21 @@ int store_db_compact_slice(struct store_db *db, uint64_t rev, bool *more, struct
     uint64_t compacted = FED_MAX(db->compacted, rev);
     code = be_lazy(db, err);
     if (!code)
-        code = step(db, db->begin, "begin", err);
+        code = store_db_run(db, db->begin, "begin", err);
     sqlite3_stmt *drops[] = {db->drop_prev, db->drop_dead};
     for (size_t i = 0; i < FED_ARRAY_LEN(drops) && !code && end > db->cursor; i++) {
         sqlite3_bind_int64(drops[i], 1, db->cursor);
         sqlite3_bind_int64(drops[i], 2, end);
-        code = step(db, drops[i], "compact", err);
+        code = store_db_run(db, drops[i], "compact", err);
     }
     /* In the same transaction: a crash in between loses nothing and repeats nothing. */
     sqlite3_bind_int64(db->set_meta, 1, (int64_t)db->rev);
     sqlite3_bind_int64(db->set_meta, 2, (int64_t)compacted);
     sqlite3_bind_int64(db->set_meta, 3, end);
     if (!code)
-        code = step(db, db->set_meta, "compact", err);
+        code = store_db_run(db, db->set_meta, "compact", err);
     if (!code)
-        code = step(db, db->commit, "commit", err);
+        code = store_db_run(db, db->commit, "commit", err);
     if (code)
         return undo(db, code);
     db->compacted = compacted;

@@ -1,105 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/sqlite_db.h"
 
-#include <endian.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
-#include <zlib.h>
 
 #include "base/mem.h"
 #include "store/sqlite_vfs.h"
-
-/* --- errors --- */
-
-static bool is_no_room(int sys)
-{
-    return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
-}
-
-/* What the system said last of the store's file or of its log: SQLite keeps it for each, and tells it of neither. */
-static bool file_had_no_room(sqlite3 *conn, int which)
-{
-    sqlite3_file *file = NULL;
-    int sys = 0;
-    return sqlite3_file_control(conn, "main", which, &file) == SQLITE_OK && file && file->pMethods &&
-           file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &sys) == SQLITE_OK && is_no_room(sys);
-}
-
-/* SQLite says "full" for ENOSPC only. A failed fsync is never full: what it should have kept may be lost already. */
-static bool is_full(sqlite3 *conn)
-{
-    int ext = sqlite3_extended_errcode(conn);
-    if ((ext & 0xff) == SQLITE_FULL)
-        return true;
-    if ((ext & 0xff) != SQLITE_IOERR || ext == SQLITE_IOERR_FSYNC || ext == SQLITE_IOERR_DIR_FSYNC)
-        return false;
-    return is_no_room(sqlite3_system_errno(conn)) || file_had_no_room(conn, SQLITE_FCNTL_JOURNAL_POINTER) ||
-           file_had_no_room(conn, SQLITE_FCNTL_FILE_POINTER);
-}
-
-static int full_error(struct store_db *db, struct fed_err *err)
-{
-    struct statvfs fs;
-    if (statvfs(db->path, &fs) != 0)
-        return fed_err_set(err, FED_E_FULL, "the disk that holds %s is full; nothing was changed", db->path);
-    return fed_err_set(
-        err, FED_E_FULL, "the disk that holds %s is full (%llu KiB of %llu MiB free); nothing was changed", db->path,
-        (unsigned long long)fs.f_bavail * fs.f_frsize >> 10, (unsigned long long)fs.f_blocks * fs.f_frsize >> 20);
-}
-
-int store_db_error(struct store_db *db, const char *what, struct fed_err *err)
-{
-    if (is_full(db->conn))
-        return full_error(db, err);
-    int code = FED_E_IO;
-    switch (sqlite3_errcode(db->conn) & 0xff) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        code = FED_E_CORRUPT;
-        break;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        code = FED_E_BUSY;
-        break;
-    default:
-        break;
-    }
-    return fed_err_set(err, code, "%s: %s", what, sqlite3_errmsg(db->conn));
-}
-
-int store_db_exec(struct store_db *db, const char *sql, struct fed_err *err)
-{
-    if (sqlite3_exec(db->conn, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return store_db_error(db, sql, err);
-    return 0;
-}
-
-int store_db_query(struct store_db *db, const char *sql, int64_t *out, struct fed_err *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int code = 0;
-    *out = 0;
-    if (sqlite3_prepare_v2(db->conn, sql, -1, &stmt, NULL) != SQLITE_OK)
-        return store_db_error(db, sql, err);
-    int step = sqlite3_step(stmt);
-    if (step == SQLITE_ROW)
-        *out = sqlite3_column_int64(stmt, 0);
-    else if (step != SQLITE_DONE)
-        code = store_db_error(db, sql, err);
-    sqlite3_finalize(stmt);
-    return code;
-}
-
-uint32_t store_db_sum(struct fed_str key, const struct fed_str *value, uint64_t rev, uint64_t create_rev)
-{
-    uint64_t head[3] = {htole64(rev), htole64(create_rev), htole64(value ? value->n + 1 : 0)};
-    uLong sum = crc32(0, (const Bytef *)head, sizeof(head));
-    sum = crc32(sum, (const Bytef *)key.p, (uInt)key.n);
-    if (value && value->n)
-        sum = crc32(sum, (const Bytef *)value->p, (uInt)value->n);
-    return (uint32_t)sum;
-}
 
 /* --- open and close --- */
 
@@ -125,25 +30,6 @@ static int prepare_all(struct store_db *db, struct fed_err *err)
         if (sqlite3_prepare_v3(db->conn, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT, all[i].stmt, NULL) != SQLITE_OK)
             return store_db_error(db, all[i].sql, err);
     return 0;
-}
-
-int store_db_read_counters(struct store_db *db, struct fed_err *err)
-{
-    int64_t rev = 0, last = 0, compacted = 0, id = 0;
-    int code = store_db_query(db, "SELECT value FROM meta WHERE name='rev'", &rev, err);
-    if (!code)
-        code = store_db_query(db, "SELECT rev FROM changes ORDER BY id DESC LIMIT 1", &last, err);
-    if (!code)
-        code = store_db_query(db, "SELECT max(id) FROM changes", &id, err);
-    if (!code)
-        code = store_db_query(db, "SELECT value FROM meta WHERE name='compacted'", &compacted, err);
-    if (!code)
-        code = store_db_query(db, "SELECT value FROM meta WHERE name='cursor'", &db->cursor, err);
-    db->rev = (uint64_t)FED_MAX(rev, last);
-    db->compacted = (uint64_t)compacted;
-    /* Rows that compaction deleted at the end of the log do not give their numbers back. */
-    db->last_id = FED_MAX(id, db->cursor);
-    return code;
 }
 
 static int check_pages_of(struct store_db *db, struct fed_err *err)
@@ -223,14 +109,6 @@ void store_db_close(struct store_db *db)
 
 /* --- batches --- */
 
-static int run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct fed_err *err)
-{
-    int step = sqlite3_step(stmt);
-    int code = step == SQLITE_DONE ? 0 : store_db_error(db, what, err);
-    sqlite3_reset(stmt);
-    return code;
-}
-
 struct found {
     uint64_t rev, create_rev;
     int64_t id; /* 0: the key does not exist */
@@ -268,18 +146,18 @@ static int write_op(struct store_db *db, const struct store_op_copy *op, uint64_
         sqlite3_bind_blob(db->add, 7, value.n ? value.p : "", (int)value.n, SQLITE_STATIC);
     else
         sqlite3_bind_null(db->add, 7);
-    int code = run(db, db->add, "insert", err);
+    int code = store_db_run(db, db->add, "insert", err);
     if (code)
         return code;
     if (!op->value) {
         sqlite3_bind_blob(db->del, 1, op->key.p, (int)op->key.n, SQLITE_STATIC);
-        return run(db, db->del, "delete", err);
+        return store_db_run(db, db->del, "delete", err);
     }
     sqlite3_bind_blob(db->put, 1, op->key.p, (int)op->key.n, SQLITE_STATIC);
     sqlite3_bind_int64(db->put, 2, (int64_t)rev);
     sqlite3_bind_int64(db->put, 3, (int64_t)create_rev);
     sqlite3_bind_int64(db->put, 4, id);
-    return run(db, db->put, "put", err);
+    return store_db_run(db, db->put, "put", err);
 }
 
 struct counters { /* what a batch moves on when it is committed */
@@ -334,18 +212,18 @@ int store_db_batch(struct store_db *db, struct store_db_txn **txns, size_t n, st
     struct counters next = {db->rev + 1, db->last_id};
     int code = be_careful(db, err);
     if (!code)
-        code = run(db, db->begin, "begin", err);
+        code = store_db_run(db, db->begin, "begin", err);
     for (size_t i = 0; i < n && !code; i++)
         code = run_txn(db, txns[i], &next, err);
     if (!code)
-        code = run(db, db->commit, "commit", err);
+        code = store_db_run(db, db->commit, "commit", err);
     if (!code) {
         db->rev = next.next_rev - 1;
         db->last_id = next.last_id;
         return 0;
     }
     if (!sqlite3_get_autocommit(db->conn))
-        (void)run(db, db->rollback, "rollback", NULL);
+        (void)store_db_run(db, db->rollback, "rollback", NULL);
     for (size_t i = 0; i < n; i++) {
         txns[i]->code = code;
         txns[i]->rev = 0;

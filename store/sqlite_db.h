@@ -74,13 +74,19 @@ void store_file_leave(struct store_db *db);
 bool store_file_is_network(uint64_t f_type);
 FED_MUST_USE int store_file_check_schema(struct store_db *db, bool may_make, struct fed_err *err);
 
-/* --- shared --- */
+/* --- sqlite_load.c: rows and revisions --- */
+/* The revision of the last row up to number `id`; 0: none. */
+FED_MUST_USE int store_db_rev_of(struct store_db *db, int64_t id, uint64_t *rev, struct fed_err *err);
+/* The number of the last row whose revision is <= rev; 0: none. */
+FED_MUST_USE int store_db_row_of(struct store_db *db, uint64_t rev, int64_t *id, struct fed_err *err);
+
+/* --- sqlite_sql.c: what all of these stand on --- */
 int store_db_error(struct store_db *db, const char *what, struct fed_err *err);
 int store_db_exec(struct store_db *db, const char *sql, struct fed_err *err);
 FED_MUST_USE int store_db_query(struct store_db *db, const char *sql, int64_t *out, struct fed_err *err);
+/* A prepared statement that gives no rows. */
+int store_db_run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct fed_err *err);
 FED_MUST_USE int store_db_read_counters(struct store_db *db, struct fed_err *err);
-/* The number of the last row whose revision is <= rev; 0: none. */
-FED_MUST_USE int store_db_row_of(struct store_db *db, uint64_t rev, int64_t *id, struct fed_err *err);
 uint32_t store_db_sum(struct fed_str key, const struct fed_str *value, uint64_t rev, uint64_t create_rev);
 
 #endif

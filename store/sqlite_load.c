@@ -94,7 +94,7 @@ struct window {
     uint64_t rev;  /* of that row, or the compaction revision */
 };
 
-static int row_rev(struct store_db *db, int64_t id, uint64_t *rev, struct fed_err *err)
+int store_db_rev_of(struct store_db *db, int64_t id, uint64_t *rev, struct fed_err *err)
 {
     char sql[96];
     int64_t n = 0;
@@ -110,7 +110,7 @@ int store_db_row_of(struct store_db *db, uint64_t rev, int64_t *id, struct fed_e
     while (lo < hi) { /* the last row with a revision <= rev */
         int64_t mid = lo + (hi - lo + 1) / 2;
         uint64_t at = 0;
-        int code = row_rev(db, mid, &at, err);
+        int code = store_db_rev_of(db, mid, &at, err);
         if (code)
             return code;
         if (at <= rev)
@@ -128,7 +128,7 @@ static int find_window(struct store_db *db, uint64_t max, struct window *w, stru
     int code = 0;
     uint64_t rev = 0;
     if (max && (uint64_t)db->last_id > max)
-        code = row_rev(db, db->last_id - (int64_t)max, &rev, err);
+        code = store_db_rev_of(db, db->last_id - (int64_t)max, &rev, err);
     w->rev = FED_MAX(rev, db->compacted);
     if (!code)
         code = store_db_row_of(db, w->rev, &w->after, err);

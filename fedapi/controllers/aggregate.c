@@ -126,19 +126,6 @@ static void set_load_balancer(struct fed_arena *a, struct fed_json *status, cons
     }
 }
 
-/* Inserts keeping order, without doubles. */
-static size_t add_sorted(struct fed_str *list, size_t n, struct fed_str s)
-{
-    size_t i = 0;
-    while (i < n && fed_str_cmp(list[i], s) < 0)
-        i++;
-    if (i < n && fed_str_eq(list[i], s))
-        return n;
-    memmove(&list[i + 1], &list[i], (n - i) * sizeof(*list));
-    list[i] = s;
-    return n + 1;
-}
-
 static void service_status(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status)
 {
     size_t cap = 0, n = 0;
@@ -151,7 +138,7 @@ static void service_status(struct fed_arena *a, const struct fapi_aggregate_in *
         FED_JSON_EACH(e, fed_json_at(in->reports[i].object, "status", "loadBalancer", "ingress", NULL)) {
             struct fed_str ip = fed_json_find_text(e, "ip"), host = fed_json_find_text(e, "hostname");
             if (ip.n || host.n)
-                n = add_sorted(found, n, ip.n ? ip : host);
+                n = fed_str_insert(found, n, ip.n ? ip : host);
         }
     set_load_balancer(a, status, found, n);
 }
@@ -255,14 +242,7 @@ struct fed_str fapi_aggregate_annotation(struct fed_arena *a, const struct fapi_
         wanted = true;
         fed_json_set(all, "*", fed_json_new_str(a, in->problem));
     }
-    if (!wanted)
-        return (struct fed_str){0};
-    struct fed_buf b;
-    fed_buf_init(&b, 0);
-    fed_json_write(&b, all);
-    struct fed_str text = fed_arena_dup(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return text;
+    return wanted ? fed_json_text(a, all) : (struct fed_str){0};
 }
 
 static const struct fed_json *told_of(struct fed_arena *a, const struct fed_kobj *hub, const char *cluster)

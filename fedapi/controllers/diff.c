@@ -120,21 +120,12 @@ static struct fed_json *record_of(struct fed_arena *a, const struct fed_json *de
     return out;
 }
 
-static struct fed_json *record_text(struct fed_arena *a, const struct fed_json *record)
-{
-    struct fed_buf b = {0};
-    fed_json_write(&b, record);
-    struct fed_json *text = fed_json_new_str(a, fed_arena_dup(a, fed_buf_str(&b)));
-    fed_buf_release(&b);
-    return text;
-}
-
 void fapi_diff_record_by(struct fed_arena *a, enum fapi_diff_rule rule, struct fed_json *desired)
 {
     struct fed_json *record = record_of(a, desired, rule);
     struct fed_json *annotations = fed_json_ensure_object(a, fed_obj_metadata(a, desired), "annotations");
     if (record->n && annotations)
-        fed_json_set(annotations, FAPI_APPLIED_FIELDS, record_text(a, record));
+        fed_json_set(annotations, FAPI_APPLIED_FIELDS, fed_json_new_str(a, fed_json_text(a, record)));
 }
 
 void fapi_diff_record(struct fed_arena *a, struct fed_json *desired)
@@ -281,7 +272,7 @@ static void diff_metadata(struct fed_arena *a, const struct fed_json *desired, c
     bool had = old_record != NULL, want = new_record->n > 0;
     if (want ? !had || !fed_json_equal(old_record, new_record) : had)
         fed_json_set(fed_json_ensure_object(a, meta, "annotations"), FAPI_APPLIED_FIELDS,
-                     want ? record_text(a, new_record) : fed_json_null(a));
+                     want ? fed_json_new_str(a, fed_json_text(a, new_record)) : fed_json_null(a));
     if (meta->n)
         fed_json_set(patch, "metadata", meta);
 }

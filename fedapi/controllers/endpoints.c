@@ -206,14 +206,6 @@ static size_t look_at_members(struct work *w, const struct fed_kobj *hub, struct
     return n;
 }
 
-static size_t count_members(struct fapi_federation *f)
-{
-    size_t n = 0;
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
-        n++;
-    return n;
-}
-
 static void drop_import(struct work *w)
 {
     struct fed_kobj *import = fed_informer_find(w->e->imports, w->ns, w->name);
@@ -272,7 +264,7 @@ static void reconcile(void *ud, const char *key)
         return;
     }
     w.name = rest;
-    size_t n_members = count_members(e->fed);
+    size_t n_members = fapi_clusters_count(e->fed->clusters);
     struct fed_str *clusters = FED_ARENA_ARRAY(&w.arena, struct fed_str, n_members + 1);
     w.blind = FED_ARENA_ARRAY(&w.arena, struct fed_str, n_members + 1);
     w.wanted = fed_json_array(&w.arena);
@@ -311,16 +303,8 @@ struct balancers {
 
 static void add_balancer(struct balancers *b, struct fed_str address)
 {
-    size_t i = 0;
-    if (b->n == b->cap)
-        return;
-    while (i < b->n && fed_str_cmp(b->list[i], address) < 0)
-        i++;
-    if (i < b->n && fed_str_eq(b->list[i], address))
-        return;
-    memmove(&b->list[i + 1], &b->list[i], (b->n - i) * sizeof(*b->list));
-    b->list[i] = address;
-    b->n++;
+    if (b->n < b->cap)
+        b->n = fed_str_insert(b->list, b->n, address);
 }
 
 static bool look_for_balancers(void *ud, struct fed_kobj *o)

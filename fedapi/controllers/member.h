@@ -79,6 +79,7 @@ struct fapi_member *fapi_clusters_find(struct fapi_clusters *c, struct fed_str n
 /* The Cluster object of a member: borrowed or NULL. */
 struct fed_kobj *fapi_clusters_object(struct fapi_clusters *c, struct fed_str name);
 bool fapi_clusters_synced(const struct fapi_clusters *c);
+size_t fapi_clusters_count(struct fapi_clusters *c);
 /* Walks all members in the order of their names; after NULL: the first. */
 struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fapi_member *after);
 

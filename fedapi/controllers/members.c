@@ -23,6 +23,14 @@ struct fapi_member *fapi_clusters_next(struct fapi_clusters *c, const struct fap
     return after ? after->next : c->first;
 }
 
+size_t fapi_clusters_count(struct fapi_clusters *c)
+{
+    size_t n = 0;
+    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(c, m));)
+        n++;
+    return n;
+}
+
 struct fapi_there *fapi_member_there(const struct fapi_member *m, const struct fapi_kind *k)
 {
     return k->index < m->n_there ? m->there[k->index] : NULL;

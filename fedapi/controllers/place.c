@@ -18,16 +18,8 @@ static struct fed_str topology_label(const struct fed_kobj *node, const char *mo
 
 static void add_zone(struct found *f, struct fed_str zone)
 {
-    size_t i = 0;
-    if (!zone.n || f->n_zones == MAX_ZONES)
-        return;
-    while (i < f->n_zones && fed_str_cmp(f->zones[i], zone) < 0)
-        i++;
-    if (i < f->n_zones && fed_str_eq(f->zones[i], zone))
-        return;
-    memmove(&f->zones[i + 1], &f->zones[i], (f->n_zones - i) * sizeof(*f->zones));
-    f->zones[i] = zone;
-    f->n_zones++;
+    if (zone.n && f->n_zones < MAX_ZONES)
+        f->n_zones = fed_str_insert(f->zones, f->n_zones, zone);
 }
 
 static bool look_at_node(void *ud, struct fed_kobj *node)

@@ -124,9 +124,6 @@ struct fed_json *fapi_rounds_close(struct fed_arena *a, const struct fed_kobj *h
     }
     if (!any)
         return NULL;
-    struct fed_buf text = {0};
-    fed_json_write(&text, notes);
-    fed_obj_set_annotation(a, patch, FAPI_JOB_ROUNDS, fed_arena_dup(a, fed_buf_str(&text)));
-    fed_buf_release(&text);
+    fed_obj_set_annotation(a, patch, FAPI_JOB_ROUNDS, fed_json_text(a, notes));
     return patch;
 }

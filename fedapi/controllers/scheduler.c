@@ -28,14 +28,6 @@ struct fapi_scheduler {
     struct fed_task drained;
 };
 
-static size_t count_members(struct fapi_federation *f)
-{
-    size_t n = 0;
-    for (struct fapi_member *m = NULL; (m = fapi_clusters_next(f->clusters, m));)
-        n++;
-    return n;
-}
-
 /* --- what a cluster has now --- */
 
 static int64_t last_known_replicas(struct fed_arena *a, const struct fed_kobj *hub, const char *cluster)
@@ -215,6 +207,15 @@ static int finished(struct fapi_job *job FED_UNUSED, int code, const struct fed_
     return code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code;
 }
 
+static void patch_hub(struct fapi_scheduler *s, const char *key, const struct fapi_kind *k, const struct fed_kobj *hub,
+                      const struct fed_json *patch)
+{
+    struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
+    job->finish = finished;
+    job->call =
+        fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge", patch, "", fapi_job_answered, job);
+}
+
 /* True when parts of a Job are being closed (rounds.h): the write's event brings the key back. */
 static bool close_parts(struct fapi_scheduler *s, struct fed_arena *a, const char *key, struct fapi_kind *k,
                         struct fed_kobj *hub, const struct fed_json *tree, const struct fapi_placement *p)
@@ -240,10 +241,7 @@ static bool close_parts(struct fapi_scheduler *s, struct fed_arena *a, const cha
     if (lost.n)
         fed_event_warning(s->fed->recorder, hub, "PartLost",
                           "cluster %.*s is lost: what it has not completed is done by others", FED_STR_ARG(lost));
-    struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
-    job->finish = finished;
-    job->call =
-        fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge", patch, "", fapi_job_answered, job);
+    patch_hub(s, key, k, hub, patch);
     return true;
 }
 
@@ -272,7 +270,7 @@ static bool decide(struct fapi_scheduler *s, const char *key, struct fapi_kind *
     struct fed_err err = {0};
     struct fapi_placement placement;
     struct fapi_assignment *as = fapi_assignment_get(s->fed, key);
-    size_t n = count_members(s->fed), i = 0;
+    size_t n = fapi_clusters_count(s->fed->clusters), i = 0;
     struct fapi_cluster *clusters = FED_ARENA_ARRAY(&a, struct fapi_cluster, n + 1);
     struct fed_json *tree = fed_kobj_parse(hub, &a);
     for (struct fapi_member *m = NULL; (m = fapi_clusters_next(s->fed->clusters, m));)
@@ -389,10 +387,7 @@ static bool bind(struct fapi_scheduler *s, const char *key, struct fapi_kind *k,
         fed_json_push(all, fed_json_new_str(&a, hub->finalizers[i]));
     fed_json_push(all, fed_json_new_strz(&a, FAPI_FINALIZER));
     fed_json_set(meta, "resourceVersion", fed_json_new_strf(&a, "%llu", (unsigned long long)hub->rev));
-    struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
-    job->finish = finished;
-    job->call =
-        fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge", patch, "", fapi_job_answered, job);
+    patch_hub(s, key, k, hub, patch);
     fed_arena_release(&a);
     return true;
 }

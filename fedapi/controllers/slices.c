@@ -93,12 +93,17 @@ static int64_t real_port(struct fed_arena *a, const struct fed_json *service, in
     return fed_json_int(fed_json_find(map, key), port);
 }
 
+/* Names of ports -> the Service's own numbers. */
+static void note_numbers(struct fed_arena *a, struct fed_json *slice, const struct fed_json *numbers)
+{
+    fed_obj_set_annotation(a, slice, "federation.hansa.io/service-ports", fed_json_text(a, numbers));
+}
+
 /* Ports of the global slice, and the annotation that maps their names back to the Service's numbers. */
 static bool set_service_ports(struct fed_arena *a, const struct fapi_slices_in *in, struct fed_json *slice,
                               struct fed_str type)
 {
     struct fed_json *numbers = fed_json_object(a);
-    struct fed_buf text;
     FED_JSON_EACH(p, fed_json_at(in->service, "spec", "ports", NULL)) {
         int64_t number = fed_json_int(fed_json_find(p, "port"), 0), port = number;
         struct fed_str name = fed_json_find_text(p, "name");
@@ -111,10 +116,7 @@ static bool set_service_ports(struct fed_arena *a, const struct fapi_slices_in *
         add_port(a, slice, name, fed_json_find_text(p, "protocol"), port, fed_json_find_text(p, "appProtocol"));
         fed_json_set_str(numbers, name.p ? name : FED_STR(""), fed_json_new_int(a, number));
     }
-    fed_buf_init(&text, 0);
-    fed_json_write(&text, numbers);
-    fed_obj_set_annotation(a, slice, "federation.hansa.io/service-ports", fed_arena_dup(a, fed_buf_str(&text)));
-    fed_buf_release(&text);
+    note_numbers(a, slice, numbers);
     return fed_json_find(slice, "ports")->n > 0;
 }
 
@@ -239,11 +241,7 @@ static void build_local(struct fed_arena *a, const struct fapi_slices_in *in, st
             fed_json_set_str(numbers, name.p ? name : FED_STR(""),
                              fed_json_new_int(a, fed_json_int(fed_json_find(p, "port"), 0)));
         }
-        struct fed_buf text;
-        fed_buf_init(&text, 0);
-        fed_json_write(&text, numbers);
-        fed_obj_set_annotation(a, slice, "federation.hansa.io/service-ports", fed_arena_dup(a, fed_buf_str(&text)));
-        fed_buf_release(&text);
+        note_numbers(a, slice, numbers);
         if (fed_json_find(slice, "endpoints")->n)
             fed_json_push(out, slice);
     }
@@ -330,11 +328,5 @@ struct fed_str fapi_service_ingresses(struct fed_arena *a, const struct fed_json
             continue;
         add_addresses(a, slices[i], item_of(a, items, cluster));
     }
-    if (!items->n)
-        return (struct fed_str){0};
-    struct fed_buf text = {0};
-    fed_json_write(&text, root);
-    struct fed_str out = fed_arena_dup(a, fed_buf_str(&text));
-    fed_buf_release(&text);
-    return out;
+    return items->n ? fed_json_text(a, root) : (struct fed_str){0};
 }

@@ -19,7 +19,7 @@ struct fed_admission_state {
     struct fed_hook_use *use[2];
     struct fed_kcache *namespaces;
     struct fed_list lists;
-    struct fed_metric_family *m_calls, *m_seconds, *m_failed_open;
+    struct fed_metric_family *m_calls, *m_seconds, *m_rejected, *m_failed_open;
 };
 struct fed_hook_call { /* one question under way */
     struct fed_admission *ad;
@@ -55,14 +55,18 @@ static struct fed_admission_state *state_of(struct fed_api *api)
     s->kc[1] = served(api, "admissionregistration.k8s.io", "mutatingwebhookconfigurations");
     s->namespaces = served(api, "", "namespaces");
     s->m_calls = fed_metrics_family(api->conf.metrics, FED_METRIC_COUNTER, "apiserver_admission_webhook_request_total",
-                                    "Calls of admission webhooks by name, operation and outcome (ok, denied, error).",
-                                    "name,operation,outcome", NULL, 0);
+                                    "Calls of admission webhooks by what they were answered.",
+                                    "code,name,operation,rejected,type", NULL, 0);
     s->m_seconds = fed_metrics_family(
         api->conf.metrics, FED_METRIC_HISTOGRAM, "apiserver_admission_webhook_admission_duration_seconds",
-        "Time that admission webhooks took, by name.", "name", seconds, FED_ARRAY_LEN(seconds));
+        "Time that admission webhooks took.", "name,operation,rejected,type", seconds, FED_ARRAY_LEN(seconds));
+    s->m_rejected =
+        fed_metrics_family(api->conf.metrics, FED_METRIC_COUNTER, "apiserver_admission_webhook_rejection_count",
+                           "Requests that webhooks, or the failure of their calls, refused.",
+                           "error_type,name,operation,rejection_code,type", NULL, 0);
     s->m_failed_open =
         fed_metrics_family(api->conf.metrics, FED_METRIC_COUNTER, "apiserver_admission_webhook_fail_open_count",
-                           "Calls that failed and were ignored by failurePolicy, by name.", "name", NULL, 0);
+                           "Calls that failed and were ignored by failurePolicy.", "name,type", NULL, 0);
     return s;
 }
 
@@ -199,7 +203,8 @@ static void split_version(struct fed_str api_version, struct fed_str *group, str
 static struct fed_review_kind review_kind(const struct fed_admission *ad, size_t i)
 {
     const struct fed_kind_version *v = ad->versions[i];
-    struct fed_review_kind k = {.resource = ad->resources[i].resource};
+    const struct fed_hook_resource *of = &ad->resources[i];
+    struct fed_review_kind k = {.resource = of->resource, .resource_group = of->group, .resource_version = of->version};
     if (v) {
         k.group = v->group;
         k.version = v->version;
@@ -222,15 +227,28 @@ static int show(struct fed_admission *ad, const struct fed_json *obj, size_t i, 
     return fed_kind_convert(a, *out, fed_kind_storage(ad->v->kind), ad->versions[i], err);
 }
 
-static void count_call(struct fed_hook_call *c, const char *outcome)
+static struct fed_str type_of(const struct fed_admission *ad)
+{
+    return ad->mutating ? FED_STR("admit") : FED_STR("validating");
+}
+
+/* error: Kubernetes' word for why a request was refused; NULL: it was not. */
+static void count_call(struct fed_hook_call *c, int status, const char *error)
 {
     struct fed_api *api = c->ad->r->api;
     struct fed_admission_state *s = state_of(api);
-    struct fed_str labels[] = {c->hook->name, fed_str(fed_admit_operation_name(c->ad->operation)), fed_str(outcome)};
-    fed_metric_add(fed_metric_get(s->m_calls, labels, 3), 1);
+    char text[8];
+    int n = snprintf(text, sizeof text, "%d", status);
+    struct fed_str code = fed_str_n(text, (size_t)n), rejected = error ? FED_STR("true") : FED_STR("false");
+    struct fed_str operation = fed_str(fed_admit_operation_name(c->ad->operation)), type = type_of(c->ad);
+    struct fed_str labels[] = {code, c->hook->name, operation, rejected, type};
+    fed_metric_add(fed_metric_get(s->m_calls, labels, 5), 1);
     if (c->start_ns)
-        fed_metric_observe(fed_metric_get(s->m_seconds, labels, 1),
+        fed_metric_observe(fed_metric_get(s->m_seconds, labels + 1, 4),
                            (double)(fed_mono_ns(api->env) - c->start_ns) / 1e9);
+    struct fed_str refusal[] = {fed_str(error ? error : ""), c->hook->name, operation, code, type};
+    if (error)
+        fed_metric_add(fed_metric_get(s->m_rejected, refusal, 5), 1);
 }
 
 /* --- the answers --- */
@@ -266,10 +284,10 @@ static size_t place_of(const struct fed_hook_call *c)
 /* The call failed: by policy it is ignored or refuses the request. */
 static void call_failed(struct fed_hook_call *c, const char *why)
 {
-    count_call(c, "error");
+    count_call(c, 500, c->hook->ignore ? NULL : "calling_webhook_error");
     if (c->hook->ignore) {
-        struct fed_str labels[] = {c->hook->name};
-        fed_metric_add(fed_metric_get(state_of(c->ad->r->api)->m_failed_open, labels, 1), 1);
+        struct fed_str labels[] = {c->hook->name, type_of(c->ad)};
+        fed_metric_add(fed_metric_get(state_of(c->ad->r->api)->m_failed_open, labels, 2), 1);
         fed_admission_note_open(c->ad, c->hook, place_of(c));
         return;
     }
@@ -371,30 +389,24 @@ static void judge(struct fed_hook_call *c, int code, struct fed_str body, const 
                            n->s);
     if (!answer.allowed) {
         struct fed_buf b = {0};
-        count_call(c, "denied");
         c->status = fed_review_denial(&b, c->hook->name, answer.status);
+        count_call(c, c->status, "no_error");
         c->text = keep_text(ad, &b);
         return;
     }
-    count_call(c, "ok");
     if (answer.patch)
         apply(c, answer.patch);
+    count_call(c, c->status ? 0 : 200, c->status ? "apiserver_internal_error" : NULL);
 }
 
 /* --- asking --- */
 
-static void ask(struct fed_hook_call *c, fed_webhook_done answered)
+/* All but the objects. */
+static struct fed_review review_of(const struct fed_hook_call *c)
 {
     struct fed_admission *ad = c->ad;
     const struct fed_api_request *q = &ad->r->q;
-    struct fed_err err = {0};
-    struct fed_json *old = NULL;
-    struct fed_buf b = {0};
-    c->start_ns = fed_mono_ns(ad->r->api->env);
-    fed_uuid(ad->r->api->env, c->uid);
-    if (!c->hook->broken && (show(ad, ad->obj, c->shown, &c->obj, &err) || show(ad, ad->old, c->shown, &old, &err)))
-        (void)fed_err_wrap(&err, err.code, "converting the object");
-    struct fed_review review = {
+    return (struct fed_review){
         .api_version = c->hook->review,
         .uid = fed_str(c->uid),
         .as = review_kind(ad, c->shown),
@@ -408,10 +420,31 @@ static void ask(struct fed_hook_call *c, fed_webhook_done answered)
         .n_groups = q->who.n_groups,
         .extra = q->who.n_extra ? fed_json_find(fed_identity_json(&ad->r->arena, &q->who), "extra") : NULL,
         .operation = ad->operation,
-        .object = c->obj,
-        .old = old,
         .options = ad->options,
         .dry_run = q->dry_run};
+}
+
+static int show_both(struct fed_hook_call *c, struct fed_json **old, struct fed_err *err)
+{
+    struct fed_admission *ad = c->ad;
+    if (show(ad, ad->obj, c->shown, &c->obj, err) || show(ad, ad->old, c->shown, old, err))
+        return fed_err_wrap(err, err->code, "converting the object");
+    return 0;
+}
+
+static void ask(struct fed_hook_call *c, fed_webhook_done answered)
+{
+    struct fed_admission *ad = c->ad;
+    struct fed_err err = {0};
+    struct fed_json *old = NULL;
+    struct fed_buf b = {0};
+    c->start_ns = fed_mono_ns(ad->r->api->env);
+    fed_uuid(ad->r->api->env, c->uid);
+    if (!c->hook->broken)
+        err.code = show_both(c, &old, &err);
+    struct fed_review review = review_of(c);
+    review.object = c->obj;
+    review.old = old;
     if (c->hook->broken || err.code) { /* answered by the failure policy, as if the call had failed */
         fed_api_request_defer(ad->r);
         fed_err_set(&err, FED_E_INVALID, "%s", c->hook->broken ? c->hook->broken : err.text);
@@ -436,6 +469,44 @@ static bool may_rehearse(struct fed_hook_call *c)
     c->status = 400;
     c->text = keep_text(c->ad, &b);
     return false;
+}
+
+/* AdmissionReview's request as conditions see it. */
+static struct fed_json *request_of(struct fed_hook_call *c)
+{
+    struct fed_review review = review_of(c);
+    struct fed_json *v = NULL;
+    struct fed_buf b = {0};
+    fed_review_write(&b, &review);
+    if (fed_json_parse(&c->ad->r->arena, keep_text(c->ad, &b), NULL, &v, NULL))
+        return NULL;
+    return fed_json_find(v, "request");
+}
+
+/* Whether the webhook's conditions let it be asked; a refusal is put into the call. */
+static bool is_meant(struct fed_hook_call *c)
+{
+    const struct fed_api_request *q = &c->ad->r->q;
+    struct fed_json *old = NULL;
+    struct fed_str why;
+    struct fed_err err = {0};
+    struct fed_buf b = {0};
+    if (!c->hook->conditions.n || c->hook->broken || show_both(c, &old, &err))
+        return true; /* what is wrong is said when it is asked */
+    int rc = fed_match_conditions_hold(&c->hook->conditions, &c->ad->r->arena, c->obj, old, request_of(c), &why);
+    if (rc >= 0 || c->hook->ignore)
+        return rc > 0;
+    struct fed_status_details d = {.name = c->ad->name, .group = q->group, .kind = q->resource};
+    fed_status_write(&b, FED_E_FORBIDDEN,
+                     fed_arena_printf(&c->ad->r->arena, "%.*s%s%.*s%s%.*s%s is forbidden: %.*s",
+                                      FED_STR_ARG(q->resource), q->group.n ? "." : "", FED_STR_ARG(q->group),
+                                      c->ad->name.n ? " \"" : "", FED_STR_ARG(c->ad->name), c->ad->name.n ? "\"" : "",
+                                      FED_STR_ARG(why))
+                         .p,
+                     &d);
+    c->status = 403;
+    c->text = keep_text(c->ad, &b);
+    return true;
 }
 
 static void mutate_next(struct fed_admission *ad);
@@ -485,7 +556,9 @@ static void mutate_next(struct fed_admission *ad)
                 continue;
             struct fed_hook_call *c = FED_ARENA_NEW(&ad->r->arena, struct fed_hook_call);
             *c = (struct fed_hook_call){.ad = ad, .hook = &l->hooks[i], .shown = (size_t)shown};
-            if (!may_rehearse(c)) {
+            if (!is_meant(c))
+                continue;
+            if (c->status || !may_rehearse(c)) {
                 fed_admission_note_mutation(ad, c->hook, i, false);
                 finish(ad, c->status, c->text);
                 return;
@@ -523,8 +596,10 @@ static void validate_all(struct fed_admission *ad)
         if (shown < 0)
             continue;
         *c = (struct fed_hook_call){.ad = ad, .hook = &l->hooks[i], .shown = (size_t)shown};
+        if (!is_meant(c))
+            continue;
         ad->next++;
-        if (!may_rehearse(c)) {
+        if (c->status || !may_rehearse(c)) {
             finish(ad, c->status, c->text);
             return;
         }

@@ -70,6 +70,7 @@ static void compile(struct fed_hook_list *l, struct fed_hook *h, const struct fe
     h->dry_run_ok = fed_str_is(effects, "None") || fed_str_is(effects, "NoneOnDryRun");
     h->again = fed_str_is(fed_json_find_text(w, "reinvocationPolicy"), "IfNeeded");
     compile_rules(l, h, fed_json_find(w, "rules"));
+    fed_match_conditions_compile(&l->arena, fed_json_find(w, "matchConditions"), &h->conditions);
     FED_JSON_EACH(v, fed_json_find(w, "admissionReviewVersions")) {
         if (!h->review && fed_str_is(v->s, "v1"))
             h->review = "admission.k8s.io/v1";
@@ -160,98 +161,4 @@ int fed_hook_match(const struct fed_hook *h, const struct fed_hook_question *q)
     if (found < 0 || (in_namespace && !fed_selector_matches_json(&h->namespaces, q->ns_labels)) || !objects_match(h, q))
         return -1;
     return found;
-}
-
-/* --- validation of configurations --- */
-
-static const struct fed_str none = {NULL, 0};
-
-static void check_rules(const struct fed_json *rules, struct fed_str at, struct fed_causes *c)
-{
-    static const char *const need[] = {"operations", "apiGroups", "apiVersions", "resources"};
-    uint32_t i = 0;
-    FED_JSON_EACH(r, rules) {
-        for (size_t k = 0; k < FED_ARRAY_LEN(need); k++) {
-            const struct fed_json *list = fed_json_find(r, need[k]);
-            struct fed_str field = fed_arena_printf(c->arena, "%.*s.rules[%u].%s", FED_STR_ARG(at), i, need[k]);
-            bool any = false;
-            FED_JSON_EACH(it, list)
-                any |= fed_str_is(it->s, "*");
-            if (!list || !list->n)
-                fed_causes_add(c, FED_CAUSE_REQUIRED, field, none, "%s", "");
-            else if (any && list->n > 1 && k < 3)
-                fed_causes_add(c, FED_CAUSE_INVALID, field, none, "if '*' is present, must not specify other %s",
-                               k ? (k == 1 ? "API groups" : "API versions") : "operations");
-        }
-        i++;
-    }
-}
-
-static void check_selector(const struct fed_json *w, const char *key, struct fed_str at, struct fed_causes *c)
-{
-    struct fed_selector sel;
-    struct fed_err err = {0};
-    const struct fed_json *s = fed_json_find(w, key);
-    if (s && s->type == FED_JSON_OBJECT && fed_selector_from_json(c->arena, s, &sel, &err))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%.*s.%s", FED_STR_ARG(at), key), none, "%s",
-                       err.text);
-}
-
-static void check_review_versions(const struct fed_json *list, struct fed_str at, struct fed_causes *c)
-{
-    struct fed_str field = fed_arena_printf(c->arena, "%.*s.admissionReviewVersions", FED_STR_ARG(at));
-    bool known = false;
-    FED_JSON_EACH(v, list)
-        known |= fed_str_is(v->s, "v1") || fed_str_is(v->s, "v1beta1");
-    if (!list || !list->n)
-        fed_causes_add(c, FED_CAUSE_REQUIRED, field, none, "must specify one of v1, v1beta1");
-    else if (!known)
-        fed_causes_add(c, FED_CAUSE_INVALID, field, none, "must include at least one of v1, v1beta1");
-}
-
-/* Three labels with dots: "policy.example.com". */
-static bool is_qualified(struct fed_str name)
-{
-    size_t dots = 0;
-    for (size_t i = 0; i < name.n; i++)
-        dots += name.p[i] == '.';
-    return dots >= 2;
-}
-
-static void check_webhook(const struct fed_json *w, struct fed_str at, struct fed_causes *c)
-{
-    struct fed_str name = fed_json_find_text(w, "name"), effects = fed_json_find_text(w, "sideEffects");
-    const struct fed_json *timeout = fed_json_find(w, "timeoutSeconds"), *cond = fed_json_find(w, "matchConditions");
-    struct fed_str shown = fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(name));
-    if (name.n && !is_qualified(name))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%.*s.name", FED_STR_ARG(at)), shown,
-                       "should be a domain with at least three segments separated by dots");
-    if (effects.n && !fed_str_is(effects, "None") && !fed_str_is(effects, "NoneOnDryRun"))
-        fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, fed_arena_printf(c->arena, "%.*s.sideEffects", FED_STR_ARG(at)),
-                       fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(effects)),
-                       "supported values: \"None\", \"NoneOnDryRun\"");
-    if (timeout && (fed_json_int(timeout, 0) < 1 || fed_json_int(timeout, 0) > 30))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%.*s.timeoutSeconds", FED_STR_ARG(at)),
-                       timeout->s, "the timeout value must be between 1 and 30 seconds");
-    if (cond && cond->n)
-        fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%.*s.matchConditions", FED_STR_ARG(at)),
-                       none,
-                       "this server evaluates no CEL expressions: narrow the webhook by rules, namespaceSelector and "
-                       "objectSelector instead");
-    check_rules(fed_json_find(w, "rules"), at, c);
-    check_selector(w, "namespaceSelector", at, c);
-    check_selector(w, "objectSelector", at, c);
-    check_review_versions(fed_json_find(w, "admissionReviewVersions"), at, c);
-    fed_webhook_target_check(fed_json_find(w, "clientConfig"),
-                             fed_arena_printf(c->arena, "%.*s.clientConfig", FED_STR_ARG(at)).p, c);
-}
-
-void fed_hook_check(const struct fed_json *configuration, bool mutating, struct fed_causes *c)
-{
-    uint32_t i = 0;
-    (void)mutating;
-    FED_JSON_EACH(w, fed_json_find(configuration, "webhooks")) {
-        check_webhook(w, fed_arena_printf(c->arena, "webhooks[%u]", i), c);
-        i++;
-    }
 }

@@ -9,6 +9,7 @@
 #ifndef FED_APISERVER_ADMISSION_MATCH_H
 #define FED_APISERVER_ADMISSION_MATCH_H
 
+#include "kube/match_conditions.h"
 #include "apiserver/webhook_call.h"
 #include "kube/selector.h"
 
@@ -26,6 +27,7 @@ struct fed_hook {
     struct fed_hook_rule *rules;
     size_t n_rules;
     struct fed_selector namespaces, objects;
+    struct fed_match_conditions conditions;
     uint32_t timeout_ms;
     bool exact;         /* matchPolicy Exact */
     bool ignore;        /* failurePolicy Ignore */
@@ -59,7 +61,8 @@ struct fed_hook_question {
 /* The index of the resource to show, or -1. */
 int fed_hook_match(const struct fed_hook *h, const struct fed_hook_question *q);
 
-/* What Kubernetes refuses in a configuration object, and what this server does not have (matchConditions). */
-void fed_hook_check(const struct fed_json *configuration, bool mutating, struct fed_causes *causes);
+/* --- admission_check.c --- */
+/* What Kubernetes refuses in a configuration object. */
+void fed_hook_check(const struct fed_json *configuration, struct fed_causes *causes);
 
 #endif

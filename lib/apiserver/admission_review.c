@@ -23,8 +23,8 @@ static void put_tree(struct fed_buf *b, const char *key, const struct fed_json *
 static void put_kind(struct fed_buf *b, const char *key, const struct fed_review_kind *k, bool resource)
 {
     fed_buf_addf(b, ",\"%s\":{\"group\":", key);
-    fed_json_write_string(b, k->group);
-    put_text(b, "version", k->version);
+    fed_json_write_string(b, resource ? k->resource_group : k->group);
+    put_text(b, "version", resource ? k->resource_version : k->version);
     put_text(b, resource ? "resource" : "kind", resource ? k->resource : k->kind);
     fed_buf_addc(b, '}');
 }

@@ -8,7 +8,8 @@
 #include "apiserver/admission_match.h"
 
 struct fed_review_kind { /* of an object in one version, and its resource */
-    struct fed_str group, version, kind, resource;
+    struct fed_str group, version, kind;
+    struct fed_str resource_group, resource_version, resource; /* of a subresource, the kind's are others */
 };
 struct fed_review {
     const char *api_version; /* "admission.k8s.io/v1" */

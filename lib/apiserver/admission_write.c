@@ -25,15 +25,10 @@ static struct fed_json *options_new(struct fed_api_reply *r, const char *kind)
     return o;
 }
 
+/* Of what is done: a patch is an update, or with server-side apply perhaps a creation. */
 static struct fed_json *write_options(struct fed_write_op *op)
 {
-    const char *verb = op->r->q.verb;
-    struct fed_json *o = options_new(op->r, strcmp(verb, "create") == 0  ? "CreateOptions"
-                                            : strcmp(verb, "patch") == 0 ? "PatchOptions"
-                                                                         : "UpdateOptions");
-    if (op->patch == FED_PATCH_APPLY && fed_query_true(&op->r->query, "force"))
-        fed_json_set(o, "force", fed_json_new_bool(&op->r->arena, true));
-    return o;
+    return options_new(op->r, op->create ? "CreateOptions" : "UpdateOptions");
 }
 
 /* The Scale of an object in storage version. */
@@ -263,6 +258,19 @@ static void visit_mutated(struct fed_admission *ad, int status, struct fed_str t
     fed_admission_validate(ad);
 }
 
+/* A body may leave out what it is. */
+static void put_type(struct fed_api_reply *r, const struct fed_virtual *v, struct fed_json *body)
+{
+    struct fed_str group = fed_str(v->group), version = fed_str(v->version);
+    fed_api_kind_home(fed_str(v->kind), &group, &version);
+    if (!fed_json_find_text(body, "kind").n)
+        fed_json_set(body, "kind", fed_json_new_strz(&r->arena, v->kind));
+    if (!fed_json_find_text(body, "apiVersion").n)
+        fed_json_set(
+            body, "apiVersion",
+            fed_json_new_strf(&r->arena, "%.*s%s%.*s", FED_STR_ARG(group), group.n ? "/" : "", FED_STR_ARG(version)));
+}
+
 void fed_admission_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
 {
     struct fed_api *api = r->api;
@@ -284,9 +292,9 @@ void fed_admission_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
                                    .options = connect ? NULL : options_new(r, "CreateOptions"),
                                    .done = visit_mutated,
                                    .ud = t};
+    if (!connect)
+        put_type(r, v, body);
     t->ad.api_version = fed_json_find_text(t->ad.obj, "apiVersion");
     t->ad.kind = fed_json_find_text(t->ad.obj, "kind");
-    if (!t->ad.kind.n)
-        t->ad.kind = fed_str(v->kind);
     fed_admission_mutate(&t->ad);
 }

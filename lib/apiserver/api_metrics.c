@@ -3,11 +3,25 @@
 #include "apiserver/apiserver_priv.h"
 #include "apiserver/watch.h"
 
-#include <unistd.h>
+/* What /version says, as dashboards look for it. */
+static void show_build(struct fed_api *api)
+{
+    static const struct fed_str none = {"", 0};
+    struct fed_str version = fed_str(api->conf.git_version), rest = version, piece = none, number[2] = {none, none};
+    if (fed_str_starts(rest, FED_STR("v")))
+        rest = fed_str_from(rest, 1);
+    for (size_t i = 0; i < 2 && fed_str_cut(&rest, '.', &piece); i++)
+        number[i] = piece;
+    struct fed_str labels[] = {FED_STR("gcc"), version, number[0], number[1], FED_STR("linux/amd64")};
+    struct fed_metric_family *f =
+        fed_metrics_family(api->conf.metrics, FED_METRIC_GAUGE, "kubernetes_build_info", "Always 1: what is served.",
+                           "compiler,git_version,major,minor,platform", NULL, 0);
+    fed_metric_set(fed_metric_get(f, labels, FED_ARRAY_LEN(labels)), 1);
+}
 
 void fed_api_metrics_make(struct fed_api *api)
 {
-    static const double seconds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+    static const double seconds[] = {0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
     struct fed_metrics *m = api->conf.metrics;
     api->m_requests =
         fed_metrics_family(m, FED_METRIC_COUNTER, "apiserver_request_total", "Requests answered.",
@@ -15,12 +29,18 @@ void fed_api_metrics_make(struct fed_api *api)
     api->m_terminations = fed_metrics_family(m, FED_METRIC_COUNTER, "apiserver_request_terminations_total",
                                              "Requests that the server ended in its own defense.",
                                              "code,component,group,resource,scope,subresource,verb,version", NULL, 0);
-    api->m_latency =
-        fed_metrics_family(m, FED_METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
-                           "Time from a request's arrival to its answer; watches and other streams are left out.",
-                           "component,group,resource,scope,subresource,verb,version", seconds, FED_ARRAY_LEN(seconds));
+    api->m_latency = fed_metrics_family(
+        m, FED_METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
+        "Time from a request's arrival to its answer; watches and other streams are left out.",
+        "component,dry_run,group,resource,scope,subresource,verb,version", seconds, FED_ARRAY_LEN(seconds));
     api->m_watchers = fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_longrunning_requests", "Watches open now.",
-                                         "component,group,resource,verb,version", NULL, 0);
+                                         "component,group,resource,scope,subresource,verb,version", NULL, 0);
+    api->m_events = fed_metrics_family(m, FED_METRIC_COUNTER, "apiserver_watch_events_total",
+                                       "Watch events sent to all watchers.", "group,kind,version", NULL, 0);
+    api->m_deprecated = fed_metrics_family(
+        m, FED_METRIC_GAUGE, "apiserver_requested_deprecated_apis",
+        "1 for each deprecated version that was asked for, with the release of Kubernetes that has it no more.",
+        "group,removed_release,resource,subresource,version", NULL, 0);
     api->m_inflight =
         fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_current_inflight_requests",
                            "Requests under way at the scrape, watches left out.", "request_kind", NULL, 0);
@@ -28,9 +48,9 @@ void fed_api_metrics_make(struct fed_api *api)
         fed_metrics_family(m, FED_METRIC_GAUGE, "apiserver_storage_objects", "Objects stored.", "resource", NULL, 0);
     api->m_fenced = fed_metrics_counter(m, "hansa_fenced_writes_total",
                                         "Writes of controllers refused because another process leads them.");
-    api->m_events = fed_metrics_counter(m, "hansa_watch_events_total", "Watch events sent to all watchers.");
     api->m_objects = fed_metrics_gauge(m, "hansa_store_revision", "Revision of the state served.");
-    api->m_resident = fed_metrics_gauge(m, "process_resident_memory_bytes", "Memory of the process that is in RAM.");
+    fed_process_metrics_make(&api->process, m);
+    show_build(api);
 }
 
 /* Kubernetes' word for the verb of a request. */
@@ -132,7 +152,7 @@ void fed_api_count(struct fed_api_reply *r, int status)
     fed_metric_add(key.requests, 1);
     if (r->watch || r->streaming)
         return;
-    struct fed_str some[] = {api, group, resource, scope, sub, verb, version};
+    struct fed_str some[] = {api, labels[2], group, resource, scope, sub, verb, version};
     key.latency = fed_metric_get(r->api->m_latency, some, FED_ARRAY_LEN(some));
     fed_metric_observe(key.latency, seconds_of(r));
     if (place)
@@ -174,11 +194,29 @@ void fed_api_refused(void *ud, int http_status, struct fed_str method)
     fed_metric_add(fed_metric_get(api->m_terminations, some, FED_ARRAY_LEN(some)), 1);
 }
 
-void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by)
+void fed_api_watch_metrics(struct fed_api *api, const struct fed_kind_version *v, bool in_ns, struct fed_metric **open,
+                           struct fed_metric **events)
 {
-    struct fed_str labels[] = {FED_STR("apiserver"), kind->group, kind->plural, FED_STR("WATCH"),
-                               fed_kind_storage(kind)->version};
-    fed_metric_add(fed_metric_get(api->m_watchers, labels, FED_ARRAY_LEN(labels)), by);
+    struct fed_str labels[] = {
+        FED_STR("apiserver"), v->group,  v->kind->plural, in_ns ? FED_STR("namespace") : FED_STR("cluster"), {"", 0},
+        FED_STR("WATCH"),     v->version};
+    struct fed_str some[] = {v->group, v->kind->kind, v->version};
+    *open = fed_metric_get(api->m_watchers, labels, FED_ARRAY_LEN(labels));
+    *events = fed_metric_get(api->m_events, some, FED_ARRAY_LEN(some));
+}
+
+/* "…, unavailable in v1.25+; …": the release is in the words of the warning. */
+void fed_api_count_deprecated(struct fed_api_reply *r)
+{
+    struct fed_str words = r->v->warning, release = {"", 0};
+    ptrdiff_t at = fed_str_find(words, FED_STR("unavailable in v"), 0);
+    if (at >= 0) {
+        release = fed_str_from(words, (size_t)at + strlen("unavailable in v"));
+        at = fed_str_chr(release, '+', 0);
+        release = at < 0 ? fed_str_head(release, 0) : fed_str_head(release, (size_t)at);
+    }
+    struct fed_str labels[] = {r->v->group, release, r->v->kind->plural, r->q.subresource, r->v->version};
+    fed_metric_set(fed_metric_get(r->api->m_deprecated, labels, FED_ARRAY_LEN(labels)), 1);
 }
 
 static void set_inflight(struct fed_api *api)
@@ -199,22 +237,10 @@ static void set_inflight(struct fed_api *api)
     fed_metric_set(fed_metric_get(api->m_inflight, &label, 1), n[1]);
 }
 
-static int64_t resident_bytes(void)
-{
-    long pages = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (!f)
-        return 0;
-    if (fscanf(f, "%ld %ld", &pages, &resident) != 2)
-        resident = 0;
-    fclose(f);
-    return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
-
 void fed_api_metrics_scrape(struct fed_api *api)
 {
     set_inflight(api);
-    fed_metric_set(api->m_resident, resident_bytes());
+    fed_process_metrics_scrape(&api->process);
     FED_MAP_EACH(e, &api->cache.kinds) {
         const struct fed_kcache *kc = e->value;
         char name[256];

@@ -16,6 +16,7 @@
 #include "apiserver/cache.h"
 #include "apiserver/form.h"
 #include "apiserver/history.h"
+#include "base/process.h"
 #include "http/url.h"
 #include "kube/schema.h"
 #include "kube/selector.h"
@@ -79,8 +80,10 @@ struct fed_api {
     struct fed_err load_err;
     struct fed_timer quiet; /* looks for the end of a burst of writes */
     uint64_t quiet_rev, trimmed_rev;
-    struct fed_metric_family *m_requests, *m_terminations, *m_latency, *m_watchers, *m_inflight, *m_stored;
-    struct fed_metric *m_events, *m_objects, *m_resident, *m_fenced;
+    struct fed_metric_family *m_requests, *m_terminations, *m_latency, *m_watchers, *m_inflight, *m_stored, *m_events,
+        *m_deprecated;
+    struct fed_metric *m_objects, *m_fenced;
+    struct fed_process_metrics process;
     struct fed_api_series *series; /* api_metrics.c */
 };
 
@@ -177,7 +180,10 @@ void fed_api_on_progress(struct fed_api *api, uint64_t rev);
 void fed_api_metrics_make(struct fed_api *api);
 void fed_api_count(struct fed_api_reply *r, int status);
 void fed_api_count_termination(struct fed_api_reply *r, int status); /* in the server's own defense */
-void fed_api_count_watch(struct fed_api *api, const struct fed_kind *kind, int by);
+/* Those of a watch of a version: how many are open, and the events that they are sent. */
+void fed_api_watch_metrics(struct fed_api *api, const struct fed_kind_version *v, bool in_ns, struct fed_metric **open,
+                           struct fed_metric **events);
+void fed_api_count_deprecated(struct fed_api_reply *r);
 void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
 
 /* --- serve.c --- */
@@ -224,7 +230,9 @@ void fed_api_delete_many(struct fed_api_reply *r); /* delete.c */
 
 /* --- documents --- */
 void fed_api_discovery(struct fed_api_reply *r); /* discovery.c: /api, /apis and below; falls to 404 */
-void fed_api_other(struct fed_api_reply *r);     /* paths.c: health, version, metrics, openapi, index */
+/* path.c: changes the group and version of a resource into those of its subresource's kind, where they differ. */
+void fed_api_kind_home(struct fed_str kind, struct fed_str *group, struct fed_str *version);
+void fed_api_other(struct fed_api_reply *r); /* paths.c: health, version, metrics, openapi, index */
 void fed_api_docs_release(struct fed_api *api);
 /* A document made once by make(api, ud, out). */
 const struct fed_doc *fed_api_doc(struct fed_api *api, const char *name,

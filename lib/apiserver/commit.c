@@ -243,7 +243,7 @@ static bool run_hooks(struct fed_write_op *op)
     if (h->validate)
         h->validate(h->ud, &op->w, op->obj, &op->causes);
     if (fed_str_is(op->w.kind->group, "admissionregistration.k8s.io"))
-        fed_hook_check(op->obj, fed_str_is(op->w.kind->kind, "MutatingWebhookConfiguration"), &op->causes);
+        fed_hook_check(op->obj, &op->causes);
     if (op->causes.n) {
         fed_commit_fail_causes(op);
         return false;

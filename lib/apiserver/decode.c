@@ -96,8 +96,10 @@ bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
         return false;
     struct fed_str api = fed_json_find_text(obj, "apiVersion"), kind = fed_json_find_text(obj, "kind");
     if (kind.n && !fed_str_eq(kind, v->kind->kind)) {
+        ptrdiff_t slash = fed_str_chr(api, '/', 0);
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a %.*s: kind mismatch",
-                     FED_STR_ARG(kind), FED_STR_ARG(api), FED_STR_ARG(v->kind->kind));
+                     FED_STR_ARG(kind), FED_STR_ARG(fed_str_from(api, (size_t)(slash + 1))),
+                     FED_STR_ARG(v->kind->kind));
         return false;
     }
     if (api.n && !fed_str_eq(api, v->api_version)) {

@@ -146,27 +146,12 @@ static struct fed_json *response_kind(struct shape *s, struct fed_str group, str
     return o;
 }
 
-/* Kinds of subresources live in groups of their own. */
-static void home_of(struct shape *s, struct fed_str kind, struct fed_str *group, struct fed_str *version)
-{
-    static const struct {
-        const char *kind, *group;
-    } homes[] = {{"Scale", "autoscaling"}, {"Eviction", "policy"}, {"TokenRequest", "authentication.k8s.io"}};
-    *group = s->group;
-    *version = s->version;
-    for (size_t i = 0; i < FED_ARRAY_LEN(homes); i++)
-        if (fed_str_is(kind, homes[i].kind)) {
-            *group = fed_str(homes[i].group);
-            *version = FED_STR("v1");
-        }
-}
-
 static void add_sub(struct shape *s, struct fed_str plural, struct fed_str sub, struct fed_str kind, bool namespaced,
                     const char *verb_list)
 {
-    struct fed_str g, v;
+    struct fed_str g = s->group, v = s->version;
     struct fed_json *o = fed_json_object(&s->a);
-    home_of(s, kind, &g, &v);
+    fed_api_kind_home(kind, &g, &v);
     if (s->aggregated) {
         fed_json_set(o, "subresource", text(s, sub));
         fed_json_set(o, "responseKind", response_kind(s, g, v, kind));

@@ -99,7 +99,7 @@ static bool typed_alike(struct fed_write_op *op, struct fed_json *applied)
                      FED_STR_ARG(api), FED_STR_ARG(r->v->api_version));
         return false;
     }
-    if (fed_str_eq(kind, r->v->kind->kind))
+    if (fed_kinds_by_kind(r->api->conf.kinds, api, kind))
         return fed_decode_type(op, applied);
     fail_untyped(r,
                  fed_arena_printf(&r->arena, "no corresponding type for %s%.*s, Kind=%.*s", r->q.group.n ? "" : "/",
@@ -161,6 +161,21 @@ static bool operations_ok(struct fed_write_op *op, const struct fed_json *patch)
     return true;
 }
 
+/* A strategic merge patch is laid over an object whose type is given: what it says of that is not looked at, as in
+ * Kubernetes (clients that patch a scale with the kind of its owner rely on it). */
+static void keep_type(struct fed_write_op *op, struct fed_json *out)
+{
+    struct fed_api_reply *r = op->r;
+    const struct fed_str keys[] = {FED_STR("kind"), FED_STR("apiVersion")};
+    const struct fed_str right[] = {r->form.scale ? FED_STR("Scale") : r->v->kind->kind,
+                                    r->form.scale ? FED_STR("autoscaling/v1") : r->v->api_version};
+    for (size_t i = 0; i < FED_ARRAY_LEN(keys); i++) {
+        const struct fed_json *said = fed_json_find(out, keys[i].p);
+        if (said && said->type == FED_JSON_STRING)
+            fed_json_set(out, keys[i].p, fed_json_new_str(&r->arena, right[i]));
+    }
+}
+
 struct fed_json *fed_patch_compute(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
@@ -216,6 +231,8 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the patched document is not an object");
         return NULL;
     }
+    if (op->patch == FED_PATCH_STRATEGIC)
+        keep_type(op, out);
     if (!r->form.scale && !fed_decode_type(op, out))
         return NULL;
     return out;

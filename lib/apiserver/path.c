@@ -94,3 +94,16 @@ void fed_api_route(struct fed_api_reply *r)
         r->watch = false;
     r->q.verb = verb_of(r, method);
 }
+
+/* Kinds of subresources live in groups of their own. */
+void fed_api_kind_home(struct fed_str kind, struct fed_str *group, struct fed_str *version)
+{
+    static const struct {
+        const char *kind, *group;
+    } homes[] = {{"Scale", "autoscaling"}, {"Eviction", "policy"}, {"TokenRequest", "authentication.k8s.io"}};
+    for (size_t i = 0; i < FED_ARRAY_LEN(homes); i++)
+        if (fed_str_is(kind, homes[i].kind)) {
+            *group = fed_str(homes[i].group);
+            *version = FED_STR("v1");
+        }
+}

@@ -33,6 +33,8 @@ void fed_api_put_warnings(struct fed_api_reply *r)
 void fed_api_warn_kind(struct fed_api_reply *r)
 {
     r->warnings = NULL;
-    if (r->v->warning.n)
-        fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
+    if (!r->v->warning.n)
+        return;
+    fed_api_warn(r, "%.*s", FED_STR_ARG(r->v->warning));
+    fed_api_count_deprecated(r);
 }

@@ -24,6 +24,7 @@ struct fed_watcher {
     uint64_t root_rev;
     uint64_t seq; /* next change to look at (INITIAL: after the snapshot; BEHIND) */
     size_t backlog;
+    struct fed_metric *open, *events;
     bool gone, columns_sent, walked;
     bool initial_ready;            /* the snapshot's objects are converted */
     struct fed_conv_wait *convert; /* a webhook is at work for it: it waits */
@@ -107,7 +108,7 @@ static void free_watcher(struct fed_watcher *w)
     fed_kind_unref(w->spec.form.v->kind);
     fed_kcache_unref(w->kc);
     w->hub->n--;
-    fed_api_count_watch(w->hub->api, w->kc->kind, -1);
+    fed_metric_add(w->open, -1);
     free(w);
 }
 
@@ -151,7 +152,7 @@ static void end_watcher(struct fed_watcher *w, int code, const char *text)
 
 static void emit(struct fed_watcher *w, enum fed_event type, struct fed_kobj *o, struct lines *l)
 {
-    fed_metric_add(w->hub->api->m_events, 1);
+    fed_metric_add(w->events, 1);
     if (!w->ops->line) {
         w->ops->object(w->ud, type, o);
         return;
@@ -439,7 +440,8 @@ int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, const struct fed
     }
     fed_list_push_back(&kc->watchers, &w->link);
     hub->n++;
-    fed_api_count_watch(hub->api, kc->kind, 1);
+    fed_api_watch_metrics(hub->api, spec->form.v, spec->filter.ns.n > 0, &w->open, &w->events);
+    fed_metric_add(w->open, 1);
     uint64_t ms = spec->timeout_ms;
     if (!ms) /* spread, so that not all clients come back at once */
         ms = 1800000 + fed_random_below(hub->api->env, 1800000);

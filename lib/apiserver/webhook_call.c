@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "codec/base64.h"
 #include "crypto/pki.h"
+#include "kube/check.h"
+#include "kube/names.h"
 #include "net/httpc.h"
 
 #define MAX_CLIENTS 32u                /* connection pools kept */
@@ -42,6 +44,7 @@ struct fed_webhooks {
 int fed_webhook_target_read(struct fed_arena *a, const struct fed_json *cc, struct fed_webhook_target *out,
                             struct fed_err *err)
 {
+    int64_t from, to;
     const struct fed_json *service = fed_json_find(cc, "service");
     struct fed_str ca = fed_json_find_text(cc, "caBundle");
     *out = (struct fed_webhook_target){.url = fed_json_find_text(cc, "url")};
@@ -56,28 +59,77 @@ int fed_webhook_target_read(struct fed_arena *a, const struct fed_json *cc, stru
         return fed_err_set(err, FED_E_INVALID, "clientConfig: exactly one of url or service is required");
     if (ca.n && fed_base64_decode(a, ca, &out->ca_bundle))
         return fed_err_set(err, FED_E_INVALID, "clientConfig.caBundle: illegal base64 data");
+    if (ca.n && fed_pki_validity(out->ca_bundle, &from, &to, NULL))
+        return fed_err_set(err, FED_E_INVALID, "unable to load root certificates: unable to parse bytes as PEM block");
     return 0;
+}
+
+#define URL_FORM "; desired format: https://host[/path]"
+
+static void bad_url(struct fed_causes *c, struct fed_str field, struct fed_str value, const char *why)
+{
+    fed_causes_add(c, FED_CAUSE_INVALID, field, fed_quoted(c->arena, value), "%s", why);
 }
 
 static void check_url(struct fed_str url, struct fed_str field, struct fed_causes *c)
 {
-    struct fed_url u;
-    struct fed_str shown = fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(url));
-    const char *why = NULL;
-    if (fed_url_parse(url, &u, NULL))
-        why = "url must be a valid URL: desired format: https://host[/path]";
-    else if (!fed_str_is(u.scheme, "https"))
-        why = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
-    else if (!u.host.n)
-        why = "host must be specified; desired format: https://host[/path]";
-    else if (fed_str_chr(url, '@', 0) >= 0 && fed_str_chr(url, '@', 0) < fed_str_find(url, u.host, 8))
-        why = "user information is not permitted in the URL; desired format: https://host[/path]";
-    else if (fed_str_chr(url, '#', 0) >= 0)
-        why = "fragments are not permitted in the URL; desired format: https://host[/path]";
-    else if (u.query.p)
-        why = "query parameters are not permitted in the URL; desired format: https://host[/path]";
-    if (why)
-        fed_causes_add(c, FED_CAUSE_INVALID, field, shown, "%s", why);
+    struct fed_str none = {NULL, 0}, rest = url, scheme = none, fragment = none, query = none, user = none, host;
+    ptrdiff_t at = fed_str_find(url, FED_STR("://"), 0);
+    for (size_t i = 0; i < url.n; i++)
+        if ((unsigned char)url.p[i] <= ' ' || url.p[i] == 0x7f) {
+            fed_causes_add(c, FED_CAUSE_REQUIRED, field, none,
+                           "url must be a valid URL: net/url: invalid character" URL_FORM);
+            return;
+        }
+    if (at >= 0) {
+        scheme = fed_str_head(url, (size_t)at);
+        rest = fed_str_from(url, (size_t)at + 3);
+    }
+    if ((at = fed_str_chr(rest, '#', 0)) >= 0) {
+        fragment = fed_str_from(rest, (size_t)at + 1);
+        rest = fed_str_head(rest, (size_t)at);
+    }
+    if ((at = fed_str_chr(rest, '?', 0)) >= 0) {
+        query = fed_str_from(rest, (size_t)at + 1);
+        rest = fed_str_head(rest, (size_t)at);
+    }
+    at = fed_str_chr(rest, '/', 0);
+    host = !scheme.n ? none : at >= 0 ? fed_str_head(rest, (size_t)at) : rest;
+    if ((at = fed_str_chr(host, '@', 0)) >= 0) {
+        user = fed_str_head(host, (size_t)at);
+        host = fed_str_from(host, (size_t)at + 1);
+    }
+    if (!fed_str_is(scheme, "https"))
+        bad_url(c, field, scheme, "'https' is the only allowed URL scheme" URL_FORM);
+    if (!host.n)
+        bad_url(c, field, host, "host must be specified" URL_FORM);
+    if (user.n)
+        bad_url(c, field, user, "user information is not permitted in the URL");
+    if (fragment.n)
+        bad_url(c, field, fragment, "fragments are not permitted in the URL");
+    if (query.n)
+        bad_url(c, field, query, "query parameters are not permitted in the URL");
+}
+
+/* Each part of a Service's path is a DNS name. */
+static void check_path(struct fed_str path, struct fed_str field, struct fed_causes *c)
+{
+    struct fed_str rest = path, step;
+    size_t i = 0;
+    if (path.n < 2)
+        return;
+    if (path.p[0] != '/')
+        bad_url(c, field, path, "must start with a '/'");
+    rest = fed_str_from(rest, 1);
+    if (rest.n > 1 && rest.p[rest.n - 1] == '/')
+        rest = fed_str_head(rest, rest.n - 1);
+    for (; fed_str_cut(&rest, '/', &step); i++) {
+        const char *why = step.n ? fed_name_check_subdomain(step) : NULL;
+        if (!step.n)
+            bad_url(c, field, path, fed_arena_printf(c->arena, "segment[%zu] may not be empty", i).p);
+        else if (why)
+            bad_url(c, field, path, fed_arena_printf(c->arena, "segment[%zu]: %s", i, why).p);
+    }
 }
 
 static void check_service(const struct fed_json *s, const char *field, struct fed_causes *c)
@@ -89,19 +141,15 @@ static void check_service(const struct fed_json *s, const char *field, struct fe
         if (!fed_json_find_text(s, need[i]).n)
             fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.service.%s", field, need[i]),
                            (struct fed_str){NULL, 0}, "service %s is required", need[i]);
-    if (path.n && path.p[0] != '/')
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.service.path", field),
-                       fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(path)), "must start with a '/'");
     if (port && (fed_json_int(port, 0) < 1 || fed_json_int(port, 0) > 65535))
         fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.service.port", field), port->s,
                        "port is not valid: must be between 1 and 65535, inclusive");
+    check_path(path, fed_arena_printf(c->arena, "%s.service.path", field), c);
 }
 
 void fed_webhook_target_check(const struct fed_json *cc, const char *field, struct fed_causes *c)
 {
     const struct fed_json *url = fed_json_find(cc, "url"), *service = fed_json_find(cc, "service");
-    struct fed_str pem, ca = fed_json_find_text(cc, "caBundle");
-    int64_t from, to;
     bool has_url = url && url->type == FED_JSON_STRING, has_service = service && service->type == FED_JSON_OBJECT;
     if (has_url == has_service) {
         fed_causes_add(c, FED_CAUSE_REQUIRED, fed_str(field), (struct fed_str){NULL, 0},
@@ -112,9 +160,6 @@ void fed_webhook_target_check(const struct fed_json *cc, const char *field, stru
         check_url(url->s, fed_arena_printf(c->arena, "%s.url", field), c);
     else
         check_service(service, field, c);
-    if (ca.n && (fed_base64_decode(c->arena, ca, &pem) || fed_pki_validity(pem, &from, &to, NULL)))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.caBundle", field), FED_STR("<binary>"),
-                       "unable to load root certificates: unable to parse bytes as PEM block");
 }
 
 /* --- a Service's address --- */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,4 +136,16 @@ void fed_file_stamp_add(struct fed_file_stamp *sum, size_t nth, const char *path
     sum->mtime_ns += one.mtime_ns * (nth + 1);
     sum->size += one.size * (nth + 1);
     sum->inode += one.inode * (nth + 1);
+}
+
+static int remove_one(const char *path, const struct stat *st FED_UNUSED, int type FED_UNUSED,
+                      struct FTW *at FED_UNUSED)
+{
+    (void)!remove(path);
+    return 0;
+}
+
+void fed_file_remove_tree(const char *path)
+{
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

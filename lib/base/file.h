@@ -16,6 +16,9 @@ FED_MUST_USE int fed_file_read(const char *path, size_t max, struct fed_buf *out
 FED_MUST_USE int fed_file_write_atomic(const char *path, struct fed_str bytes, unsigned mode, struct fed_err *err);
 /* Makes the folder and its missing parents with this mode; present is success. */
 FED_MUST_USE int fed_file_mkdirs(const char *path, unsigned mode, struct fed_err *err);
+/* Removes the folder with what is in it, as far as it can be. Links are not followed, and another file system mounted
+ * below is not entered. */
+void fed_file_remove_tree(const char *path);
 
 struct fed_file_stamp { /* of a file, or a sum of several: differs when one was changed */
     uint64_t mtime_ns, size, inode;

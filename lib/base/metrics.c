@@ -27,6 +27,7 @@ struct fed_metric_family {
     size_t n_labels;
     double *buckets;
     size_t n_buckets;
+    int64_t divide;        /* values are shown divided by it; 0: as they are */
     struct fed_map series; /* key: values, each behind its length */
     struct fed_metric *overflow;
 };
@@ -99,6 +100,11 @@ struct fed_metric_family *fed_metrics_family(struct fed_metrics *m, enum fed_met
     }
     fed_map_set(&m->families, fed_str(name), f);
     return f;
+}
+
+void fed_metric_family_divide(struct fed_metric_family *f, int64_t by)
+{
+    f->divide = by;
 }
 
 static void add_escaped(struct fed_buf *out, struct fed_str s, bool quotes)
@@ -264,6 +270,11 @@ static void render_series(const struct fed_metric *s, struct fed_buf *out)
         return;
     }
     add_name(out, s, "");
+    if (s->family->divide) {
+        add_double(out, (double)fed_metric_value(s) / (double)s->family->divide);
+        fed_buf_addc(out, '\n');
+        return;
+    }
     fed_buf_addf(out, "%lld\n", (long long)fed_metric_value(s));
 }
 

@@ -27,6 +27,8 @@ struct fed_metric_family *fed_metrics_family(struct fed_metrics *m, enum fed_met
 /* The series with these label values (as many as names); made at first use. Beyond 1,000 series of a family all new
  * sets share one series with every label "overflow". */
 struct fed_metric *fed_metric_get(struct fed_metric_family *f, const struct fed_str *values, size_t n);
+/* Values are kept as integers and shown divided: seconds that are counted in milliseconds. */
+void fed_metric_family_divide(struct fed_metric_family *f, int64_t by);
 /* A family without labels and its one series. */
 struct fed_metric *fed_metrics_counter(struct fed_metrics *m, const char *name, const char *help);
 struct fed_metric *fed_metrics_gauge(struct fed_metrics *m, const char *name, const char *help);

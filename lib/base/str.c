@@ -20,6 +20,18 @@ int fed_str_cmp(struct fed_str a, struct fed_str b)
     return (a.n > b.n) - (a.n < b.n);
 }
 
+size_t fed_str_insert(struct fed_str *list, size_t n, struct fed_str s)
+{
+    size_t i = 0;
+    while (i < n && fed_str_cmp(list[i], s) < 0)
+        i++;
+    if (i < n && fed_str_eq(list[i], s))
+        return n;
+    memmove(&list[i + 1], &list[i], (n - i) * sizeof(*list));
+    list[i] = s;
+    return n + 1;
+}
+
 bool fed_str_ieq(struct fed_str a, struct fed_str b)
 {
     if (a.n != b.n)

@@ -55,7 +55,9 @@ static inline struct fed_str fed_str_head(struct fed_str s, size_t n) /* at most
     return (struct fed_str){s.p, n < s.n ? n : s.n};
 }
 
-int fed_str_cmp(struct fed_str a, struct fed_str b);  /* byte order; <0, 0, >0 */
+int fed_str_cmp(struct fed_str a, struct fed_str b); /* byte order; <0, 0, >0 */
+/* Puts s into the ascending list of n, which has room for one more, unless it is there; the list's new length. */
+size_t fed_str_insert(struct fed_str *list, size_t n, struct fed_str s);
 bool fed_str_ieq(struct fed_str a, struct fed_str b); /* ASCII case ignored */
 bool fed_str_starts(struct fed_str s, struct fed_str prefix);
 bool fed_str_ends(struct fed_str s, struct fed_str suffix);

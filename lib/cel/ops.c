@@ -15,55 +15,51 @@ static bool overflow(struct fed_cel_run *r, const char *what)
     return fed_cel_fail(r, "%s overflow", what);
 }
 
-static bool int_op(struct fed_cel_run *r, enum fed_cel_op op, int64_t a, int64_t b, struct fed_cel_value *out)
+/* In 128 bits, so that every sum and quotient is there to be looked at; the result must lie between min and max. */
+static bool integer_op(struct fed_cel_run *r, enum fed_cel_op op, __int128 a, __int128 b, __int128 min, __int128 max,
+                       const char *what, __int128 *out)
 {
-    int64_t v = 0;
-    bool bad = false;
-
     switch (op) {
     case FED_CEL_OP_ADD:
-        bad = __builtin_add_overflow(a, b, &v);
+        *out = a + b;
         break;
     case FED_CEL_OP_SUB:
-        bad = __builtin_sub_overflow(a, b, &v);
+        *out = a - b;
         break;
     case FED_CEL_OP_MUL:
-        bad = __builtin_mul_overflow(a, b, &v);
+        if (__builtin_mul_overflow(a, b, out)) /* of two great unsigned ones: it does not fit */
+            return overflow(r, what);
         break;
     default:
         if (b == 0)
             return fed_cel_fail(r, op == FED_CEL_OP_DIV ? "division by zero" : "modulus by zero");
-        if (a == INT64_MIN && b == -1)
-            bad = true;
-        else
-            v = op == FED_CEL_OP_DIV ? a / b : a % b;
+        *out = a / b; /* a remainder is refused where the quotient is: of the least integer by -1 */
     }
-    *out = fed_cel_int(v);
-    return !bad || overflow(r, "integer");
+    if (*out < min || *out > max)
+        return overflow(r, what);
+    if (op == FED_CEL_OP_MOD)
+        *out = a % b;
+    return true;
+}
+
+static bool int_op(struct fed_cel_run *r, enum fed_cel_op op, int64_t a, int64_t b, struct fed_cel_value *out)
+{
+    __int128 v;
+
+    if (!integer_op(r, op, a, b, INT64_MIN, INT64_MAX, "integer", &v))
+        return false;
+    *out = fed_cel_int((int64_t)v);
+    return true;
 }
 
 static bool uint_op(struct fed_cel_run *r, enum fed_cel_op op, uint64_t a, uint64_t b, struct fed_cel_value *out)
 {
-    uint64_t v = 0;
-    bool bad = false;
+    __int128 v;
 
-    switch (op) {
-    case FED_CEL_OP_ADD:
-        bad = __builtin_add_overflow(a, b, &v);
-        break;
-    case FED_CEL_OP_SUB:
-        bad = __builtin_sub_overflow(a, b, &v);
-        break;
-    case FED_CEL_OP_MUL:
-        bad = __builtin_mul_overflow(a, b, &v);
-        break;
-    default:
-        if (b == 0)
-            return fed_cel_fail(r, op == FED_CEL_OP_DIV ? "division by zero" : "modulus by zero");
-        v = op == FED_CEL_OP_DIV ? a / b : a % b;
-    }
-    *out = (struct fed_cel_value){.kind = FED_CEL_UINT, .u = v};
-    return !bad || overflow(r, "unsigned integer");
+    if (!integer_op(r, op, a, b, 0, UINT64_MAX, "unsigned integer", &v))
+        return false;
+    *out = (struct fed_cel_value){.kind = FED_CEL_UINT, .u = (uint64_t)v};
+    return true;
 }
 
 static bool double_op(struct fed_cel_run *r, enum fed_cel_op op, double a, double b, struct fed_cel_value *out)

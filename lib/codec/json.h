@@ -61,6 +61,7 @@ FED_MUST_USE int fed_json_parse(struct fed_arena *a, struct fed_str text, const 
 /* Appends compact text (no spaces, members in order; Go-compatible: <, > and & are not escaped). */
 void fed_json_write(struct fed_buf *out, const struct fed_json *v);
 void fed_json_write_indent(struct fed_buf *out, const struct fed_json *v, int spaces); /* multi-line */
+struct fed_str fed_json_text(struct fed_arena *a, const struct fed_json *v); /* compact, new, with a zero behind it */
 /* Appends s as a JSON string with quotes. */
 void fed_json_write_string(struct fed_buf *out, struct fed_str s);
 

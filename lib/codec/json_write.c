@@ -193,6 +193,15 @@ void fed_json_write_indent(struct fed_buf *out, const struct fed_json *v, int sp
     finish(&w);
 }
 
+struct fed_str fed_json_text(struct fed_arena *a, const struct fed_json *v)
+{
+    struct fed_buf b = {0};
+    fed_json_write(&b, v);
+    struct fed_str text = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return text;
+}
+
 void fed_json_write_string(struct fed_buf *out, struct fed_str s)
 {
     struct writer w;

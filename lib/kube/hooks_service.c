@@ -86,6 +86,8 @@ static int prepare_service(void *ud, const struct fed_write *w, struct fed_json 
         keep_allocated(w->arena, old, spec);
         drop_unused(old, spec);
     }
+    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "None")) /* a default of Kubernetes, not a mistake */
+        fed_json_remove_key(spec, "sessionAffinityConfig");
     ip = fed_json_find_text(spec, "clusterIP");
     list = fed_json_find(spec, "clusterIPs");
     /* Who knows clusterIP only has changed it, or has set it first. */

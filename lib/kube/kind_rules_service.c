@@ -27,9 +27,6 @@ static void check_affinity(const struct fed_json *spec, struct fed_causes *c)
     if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "ClientIP"))
         fed_check_range(c, seconds, 1, 86400, "must be greater than 0 and less than 86400",
                         "spec.sessionAffinityConfig.clientIP.timeoutSeconds");
-    else if (fed_json_find(spec, "sessionAffinityConfig"))
-        fed_bad(c, FED_CAUSE_FORBIDDEN, none, "must not be set when session affinity is None",
-                "spec.sessionAffinityConfig");
 }
 
 static void check_outside(const struct fed_json *spec, struct fed_causes *c)

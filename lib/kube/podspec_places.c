@@ -40,9 +40,18 @@ static void check_term(const struct fed_json *term, const char *at, struct fed_c
     }
 }
 
-static void check_weight(const struct fed_json *of, const char *at, struct fed_causes *c)
+/* Terms with a weight; `of` is the term's name in each. */
+static void check_preferred(const struct fed_json *affinity, const char *of,
+                            void (*check)(const struct fed_json *term, const char *at, struct fed_causes *c),
+                            const char *at, struct fed_causes *c)
 {
-    fed_check_range(c, fed_json_find(of, "weight"), 1, 100, "must be in the range 1-100", "%s.weight", at);
+    size_t i = 0;
+    FED_JSON_EACH(p, fed_json_find(affinity, "preferredDuringSchedulingIgnoredDuringExecution")) {
+        const char *here =
+            fed_arena_printf(c->arena, "%s.preferredDuringSchedulingIgnoredDuringExecution[%zu]", at, i++).p;
+        fed_check_range(c, fed_json_find(p, "weight"), 1, 100, "must be in the range 1-100", "%s.weight", here);
+        check(fed_json_find(p, of), fed_arena_printf(c->arena, "%s.%s", here, of).p, c);
+    }
 }
 
 static void check_node_affinity(const struct fed_json *affinity, const char *at, struct fed_causes *c)
@@ -59,13 +68,7 @@ static void check_node_affinity(const struct fed_json *affinity, const char *at,
                                     "%s.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[%zu]", at, i++)
                        .p,
                    c);
-    i = 0;
-    FED_JSON_EACH(p, fed_json_find(affinity, "preferredDuringSchedulingIgnoredDuringExecution")) {
-        const char *here =
-            fed_arena_printf(c->arena, "%s.preferredDuringSchedulingIgnoredDuringExecution[%zu]", at, i++).p;
-        check_weight(p, here, c);
-        check_term(fed_json_find(p, "preference"), fed_arena_printf(c->arena, "%s.preference", here).p, c);
-    }
+    check_preferred(affinity, "preference", check_term, at, c);
 }
 
 /* --- pods --- */
@@ -88,14 +91,7 @@ static void check_pod_affinity(const struct fed_json *affinity, const char *at, 
     FED_JSON_EACH(term, fed_json_find(affinity, "requiredDuringSchedulingIgnoredDuringExecution"))
         check_pod_term(
             term, fed_arena_printf(c->arena, "%s.requiredDuringSchedulingIgnoredDuringExecution[%zu]", at, i++).p, c);
-    i = 0;
-    FED_JSON_EACH(p, fed_json_find(affinity, "preferredDuringSchedulingIgnoredDuringExecution")) {
-        const char *here =
-            fed_arena_printf(c->arena, "%s.preferredDuringSchedulingIgnoredDuringExecution[%zu]", at, i++).p;
-        check_weight(p, here, c);
-        check_pod_term(fed_json_find(p, "podAffinityTerm"), fed_arena_printf(c->arena, "%s.podAffinityTerm", here).p,
-                       c);
-    }
+    check_preferred(affinity, "podAffinityTerm", check_pod_term, at, c);
 }
 
 static void check_spread(const struct fed_json *list, const char *at, struct fed_causes *c)

@@ -40,12 +40,22 @@ void fed_causes_keep(struct fed_causes *c, const struct fed_cause *cause)
         c->items[c->n++] = *cause;
 }
 
+/* A schema says only that a field is required; who says more about the same field speaks for both. */
+static struct fed_cause *said_required(struct fed_causes *c, struct fed_str field)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->items[i].type == FED_CAUSE_REQUIRED && fed_str_eq(c->items[i].field, field))
+            return &c->items[i];
+    return NULL;
+}
+
 void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,
                     const char *detail_fmt, ...)
 {
-    if (!has_room(c))
-        return;
+    struct fed_cause *said = type == FED_CAUSE_REQUIRED ? said_required(c, field) : NULL;
     struct fed_buf text = {0};
+    if (!said && !has_room(c))
+        return;
     fed_buf_addz(&text, cause_words[type].words);
     if (value.n) {
         fed_buf_addz(&text, ": ");
@@ -61,8 +71,11 @@ void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_s
             fed_buf_addz(&text, ": ");
         fed_buf_addz(&text, detail);
     }
-    c->items[c->n++] =
-        (struct fed_cause){type, fed_arena_dup(c->arena, field), fed_arena_dup(c->arena, fed_buf_str(&text))};
+    if (!said)
+        c->items[c->n++] =
+            (struct fed_cause){type, fed_arena_dup(c->arena, field), fed_arena_dup(c->arena, fed_buf_str(&text))};
+    else if (fed_str_is(said->message, cause_words[type].words))
+        said->message = fed_arena_dup(c->arena, fed_buf_str(&text));
     fed_buf_release(&text);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* edge_page.c: hansa_traffic_… and the HTTP page of an edge program. Sums are made when somebody asks. */
 #include "base/mem.h"
+#include "base/process.h"
 #include "traffic/edge_priv.h"
 
 enum row {
@@ -42,6 +43,7 @@ static const char *const results[] = {"sent", "answered", "refused", "silent"};
 
 struct fed_edge_metrics {
     struct fed_metric *rows[N_ROWS], *probes[FED_ARRAY_LEN(results)];
+    struct fed_process_metrics process;
 };
 struct fed_edge_page {
     struct fed_edge_page_conf conf;
@@ -58,6 +60,7 @@ struct fed_edge_metrics *fed_edge_metrics_new(struct fed_metrics *r)
                                      : fed_metrics_gauge(r, rows[i].name, rows[i].help);
     for (size_t i = 0; i < FED_ARRAY_LEN(results); i++)
         m->probes[i] = fed_metric_get(f, (struct fed_str[]){fed_str(results[i])}, 1);
+    fed_process_metrics_make(&m->process, r);
     return m;
 }
 
@@ -72,6 +75,7 @@ static void collect(const struct fed_edge_metrics *m, const struct fed_edge *e)
     struct fed_prober_stats p = {0};
     const struct fed_snapshot *snap = atomic_load(&e->routing->current);
     fed_builder_stats(e->builder, &b);
+    fed_process_metrics_scrape(&m->process);
     if (e->prober)
         fed_prober_stats(e->prober, &p);
     const uint64_t values[N_ROWS] = {

@@ -64,6 +64,7 @@ struct mbr_agents *mbr_agents_new(struct mbr *m)
     struct sysinfo si = {0};
     sysinfo(&si);
     g->m = m;
+    mbr_machine_read(&g->machine);
     g->cpu_milli = (int64_t)sysconf(_SC_NPROCESSORS_ONLN) * 1000;
     g->memory = (int64_t)si.totalram * si.mem_unit;
     if (m->conf->runtime == MBR_RUNTIME_HOLLOW) { /* nothing is used, so nothing is scarce */
@@ -96,7 +97,7 @@ static void remove_strangers(struct mbr_agents *g)
         if (fd >= 0)
             close(fd);
         snprintf(path, sizeof(path), "%s/pods/%s", g->m->dir, e->d_name);
-        mbr_remove_tree(path);
+        fed_file_remove_tree(path);
     }
     if (d)
         closedir(d);

@@ -2,7 +2,6 @@
 /* The Node object and its Lease. The lease is the heartbeat (each ten seconds); the object is written at start and when
  * it differs. */
 #include <sys/sysinfo.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,12 +19,15 @@ static void set(struct fed_arena *a, struct fed_json *o, const char *key, const 
         fed_json_set(o, key, fed_json_new_strz(a, value));
 }
 
-static struct fed_json *labels_of(struct fed_arena *a, const struct mbr_conf *conf, const struct mbr_node *n)
+static struct fed_json *labels_of(struct fed_arena *a, const struct mbr_conf *conf, const struct mbr_node *n,
+                                  const char *arch)
 {
     struct fed_json *l = fed_json_object(a);
     set(a, l, "kubernetes.io/hostname", n->name);
     set(a, l, "kubernetes.io/os", "linux");
-    set(a, l, "kubernetes.io/arch", sizeof(void *) == 8 ? "amd64" : "386");
+    set(a, l, "kubernetes.io/arch", arch);
+    set(a, l, "beta.kubernetes.io/os", "linux");
+    set(a, l, "beta.kubernetes.io/arch", arch);
     set(a, l, "topology.kubernetes.io/region", conf->region);
     set(a, l, "topology.kubernetes.io/zone", conf->zone);
     set(a, l, "failure-domain.beta.kubernetes.io/region", conf->region);
@@ -82,22 +84,22 @@ static struct fed_json *status_of(struct fed_arena *a, const struct mbr_agents *
 {
     struct fed_json *s = fed_json_object(a), *list = fed_json_array(a), *info = fed_json_object(a);
     const struct fed_json *conditions = fed_json_find(now, "conditions");
-    struct utsname un = {0};
+    const struct mbr_machine *is = &g->machine;
+    const char *const about[][2] = {{"kernelVersion", is->kernel},   {"osImage", is->os_image},
+                                    {"architecture", is->arch},      {"machineID", is->machine_id},
+                                    {"systemUUID", is->system_uuid}, {"bootID", is->boot_id}};
     int64_t ms = fed_wall_ms(g->m->env);
-    uname(&un);
     fed_json_push(list, address(a, "InternalIP", n->ip));
     fed_json_push(list, address(a, "Hostname", n->name));
     fed_json_set(s, "addresses", list);
     fed_json_set(s, "capacity", resources(a, g));
     fed_json_set(s, "allocatable", resources(a, g));
-    set(a, info, "kernelVersion", fed_arena_dupz(a, fed_str(un.release)));
-    set(a, info, "osImage", "Linux");
+    for (size_t i = 0; i < FED_ARRAY_LEN(about); i++)
+        fed_json_set(info, about[i][0], fed_json_new_strz(a, about[i][1])); /* all required, if empty */
     set(a, info, "operatingSystem", "linux");
-    set(a, info, "architecture", "amd64");
     set(a, info, "kubeletVersion", "v1.29.0+hansa.0.1.0");
     set(a, info, "kubeProxyVersion", "v1.29.0+hansa.0.1.0");
     set(a, info, "containerRuntimeVersion", g->rt->real ? "hansa-process://0.1.0" : "hansa-hollow://0.1.0");
-    set(a, info, "machineID", "");
     fed_json_set(s, "nodeInfo", info);
     if (conditions)
         fed_json_set(s, "conditions", fed_json_copy(a, conditions));
@@ -152,7 +154,7 @@ static void tick(struct fed_timer *t)
     struct mbr_agents *g = n->agents;
     struct fed_arena a = {0};
     struct fed_kobj *have = mbr_find(g->m, MBR_NODES, FED_STR(""), fed_str(n->name));
-    struct fed_json *labels = labels_of(&a, g->m->conf, n), *patch = fed_json_object(&a);
+    struct fed_json *labels = labels_of(&a, g->m->conf, n, g->machine.arch), *patch = fed_json_object(&a);
     if (!have) {
         struct fed_json *obj = fed_obj_new(&a, "v1", "Node", FED_STR(""), fed_str(n->name));
         fed_json_set(fed_obj_metadata(&a, obj), "labels", labels);

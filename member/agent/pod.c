@@ -434,7 +434,7 @@ static bool end_pod(struct mbr_pod *p)
         return false;
     }
     if (p->agents->rt->real)
-        mbr_remove_tree(p->dir);
+        fed_file_remove_tree(p->dir);
     if (p->ip_index >= 0)
         mbr_pool_put(&p->agents->ips, (uint32_t)p->ip_index);
     p->ip_index = -1;
@@ -561,12 +561,6 @@ static void sync_pod(struct fed_task *task)
     fed_arena_release(&a);
 }
 
-void mbr_pod_post(struct mbr_pod *p)
-{
-    if (!p->agents->closing)
-        fed_task_post(env_of(p), &p->task, sync_pod);
-}
-
 static void due(struct fed_timer *t)
 {
     mbr_pod_post(fed_container_of(t, struct mbr_pod, timer));
@@ -594,6 +588,7 @@ struct mbr_pod *mbr_pod_new(struct mbr_agents *g, struct mbr_node *node, struct 
     p->uid = fed_strdup_str(obj->uid);
     p->dir = fed_asprintf("%s/pods/%s", g->m->dir, p->uid);
     p->ip_index = -1;
+    p->task.cb = sync_pod;
     p->timer.cb = due;
     p->restart_always = !restart.n || fed_str_is(restart, "Always");
     p->restart_on_failure = fed_str_is(restart, "OnFailure");

@@ -11,6 +11,7 @@
 #define MEMBER_AGENT_POD_H
 
 #include "member/agent/env.h"
+#include "member/agent/machine.h"
 #include "member/agent/probe.h"
 #include "member/podinfo.h"
 #include "member/runtime/runtime.h"
@@ -64,7 +65,7 @@ struct mbr_pod {
     int64_t started_ms;
     struct mbr_container *containers; /* init ones first, ephemeral ones last; with room for more of these */
     size_t n, room;
-    struct fed_task task;
+    struct fed_task task; /* the next sync */
     struct fed_timer timer, token_timer;
     struct fed_call *status_call, *delete_call;
     bool status_again;
@@ -85,6 +86,7 @@ struct mbr_agents {
     size_t n_nodes;
     struct fed_map pods; /* uid -> worker */
     struct mbr_pool ips;
+    struct mbr_machine machine;
     int64_t cpu_milli, memory;
     bool closing;
 };
@@ -96,16 +98,22 @@ void mbr_agents_free(struct mbr_agents *g);  /* lets the processes be */
 struct mbr_pod *mbr_pod_new(struct mbr_agents *g, struct mbr_node *node, struct fed_kobj *obj);
 void mbr_pod_update(struct mbr_pod *p, struct fed_kobj *obj); /* NULL: the object vanished */
 void mbr_pod_free(struct mbr_pod *p);
-void mbr_pod_post(struct mbr_pod *p);
 void mbr_pod_data_changed(struct mbr_pod *p); /* a ConfigMap or Secret of its namespace */
 bool mbr_pod_uses(struct mbr_pod *p, struct fed_str name);
+
+/* pod_base.c, on which the files below stand */
+void mbr_pod_post(struct mbr_pod *p); /* a sync soon */
+const struct fed_json *mbr_container_spec(const struct fed_json *tree, const struct mbr_container *c);
+/* The port that is really listened on for a containerPort. */
+uint16_t mbr_pod_real_port(const struct mbr_pod *p, uint16_t port);
+/* Where environment and volumes find what they name. */
+void mbr_pod_sources(struct mbr_pod *p, struct fed_arena *a, const struct fed_json *tree, struct mbr_env_sources *out);
 
 /* pod_start.c: the run of one container. FED_E_NOT_FOUND: configuration is missing. */
 int mbr_pod_start_container(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree,
                             struct fed_arena *a, struct fed_err *err);
 /* Path of an included image's program, or NULL. */
 char *mbr_image_file(const struct mbr *m, struct fed_str image);
-void mbr_pod_sources(struct mbr_pod *p, struct fed_arena *a, const struct fed_json *tree, struct mbr_env_sources *out);
 /* Decides which declared ports must be replaced; ports_json. */
 void mbr_pod_plan_ports(struct mbr_pod *p, const struct fed_json *tree);
 
@@ -114,20 +122,16 @@ int mbr_volumes_make(struct mbr_pod *p, const struct fed_json *tree, struct fed_
 /* Folder (or file) of a volume; p == NULL: unknown. */
 struct fed_str mbr_volume_path(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a,
                                struct fed_str name);
-void mbr_remove_tree(const char *path);
 
 /* pod_probe.c: probes run while their container does. */
 void mbr_probers_start(struct mbr_container *c, const struct fed_json *spec);
 void mbr_probers_stop(struct mbr_container *c);
-/* An address for a probe: the pod's, and the real port. */
-uint16_t mbr_pod_real_port(const struct mbr_pod *p, uint16_t port);
 
 /* Most ephemeral containers of one pod: the shim has a bound, and nobody debugs that often. */
 enum { MBR_EPHEMERAL_MAX = 16 };
 
 /* pod_status.c */
 void mbr_pod_write_status(struct mbr_pod *p, const struct fed_json *tree, struct fed_arena *a);
-const struct fed_json *mbr_container_spec(const struct fed_json *tree, const struct mbr_container *c);
 
 /* node.c */
 void mbr_node_start(struct mbr_agents *g, struct mbr_node *n);

@@ -5,15 +5,6 @@
 #include "member/agent/pod.h"
 #include "member/job.h"
 
-const struct fed_json *mbr_container_spec(const struct fed_json *tree, const struct mbr_container *c)
-{
-    const char *list = c->init ? "initContainers" : c->ephemeral ? "ephemeralContainers" : "containers";
-    FED_JSON_EACH(s, fed_json_at(tree, "spec", list, NULL))
-        if (fed_str_is(fed_json_find_text(s, "name"), c->name))
-            return s;
-    return NULL;
-}
-
 static void set_time(struct fed_arena *a, struct fed_json *o, const char *key, int64_t ms)
 {
     char text[21];

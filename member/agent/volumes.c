@@ -4,7 +4,6 @@
  * each file, so that a reader sees all of the old or all of the new. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,18 +31,6 @@ struct maker {
     struct payload *files;
     struct fed_err *err;
 };
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    (void)!remove(path);
-    return 0;
-}
-
-void mbr_remove_tree(const char *path)
-{
-    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
 
 static bool safe_path(struct fed_str path)
 {
@@ -236,7 +223,7 @@ static int publish(const char *folder, const char *now, const struct payload *f,
             return fed_err_set(err, fed_code_from_errno(errno), "%s: %s", tmp, strerror(errno));
     }
     if (*old)
-        mbr_remove_tree(old);
+        fed_file_remove_tree(old);
     return 0;
 }
 

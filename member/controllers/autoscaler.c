@@ -6,6 +6,7 @@
 #include "kube/quantity.h"
 #include "kube/selector.h"
 #include "member/agent/usage.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/hpaplan.h"
 #include "member/controllers/owner.h"
 
@@ -38,8 +39,7 @@ struct work {
     struct fed_str target_name;
     struct fed_json *tree, *spec, *status, *current_metrics;
     struct fed_selector sel;
-    struct fed_kobj **pods;
-    size_t n_pods, cap_pods;
+    struct mbr_kobjs pods;
     int64_t now_ms, current;
     bool selects, stuck; /* the selector is known; it is wrong, and nothing is decided */
     const char *what;    /* the metric that decides */
@@ -156,14 +156,7 @@ static bool gather(void *ud, struct fed_kobj *pod)
     p = mbr_pod_info_get(w->c->m, pod);
     if (p->deleting || p->ended)
         return true;
-    if (w->n_pods == w->cap_pods) {
-        struct fed_kobj **more =
-            FED_ARENA_ARRAY(w->a, struct fed_kobj *, w->cap_pods = w->cap_pods ? w->cap_pods * 2 : 16);
-        if (w->n_pods)
-            memcpy(more, w->pods, w->n_pods * sizeof(*more));
-        w->pods = more;
-    }
-    w->pods[w->n_pods++] = pod;
+    mbr_kobjs_add(&w->pods, pod);
     return true;
 }
 
@@ -199,18 +192,18 @@ static bool known(struct work *w, const struct fed_kobj *pod, struct fed_str con
 static struct mbr_hpa_pod *measure(struct work *w, struct fed_str resource, struct fed_str container,
                                    struct fed_str *lacks)
 {
-    struct mbr_hpa_pod *list = FED_ARENA_ARRAY(w->a, struct mbr_hpa_pod, w->n_pods + 1);
+    struct mbr_hpa_pod *list = FED_ARENA_ARRAY(w->a, struct mbr_hpa_pod, w->pods.n + 1);
     bool cpu = fed_str_is(resource, "cpu");
     *lacks = (struct fed_str){0};
-    for (size_t i = 0; i < w->n_pods; i++) {
-        const struct mbr_pod_info *p = mbr_pod_info_get(w->c->m, w->pods[i]);
+    for (size_t i = 0; i < w->pods.n; i++) {
+        const struct mbr_pod_info *p = mbr_pod_info_get(w->c->m, w->pods.list[i]);
         struct mbr_usage_value v = {0};
         struct fed_str who = {0};
-        bool has = known(w, w->pods[i], container, &v);
-        list[i].request = request_of(w, w->pods[i], resource, container, &who);
+        bool has = known(w, w->pods.list[i], container, &v);
+        list[i].request = request_of(w, w->pods.list[i], resource, container, &who);
         if (who.n && !lacks->n)
             *lacks = fed_arena_printf(w->a, "missing request for %.*s in container %.*s of Pod %.*s",
-                                      FED_STR_ARG(resource), FED_STR_ARG(who), FED_STR_ARG(w->pods[i]->name));
+                                      FED_STR_ARG(resource), FED_STR_ARG(who), FED_STR_ARG(w->pods.list[i]->name));
         w->known = w->known || has;
         if (fed_str_is(p->phase, "Pending") || (cpu && !p->ready))
             list[i].state = MBR_HPA_UNREADY;
@@ -279,7 +272,7 @@ static struct fed_str why_unknown(struct work *w, struct fed_str resource, struc
 {
     if (lacks.n && w->known)
         return lacks;
-    if (!w->n_pods)
+    if (!w->pods.n)
         return FED_STR("no pods returned by selector while calculating replica count");
     if (w->known)
         return FED_STR("did not receive metrics for targeted pods (pods might be unready)");
@@ -299,7 +292,7 @@ static int64_t propose(struct work *w, const struct fed_json *spec)
     bool cpu = fed_str_is(resource, "cpu");
     const struct fed_json *value = fed_json_find(target, "averageValue");
     struct mbr_hpa_metric m = {
-        .n = w->n_pods, .current = w->current, .percent = fed_json_int(fed_json_find(target, "averageUtilization"), 0)};
+        .n = w->pods.n, .current = w->current, .percent = fed_json_int(fed_json_find(target, "averageUtilization"), 0)};
     if (!by_container && !fed_str_is(type, "Resource"))
         return not_served(w, spec, type);
     if (value && !m.percent &&
@@ -420,16 +413,12 @@ static int64_t decide(struct work *w)
 
 static void write_status(struct work *w, int64_t desired)
 {
-    const struct fed_json *old = fed_json_find(w->tree, "status");
     fed_json_set(w->status, "currentReplicas", fed_json_new_int(w->a, w->current));
     fed_json_set(w->status, "desiredReplicas", fed_json_new_int(w->a, desired));
     fed_json_remove_key(w->status, "currentMetrics");
     if (w->current_metrics->n)
         fed_json_set(w->status, "currentMetrics", w->current_metrics);
-    if (old && fed_json_equal(old, w->status))
-        return;
-    fed_json_set(w->tree, "status", w->status);
-    mbr_job_update(w->job, MBR_AUTOSCALERS, w->tree, "status");
+    mbr_job_update_status(w->job, MBR_AUTOSCALERS, w->tree, w->status);
 }
 
 static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name,
@@ -467,7 +456,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
 static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name,
                     const struct scale *scale)
 {
-    struct work w = {.c = c, .job = job, .a = &job->arena, .now_ms = fed_wall_ms(c->m->env), .what = ""};
+    struct work w = {
+        .c = c, .job = job, .a = &job->arena, .pods = {.a = &job->arena}, .now_ms = fed_wall_ms(c->m->env), .what = ""};
     struct own *own = c->own;
     w.obj = mbr_find(c->m, MBR_AUTOSCALERS, ns, name);
     if (!w.obj || w.obj->deleting) {
@@ -476,8 +466,7 @@ static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, s
     }
     w.tree = fed_kobj_parse(w.obj, w.a);
     w.spec = fed_json_find(w.tree, "spec");
-    const struct fed_json *status = fed_json_find(w.tree, "status");
-    w.status = status ? fed_json_copy(w.a, status) : fed_json_object(w.a);
+    w.status = mbr_status_copy(w.a, w.tree);
     w.current_metrics = fed_json_array(w.a);
     const struct fed_kind_version *v = custom_target(&w);
     if (v && !scale) {
@@ -492,7 +481,7 @@ static void work_on(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, s
         desired = decide(&w);
     }
     write_status(&w, desired);
-    bool early = w.failed && w.n_pods && !w.known && memo_of(&w)->early++ < EARLY_MOST;
+    bool early = w.failed && w.pods.n && !w.known && memo_of(&w)->early++ < EARLY_MOST;
     fed_workqueue_add_after(c->queue, fed_str(job->key), early ? EARLY_MS : PERIOD_MS);
     mbr_job_end(job, 0);
 }

@@ -123,8 +123,7 @@ static bool count_pod(void *ud, struct fed_kobj *pod)
 
 static void write_status(struct work *w)
 {
-    const struct fed_json *old = fed_json_find(w->tree, "status");
-    struct fed_json *status = old ? fed_json_copy(w->a, old) : fed_json_object(w->a);
+    struct fed_json *status = mbr_status_copy(w->a, w->tree);
     bool ok = w->count.allowed > 0;
     fed_json_set(status, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
     fed_json_set(status, "disruptionsAllowed", fed_json_new_int(w->a, w->count.allowed));
@@ -139,10 +138,7 @@ static void write_status(struct work *w)
     struct fed_json *c = fed_obj_condition(status, "DisruptionAllowed");
     if (c)
         fed_json_set(c, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
-    if (old && fed_json_equal(old, status))
-        return;
-    fed_json_set(w->tree, "status", status);
-    mbr_job_update(w->job, MBR_BUDGETS, w->tree, "status"); /* an eviction may be writing too */
+    mbr_job_update_status(w->job, MBR_BUDGETS, w->tree, status); /* an eviction may be writing too */
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)

@@ -4,7 +4,6 @@
  * reclaim policy. Sizes are not enforced. Keys: "NS/CLAIM", or "VOLUME". */
 #include "base/file.h"
 #include "kube/quantity.h"
-#include "member/agent/pod.h"
 #include "member/controllers/controllers.h"
 
 #define PROVISIONER    "member.hansa.io/local"
@@ -20,12 +19,11 @@ static void set_phase(struct mbr_job *job, enum mbr_kind kind, const struct fed_
 {
     struct fed_arena *a = &job->arena;
     const struct fed_json *tree = fed_kobj_parse(obj, a);
-    struct fed_json *patch = fed_json_object(a), *status = fed_json_object(a);
+    struct fed_json *status = fed_json_object(a);
     if (fed_str_is(fed_json_str(fed_json_at(tree, "status", "phase", NULL)), phase))
         return;
     put(a, status, "phase", phase);
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(job, kind, obj->ns, obj->name, "status", patch);
+    mbr_job_merge_status(job, kind, obj, status);
 }
 
 /* --- volumes --- */
@@ -55,7 +53,7 @@ static void reconcile_volume(struct mbr_ctl *c, struct mbr_job *job, struct fed_
     bool ours = fed_str_is(fed_kobj_annotation(volume, PROVISIONED_BY), PROVISIONER);
     if (!ours || !fed_str_is(fed_json_find_text(spec, "persistentVolumeReclaimPolicy"), "Delete"))
         return set_phase(job, MBR_VOLUMES, volume, "Released");
-    mbr_remove_tree(folder(c->m, a, volume->name).p);
+    fed_file_remove_tree(folder(c->m, a, volume->name).p);
     mbr_job_delete(job, MBR_VOLUMES, volume);
 }
 
@@ -134,13 +132,11 @@ static void bind_claim(struct mbr_job *job, const struct fed_kobj *claim, struct
         fed_obj_set_annotation(a, patch, "pv.kubernetes.io/bind-completed", FED_STR("yes"));
         mbr_job_merge(job, MBR_CLAIMS, claim->ns, claim->name, "", patch);
     }
-    patch = fed_json_object(a);
     put(a, status, "phase", "Bound");
     fed_json_set(status, "accessModes", fed_json_copy(a, fed_json_find(spec, "accessModes")));
     if (capacity)
         fed_json_set(status, "capacity", fed_json_copy(a, capacity));
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(job, MBR_CLAIMS, claim->ns, claim->name, "status", patch);
+    mbr_job_merge_status(job, MBR_CLAIMS, claim, status);
 }
 
 static void provision(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *claim, const struct fed_json *spec,

@@ -2,21 +2,17 @@
 #include "member/controllers/controllers.h"
 
 #include "base/mem.h"
-#include "kube/names.h"
 #include "member/controllers/owner.h"
 
 static void (*const inits[])(struct mbr_ctl *) = {
-    mbr_namespace_init, mbr_service_init,     mbr_deployment_init, mbr_replicaset_init, mbr_replication_init,
-    mbr_daemonset_init, mbr_statefulset_init, mbr_jobs_init,       mbr_cronjob_init,    mbr_claims_init,
-    mbr_budget_init,    mbr_taints_init,      mbr_autoscaler_init, mbr_scheduler_init,  mbr_endpoints_init,
+    mbr_namespace_init,   mbr_service_init,   mbr_deployment_init,  mbr_replicaset_init,
+    mbr_replication_init, mbr_daemonset_init, mbr_statefulset_init, mbr_jobs_init,
+    mbr_cronjob_init,     mbr_claims_init,    mbr_budget_init,      mbr_taints_init,
+    mbr_autoscaler_init,  mbr_scheduler_init, mbr_endpoints_init,   mbr_mirror_init,
 };
 
-struct unit {
-    struct mbr_ctl ctl; /* first */
-    mbr_reconcile reconcile;
-};
 struct mbr_controllers {
-    struct unit units[FED_ARRAY_LEN(inits)];
+    struct mbr_ctl ctls[FED_ARRAY_LEN(inits)];
     size_t n;
 };
 
@@ -24,8 +20,8 @@ struct mbr_controllers *mbr_controllers_some(struct mbr *m, void (*const *which)
 {
     struct mbr_controllers *c = FED_NEW(struct mbr_controllers);
     for (size_t i = 0; i < n && i < FED_ARRAY_LEN(inits); i++) {
-        c->units[c->n].ctl.m = m;
-        which[i](&c->units[c->n++].ctl);
+        c->ctls[c->n].m = m;
+        which[i](&c->ctls[c->n++]);
     }
     return c;
 }
@@ -40,7 +36,7 @@ void mbr_controllers_free(struct mbr_controllers *c)
     if (!c)
         return;
     for (size_t i = c->n; i-- > 0;) {
-        struct mbr_ctl *ctl = &c->units[i].ctl;
+        struct mbr_ctl *ctl = &c->ctls[i];
         if (ctl->release)
             ctl->release(ctl);
         fed_workqueue_free(ctl->queue);
@@ -50,100 +46,4 @@ void mbr_controllers_free(struct mbr_controllers *c)
         free(ctl->own);
     }
     free(c);
-}
-
-static void work(void *ud, const char *key)
-{
-    struct unit *u = ud;
-    struct fed_str ns, name;
-    mbr_key_split(fed_str(key), &ns, &name);
-    u->reconcile(&u->ctl, mbr_job_new(u->ctl.m, u->ctl.queue, key), ns, name);
-}
-
-void mbr_ctl_queue(struct mbr_ctl *c, const char *name, mbr_reconcile reconcile)
-{
-    struct unit *u = fed_container_of(c, struct unit, ctl);
-    u->reconcile = reconcile;
-    c->queue = fed_workqueue_new(
-        &(struct fed_workqueue_conf){.env = c->m->env, .name = name, .concurrency = 16, .work = work, .ud = u});
-    c->events = fed_recorder_new(c->m->client, name, "");
-}
-
-void mbr_ctl_watch(struct mbr_ctl *c, enum mbr_kind kind,
-                   void (*changed)(void *ctl, struct fed_kobj *old, struct fed_kobj *now))
-{
-    fed_informer_add_handlers(c->m->informers[kind], &(struct fed_informer_handlers){.changed = changed, .ud = c});
-}
-
-void mbr_ctl_add(struct mbr_ctl *c, struct fed_str ns, struct fed_str name)
-{
-    struct fed_arena a = {0};
-    fed_workqueue_add(c->queue, mbr_key(&a, ns, name));
-    fed_arena_release(&a);
-}
-
-void mbr_ctl_enqueue_self(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    const struct fed_kobj *o = now ? now : old;
-    mbr_ctl_add(ctl, o->ns, o->name);
-}
-
-void mbr_ctl_enqueue_owner(struct mbr_ctl *c, const struct fed_kobj *obj, const char *kind)
-{
-    const struct fed_owner *o = obj ? fed_kobj_controller(obj) : NULL;
-    if (o && fed_str_is(o->kind, kind))
-        mbr_ctl_add(c, obj->ns, o->name);
-}
-
-struct fed_json *mbr_pod_from_template(struct mbr_ctl *c, struct fed_arena *a, const struct fed_kobj *owner,
-                                       const struct fed_json *template)
-{
-    const struct fed_json *meta = fed_json_find(template, "metadata"), *v;
-    struct fed_str base = fed_arena_printf(a, "%.*s-", FED_STR_ARG(owner->name));
-    struct fed_json *pod = fed_obj_new(a, "v1", "Pod", owner->ns, fed_name_generate(c->m->env, a, base));
-    struct fed_json *to = fed_obj_metadata(a, pod);
-    static const char *const keep[] = {"labels", "annotations", "finalizers"};
-    fed_json_set(to, "generateName", fed_json_new_str(a, base));
-    for (size_t i = 0; i < FED_ARRAY_LEN(keep); i++)
-        if ((v = fed_json_find(meta, keep[i])))
-            fed_json_set(to, keep[i], fed_json_copy(a, v));
-    fed_obj_set_controller(a, pod, owner);
-    v = fed_json_find(template, "spec");
-    fed_json_set(pod, "spec", v ? fed_json_copy(a, v) : fed_json_object(a));
-    return pod;
-}
-
-struct gather {
-    struct fed_arena *a;
-    struct fed_kobj **list;
-    size_t n, cap;
-};
-
-static bool gather(void *ud, struct fed_kobj *o)
-{
-    struct gather *g = ud;
-    if (g->n == g->cap) {
-        struct fed_kobj **more = FED_ARENA_ARRAY(g->a, struct fed_kobj *, g->cap = g->cap ? g->cap * 2 : 16);
-        if (g->n)
-            memcpy(more, g->list, g->n * sizeof(*more));
-        g->list = more;
-    }
-    g->list[g->n++] = o;
-    return true;
-}
-
-struct fed_kobj **mbr_owned(struct mbr *m, struct fed_arena *a, enum mbr_kind kind, const struct fed_kobj *owner,
-                            size_t *n)
-{
-    struct gather g = {.a = a};
-    fed_informer_each_owned(m->informers[kind], owner->uid, gather, &g);
-    *n = g.n;
-    return g.list;
-}
-
-void mbr_set_time(struct fed_arena *a, struct fed_json *o, const char *key, int64_t ms)
-{
-    char text[21];
-    fed_time_format(ms, text);
-    fed_json_set(o, key, fed_json_new_strf(a, "%s", text));
 }

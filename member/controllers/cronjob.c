@@ -202,10 +202,7 @@ static void write_status(struct work *w)
         fed_json_set(w->status, "active", active);
     else
         fed_json_remove_key(w->status, "active");
-    if (old ? fed_json_equal(old, w->status) : !w->status->n)
-        return;
-    fed_json_set(w->tree, "status", w->status);
-    mbr_job_update(w->job, MBR_CRONJOBS, w->tree, "status");
+    mbr_job_update_status(w->job, MBR_CRONJOBS, w->tree, w->status);
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
@@ -216,8 +213,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
         return mbr_job_end(job, 0);
     w.tree = fed_kobj_parse(w.obj, w.a);
     w.spec = fed_json_find(w.tree, "spec");
-    const struct fed_json *status = fed_json_find(w.tree, "status");
-    w.status = status ? fed_json_copy(w.a, status) : fed_json_object(w.a);
+    w.status = mbr_status_copy(w.a, w.tree);
     w.jobs = mbr_owned(c->m, w.a, MBR_JOBS, w.obj, &w.n_jobs);
     keep_history(&w);
     schedule(&w);
@@ -225,14 +221,10 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     mbr_job_end(job, 0);
 }
 
-static void job_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    mbr_ctl_enqueue_owner(ctl, now ? now : old, "CronJob");
-}
-
 void mbr_cronjob_init(struct mbr_ctl *c)
 {
+    c->kind = MBR_CRONJOBS;
     mbr_ctl_queue(c, "cronjob-controller", reconcile);
     mbr_ctl_watch(c, MBR_CRONJOBS, mbr_ctl_enqueue_self);
-    mbr_ctl_watch(c, MBR_JOBS, job_changed);
+    mbr_ctl_watch(c, MBR_JOBS, mbr_ctl_enqueue_controller);
 }

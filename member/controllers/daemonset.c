@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DaemonSets: one pod on each node that suits. Pods are bound by us (spec.nodeName), so no other pod can take the
  * place. An update replaces pods node by node, the old one first: they may hold host ports. */
+#include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/revision.h"
@@ -138,7 +139,7 @@ static void manage(struct work *w)
 static void write_status(struct work *w)
 {
     int64_t wanted = 0, scheduled = 0, misplaced = 0, n_ready = 0, updated = 0;
-    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    struct fed_json *status = fed_json_object(w->a);
     for (size_t i = 0; i < w->n; i++) {
         const struct place *p = &w->places[i];
         wanted += p->wanted;
@@ -155,10 +156,8 @@ static void write_status(struct work *w)
     mbr_patch_count(w->a, status, "updatedNumberScheduled", updated);
     mbr_patch_count(w->a, status, "numberAvailable", n_ready);
     mbr_patch_count(w->a, status, "numberUnavailable", wanted - n_ready);
-    if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
-        return;
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, MBR_DAEMONSETS, w->obj->ns, w->obj->name, "status", patch);
+    if (mbr_patch_differs(fed_json_find(w->tree, "status"), status))
+        mbr_job_merge_status(w->job, MBR_DAEMONSETS, w->obj, status);
 }
 
 static void forget_history(struct work *w)
@@ -209,14 +208,9 @@ static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
     fed_informer_each(c->m->informers[MBR_DAEMONSETS], FED_STR(""), enqueue_set, c);
 }
 
-static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    mbr_ctl_enqueue_owner(ctl, now ? now : old, "DaemonSet");
-}
-
 void mbr_daemonset_init(struct mbr_ctl *c)
 {
     mbr_owner_init(c, "daemonset-controller", MBR_DAEMONSETS, MBR_PODS, true, reconcile);
     mbr_ctl_watch(c, MBR_NODES, node_changed);
-    mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
+    mbr_ctl_watch(c, MBR_REVISIONS, mbr_ctl_enqueue_controller);
 }

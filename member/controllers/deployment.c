@@ -3,6 +3,7 @@
  * and the status. Spec changes of ReplicaSets go as merge patches: nobody else changes the replicas of an owned set. */
 #include "base/mem.h"
 #include "kube/names.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/rollout.h"
 
@@ -296,7 +297,7 @@ static void set_failure(struct work *w, struct fed_json *status)
 static void write_status(struct work *w)
 {
     struct totals t = {0};
-    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    struct fed_json *status = fed_json_object(w->a);
     const struct fed_json *now = fed_json_find(w->tree, "status");
     for (size_t i = 0; i < w->n_sets; i++) {
         const struct mbr_rollout_set *s = &w->sets[i].size;
@@ -319,10 +320,8 @@ static void write_status(struct work *w)
     set_available(w, status, &t);
     set_failure(w, status);
     set_progressing(w, status, &t);
-    if (!mbr_patch_differs(now, status))
-        return;
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, MBR_DEPLOYMENTS, w->obj->ns, w->obj->name, "status", patch);
+    if (mbr_patch_differs(now, status))
+        mbr_job_merge_status(w->job, MBR_DEPLOYMENTS, w->obj, status);
 }
 
 static void write_revision(struct work *w)

@@ -144,35 +144,6 @@ static struct fed_json *labels_of(struct work *w)
     return o;
 }
 
-/* Creates, or updates what is there when `keys` of it differ. */
-static void put(struct work *w, enum mbr_kind kind, struct fed_json *want, const char *const *keys)
-{
-    struct fed_kobj *have = mbr_find(w->c->m, kind, w->obj->ns, fed_obj_name(want));
-    if (!have) {
-        mbr_job_create(w->job, kind, w->obj->ns, want);
-        return;
-    }
-    struct fed_json *tree = fed_kobj_parse(have, w->a);
-    struct fed_json *labels = fed_json_at(tree, "metadata", "labels", NULL),
-                    *mine = fed_json_at(want, "metadata", "labels", NULL);
-    bool same = fed_json_equal(labels ? labels : fed_json_object(w->a), mine);
-    for (size_t i = 0; keys[i]; i++) {
-        const struct fed_json *x = fed_json_find(tree, keys[i]), *y = fed_json_find(want, keys[i]);
-        same = same && ((!x || !x->n) ? (!y || !y->n) : (y && fed_json_equal(x, y)));
-    }
-    if (same)
-        return;
-    fed_json_set(fed_obj_metadata(w->a, tree), "labels", fed_json_copy(w->a, mine));
-    for (size_t i = 0; keys[i]; i++) {
-        struct fed_json *v = fed_json_find(want, keys[i]);
-        if (v)
-            fed_json_set(tree, keys[i], fed_json_copy(w->a, v));
-        else
-            fed_json_remove_key(tree, keys[i]);
-    }
-    mbr_job_update(w->job, kind, tree, "");
-}
-
 static void put_endpoints(struct work *w)
 {
     static const char *const keys[] = {"subsets", NULL};
@@ -186,7 +157,7 @@ static void put_endpoints(struct work *w)
     }
     if (subsets->n)
         fed_json_set(o, "subsets", subsets);
-    put(w, MBR_ENDPOINTS, o, keys);
+    mbr_job_put(w->job, MBR_ENDPOINTS, o, keys);
 }
 
 static struct fed_json *slice_endpoint(struct work *w, const struct backend *b)
@@ -222,7 +193,7 @@ static void put_slice(struct work *w, size_t i, const struct group *g)
     static const char *const keys[] = {"endpoints", "ports", NULL};
     struct fed_json *o = fed_obj_new(w->a, "discovery.k8s.io/v1", "EndpointSlice", w->obj->ns, slice_name(w, i));
     struct fed_json *labels = labels_of(w), *list = fed_json_array(w->a);
-    fed_json_set(labels, "kubernetes.io/service-name", fed_json_new_str(w->a, w->obj->name));
+    fed_json_set(labels, MBR_SERVICE_NAME, fed_json_new_str(w->a, w->obj->name));
     fed_json_set(labels, MANAGED_BY, fed_json_new_strz(w->a, MANAGER));
     fed_json_set(fed_obj_metadata(w->a, o), "labels", labels);
     fed_obj_set_controller(w->a, o, w->obj);
@@ -231,7 +202,7 @@ static void put_slice(struct work *w, size_t i, const struct group *g)
         fed_json_push(list, slice_endpoint(w, &g->backends[k]));
     fed_json_set(o, "endpoints", list);
     fed_json_set(o, "ports", ports_of(w, g, true));
-    put(w, MBR_SLICES, o, keys);
+    mbr_job_put(w->job, MBR_SLICES, o, keys);
 }
 
 static void drop_slices(struct work *w, size_t from)
@@ -306,9 +277,18 @@ static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 static void slice_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 {
     const struct fed_kobj *o = now ? now : old;
-    struct fed_str service = fed_kobj_label(o, "kubernetes.io/service-name");
+    struct fed_str service = fed_kobj_label(o, MBR_SERVICE_NAME);
     if (service.n && fed_str_is(fed_kobj_label(o, MANAGED_BY), MANAGER))
         mbr_ctl_add(ctl, o->ns, service);
+}
+
+/* Somebody's own Endpoints may be there before their Service; only at the start is what a Service left behind looked for. */
+static void endpoints_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct mbr_ctl *c = ctl;
+    const struct fed_kobj *o = now ? now : old;
+    if (!now || mbr_find(c->m, MBR_SERVICES, o->ns, o->name) || !fed_informer_synced(c->m->informers[MBR_ENDPOINTS]))
+        mbr_ctl_add(c, o->ns, o->name);
 }
 
 void mbr_endpoints_init(struct mbr_ctl *c)
@@ -316,6 +296,6 @@ void mbr_endpoints_init(struct mbr_ctl *c)
     mbr_ctl_queue(c, "endpoint-controller", reconcile);
     mbr_ctl_watch(c, MBR_SERVICES, mbr_ctl_enqueue_self);
     mbr_ctl_watch(c, MBR_PODS, pod_changed);
-    mbr_ctl_watch(c, MBR_ENDPOINTS, mbr_ctl_enqueue_self);
+    mbr_ctl_watch(c, MBR_ENDPOINTS, endpoints_changed);
     mbr_ctl_watch(c, MBR_SLICES, slice_changed);
 }

@@ -3,6 +3,7 @@
  * written to status.uncountedTerminatedPods, then the finalizer is taken off, then the uid becomes one more of the count.
  * The status is written with the revision it was made from. */
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
 #include "member/controllers/jobplan.h"
 #include "member/controllers/owner.h"
@@ -94,13 +95,7 @@ static int64_t finished_ms(struct work *w, const struct fed_kobj *pod)
 
 static void count_active(struct work *w, struct fed_kobj *pod, const struct mbr_pod_info *p)
 {
-    w->active[w->n_active++] = (struct mbr_victim){.assigned = p->node.n,
-                                                   .running = fed_str_is(p->phase, "Running"),
-                                                   .ready = p->ready,
-                                                   .ready_ms = p->ready_ms,
-                                                   .restarts = p->restarts,
-                                                   .created_ms = p->created_ms,
-                                                   .pod = pod};
+    w->active[w->n_active++] = mbr_pod_victim(p, pod);
     w->ready += p->ready;
     w->plan.restarts += p->restarts;
     int64_t i = index_of(pod);
@@ -293,11 +288,7 @@ static void write_status(struct work *w)
             fed_json_set(w->status, "completedIndexes", fed_json_new_str(w->a, fed_arena_dup(w->a, fed_buf_str(&b))));
         fed_buf_release(&b);
     }
-    const struct fed_json *old = fed_json_find(w->tree, "status");
-    if (old && fed_json_equal(old, w->status))
-        return;
-    fed_json_set(w->tree, "status", w->status);
-    mbr_job_update(w->job, MBR_JOBS, w->tree, "status");
+    mbr_job_update_status(w->job, MBR_JOBS, w->tree, w->status);
 }
 
 /* --- the whole --- */
@@ -364,8 +355,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     }
     w.tree = fed_kobj_parse(w.obj, w.a);
     w.spec = fed_json_find(w.tree, "spec");
-    const struct fed_json *status = fed_json_find(w.tree, "status");
-    w.status = status ? fed_json_copy(w.a, status) : fed_json_object(w.a);
+    w.status = mbr_status_copy(w.a, w.tree);
     w.pods = mbr_owned(c->m, w.a, MBR_PODS, w.obj, &w.n_pods);
     if (w.obj->deleting || condition(w.status, "Complete") || condition(w.status, "Failed")) {
         finished(&w);

@@ -49,7 +49,7 @@ static void child_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
         fed_informer_each(c->m->informers[c->kind], child->ns, enqueue_if_matching,
                           &(struct owners_of_orphan){c, child});
     if (!o && old) /* it was let go: its owner may want another */
-        mbr_ctl_enqueue_owner(c, old, mbr_resource(c->kind)->kind);
+        mbr_ctl_enqueue_controller(c, NULL, old);
     if (!o || !fed_str_is(o->kind, mbr_resource(c->kind)->kind))
         return;
     struct fed_arena a = {0};

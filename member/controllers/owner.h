@@ -10,7 +10,7 @@
 #define MEMBER_CONTROLLERS_OWNER_H
 
 #include "kube/selector.h"
-#include "member/controllers/controllers.h"
+#include "member/controllers/ctl.h"
 
 /* Queue `queue` with watches of the owners and of what they own. adopts false: no orphan is taken. */
 void mbr_owner_init(struct mbr_ctl *c, const char *queue, enum mbr_kind kind, enum mbr_kind owned, bool adopts,

@@ -2,6 +2,7 @@
 /* ReplicaSets and ReplicationControllers: as many pods as spec.replicas, made from the template, surplus deleted by
  * choice.h; adopts pods without an owner that match, and counts what it has. */
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
 #include "member/controllers/owner.h"
 
@@ -28,13 +29,7 @@ static void read_pods(struct work *w)
         if (p->deleting || p->ended)
             continue;
         struct mbr_victim *v = &w->pods[w->n++];
-        *v = (struct mbr_victim){.assigned = p->node.n,
-                                 .running = fed_str_is(p->phase, "Running"),
-                                 .ready = p->ready,
-                                 .ready_ms = p->ready_ms,
-                                 .restarts = p->restarts,
-                                 .created_ms = p->created_ms,
-                                 .pod = list[i]};
+        *v = mbr_pod_victim(p, list[i]);
         if (fed_str_i64(fed_kobj_annotation(list[i], "controller.kubernetes.io/pod-deletion-cost"), &v->cost) < 0)
             v->cost = 0;
     }
@@ -82,7 +77,7 @@ static void set_failure(struct work *w, struct fed_json *status)
 
 static void write_status(struct work *w)
 {
-    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    struct fed_json *status = fed_json_object(w->a);
     int64_t min_ready_ms = fed_json_int(fed_json_find(w->spec, "minReadySeconds"), 0) * 1000, wait = -1;
     int64_t ready = 0, available = 0, now = fed_wall_ms(w->c->m->env);
     for (size_t i = 0; i < w->n; i++) {
@@ -103,10 +98,8 @@ static void write_status(struct work *w)
     mbr_patch_count(w->a, status, "readyReplicas", ready);
     mbr_patch_count(w->a, status, "availableReplicas", available);
     set_failure(w, status);
-    if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
-        return;
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, w->c->kind, w->obj->ns, w->obj->name, "status", patch);
+    if (mbr_patch_differs(fed_json_find(w->tree, "status"), status))
+        mbr_job_merge_status(w->job, w->c->kind, w->obj, status);
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)

@@ -10,7 +10,7 @@
 #ifndef MEMBER_CONTROLLERS_REVISION_H
 #define MEMBER_CONTROLLERS_REVISION_H
 
-#include "member/controllers/controllers.h"
+#include "member/controllers/ctl.h"
 
 struct mbr_revision {
     struct fed_kobj *obj;

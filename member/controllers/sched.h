@@ -6,7 +6,7 @@
 #ifndef MEMBER_CONTROLLERS_SCHED_H
 #define MEMBER_CONTROLLERS_SCHED_H
 
-#include "member/controllers/controllers.h"
+#include "member/controllers/ctl.h"
 #include "member/controllers/loads.h"
 #include "member/controllers/preempt.h"
 

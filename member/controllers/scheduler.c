@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/sched.h"
 
 /* --- what is watched --- */
@@ -141,7 +142,7 @@ static void refuse(struct mbr_sched_pod *w, const char *reason, struct fed_str w
 {
     bool minds = w->info->speaks || fed_json_find(w->spec, "topologySpreadConstraints");
     const struct fed_json *now = fed_json_find(w->tree, "status"), *have = fed_json_find(now, "conditions");
-    struct fed_json *patch = fed_json_object(w->a), *status = fed_json_object(w->a);
+    struct fed_json *status = fed_json_object(w->a);
     struct fed_str named = fed_json_find_text(now, "nominatedNodeName");
     fed_map_set(&w->own->stuck, fed_str(w->job->key), (void *)(intptr_t)(w->info->priority * 2 + minds));
     if (have)
@@ -152,8 +153,7 @@ static void refuse(struct mbr_sched_pod *w, const char *reason, struct fed_str w
     if (nominated.n || named.n)
         fed_json_set(status, "nominatedNodeName",
                      nominated.n ? fed_json_new_str(w->a, nominated) : fed_json_null(w->a));
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, MBR_PODS, w->pod->ns, w->pod->name, "status", patch);
+    mbr_job_merge_status(w->job, MBR_PODS, w->pod, status);
     if (news && strcmp(reason, "Unschedulable") == 0)
         fed_event_warning(w->c->events, w->pod, "FailedScheduling", "%.*s", FED_STR_ARG(why));
 }

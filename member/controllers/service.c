@@ -50,7 +50,7 @@ static void balance(struct mbr_ctl *c, struct mbr_job *job, struct fed_kobj *svc
     struct fed_arena *a = &job->arena;
     const struct fed_json *spec = fed_json_find(tree, "spec");
     const struct fed_json *now = fed_json_at(tree, "status", "loadBalancer", "ingress", NULL);
-    struct fed_json *patch = fed_json_object(a), *status = fed_json_object(a), *lb = fed_json_object(a);
+    struct fed_json *status = fed_json_object(a), *lb = fed_json_object(a);
     struct fed_str had = fed_json_find_text(fed_json_item(now, 0), "ip"),
                    want = fed_json_find_text(spec, "loadBalancerIP");
     struct fed_buf moved = {0};
@@ -76,8 +76,7 @@ static void balance(struct mbr_ctl *c, struct mbr_job *job, struct fed_kobj *svc
         fed_json_set(lb, "ingress", fed_json_null(a));
     }
     fed_json_set(status, "loadBalancer", lb);
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(job, MBR_SERVICES, svc->ns, svc->name, "status", patch);
+    mbr_job_merge_status(job, MBR_SERVICES, svc, status);
 out:
     fed_buf_release(&moved);
 }

@@ -2,6 +2,7 @@
 /* StatefulSets, by setplan.h: pods NAME-0, NAME-1… with claims of their own (kept when the set shrinks, unless
  * persistentVolumeClaimRetentionPolicy says otherwise), templates by revision.h. */
 #include "base/mem.h"
+#include "member/controllers/controllers.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/revision.h"
 #include "member/controllers/setplan.h"
@@ -209,7 +210,7 @@ static void act(struct work *w, const struct mbr_set_pod *list, size_t n, bool e
 
 static void write_status(struct work *w)
 {
-    struct fed_json *status = fed_json_object(w->a), *patch = fed_json_object(w->a);
+    struct fed_json *status = fed_json_object(w->a);
     if (!w->plan.on_delete && w->n_updated == w->replicas && w->ready == w->replicas && w->have == w->replicas) {
         w->current = w->revisions.name; /* the update is through */
         w->n_current = w->n_updated;
@@ -223,10 +224,8 @@ static void write_status(struct work *w)
     fed_json_set(status, "currentRevision", fed_json_new_str(w->a, w->current));
     fed_json_set(status, "updateRevision", fed_json_new_str(w->a, w->revisions.name));
     fed_json_set(status, "collisionCount", fed_json_new_int(w->a, 0));
-    if (!mbr_patch_differs(fed_json_find(w->tree, "status"), status))
-        return;
-    fed_json_set(patch, "status", status);
-    mbr_job_merge(w->job, MBR_STATEFULSETS, w->obj->ns, w->obj->name, "status", patch);
+    if (mbr_patch_differs(fed_json_find(w->tree, "status"), status))
+        mbr_job_merge_status(w->job, MBR_STATEFULSETS, w->obj, status);
 }
 
 static void forget_history(struct work *w)
@@ -267,13 +266,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     mbr_job_end(job, 0);
 }
 
-static void revision_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
-{
-    mbr_ctl_enqueue_owner(ctl, now ? now : old, "StatefulSet");
-}
-
 void mbr_statefulset_init(struct mbr_ctl *c)
 {
     mbr_owner_init(c, "statefulset-controller", MBR_STATEFULSETS, MBR_PODS, true, reconcile);
-    mbr_ctl_watch(c, MBR_REVISIONS, revision_changed);
+    mbr_ctl_watch(c, MBR_REVISIONS, mbr_ctl_enqueue_controller);
 }

@@ -3,18 +3,16 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "member/network/backends.h"
 #include "member/network/relay.h"
 #include "member/services.h"
 
 enum { RETRY_MS = 2000 };
 
 struct service;
-struct port { /* one port of a Service, with its ready backends */
-    struct service *svc;
+struct port { /* one port of a Service */
     char *name;
-    bool udp;
-    struct fed_addr *backends;
-    size_t n, turn;
+    struct mbr_backends to;
 };
 struct front {
     struct fed_list link;
@@ -30,6 +28,7 @@ struct service {
     char *key;
     struct port *ports;
     size_t n_ports;
+    bool sticky; /* sessionAffinity: ClientIP */
     struct fed_list fronts;
 };
 struct mbr_proxy {
@@ -39,28 +38,24 @@ struct mbr_proxy {
     struct fed_map services; /* key -> service */
 };
 
-static size_t pick_some(struct port *p, struct fed_addr *out, size_t max)
+/* The backends for a client of this port, the best first. */
+static size_t pick(struct front *f, const struct fed_addr *client, struct fed_addr *out, size_t max)
 {
-    size_t n = FED_MIN(p->n, max);
-    for (size_t i = 0; i < n; i++)
-        out[i] = p->backends[(p->turn + i) % p->n];
-    if (p->n)
-        p->turn = (p->turn + 1) % p->n;
-    return n;
+    const struct service *s = f->svc;
+    return f->port < s->n_ports ? mbr_backends_pick(&s->ports[f->port].to, s->sticky ? client : NULL, out, max) : 0;
 }
 
 static void accepted(void *ud, struct fed_stream *s)
 {
     struct front *f = ud;
     struct fed_addr some[MBR_RELAY_TRIES];
-    size_t n = f->port < f->svc->n_ports ? pick_some(&f->svc->ports[f->port], some, MBR_RELAY_TRIES) : 0;
+    size_t n = pick(f, fed_stream_peer(s), some, MBR_RELAY_TRIES);
     mbr_relay_tcp(f->svc->px->m->loop, s, some, n);
 }
 
-static bool pick_one(void *ud, struct fed_addr *out)
+static bool pick_one(void *ud, const struct fed_addr *client, struct fed_addr *out)
 {
-    struct front *f = ud;
-    return f->port < f->svc->n_ports && pick_some(&f->svc->ports[f->port], out, 1) == 1;
+    return pick(ud, client, out, 1) == 1;
 }
 
 static void front_free(struct front *f)
@@ -76,7 +71,7 @@ static void ports_free(struct service *s)
 {
     for (size_t i = 0; i < s->n_ports; i++) {
         free(s->ports[i].name);
-        free(s->ports[i].backends);
+        mbr_backends_release(&s->ports[i].to);
     }
     free(s->ports);
     s->ports = NULL;
@@ -93,40 +88,20 @@ static void service_free(struct service *s)
     free(s);
 }
 
-/* The ready addresses of the Endpoints' port of this name. */
-static void read_backends(struct port *p, const struct fed_json *endpoints)
-{
-    size_t cap = 0;
-    FED_JSON_EACH(sub, fed_json_find(endpoints, "subsets"))
-        FED_JSON_EACH(ep, fed_json_find(sub, "ports")) {
-            struct fed_str name = fed_json_find_text(ep, "name");
-            bool udp = fed_str_is(fed_json_find_text(ep, "protocol"), "UDP");
-            if (!fed_str_is(name, p->name) || udp != p->udp)
-                continue;
-            FED_JSON_EACH(ad, fed_json_find(sub, "addresses")) {
-                if (p->n == cap)
-                    p->backends = fed_realloc(p->backends, (cap = cap ? cap * 2 : 4) * sizeof(*p->backends));
-                if (fed_addr_parse(fed_json_find_text(ad, "ip"), (uint16_t)fed_json_int(fed_json_find(ep, "port"), 0),
-                                   &p->backends[p->n]) == 0)
-                    p->n++;
-            }
-        }
-}
-
-static void read_ports(struct service *s, const struct fed_json *spec, const struct fed_json *endpoints)
+static void read_ports(struct service *s, const struct fed_json *spec, const struct fed_json *slices)
 {
     const struct fed_json *list = fed_json_find(spec, "ports");
     struct port *old = s->ports;
     size_t n_old = s->n_ports;
+    s->sticky = fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "ClientIP");
     s->ports = fed_calloc((list ? list->n : 0) + 1, sizeof(*s->ports));
     s->n_ports = 0;
     FED_JSON_EACH(it, list) {
-        struct port *p = &s->ports[s->n_ports++];
-        p->svc = s;
+        struct port *p = &s->ports[s->n_ports];
         p->name = fed_strdup_str(fed_json_find_text(it, "name"));
-        p->udp = fed_str_is(fed_json_find_text(it, "protocol"), "UDP");
-        read_backends(p, endpoints);
-        p->turn = s->n_ports <= n_old && p->n ? old[s->n_ports - 1].turn % p->n : 0;
+        p->to.turn = s->n_ports < n_old ? old[s->n_ports].to.turn : 0;
+        mbr_backends_read(&p->to, slices, p->name, fed_str_is(fed_json_find_text(it, "protocol"), "UDP"));
+        s->n_ports++;
     }
     struct service gone = {.ports = old, .n_ports = n_old};
     ports_free(&gone);
@@ -198,12 +173,31 @@ static void want_all(struct service *s, const struct fed_json *svc)
     }
 }
 
+struct collected {
+    struct fed_arena *a;
+    struct fed_json *list;
+};
+
+static bool collect(void *ud, struct fed_kobj *slice)
+{
+    struct collected *c = ud;
+    fed_json_push(c->list, fed_kobj_parse(slice, c->a));
+    return true;
+}
+
+static struct fed_json *slices_of(struct mbr_proxy *px, struct fed_arena *a, struct fed_str ns, struct fed_str service)
+{
+    struct collected c = {a, fed_json_array(a)};
+    fed_informer_each_labeled(px->m->informers[MBR_SLICES], ns, service, collect, &c);
+    return c.list;
+}
+
 static void configure(struct mbr_proxy *px, const char *key)
 {
     struct fed_arena a = {0};
     struct fed_str ns, name;
     mbr_key_split(fed_str(key), &ns, &name);
-    struct fed_kobj *svc = mbr_find(px->m, MBR_SERVICES, ns, name), *ep = mbr_find(px->m, MBR_ENDPOINTS, ns, name);
+    struct fed_kobj *svc = mbr_find(px->m, MBR_SERVICES, ns, name);
     struct service *s = fed_map_find(&px->services, fed_str(key));
     bool all = true;
     if (!svc) {
@@ -221,7 +215,7 @@ static void configure(struct mbr_proxy *px, const char *key)
     struct fed_json *tree = fed_kobj_parse(svc, &a);
     FED_LIST_EACH(it, &s->fronts)
         fed_container_of(it, struct front, link)->wanted = false;
-    read_ports(s, fed_json_find(tree, "spec"), ep ? fed_kobj_parse(ep, &a) : NULL);
+    read_ports(s, fed_json_find(tree, "spec"), slices_of(px, &a, ns, name));
     want_all(s, tree);
     FED_LIST_EACH_SAFE(it, &s->fronts)
         if (!fed_container_of(it, struct front, link)->wanted)
@@ -249,6 +243,19 @@ static void changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     fed_arena_release(&a);
 }
 
+static void slice_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct mbr_proxy *px = ud;
+    struct fed_kobj *both[] = {old, now};
+    struct fed_arena a = {0};
+    for (size_t i = 0; i < 2; i++) {
+        struct fed_str service = both[i] ? fed_kobj_label(both[i], MBR_SERVICE_NAME) : FED_STR("");
+        if (service.n)
+            fed_workqueue_add(px->queue, mbr_key(&a, both[i]->ns, service));
+    }
+    fed_arena_release(&a);
+}
+
 struct mbr_proxy *mbr_proxy_new(struct mbr *m)
 {
     struct mbr_proxy *px = FED_NEW(struct mbr_proxy);
@@ -257,8 +264,8 @@ struct mbr_proxy *mbr_proxy_new(struct mbr *m)
     px->queue = fed_workqueue_new(&(struct fed_workqueue_conf){.env = m->env, .name = "proxy", .work = work, .ud = px});
     fed_informer_add_handlers(m->informers[MBR_SERVICES],
                               &(struct fed_informer_handlers){.changed = changed, .ud = px});
-    fed_informer_add_handlers(m->informers[MBR_ENDPOINTS],
-                              &(struct fed_informer_handlers){.changed = changed, .ud = px});
+    fed_informer_add_handlers(m->informers[MBR_SLICES],
+                              &(struct fed_informer_handlers){.changed = slice_changed, .ud = px});
     return px;
 }
 

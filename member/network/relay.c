@@ -141,7 +141,7 @@ struct mbr_udp_front {
     struct fed_map sessions; /* client address bytes -> session */
     struct fed_list order;
     struct fed_timer timer;
-    bool (*pick)(void *ud, struct fed_addr *out);
+    bool (*pick)(void *ud, const struct fed_addr *client, struct fed_addr *out);
     void *ud;
     char packet[PACKET_MAX];
 };
@@ -191,7 +191,7 @@ static struct session *session_new(struct mbr_udp_front *f, const struct fed_add
 {
     struct fed_addr to;
     char text[64];
-    if (!f->pick(f->ud, &to))
+    if (!f->pick(f->ud, client, &to))
         return NULL;
     int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || connect(fd, &to.sa, fed_addr_len(&to)) < 0) {
@@ -248,8 +248,9 @@ static void client_readable(void *ud, int events)
         fed_timer_start(fed_loop_env(f->loop), &f->timer, SESSION_IDLE_MS, expire);
 }
 
-int mbr_udp_front_open(struct fed_loop *loop, const struct fed_addr *addr, bool (*pick)(void *ud, struct fed_addr *out),
-                       void *ud, struct mbr_udp_front **out, struct fed_err *err)
+int mbr_udp_front_open(struct fed_loop *loop, const struct fed_addr *addr,
+                       bool (*pick)(void *ud, const struct fed_addr *client, struct fed_addr *out), void *ud,
+                       struct mbr_udp_front **out, struct fed_err *err)
 {
     char text[64];
     int fd = socket(addr->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -23,10 +23,10 @@ bool mbr_relay_upgrade(struct fed_http_exchange *client, const char *protocol, s
                        struct fed_str first);
 
 struct mbr_udp_front;
-/* pick(ud, out) gives a backend for a new client; false: none. */
+/* pick gives a backend for a new client; false: none. */
 FED_MUST_USE int mbr_udp_front_open(struct fed_loop *loop, const struct fed_addr *addr,
-                                    bool (*pick)(void *ud, struct fed_addr *out), void *ud, struct mbr_udp_front **out,
-                                    struct fed_err *err);
+                                    bool (*pick)(void *ud, const struct fed_addr *client, struct fed_addr *out),
+                                    void *ud, struct mbr_udp_front **out, struct fed_err *err);
 void mbr_udp_front_close(struct mbr_udp_front *f);
 
 #endif

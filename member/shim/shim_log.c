@@ -33,13 +33,21 @@ void mbr_shim_log_close(struct mbr_shim_log *log)
     log->fd = -1;
 }
 
+/* The full file gets a second name before the next one takes its first: whoever opens the log finds one at any moment. */
 static void rotate(struct mbr_shim_log *log)
 {
-    char old[sizeof(log->path) + 2];
+    char old[sizeof(log->path) + 2], next[sizeof(log->path) + 5];
     snprintf(old, sizeof(old), "%s.1", log->path);
+    snprintf(next, sizeof(next), "%s.next", log->path);
+    int fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return; /* with the next line again */
+    (void)!unlink(old);
+    if (link(log->path, old) != 0)
+        (void)!rename(log->path, old);
+    (void)!rename(next, log->path);
     close(log->fd);
-    (void)!rename(log->path, old);
-    log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    log->fd = fd;
     log->size = 0;
 }
 

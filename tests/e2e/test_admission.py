@@ -33,11 +33,14 @@ class Api:
     def __call__(self, method, path, body=None, c=None, **headers):
         own = c is None
         c = c or self.connect()
+        raw = headers.pop("raw", False)
         h = {"Authorization": "Bearer " + self.token, "Content-Type": headers.pop("type", "application/json")}
         h.update({k.replace("_", "-"): v for k, v in headers.items()})
         c.request(method, path, None if body is None else json.dumps(body), h)
         r = c.getresponse()
-        r.data = json.loads(r.read() or b"null")
+        r.data = r.read()
+        if not raw:
+            r.data = json.loads(r.data or b"null")
         if own:
             c.close()
         return r
@@ -138,7 +141,7 @@ def test_update_delete_dry_run(api, hooks):
     create, update, delete = hooks.asked("/see")
     assert update["operation"] == "UPDATE" and update["dryRun"] is True
     assert update["oldObject"]["data"] == {"a": "1"} and update["object"]["data"] == {"a": "2"}
-    assert update["options"]["kind"] == "PatchOptions" and update["options"]["fieldManager"] == "me"
+    assert update["options"]["kind"] == "UpdateOptions" and update["options"]["fieldManager"] == "me"
     assert delete["operation"] == "DELETE" and delete["object"] is None and delete["oldObject"]["data"] == {"a": "1"}
     assert delete["options"]["propagationPolicy"] == "Background"
 
@@ -275,13 +278,155 @@ def test_service_is_reached_by_its_endpoints(api, tmp_path):
         h.close()
 
 
+def rule(**more):
+    return {"rules": [dict({"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}, **more)]}
+
+
+# In Kubernetes' words (1.33).
+WRONG = [
+    ({"name": "a.b.C"}, 'webhooks[0].name: Invalid value: "a.b.C": a lowercase RFC 1123 subdomain must consist of'),
+    ({"sideEffects": None}, "webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun"),
+    ({"admissionReviewVersions": None}, "webhooks[0].admissionReviewVersions: Required value: must specify one of v1, v1beta1"),
+    ({"admissionReviewVersions": ["v1", "v1"]}, 'webhooks[0].admissionReviewVersions[1]: Invalid value: "v1": duplicate version'),
+    ({"admissionReviewVersions": ["v2"]},
+     'webhooks[0].admissionReviewVersions: Invalid value: ["v2"]: must include at least one of v1, v1beta1'),
+    (rule(operations=["*", "CREATE"]), "webhooks[0].rules[0].operations: Invalid value: [\"*\",\"CREATE\"]: if '*' is present, "
+     "must not specify other operations"),
+    (rule(apiVersions=[""]), "webhooks[0].rules[0].apiVersions[0]: Required value"),
+    (rule(resources=[""]), "webhooks[0].rules[0].resources[0]: Required value"),
+    (rule(resources=["pods/*", "pods/status"]), "webhooks[0].rules[0].resources[1]: Invalid value: \"pods/status\": if 'pods/*' is "
+     "present, must not specify pods/status"),
+    (rule(resources=["*/status", "pods/status"]), "webhooks[0].rules[0].resources[1]: Invalid value: \"pods/status\": if '*/status' "
+     "is present, must not specify pods/status"),
+    (rule(resources=["*/*", "pods"]), "webhooks[0].rules[0].resources: Invalid value: [\"*/*\",\"pods\"]: if '*/*' is present, must "
+     "not specify other resources"),
+    (rule(resources=["*", "pods"]), "webhooks[0].rules[0].resources: Invalid value: [\"*\",\"pods\"]: if '*' is present, must not "
+     "specify other resources without subresources"),
+    ({"clientConfig": {"url": "https://u:p@h/#f"}}, '[webhooks[0].clientConfig.url: Invalid value: "u:p": user information is not '
+     'permitted in the URL, webhooks[0].clientConfig.url: Invalid value: "f": fragments are not permitted in the URL]'),
+    ({"clientConfig": {"service": {"name": "x"}}}, "webhooks[0].clientConfig.service.namespace: Required value: service namespace "
+     "is required"),
+    ({"clientConfig": {"service": {"name": "x", "namespace": "y", "path": "/a//b"}}},
+     'webhooks[0].clientConfig.service.path: Invalid value: "/a//b": segment[1] may not be empty'),
+    ({"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "Foo"}]}},
+     'webhooks[0].namespaceSelector.matchExpressions[0].operator: Invalid value: "Foo": not a valid selector operator'),
+    ({"matchConditions": [{"name": "x", "expression": " "}]}, "webhooks[0].matchConditions[0].expression: Required value"),
+    ({"matchConditions": [{"name": "a b", "expression": "true"}]}, 'webhooks[0].matchConditions[0].name: Invalid value: "a b": name part'),
+    ({"matchConditions": [{"name": "x", "expression": "object.spec"}]},
+     'webhooks[0].matchConditions[0].expression: Invalid value: "object.spec": must evaluate to bool'),
+    ({"matchConditions": [{"name": "x", "expression": "request.nosuch == 1"}]},
+     'webhooks[0].matchConditions[0].expression: Invalid value: "request.nosuch == 1": compilation failed: ERROR: <input>:1:8: '
+     "undefined field 'nosuch'"),
+]
+
+
+def test_conditions(api, hooks):
+    """Which requests a webhook is asked about, by expressions."""
+    def on(name, expression, **more):
+        hooks.on("/" + name, lambda r: deny("asked"))
+        return hooks.hook(name + ".hooks.test", "/" + name, operations=["*"], matchConditions=[
+            {"name": "%d.%s" % (i, name), "expression": e} for i, e in enumerate(expression)], **more)
+
+    def asked(names, method, path, body=None, **more):
+        hooks.forget()
+        r = api(method, path, body, **more)
+        assert [n for n in all_names if hooks.asked("/" + n)] == names, (r.status, r.data)
+        return r
+    all_names = ("plain", "user", "gone", "broken")
+    register(api, "Validating", "v",
+             on("plain", ["object != null && object.metadata.name.startsWith('p')", "request.operation == 'CREATE'",
+                          "request.resource.resource == 'configmaps' && request.kind.kind == 'ConfigMap'", "!request.dryRun",
+                          "request.namespace == 'default' && !has(request.subResource)"]),
+             on("user", ["'nobody' in request.userInfo.groups"]),
+             on("gone", ["object == null && oldObject.metadata.labels['x'] == 'y'", "request.options.kind == 'DeleteOptions'"],
+                failurePolicy="Ignore"))
+    assert asked(["plain"], "POST", V1 + "configmaps", cm("p1")).status == 400
+    asked([], "POST", V1 + "configmaps?dryRun=All", cm("p1"))
+    assert asked([], "POST", V1 + "configmaps", cm("other", {"x": "y"})).status == 201
+    assert asked([], "POST", V1 + "configmaps", cm("other2")).status == 201
+    assert asked(["gone"], "DELETE", V1 + "configmaps/other").status == 400
+    assert asked([], "DELETE", V1 + "configmaps/other2").status == 200  # no such key: Ignore says no
+    register(api, "Mutating", "m", on("broken", ["object.data.a == 'b'"]), on("false", ["object.data.a == 'b'", "false"]))
+    r = asked([], "POST", V1 + "configmaps", cm("x"))
+    assert (r.status, r.data["reason"]) == (403, "Forbidden")
+    assert r.data["message"] == """configmaps "x" is forbidden: expression 'object.data.a == 'b'' resulted in error: no such key: a"""
+    asked(["broken"], "POST", V1 + "configmaps", cm("x", a="b"))
+    assert api("DELETE", HOOKS % "mutating" + "/m").status == 200
+    unlimited = "[1,2,3,4,5,6,7,8,9,10].all(a, %s)"
+    for _ in range(6):
+        unlimited %= "[1,2,3,4,5,6,7,8,9,10].all(a, %s)"
+    register(api, "Mutating", "m", on("broken", [unlimited % "a > 0"]))
+    r = asked([], "POST", V1 + "configmaps", cm("x"))
+    assert r.status == 403 and "cost limit exceeded" in r.data["message"]
+    for kind, name in (("mutating", "m"), ("validating", "v")):
+        assert api("DELETE", HOOKS % kind + "/" + name).status == 200
+    assert api("DELETE", V1 + "configmaps/other").status == 200
+
+
+def test_what_subresources_are_called(api, hooks):
+    """Kind and resource of a subresource are of different groups; a body may leave out what it is; options are of what is done."""
+    hooks.on("/all", lambda r: allow())
+    register(api, "Validating", "v", hooks.hook("all.hooks.test", "/all", resources=["*/*"], operations=["*"], groups=["*"], versions=["*"]))
+    apps = "/apis/apps/v1/namespaces/default/deployments"
+    deployment = {"metadata": {"name": "sub"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x:1"}]}}}}
+    assert api("POST", apps, deployment).status == 201
+    hooks.forget()
+    assert api("PATCH", apps + "/sub/scale", {"spec": {"replicas": 2}}, type="application/merge-patch+json").status == 200
+    api("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": {"user": "x", "nonResourceAttributes": {"path": "/"}}})
+    api("PATCH", V1 + "configmaps/applied?fieldManager=me&force=true", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}},
+        type="application/apply-patch+yaml")
+    scale, access, applied = hooks.asked("/all")
+    assert scale["kind"] == scale["requestKind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    assert scale["resource"] == scale["requestResource"] == {"group": "apps", "version": "v1", "resource": "deployments"}
+    assert (scale["subResource"], scale["options"]["kind"]) == ("scale", "UpdateOptions")
+    assert access["kind"] == {"group": "authorization.k8s.io", "version": "v1", "kind": "SubjectAccessReview"}
+    assert access["resource"] == {"group": "authorization.k8s.io", "version": "v1", "resource": "subjectaccessreviews"}
+    assert access["object"]["apiVersion"] == "authorization.k8s.io/v1" and access["object"]["kind"] == "SubjectAccessReview"
+    assert (applied["operation"], applied["options"]["kind"], applied["options"]["fieldManager"]) == ("CREATE", "CreateOptions", "me")
+    for path in (apps + "/sub", V1 + "configmaps/applied"):
+        assert api("DELETE", path).status == 200
+
+
+def test_calls_are_counted(api, hooks):
+    hooks.on("/no", lambda r: deny("no"))
+    hooks.on("/yes", lambda r: allow())
+    gone = {"url": "https://127.0.0.1:1/x", "caBundle": hooks.bundle()}
+    register(api, "Mutating", "m", hooks.hook("yes.count.test", "/yes"))
+    register(api, "Validating", "v", hooks.hook("no.count.test", "/no"),
+             hooks.hook("gone.count.test", "/x", clientConfig=gone, failurePolicy="Ignore"))
+    assert api("POST", V1 + "configmaps", cm("counted")).status == 400
+    r = api("GET", "/metrics", raw=True)
+    lines = set(r.data.decode().splitlines())
+    calls = "apiserver_admission_webhook_"
+    for line in ('request_total{code="200",name="yes.count.test",operation="CREATE",rejected="false",type="admit"} 1',
+                 'request_total{code="400",name="no.count.test",operation="CREATE",rejected="true",type="validating"} 1',
+                 'request_total{code="500",name="gone.count.test",operation="CREATE",rejected="false",type="validating"} 1',
+                 'rejection_count{error_type="no_error",name="no.count.test",operation="CREATE",rejection_code="400",type="validating"} 1',
+                 'admission_duration_seconds_count{name="yes.count.test",operation="CREATE",rejected="false",type="admit"} 1',
+                 'fail_open_count{name="gone.count.test",type="validating"} 1'):
+        assert calls + line in lines, line
+
+
+def test_a_bundle_that_is_none(api, hooks):
+    """Manifests leave a placeholder (often one line break) for who fills it in later: it is refused when it is used."""
+    blank = dict(hooks.client("/x"), caBundle="Cg==")
+    register(api, "Validating", "v", hooks.hook("blank.hooks.test", "/x", clientConfig=blank))
+    r = api("POST", V1 + "configmaps", cm("blank"))
+    assert r.status == 500 and "unable to load root certificates: unable to parse bytes as PEM block" in r.data["message"]
+
+
 def test_configurations_are_checked(api, hooks):
     def status(**more):
-        return api("POST", HOOKS % "validating", configuration("Validating", "bad", hooks.hook("a.hooks.test", "/a", **more)))
-    r = status(matchConditions=[{"name": "x", "expression": "true"}])
-    assert r.status == 422 and "webhooks[0].matchConditions" in r.data["message"] and "CEL" in r.data["message"]
+        return api("POST", HOOKS % "validating", configuration("Validating", "bad", dict(hooks.hook("a.hooks.test", "/a"), **more)))
     r = status(clientConfig={"url": "http://plain/x"})
     assert r.status == 422 and "'https' is the only allowed URL scheme" in r.data["message"]
+    for more, words in WRONG:
+        r = status(**more)
+        assert r.status == 422 and ": " + words in r.data["message"], (more, r.data)
+    twice = hooks.hook("a.hooks.test", "/a")
+    r = api("POST", HOOKS % "validating", configuration("Validating", "bad", twice, twice))
+    assert r.status == 422 and 'webhooks[1].name: Duplicate value: "a.hooks.test"' in r.data["message"]
     r = status(sideEffects="Some")
     assert r.status == 422 and 'webhooks[0].sideEffects: Unsupported value: "Some"' in r.data["message"]
     r = status(timeoutSeconds=31)

@@ -8,26 +8,9 @@ import json
 import threading
 import time
 
-import pytest
-
 from fed import with_status
 from test_crd import definition, install, replace, version
-from test_engine_kubectl import Kubectl, Server, kubectls
-
-
-@pytest.fixture()
-def server(tmp_path):
-    s = Server(tmp_path, "--store", "sqlite")
-    s.start()
-    yield s
-    s.stop()
-
-
-@pytest.fixture()
-def k(server, tmp_path):
-    if not kubectls():
-        pytest.skip("no kubectl here")
-    return Kubectl(kubectls()[-1], server, tmp_path)
+from test_crd import newest as k, server  # noqa: F401  (fixtures)
 
 
 def rules(*texts, **more):

@@ -3,8 +3,11 @@
 import gzip
 import http.client
 import json
+import shutil
 import socket
+import subprocess
 import threading
+import time
 
 import pytest
 
@@ -76,6 +79,42 @@ def test_service_account_tokens_need_a_key(api):
     assert api("GET", CMS, token="eyJhbGciOiJub25lIn0.e30.").status == 401
     api("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "sa"}})
     assert api("POST", "/api/v1/namespaces/default/serviceaccounts/sa/token", {}).status == 501
+
+
+def test_metrics(api):
+    """Names and labels that dashboards made for Kubernetes look for; the format is checked by promtool where there is one."""
+    assert api("POST", CMS, cm("counted")).status == 201
+    assert api("DELETE", CMS + "/counted?dryRun=All").status == 200
+    assert api("DELETE", CMS + "/counted").status == 200
+    assert api("GET", "/apis/batch/v1beta1/namespaces/default/cronjobs").headers["Warning"].startswith("299")
+    watch, r = api.watch(CMS + "?watch=true&resourceVersion=0&allowWatchBookmarks=false")
+    assert api("POST", CMS, cm("watched")).status == 201
+    while b"watched" not in r.readline():
+        pass
+    text = api("GET", "/metrics").data.decode()
+    watch.close()
+    assert api("DELETE", CMS + "/watched").status == 200
+    got = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            got[name] = float(value)
+    of = 'component="apiserver",dry_run="%s",group="",resource="configmaps",scope="resource",subresource="",verb="%s",version="v1"'
+    assert got["apiserver_request_total{code=\"200\",%s}" % of % ("All", "DELETE")] == 1
+    assert got["apiserver_request_duration_seconds_count{%s}" % of % ("All", "DELETE")] == 1
+    assert got["apiserver_request_duration_seconds_bucket{%s,le=\"30\"}" % of % ("", "POST")] >= 2
+    assert got['apiserver_longrunning_requests{component="apiserver",group="",resource="configmaps",scope="namespace",subresource="",'
+               'verb="WATCH",version="v1"}'] == 1
+    assert got['apiserver_watch_events_total{group="",kind="ConfigMap",version="v1"}'] >= 1
+    assert got['apiserver_requested_deprecated_apis{group="batch",removed_release="1.25",resource="cronjobs",subresource="",'
+               'version="v1beta1"}'] == 1
+    assert 0 <= got["process_cpu_seconds_total"] < 1000
+    assert got["process_virtual_memory_bytes"] > got["process_resident_memory_bytes"] > 1e6
+    assert 3 < got["process_open_fds"] < got["process_max_fds"]
+    assert abs(got["process_start_time_seconds"] - time.time()) < 3600
+    if shutil.which("promtool"):
+        p = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, timeout=60)
+        assert p.returncode == 0, p.stdout + p.stderr
 
 
 def test_documents_have_tags(api):

@@ -4,6 +4,7 @@
         federation   us-east1 (host) europe-west1 asia-east1      the session's: only looked at, or left as found
         small        alpha (host) beta                            its own: clusters leave and come back
 """
+import json
 import os
 import signal
 import stat
@@ -92,6 +93,16 @@ def test_up_refuses_a_folder_of_others(tmp_path):
     done = run(BIN / "kubefed", "up", "--dir", tmp_path, check=False)
     assert done.returncode == 1 and "not empty" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["precious"]
+
+
+def test_up_takes_the_name_from_the_folder(tmp_path):
+    (tmp_path / ".hansa-federation").write_text(json.dumps({"federation": "two", "zone": "example.com.", "clusters": [{"name": "a"}]}))
+    up = (BIN / "kubefed", "up", "--dir", tmp_path)
+    assert "+ kubefed init two" in run(*up, "--dry-run").stdout
+    done = run(*up, "--federation=fed", check=False)
+    assert done.returncode == 1 and 'has the federation "two"' in done.stderr
+    done = run(*up, "--clusters=two", check=False)
+    assert done.returncode == 1 and "the federation's own name" in done.stderr
 
 
 def test_down_touches_only_its_own(tmp_path):

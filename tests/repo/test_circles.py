@@ -2,8 +2,7 @@
 """Which file calls which: no file may call one that, over however many others, calls it back.
 
 The names that a file defines for others are those of its functions and objects without `static`; each of them that
-another file mentions (a call, or its address) is an arrow. Circles that still stand are counted below, folder by folder;
-the counts may only shrink. To see the arrows of the circles that are left: python3 tests/repo/test_circles.py [FOLDER]
+another file mentions (a call, or its address) is an arrow. To see the arrows of a circle: python3 tests/repo/test_circles.py
 """
 import collections
 import pathlib
@@ -12,11 +11,6 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# folder of a circle's first file -> the files in that circle
-ALLOWED = {
-    "member/agent": 39,
-    "store": 9,
-}
 
 
 def house():
@@ -83,28 +77,15 @@ def circles(out):
     return sorted(found)
 
 
-def folder(circle):
-    return str(pathlib.PurePath(circle[0]).parent)
-
-
 def test_files_call_one_way():
-    counts = collections.Counter()
-    wrong = []
-    for circle in circles(arrows()):
-        counts[folder(circle)] += len(circle)
-        if counts[folder(circle)] > ALLOWED.get(folder(circle), 0):
-            wrong.append("a circle: " + " ".join(circle))
-    wrong += [f"{f}: {counts[f]} files are in circles, {n} are allowed: lower the number" for f, n in ALLOWED.items()
-              if counts[f] < n]
+    wrong = ["a circle: " + " ".join(circle) for circle in circles(arrows())]
     assert not wrong, "\n".join(wrong)
 
 
 def main():
     out = arrows()
     for circle in circles(out):
-        if len(sys.argv) > 1 and folder(circle) != sys.argv[1].rstrip("/"):
-            continue
-        print(f"{len(circle)} files in {folder(circle)}")
+        print(f"{len(circle)} files")
         for a in circle:
             for b in sorted(out[a]):
                 if b in circle:

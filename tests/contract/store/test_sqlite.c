@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "store/sqlite_db.h"
 #include "store/store.h"
@@ -164,14 +165,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *w = *state;
-    static const char *const suffixes[] = {"", "-wal", "-journal", ".lock", ".copy", ".restore", ".replaced-1"};
     close_store(w);
-    for (size_t i = 0; i < FED_ARRAY_LEN(suffixes); i++) {
-        char *p = fed_asprintf("%s%s", w->path, suffixes[i]);
-        unlink(p);
-        free(p);
-    }
-    rmdir(w->dir);
+    fed_file_remove_tree(w->dir);
     test_env_release(&w->env);
     free(w);
     return 0;
@@ -354,28 +349,37 @@ static void full_is_an_error_and_no_more(void **state)
     assert_int_equal(w->n_live, 2 + (size_t)n - 1);
 }
 
-static void the_file_stays_small(void **state)
+/* n writes of `size` bytes to `keys` keys in turn, `batch` at once; the greatest length of the file after a batch. */
+static off_t write_many(struct world *w, int n, size_t size, int keys, int batch, const char *file)
 {
-    struct world *w = *state;
-    static char value[1000];
+    static char value[16000];
     struct stat st;
-    memset(value, 'v', sizeof(value));
-    reopen(w, 500, 0);
-    off_t size = 0, most = 0;
-    for (int i = 0; i < 20000; i++) { /* 20 MB go through a store that keeps 500 changes of 100 keys */
+    off_t most = 0;
+    assert_true(size <= sizeof(value));
+    memset(value, 'v', size);
+    for (int i = 0; i < n; i++) {
         char key[16];
-        snprintf(key, sizeof(key), "/k%d", i % 100);
-        start(w, key, value, sizeof(value));
-        if (i % 100 == 99) {
+        snprintf(key, sizeof(key), "/k%d", i % keys);
+        start(w, key, value, size);
+        if (i % batch == batch - 1) {
             assert_true(test_env_run(&w->env, settled, w));
             assert_int_equal(w->code, 0);
-            assert_int_equal(stat(w->path, &st), 0);
+            assert_int_equal(stat(file, &st), 0);
             most = FED_MAX(most, st.st_size);
         }
     }
+    return most;
+}
+
+static void the_file_stays_small(void **state)
+{
+    struct world *w = *state;
+    struct stat st;
+    reopen(w, 500, 0);
+    off_t most = write_many(w, 20000, 1000, 100, 100, w->path); /* 20 MB go through a store that keeps 500 changes */
     close_store(w);
     stat(w->path, &st);
-    size = st.st_size;
+    off_t size = st.st_size;
     if (size > 4 << 20 || most > 4 << 20)
         fail_msg("%ld bytes, at most %ld", (long)size, (long)most);
     reopen(w, 500, 0);
@@ -388,23 +392,9 @@ static void the_file_stays_small(void **state)
 static void the_log_begins_anew(void **state)
 {
     struct world *w = *state;
-    static char value[16000];
-    struct stat st;
     char log[128];
-    off_t most = 0;
-    memset(value, 'v', sizeof(value));
     snprintf(log, sizeof(log), "%s-wal", w->path);
-    for (int i = 0; i < 8000; i++) { /* 128 MB in batches of 50 */
-        char key[16];
-        snprintf(key, sizeof(key), "/k%d", i % 200);
-        start(w, key, value, sizeof(value));
-        if (i % 50 == 49) {
-            assert_true(test_env_run(&w->env, settled, w));
-            assert_int_equal(w->code, 0);
-            assert_int_equal(stat(log, &st), 0);
-            most = FED_MAX(most, st.st_size);
-        }
-    }
+    off_t most = write_many(w, 8000, 16000, 200, 50, log); /* 128 MB in batches of 50 */
     if (most > 120 << 20)
         fail_msg("a log of %ld bytes", (long)most);
     reopen(w, 0, 0);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "net/loop.h"
 #include "store/etcd.h"
@@ -432,15 +433,9 @@ static int tear_down(void **state)
     struct world *w = *state;
     if (!w)
         return 0;
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock", ".copy"};
     if (w->store)
         close_store(w);
-    for (size_t i = 0; i < FED_ARRAY_LEN(suffixes); i++) {
-        char *p = fed_asprintf("%s%s", w->path, suffixes[i]);
-        unlink(p);
-        free(p);
-    }
-    rmdir(w->dir);
+    fed_file_remove_tree(w->dir);
     if (w->loop)
         fed_loop_free(w->loop);
     test_env_release(&w->env);

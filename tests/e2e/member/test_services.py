@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services of each type, reached as their clients reach them."""
+import http.server
 import json
 import os
+import threading
 
 import pytest
 
@@ -78,3 +80,80 @@ def test_an_ordinary_user(make_member):
     assert ingress["ports"] == [{"port": real, "protocol": "TCP"}]
     wait_for(lambda: who(f"http://{ingress['ip']}:{real}/") == pod["metadata"]["name"], what="the balancer")
     assert m.events(reason="PortMoved")
+
+
+@pytest.fixture
+def outside():
+    """A server that is no pod; its port."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"outside")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def asked(member, name):
+    return curl(f"http://{member.json('svc', name)['spec']['clusterIP']}:8080/")
+
+
+def slices_of(member, name):
+    return member.json("endpointslices", "-l", f"kubernetes.io/service-name={name}")["items"]
+
+
+def test_endpoints_of_ones_own(member, outside):
+    """A Service without a selector carries traffic to what its Endpoints say, whichever of the two was there first."""
+    bare = service("first")
+    bare = {**bare, "spec": {"ports": [{"port": 8080, "targetPort": outside}]}}
+    ends = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "first", "labels": {"of": "mine"}},
+            "subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"port": outside}]}]}
+    second = {**bare, "metadata": {"name": "second"}}
+    member.apply(ends, bare)
+    member.apply(second)
+    member.apply({**ends, "metadata": {"name": "second"}})
+    for name in ("first", "second"):
+        wait_for(lambda: asked(member, name) == "outside", what=name)
+        mirror, = slices_of(member, name)
+        assert mirror["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] == "endpointslicemirroring-controller.k8s.io"
+        assert mirror["metadata"]["ownerReferences"][0]["kind"] == "Endpoints" and mirror["endpoints"][0]["addresses"] == ["127.0.0.1"]
+        assert mirror["ports"][0]["port"] == outside
+    assert slices_of(member, "first")[0]["metadata"]["labels"]["of"] == "mine"
+    # What changes there changes here; a selector takes over.
+    member.kubectl("patch", "endpoints", "first", "--type=merge", "-p", json.dumps({"subsets": [
+        {"notReadyAddresses": [{"ip": "127.0.0.1"}], "ports": [{"port": outside}]}]}))
+    wait_for(lambda: [e["conditions"] for s in slices_of(member, "first") for e in s["endpoints"]] == [{"ready": False}], what="unready")
+    member.kubectl("label", "endpoints", "second", "endpointslice.kubernetes.io/skip-mirror=true")
+    wait_for(lambda: not slices_of(member, "second"), what="no mirror")
+    member.kubectl("delete", "svc", "first", "second")
+    wait_for(lambda: not slices_of(member, "first"), what="no slices")
+    assert member.kubectl("get", "endpoints", "first", check=False).returncode
+
+
+def test_slices_of_ones_own(member, outside):
+    member.apply({**service("third"), "spec": {"ports": [{"port": 8080, "name": "http"}]}},
+                 {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                  "metadata": {"name": "third-mine", "labels": {"kubernetes.io/service-name": "third"}},
+                  "ports": [{"name": "http", "port": outside, "protocol": "TCP"}], "endpoints": [{"addresses": ["127.0.0.1"]}]})
+    wait_for(lambda: asked(member, "third") == "outside", what="the slice's address")
+    member.kubectl("delete", "svc/third", "endpointslice/third-mine")
+
+
+def test_session_affinity(member, pods):
+    """With ClientIP the same client address finds the same pod."""
+    member.kubectl("scale", "deploy/web", "--replicas=3")
+    member.ready("app=web", 3)
+    ip = member.json("svc", "web")["spec"]["clusterIP"]
+    wait_for(lambda: len({who(f"http://{ip}:8080/") for _ in range(9)}) == 3, what="three in turn")
+    member.kubectl("patch", "svc", "web", "-p", '{"spec":{"sessionAffinity":"ClientIP"}}')
+    wait_for(lambda: len({who(f"http://{ip}:8080/") for _ in range(9)}) == 1, what="one for us")
+    found = {json.loads(curl(f"http://{ip}:8080/", "--interface", f"127.0.0.{n}"))["pod"] for n in range(2, 40)}
+    assert len(found) == 3
+    member.kubectl("patch", "svc", "web", "-p", '{"spec":{"sessionAffinity":"None"}}')
+    wait_for(lambda: len({who(f"http://{ip}:8080/") for _ in range(9)}) == 3, what="in turn again")

@@ -443,6 +443,7 @@ def test_logs_across_rotation(member, pods):
     wait_for(lambda: k("logs", "much", "--limit-bytes=1").returncode == 0, what="its log")
     r = k("logs", "-f", "much", timeout=60)
     numbers = [int(line.split()[0]) for line in r.stdout.splitlines()]
+    assert numbers, r.stderr
     assert numbers == list(range(numbers[0], 300001)), "lines lost or seen twice"
     member.kubectl("delete", "pod", "much", "--wait=false")
 

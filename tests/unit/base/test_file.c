@@ -30,8 +30,32 @@ static void reads_into_what_has_room_for_it(void **state)
     unlink(path);
 }
 
+static void removes_a_tree_and_no_more(void **state)
+{
+    char dir[] = "/tmp/hansa-test-file-XXXXXX", inside[64], kept[64], path[64];
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(kept, sizeof(kept), "%s/kept", dir);
+    snprintf(inside, sizeof(inside), "%s/tree/a/b", dir);
+    assert_int_equal(fed_file_mkdirs(kept, 0700, NULL), 0);
+    assert_int_equal(fed_file_mkdirs(inside, 0700, NULL), 0);
+    snprintf(path, sizeof(path), "%s/tree/file", dir);
+    assert_int_equal(fed_file_write_atomic(path, FED_STR("x"), 0600, NULL), 0);
+    snprintf(path, sizeof(path), "%s/tree/link", dir);
+    assert_int_equal(symlink(kept, path), 0);
+    snprintf(path, sizeof(path), "%s/tree", dir);
+    fed_file_remove_tree(path);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(access(kept, F_OK), 0); /* the link went, not what it led to */
+    fed_file_remove_tree(dir);
+    assert_int_not_equal(access(dir, F_OK), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reads_into_what_has_room_for_it)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_into_what_has_room_for_it),
+        cmocka_unit_test(removes_a_tree_and_no_more),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "base/mailbox.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/process.h"
 
 static void test_render(void **state)
 {
@@ -127,6 +128,27 @@ static void test_mailbox(void **state)
     fed_mailbox_release(&box);
 }
 
+static void test_parts_and_process(void **state)
+{
+    struct fed_metrics *m = fed_metrics_new();
+    struct fed_metric_family *f = fed_metrics_family(m, FED_METRIC_COUNTER, "x_seconds_total", "X.", "", NULL, 0);
+    struct fed_process_metrics p;
+    struct fed_buf out = {0};
+    (void)state;
+    fed_metric_family_divide(f, 100);
+    fed_metric_add(fed_metric_get(f, NULL, 0), 1234);
+    fed_metrics_render(m, &out);
+    assert_non_null(strstr(fed_buf_z(&out), "\nx_seconds_total 12.34\n"));
+    fed_process_metrics_make(&p, m);
+    fed_process_metrics_scrape(&p);
+    assert_true(fed_metric_value(p.resident) > 100000);
+    assert_true(fed_metric_value(p.size) >= fed_metric_value(p.resident));
+    assert_true(fed_metric_value(p.start) > 1500000000);
+    assert_true(fed_metric_value(p.files) >= 3 && fed_metric_value(p.files) < fed_metric_value(p.max_files));
+    fed_buf_release(&out);
+    fed_metrics_free(m);
+}
+
 static void test_log_level(void **state)
 {
     (void)state;
@@ -162,7 +184,8 @@ static void test_log_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_render),    cmocka_unit_test(test_overflow), cmocka_unit_test(test_mailbox),
+        cmocka_unit_test(test_render),    cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_mailbox),   cmocka_unit_test(test_parts_and_process),
         cmocka_unit_test(test_log_level), cmocka_unit_test(test_log_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,13 +90,25 @@ static void test_compare(void **state)
     assert_true(fed_str_hash(FED_STR("a"), 1) != fed_str_hash(FED_STR("a"), 2));
 }
 
+static void test_insert(void **state)
+{
+    static const char *const in[] = {"m", "z", "a", "m", "", "z", "mm"};
+    static const char *const want[] = {"", "a", "m", "mm", "z"};
+    struct fed_str list[FED_ARRAY_LEN(in)];
+    size_t n = 0;
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(in); i++)
+        n = fed_str_insert(list, n, fed_str(in[i]));
+    assert_int_equal(n, FED_ARRAY_LEN(want));
+    for (size_t i = 0; i < n; i++)
+        assert_true(fed_str_is(list[i], want[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_cut),    cmocka_unit_test(test_find),
+        cmocka_unit_test(test_compare), cmocka_unit_test(test_insert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status of a federated object from what clusters report. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
 #include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/rounds.h"
+#include "tests/unit/trees.h"
 
 struct world {
     struct fed_arena a;
@@ -14,28 +11,20 @@ struct world {
     struct fapi_aggregate_in in;
 };
 
-static struct fed_json *parse(struct world *w, const char *text)
-{
-    struct fed_json *v;
-    char *copy = fed_arena_dupz(&w->a, fed_str(text));
-    for (char *p = copy; *p; p++)
-        *p = *p == '\'' ? '"' : *p;
-    assert_int_equal(fed_json_parse(&w->a, fed_str(copy), NULL, &v, NULL), 0);
-    return v;
-}
-
 static void setup(struct world *w, const char *hub)
 {
     *w = (struct world){0};
-    struct fed_json *tree = parse(w, hub);
+    struct fed_json *tree = tree_of(&w->a, hub);
     assert_int_equal(fed_kobj_from_tree(tree, 5, &w->hub, NULL), 0);
     w->in = (struct fapi_aggregate_in){.hub = w->hub, .tree = tree, .reports = w->reports, .now_ms = 1767225600000};
 }
 
 static void add(struct world *w, const char *cluster, const char *state, int64_t replicas, const char *object)
 {
-    w->reports[w->in.n++] = (struct fapi_report){
-        .cluster = fed_str(cluster), .state = state, .replicas = replicas, .object = object ? parse(w, object) : NULL};
+    w->reports[w->in.n++] = (struct fapi_report){.cluster = fed_str(cluster),
+                                                 .state = state,
+                                                 .replicas = replicas,
+                                                 .object = object ? tree_of(&w->a, object) : NULL};
 }
 
 static void teardown(struct world *w)

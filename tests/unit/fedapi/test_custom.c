@@ -6,20 +6,7 @@
 #include "fedapi/controllers/diff.h"
 #include "fedapi/controllers/marks.h"
 #include "fedapi/controllers/placement.h"
-#include "tests/unit/unit.h"
-
-/* JSON with single quotes. */
-static struct fed_json *parse(struct fed_arena *a, const char *text)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    char *z = fed_arena_dupz(a, fed_str(text));
-    for (char *p = z; *p; p++)
-        *p = *p == '\'' ? '"' : *p;
-    if (fed_json_parse(a, fed_str(z), NULL, &v, &err) != 0)
-        fail_msg("%s: %s", text, err.text);
-    return v;
-}
+#include "tests/unit/trees.h"
 
 static struct fed_kobj *object(struct fed_arena *a, const struct fed_json *tree)
 {
@@ -27,16 +14,6 @@ static struct fed_kobj *object(struct fed_arena *a, const struct fed_json *tree)
     (void)a;
     assert_int_equal(fed_kobj_from_tree(tree, 5, &o, NULL), 0);
     return o;
-}
-
-static struct fed_str text_of(struct fed_arena *a, const struct fed_json *v)
-{
-    struct fed_buf b = {0};
-    if (v)
-        fed_json_write(&b, v);
-    struct fed_str s = fed_arena_dup(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return s;
 }
 
 /* --- where objects live --- */
@@ -66,8 +43,8 @@ static void test_admission(void **state FED_UNUSED)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_causes causes = {.arena = &a};
-        struct fed_json *obj = parse(&a, cases[i].obj);
-        bool goes = fapi_custom_admit(&a, cases[i].old ? parse(&a, cases[i].old) : NULL, obj);
+        struct fed_json *obj = tree_of(&a, cases[i].obj);
+        bool goes = fapi_custom_admit(&a, cases[i].old ? tree_of(&a, cases[i].old) : NULL, obj);
         CHECK(cases[i].name, goes == cases[i].goes);
         CHECK_TEXT(cases[i].name, fed_obj_annotation(obj, "federation.hansa.io/residence"), cases[i].want);
         fapi_custom_validate(obj, &causes);
@@ -98,7 +75,7 @@ static void test_whether_a_definition_goes(void **state FED_UNUSED)
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
-        struct fed_kobj *o = object(&a, parse(&a, cases[i].text));
+        struct fed_kobj *o = object(&a, tree_of(&a, cases[i].text));
         const char *why;
         CHECK(cases[i].text, fapi_custom_goes(o, &why) == cases[i].want && (why == NULL) == cases[i].want);
         fed_kobj_unref(o);
@@ -141,8 +118,8 @@ static void test_what_a_cluster_serves(void **state FED_UNUSED)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_str version, why;
-        enum fapi_served got = fapi_custom_serves(&a, parse(&a, cases[i].hub),
-                                                  cases[i].there ? parse(&a, cases[i].there) : NULL, &version, &why);
+        enum fapi_served got = fapi_custom_serves(&a, tree_of(&a, cases[i].hub),
+                                                  cases[i].there ? tree_of(&a, cases[i].there) : NULL, &version, &why);
         CHECK(cases[i].name, got == cases[i].want);
         CHECK(cases[i].name, (why.n > 0) == (got == FAPI_SERVED_OTHER));
         CHECK_TEXT(cases[i].name, version, cases[i].version);
@@ -159,10 +136,10 @@ static const struct fapi_custom plain = {.replicas = FED_STR("")};
 static void test_numbers(void **state FED_UNUSED)
 {
     struct fed_arena a = {0};
-    struct fed_json *tree = parse(&a, "{'spec':{'crowd':{'size':7}}}");
+    struct fed_json *tree = tree_of(&a, "{'spec':{'crowd':{'size':7}}}");
     assert_int_equal(fapi_custom_number(&deep, tree), 7);
     assert_int_equal(fapi_custom_number(&plain, tree), -1);
-    assert_int_equal(fapi_custom_number(&deep, parse(&a, "{'spec':{'crowd':'x'}}")), -1);
+    assert_int_equal(fapi_custom_number(&deep, tree_of(&a, "{'spec':{'crowd':'x'}}")), -1);
     fapi_custom_apply(&a, &deep, tree, 3);
     assert_int_equal(fapi_custom_number(&deep, tree), 3);
     fapi_custom_apply(&a, &deep, tree, -1);
@@ -178,7 +155,7 @@ static void place(const struct fapi_custom *custom, const char *text, int64_t wa
                                        {.name = FED_STR("b"), .current = -1, .capacity = -1}};
     struct fapi_placement p;
     struct fed_err err = {0};
-    struct fed_json *tree = parse(&a, text);
+    struct fed_json *tree = tree_of(&a, text);
     struct fed_kobj *o = object(&a, tree);
     assert_int_equal(fapi_place_custom(&a, o, tree, custom, clusters, 2, &p, &err), 0);
     for (size_t i = 0; i < 2; i++)
@@ -204,9 +181,9 @@ static void test_names_say_nothing(void **state FED_UNUSED)
 {
     struct fed_arena a = {0};
     struct fapi_desired_conf conf = {
-        .source = parse(&a, "{'apiVersion':'serving.example.com/v1','kind':'Service','metadata':{'name':'x'},"
-                            "'spec':{'clusterIP':'mine','crowd':{'size':4}},'status':{'a':1}}"),
-        .member = parse(&a, "{'spec':{'clusterIP':'theirs','crowd':{'size':9}}}"),
+        .source = tree_of(&a, "{'apiVersion':'serving.example.com/v1','kind':'Service','metadata':{'name':'x'},"
+                              "'spec':{'clusterIP':'mine','crowd':{'size':4}},'status':{'a':1}}"),
+        .member = tree_of(&a, "{'spec':{'clusterIP':'theirs','crowd':{'size':9}}}"),
         .federation_uid = FED_STR("f"),
         .replicas = 2,
         .custom = &deep,
@@ -246,7 +223,7 @@ static void test_diffs(void **state FED_UNUSED)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_json *patch =
-            fapi_diff_by(&a, cases[i].rule, parse(&a, cases[i].desired), parse(&a, cases[i].member));
+            fapi_diff_by(&a, cases[i].rule, tree_of(&a, cases[i].desired), tree_of(&a, cases[i].member));
         if (patch)
             fed_json_remove_key(patch, "metadata"); /* the record */
         CHECK_TEXT(cases[i].name, patch && patch->n ? text_of(&a, patch) : FED_STR(""), cases[i].want);
@@ -258,9 +235,9 @@ static void test_diffs(void **state FED_UNUSED)
 static void test_no_name_is_retained(void **state FED_UNUSED)
 {
     struct fed_arena a = {0};
-    struct fed_json *first = parse(&a, "{'kind':'X','metadata':{},'spec':{'volumeName':'v','a':1}}");
+    struct fed_json *first = tree_of(&a, "{'kind':'X','metadata':{},'spec':{'volumeName':'v','a':1}}");
     fapi_diff_record_by(&a, FAPI_DIFF_CUSTOM, first);
-    struct fed_json *patch = fapi_diff_by(&a, FAPI_DIFF_CUSTOM, parse(&a, "{'kind':'X','spec':{'a':1}}"), first);
+    struct fed_json *patch = fapi_diff_by(&a, FAPI_DIFF_CUSTOM, tree_of(&a, "{'kind':'X','spec':{'a':1}}"), first);
     fed_json_remove_key(patch, "metadata");
     CHECK_TEXT("patch", text_of(&a, patch), "{\"spec\":{\"volumeName\":null}}");
     fed_arena_release(&a);
@@ -308,7 +285,7 @@ static void test_aggregates(void **state FED_UNUSED)
     for (size_t i = 0; i < FED_ARRAY_LEN(aggregates); i++) {
         const struct aggregate_case *c = &aggregates[i];
         struct fed_arena a = {0};
-        struct fed_json *hub = parse(
+        struct fed_json *hub = tree_of(
             &a,
             fed_arena_printf(&a, "{'kind':'Deployment','metadata':{'name':'x','generation':7},'status':%s}", c->was).p);
         struct fed_kobj *o = object(&a, hub);
@@ -319,7 +296,7 @@ static void test_aggregates(void **state FED_UNUSED)
             reports[in.n] = (struct fapi_report){.cluster = FED_STR("c"),
                                                  .state = "Synced",
                                                  .replicas = -1,
-                                                 .object = c->reports[in.n] ? parse(&a, c->reports[in.n]) : NULL};
+                                                 .object = c->reports[in.n] ? tree_of(&a, c->reports[in.n]) : NULL};
         CHECK_TEXT(c->name, text_of(&a, fapi_aggregate_status(&a, &in)), c->want);
         fed_kobj_unref(o);
         fed_arena_release(&a);
@@ -329,14 +306,15 @@ static void test_aggregates(void **state FED_UNUSED)
 static void test_conditions_that_differ(void **state FED_UNUSED)
 {
     struct fed_arena a = {0};
-    struct fed_json *hub = parse(&a, "{'kind':'X','metadata':{'name':'x'}}");
+    struct fed_json *hub = tree_of(&a, "{'kind':'X','metadata':{'name':'x'}}");
     struct fed_kobj *o = object(&a, hub);
-    struct fapi_report reports[2] = {{.cluster = FED_STR("a"),
-                                      .state = "Synced",
-                                      .object = parse(&a, "{'status':{'conditions':[" CONDITION("True", "R") "]}}")},
-                                     {.cluster = FED_STR("b"),
-                                      .state = "Synced",
-                                      .object = parse(&a, "{'status':{'conditions':[" CONDITION("False", "S") "]}}")}};
+    struct fapi_report reports[2] = {
+        {.cluster = FED_STR("a"),
+         .state = "Synced",
+         .object = tree_of(&a, "{'status':{'conditions':[" CONDITION("True", "R") "]}}")},
+        {.cluster = FED_STR("b"),
+         .state = "Synced",
+         .object = tree_of(&a, "{'status':{'conditions':[" CONDITION("False", "S") "]}}")}};
     struct fapi_aggregate_in in = {
         .hub = o, .tree = hub, .reports = reports, .n = 2, .custom = &plain, .custom_status = true};
     struct fed_json *c = fed_obj_condition(fapi_aggregate_status(&a, &in), "Up");

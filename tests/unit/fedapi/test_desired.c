@@ -1,35 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
 #include "codec/patch.h"
 #include "fedapi/controllers/desired.h"
 #include "fedapi/controllers/diff.h"
 #include "fedapi/controllers/marks.h"
 #include "fedapi/controllers/placement.h"
-
-/* JSON with single quotes. */
-static struct fed_json *parse(struct fed_arena *a, const char *text)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    char *z = fed_arena_dupz(a, fed_str(text));
-    for (char *p = z; *p; p++)
-        *p = *p == '\'' ? '"' : *p;
-    if (fed_json_parse(a, fed_str(z), NULL, &v, &err) != 0)
-        fail_msg("%s: %s", text, err.text);
-    return v;
-}
-
-static const char *text_of(struct fed_arena *a, const struct fed_json *v)
-{
-    struct fed_buf b = {0};
-    fed_json_write(&b, v);
-    char *z = fed_arena_dupz(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return z;
-}
+#include "tests/unit/trees.h"
 
 /* --- diff --- */
 
@@ -52,11 +27,11 @@ static void diff_table(void **state)
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(diffs); i++) {
         struct fed_arena a = {0};
-        struct fed_json *member = parse(&a, diffs[i].member), *desired = parse(&a, diffs[i].desired);
+        struct fed_json *member = tree_of(&a, diffs[i].member), *desired = tree_of(&a, diffs[i].desired);
         struct fed_json *patch = fapi_diff(&a, desired, member);
-        struct fed_json *want = diffs[i].want ? parse(&a, diffs[i].want) : NULL;
+        struct fed_json *want = diffs[i].want ? tree_of(&a, diffs[i].want) : NULL;
         if (!patch != !want || (want && !fed_json_equal(patch, want)))
-            fail_msg("%s: got %s", diffs[i].name, patch ? text_of(&a, patch) : "nothing");
+            fail_msg("%s: got %s", diffs[i].name, patch ? text_of(&a, patch).p : "nothing");
         fed_arena_release(&a);
     }
 }
@@ -113,20 +88,20 @@ static void diff_histories(void **state)
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(histories); i++) {
         struct fed_arena a = {0};
-        struct fed_json *member = parse(&a, histories[i].first), *next = parse(&a, histories[i].next);
+        struct fed_json *member = tree_of(&a, histories[i].first), *next = tree_of(&a, histories[i].next);
         fapi_diff_record(&a, member);
-        member = fed_json_merge_patch(&a, member, parse(&a, histories[i].extra));
+        member = fed_json_merge_patch(&a, member, tree_of(&a, histories[i].extra));
         struct fed_json *patch = fapi_diff(&a, next, member);
         if (patch)
             member = fed_json_merge_patch(&a, member, fed_json_copy(&a, patch));
         struct fed_json *again = fapi_diff(&a, next, member);
         if (again)
-            fail_msg("%s: a second diff is %s", histories[i].name, text_of(&a, again));
+            fail_msg("%s: a second diff is %s", histories[i].name, text_of(&a, again).p);
         if (patch)
             drop_record(patch);
-        struct fed_json *want = histories[i].want ? parse(&a, histories[i].want) : fed_json_object(&a);
+        struct fed_json *want = histories[i].want ? tree_of(&a, histories[i].want) : fed_json_object(&a);
         if (!fed_json_equal(patch ? patch : fed_json_object(&a), want))
-            fail_msg("%s: got %s", histories[i].name, text_of(&a, patch));
+            fail_msg("%s: got %s", histories[i].name, text_of(&a, patch).p);
         fed_arena_release(&a);
     }
 }
@@ -167,7 +142,7 @@ static struct fed_json *random_tree(struct fed_arena *a, int depth)
 
 static struct fed_json *random_object(struct fed_arena *a)
 {
-    struct fed_json *obj = parse(a, "{'kind':'X','metadata':{'labels':{}}}");
+    struct fed_json *obj = tree_of(a, "{'kind':'X','metadata':{'labels':{}}}");
     fed_json_set(fed_json_at(obj, "metadata", "labels", NULL), below(2) ? "l" : "m", fed_json_new_strz(a, "v"));
     fed_json_set(obj, "spec", random_tree(a, 4));
     return obj;
@@ -184,11 +159,12 @@ static void one_patch_is_enough(void **state)
             fapi_diff_record(&a, member);
         struct fed_json *patch = fapi_diff(&a, desired, member);
         if (patch) {
-            const char *was = text_of(&a, member);
+            const char *was = text_of(&a, member).p;
             member = fed_json_merge_patch(&a, member, fed_json_copy(&a, patch));
             struct fed_json *again = fapi_diff(&a, desired, member);
             if (again)
-                fail_msg("%s -> %s: %s, then %s", was, text_of(&a, desired), text_of(&a, patch), text_of(&a, again));
+                fail_msg("%s -> %s: %s, then %s", was, text_of(&a, desired).p, text_of(&a, patch).p,
+                         text_of(&a, again).p);
         }
         fed_arena_release(&a);
     }
@@ -201,16 +177,16 @@ static void desired_service(void **state)
     (void)state;
     struct fed_arena a = {0};
     struct fed_json *source =
-        parse(&a, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'s','namespace':'n','uid':'su',"
-                  "'finalizers':['x'],'ownerReferences':[{}],'resourceVersion':'5','labels':{'l':'v'},"
-                  "'annotations':{'mine':'1','kubectl.kubernetes.io/last-applied-configuration':'…',"
-                  "'federation.hansa.io/adopt':'true'}},'spec':{'type':'NodePort','clusterIP':'10.0.0.1',"
-                  "'ports':[{'name':'a','port':80},{'name':'b','port':81,'nodePort':30001}]},"
-                  "'status':{'loadBalancer':{}}}");
+        tree_of(&a, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'s','namespace':'n','uid':'su',"
+                    "'finalizers':['x'],'ownerReferences':[{}],'resourceVersion':'5','labels':{'l':'v'},"
+                    "'annotations':{'mine':'1','kubectl.kubernetes.io/last-applied-configuration':'…',"
+                    "'federation.hansa.io/adopt':'true'}},'spec':{'type':'NodePort','clusterIP':'10.0.0.1',"
+                    "'ports':[{'name':'a','port':80},{'name':'b','port':81,'nodePort':30001}]},"
+                    "'status':{'loadBalancer':{}}}");
     struct fed_json *member =
-        parse(&a, "{'kind':'Service','metadata':{'name':'s'},'spec':{'clusterIP':'127.1.2.3','clusterIPs':"
-                  "['127.1.2.3'],'ports':[{'name':'b','port':81,'nodePort':31111},{'name':'a','port':80,"
-                  "'protocol':'TCP','nodePort':32222}]}}");
+        tree_of(&a, "{'kind':'Service','metadata':{'name':'s'},'spec':{'clusterIP':'127.1.2.3','clusterIPs':"
+                    "['127.1.2.3'],'ports':[{'name':'b','port':81,'nodePort':31111},{'name':'a','port':80,"
+                    "'protocol':'TCP','nodePort':32222}]}}");
     const struct fapi_desired_conf conf = {
         .source = source, .member = member, .federation_uid = FED_STR("fu"), .replicas = -1};
     struct fed_json *d = fapi_desired(&a, &conf);
@@ -240,7 +216,7 @@ static void desired_service(void **state)
         .source = source, .member = d, .federation_uid = FED_STR("fu"), .replicas = -1};
     struct fed_json *patch = fapi_diff(&a, fapi_desired(&a, &later), d);
     if (patch)
-        fail_msg("%s", text_of(&a, patch));
+        fail_msg("%s", text_of(&a, patch).p);
     fed_arena_release(&a);
 }
 
@@ -249,8 +225,8 @@ static void desired_replicas_and_others(void **state)
     (void)state;
     struct fed_arena a = {0};
     struct fed_json *source =
-        parse(&a, "{'kind':'Deployment','metadata':{'name':'d','uid':'u'},'spec':{'replicas':9}}");
-    struct fed_json *member = parse(&a, "{'kind':'Deployment','metadata':{'name':'d'},'spec':{'replicas':4}}");
+        tree_of(&a, "{'kind':'Deployment','metadata':{'name':'d','uid':'u'},'spec':{'replicas':9}}");
+    struct fed_json *member = tree_of(&a, "{'kind':'Deployment','metadata':{'name':'d'},'spec':{'replicas':4}}");
     struct fapi_desired_conf conf = {.source = source, .member = member, .federation_uid = FED_STR("f"), .replicas = 3};
     assert_int_equal(fed_json_int(fed_json_at(fapi_desired(&a, &conf), "spec", "replicas", NULL), 0), 3);
     conf.replicas = -1;
@@ -258,10 +234,10 @@ static void desired_replicas_and_others(void **state)
     fed_obj_set_annotation(&a, source, FAPI_RETAIN_REPLICAS, FED_STR("true"));
     assert_int_equal(fed_json_int(fed_json_at(fapi_desired(&a, &conf), "spec", "replicas", NULL), 0), 4);
     conf.source =
-        parse(&a, "{'kind':'Namespace','metadata':{'name':'d','uid':'u'},'spec':{'finalizers':['kubernetes']}}");
+        tree_of(&a, "{'kind':'Namespace','metadata':{'name':'d','uid':'u'},'spec':{'finalizers':['kubernetes']}}");
     assert_null(fed_json_find(fapi_desired(&a, &conf), "spec"));
-    conf.source = parse(&a, "{'kind':'ServiceAccount','metadata':{'name':'d','uid':'u'},'secrets':[{'name':'hub'}]}");
-    conf.member = parse(&a, "{'kind':'ServiceAccount','metadata':{'name':'d'},'secrets':[{'name':'own'}]}");
+    conf.source = tree_of(&a, "{'kind':'ServiceAccount','metadata':{'name':'d','uid':'u'},'secrets':[{'name':'hub'}]}");
+    conf.member = tree_of(&a, "{'kind':'ServiceAccount','metadata':{'name':'d'},'secrets':[{'name':'own'}]}");
     const struct fed_json *secrets = fed_json_find(fapi_desired(&a, &conf), "secrets");
     assert_true(fed_str_is(fed_json_find_text(secrets->first, "name"), "own"));
     fed_arena_release(&a);
@@ -273,7 +249,7 @@ static struct fed_kobj *object(const char *text)
 {
     struct fed_arena a = {0};
     struct fed_kobj *o;
-    assert_int_equal(fed_kobj_from_tree(parse(&a, text), 0, &o, NULL), 0);
+    assert_int_equal(fed_kobj_from_tree(tree_of(&a, text), 0, &o, NULL), 0);
     fed_arena_release(&a);
     return o;
 }
@@ -325,27 +301,11 @@ static void placement(void **state)
 {
     (void)state;
     const struct fed_kv web[] = {{FED_STR("tier"), FED_STR("web")}};
-    struct fapi_cluster cs[] = {{.name = FED_STR("a"),
-                                 .labels = web,
-                                 .n_labels = 1,
-                                 .offline = false,
-                                 .cordoned = false,
-                                 .current = -1,
-                                 .capacity = -1},
-                                {.name = FED_STR("b"),
-                                 .labels = web,
-                                 .n_labels = 1,
-                                 .offline = false,
-                                 .cordoned = false,
-                                 .current = -1,
-                                 .capacity = -1},
-                                {.name = FED_STR("c"),
-                                 .labels = NULL,
-                                 .n_labels = 0,
-                                 .offline = false,
-                                 .cordoned = false,
-                                 .current = -1,
-                                 .capacity = -1}};
+    struct fapi_cluster cs[] = {
+        {.name = FED_STR("a"), .labels = web, .n_labels = 1, .current = -1, .capacity = -1},
+        {.name = FED_STR("b"), .labels = web, .n_labels = 1, .current = -1, .capacity = -1},
+        {.name = FED_STR("c"), .current = -1, .capacity = -1},
+    };
     static const struct {
         const char *annotations, *reason;
         int offline, cordoned; /* cluster number or -1 */

@@ -5,23 +5,7 @@
 #include "fedapi/controllers/placement.h"
 #include "fedapi/controllers/rounds.h"
 #include "fedapi/controllers/spread.h"
-#include "tests/unit/unit.h"
-
-static struct fed_json *parse(struct fed_arena *a, const char *text)
-{
-    struct fed_json *v = NULL;
-    assert_int_equal(fed_json_parse(a, fed_str(text), NULL, &v, NULL), 0);
-    return v;
-}
-
-static struct fed_str text_of(struct fed_arena *a, const struct fed_json *v)
-{
-    struct fed_buf b = {0};
-    fed_json_write(&b, v);
-    struct fed_str s = fed_arena_dup(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return s;
-}
+#include "tests/unit/trees.h"
 
 static void test_parts(void **state)
 {
@@ -49,7 +33,7 @@ static void test_parts(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_str whole = fed_arena_printf(&a, "{\"spec\":%s}", cases[i].spec);
-        struct fed_json *tree = parse(&a, whole.p);
+        struct fed_json *tree = tree_of(&a, whole.p);
         CHECK(cases[i].spec, fapi_spread_number(fed_str(cases[i].kind), tree) == cases[i].number);
         fapi_spread_apply(&a, fed_str(cases[i].kind), tree, cases[i].part);
         CHECK_TEXT(cases[i].spec, text_of(&a, fed_json_find(tree, "spec")), cases[i].want);
@@ -206,9 +190,10 @@ static void test_rounds(void **state)
         struct fapi_copy copies[3];
         struct fapi_placement p;
         struct fed_str lost;
-        struct fed_json *o = parse(&a, "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"x\"}}");
+        struct fed_json *o =
+            tree_of(&a, "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"x\"}}");
         fed_obj_set_annotation(&a, o, FAPI_JOB_ROUNDS, fed_str(c->notes));
-        fed_json_set(o, "spec", parse(&a, c->spec));
+        fed_json_set(o, "spec", tree_of(&a, c->spec));
         assert_int_equal(fed_kobj_from_tree(o, 1, &hub, NULL), 0);
         for (size_t k = 0; k < 3; k++) {
             clusters[k] = (struct fapi_cluster){
@@ -271,8 +256,8 @@ static struct fed_str aggregated(struct fed_arena *a, const char *kind, const ch
         a, "{\"apiVersion\":\"batch/v1\",\"kind\":\"%s\",\"metadata\":{\"name\":\"x\",\"namespace\":\"n\"}}", kind);
     assert_int_equal(fed_kobj_new(text, (struct fed_str){0}, (struct fed_str){0}, &hub, NULL), 0);
     struct fapi_report reports[2] = {
-        {.cluster = FED_STR("a"), .state = "Synced", .replicas = 2, .object = parse(a, one)},
-        {.cluster = FED_STR("b"), .state = "Synced", .replicas = 2, .object = parse(a, two)}};
+        {.cluster = FED_STR("a"), .state = "Synced", .replicas = 2, .object = tree_of(a, one)},
+        {.cluster = FED_STR("b"), .state = "Synced", .replicas = 2, .object = tree_of(a, two)}};
     struct fapi_aggregate_in in = {
         .hub = hub, .tree = fed_kobj_parse(hub, a), .reports = reports, .n = 2, .now_ms = 1000000};
     struct fed_json *status = fapi_aggregate_status(a, &in);

@@ -114,8 +114,13 @@ static void statuses(void **state)
     assert_int_equal(fed_status_read(422, fed_buf_str(&b), &err), FED_E_INVALID);
     assert_string_equal(err.text,
                         "Deployment.apps \"web\" is invalid: spec.replicas: Invalid value: -1: must be positive");
+    fed_causes_add(&causes, FED_CAUSE_REQUIRED, FED_STR("x"), FED_STR(""), NULL);
+    fed_causes_add(&causes, FED_CAUSE_REQUIRED, FED_STR("x"), FED_STR(""), "say %s", "more");
+    fed_causes_add(&causes, FED_CAUSE_REQUIRED, FED_STR("x"), FED_STR(""), NULL);
+    assert_int_equal(causes.n, 2);
+    assert_true(fed_str_is(causes.items[1].message, "Required value: say more")); /* who says more speaks for both */
     for (int i = 0; i < 300; i++)
-        fed_causes_add(&causes, FED_CAUSE_REQUIRED, FED_STR("x"), FED_STR(""), NULL);
+        fed_causes_add(&causes, FED_CAUSE_INVALID, FED_STR("x"), FED_STR(""), NULL);
     assert_int_equal(causes.n, 100);
     fed_buf_reset(&b);
     fed_status_write(&b, FED_E_EXPIRED, "too old resource version: 1 (5)", NULL);

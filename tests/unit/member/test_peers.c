@@ -2,7 +2,7 @@
 /* Pods that want to be near others, away from them, or spread; and which ones make room for a more important one. */
 #include "base/buf.h"
 #include "member/controllers/preempt.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/trees.h"
 
 enum { NODES = 4, MAX = 8 };
 
@@ -15,18 +15,6 @@ static const struct fed_kv labels_of[NODES][2] = {
 };
 static const struct fed_kv web[] = {{FED_STR_INIT("app"), FED_STR_INIT("web")}};
 static const struct fed_kv db[] = {{FED_STR_INIT("app"), FED_STR_INIT("db")}};
-
-static struct fed_json *parse(struct fed_arena *a, struct fed_str text)
-{
-    struct fed_json *v = NULL;
-    char *z = fed_arena_dupz(a, text);
-    for (char *p = z; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    if (fed_json_parse(a, fed_str(z), NULL, &v, NULL) != 0)
-        fail_msg("%s", z);
-    return v;
-}
 
 static void make_nodes(struct mbr_node_state nodes[NODES])
 {
@@ -95,7 +83,7 @@ static const struct judge_case judges[] = {
 static void begin(struct fed_arena *a, const char *pod, struct mbr_pod_need *need, struct mbr_node_state *nodes,
                   struct mbr_peer *list, const char *peers, struct mbr_peers *in)
 {
-    const struct fed_json *tree = parse(a, fed_str(pod));
+    const struct fed_json *tree = tree_of(a, pod);
     make_nodes(nodes);
     *need = (struct mbr_pod_need){.affinity = fed_json_find(tree, "affinity")};
     *in = (struct mbr_peers){.nodes = nodes,
@@ -143,8 +131,7 @@ static void test_those_who_were_there_first(void **state)
     struct mbr_refusal r[NODES] = {0};
     (void)state;
     begin(&a, "{}", &need, nodes, list, "d0", &in);
-    list[0].affinity =
-        fed_json_find(parse(&a, FED_STR(REQUIRED("podAntiAffinity", TERM("'app':'web'", "zone")))), "affinity");
+    list[0].affinity = fed_json_find(tree_of(&a, REQUIRED("podAntiAffinity", TERM("'app':'web'", "zone"))), "affinity");
     assert_true(mbr_speaks_of_pods(list[0].affinity));
     mbr_peers_judge(&a, &in, r);
     CHECK_TEXT("kept away", r[1].why[0], "node(s) didn't satisfy existing pods anti-affinity rules");

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trees.h: JSON trees from what a test writes down, and back. */
+#ifndef TESTS_UNIT_TREES_H
+#define TESTS_UNIT_TREES_H
+
+#include "codec/json.h"
+#include "tests/unit/unit.h"
+
+/* Single quotes stand for double ones. */
+static inline struct fed_json *tree_of(struct fed_arena *a, const char *text)
+{
+    struct fed_json *v = NULL;
+    struct fed_err err = {0};
+    char *z = fed_arena_dupz(a, fed_str(text));
+    for (char *p = z; *p; p++)
+        *p = *p == '\'' ? '"' : *p;
+    if (fed_json_parse(a, fed_str(z), NULL, &v, &err) != 0)
+        fail_msg("%s: %s", text, err.text);
+    return v;
+}
+
+static inline struct fed_str text_of(struct fed_arena *a, const struct fed_json *v)
+{
+    return v ? fed_json_text(a, v) : FED_STR("");
+}
+
+#endif
