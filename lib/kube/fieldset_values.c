@@ -158,6 +158,7 @@ struct diff {
 };
 struct diffs {
     struct fed_gather changed, removed;
+    bool both;
 };
 
 static void compare(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
@@ -205,7 +206,7 @@ static void compare_member(const struct comparison *k, const struct fed_schema *
     const struct fed_schema *cs = fed_schema_property(s, name);
     struct diff d = diff_at('f', name);
 
-    if ((!old || !obj) && always_there(k->built_in, cs, name)) {
+    if ((!old || !obj) && all->both && always_there(k->built_in, cs, name)) {
         struct fed_json *empty =
             (old ? old : obj)->type == FED_JSON_ARRAY ? fed_json_array(k->a) : fed_json_object(k->a);
 
@@ -216,11 +217,12 @@ static void compare_member(const struct comparison *k, const struct fed_schema *
     add_diff(k, all, &d);
 }
 
-static void compare_objects(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
-                            const struct fed_json *obj, struct diff *d)
+/* both: the objects are there, though one may be empty, and with them what is always in them. */
+static void compare_objects(const struct comparison *k, const struct fed_schema *s, bool both,
+                            const struct fed_json *old, const struct fed_json *obj, struct diff *d)
 {
     struct fed_json_index ix = {0};
-    struct diffs all = {0};
+    struct diffs all = {.both = both};
 
     fed_json_index_build(&ix, old);
     FED_JSON_EACH(it, obj)
@@ -337,7 +339,7 @@ static void compare_as(const struct comparison *k, const struct fed_schema *s, e
 
     if (granular && (filled(old, type) || filled(obj, type))) {
         if (type == FED_JSON_OBJECT)
-            compare_objects(k, s, filled(old, type), filled(obj, type), d);
+            compare_objects(k, s, old && obj, filled(old, type), filled(obj, type), d);
         else
             compare_lists(k, s, filled(old, type), filled(obj, type), d);
     } else if (old && obj && !fed_json_equal(old, obj)) {

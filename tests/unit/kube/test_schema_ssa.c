@@ -87,9 +87,8 @@ static void test_create(void **state)
     assert_string_equal(
         text(set_of(o, "kubectl")),
         "{\"f:metadata\":{\"f:labels\":{\"f:app\":{}}},\"f:spec\":{\"f:replicas\":{},\"f:template\":{\"f:spec\":{"
-        "\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{\"f:name\":{},\"f:image\":{},\"f:ports\":{"
-        "\"k:{\\\"containerPort\\\":80,\\\"protocol\\\":\\\"TCP\\\"}\":{\"f:containerPort\":{},\".\":{}}},"
-        "\".\":{}}}}}}}");
+        "\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{\".\":{},\"f:image\":{},\"f:name\":{},\"f:ports\":{"
+        "\"k:{\\\"containerPort\\\":80,\\\"protocol\\\":\\\"TCP\\\"}\":{\".\":{},\"f:containerPort\":{}}}}}}}}}");
 }
 
 /* A field left out of the configuration goes when nobody else owns it. */
@@ -234,9 +233,9 @@ static void test_nodes_are_owned(void **state)
     (void)state;
     assert_string_equal(
         text(set_of(o, "curl")),
-        "{\"f:metadata\":{\"f:labels\":{\"f:a\":{},\".\":{}}},\"f:spec\":{\"f:strategy\":{\"f:rollingUpdate\":{"
-        "\"f:maxSurge\":{},\".\":{}}},\"f:template\":{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
-        "\"f:name\":{},\"f:resources\":{\"f:limits\":{\"f:cpu\":{},\".\":{}},\".\":{}},\"f:ports\":{},\".\":{}}}}}}}");
+        "{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:a\":{}}},\"f:spec\":{\"f:strategy\":{\"f:rollingUpdate\":{"
+        "\".\":{},\"f:maxSurge\":{}}},\"f:template\":{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
+        "\".\":{},\"f:name\":{},\"f:ports\":{},\"f:resources\":{\".\":{},\"f:limits\":{\".\":{},\"f:cpu\":{}}}}}}}}}");
     /* An applier owns what it applies and its items, not the map that they go to. */
     o = apply(o, "{metadata: {labels: {c: d}}}", "kubectl", false, 0, NULL);
     assert_string_equal(text(set_of(o, "kubectl")), "{\"f:metadata\":{\"f:labels\":{\"f:c\":{}}}}");
@@ -245,9 +244,10 @@ static void test_nodes_are_owned(void **state)
     assert_string_equal(text(fed_json_at(set_of(o, "curl"), "f:metadata", NULL)), "{\"f:labels\":{}}");
     assert_string_equal(text(fed_json_at(o, "metadata", "labels", NULL)), "{\"a\":\"c\"}");
     o = apply(o, "{metadata: {}}", "kubectl", false, 0, NULL);
-    assert_string_equal(text(fed_json_at(o, "metadata", "labels", NULL)), "{}");
+    assert_null(fed_json_at(o, "metadata", "labels", NULL)); /* what is left empty goes; it stays owned */
+    assert_string_equal(text(fed_json_at(set_of(o, "curl"), "f:metadata", NULL)), "{\"f:labels\":{}}");
     /* Gone is gone for everybody. */
-    track(o, "{metadata: {name: a}}", "edit");
+    o = track(o, "{metadata: {name: a, labels: {x: y}}}", "edit");
     o = track(o, "{metadata: {name: a}, spec: {strategy: {}}}", "edit");
     assert_null(fed_json_find(set_of(o, "curl"), "f:metadata"));
     assert_null(set_of(o, "kubectl"));
