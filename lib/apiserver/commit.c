@@ -111,7 +111,7 @@ static void committed(void *ud, int code, uint64_t rev, const struct fed_err *er
 
 bool fed_commit_may_retry(struct fed_write_op *op)
 {
-    if (op->client_rev || (op->create && !op->generated && op->patch == FED_PATCH_NONE))
+    if (op->client_rev || (op->create && !op->generated && strcmp(op->r->q.verb, "create") == 0))
         return false;
     fed_write_op_reset(op);
     return ++op->attempts < MAX_ATTEMPTS;

@@ -20,12 +20,14 @@ void fed_rules_node(const struct fed_json *old, const struct fed_json *spec, str
 /* kind_rules_network.c */
 void fed_rules_network_policy(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_ingress_host(struct fed_str host, const char *at, struct fed_causes *c);
 void fed_rules_ingress(const struct fed_json *spec, struct fed_causes *c);
 /* kind_rules_policy.c */
 void fed_rules_autoscaler(const struct fed_json *spec, struct fed_causes *c);
 void fed_rules_quota_scopes(const struct fed_json *spec, struct fed_causes *c);
 /* kind_rules_storage.c */
 void fed_rules_volume(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_class(const struct fed_json *class, struct fed_causes *c);
 void fed_rules_claim(const struct fed_json *spec, struct fed_causes *c);
 /* kind_rules_batch.c */
 void fed_rules_job(const struct fed_json *spec, const char *at, struct fed_causes *c);
