@@ -2,6 +2,7 @@
 #include "member/services.h"
 
 #include "base/mem.h"
+#include "kube/check.h"
 
 enum which { CLUSTER_IP, NODE_TCP, NODE_UDP, BALANCER, N_WHICH };
 
@@ -128,8 +129,9 @@ static int prepare_cluster_ip(struct mbr_services *s, struct fed_arena *a, struc
     uint32_t i;
     if (!ip.n)
         ip = fed_str_is(had, "None") ? FED_STR("") : had;
-    if (fed_str_is(ip, "None"))
-        return 0;
+    const struct fed_json *given = fed_json_find(spec, "clusterIPs");
+    if (fed_str_is(ip, "None") || (given && given->n && !fed_str_eq(fed_json_str(given->first), ip)))
+        return 0; /* what does not fit together is refused */
     if (ip.n) {
         if (index_of(s, MBR_PART_SERVICES, ip, &i))
             (void)!take(s, CLUSTER_IP, i, owner); /* if it is another's, the validation says so */
@@ -142,6 +144,8 @@ static int prepare_cluster_ip(struct mbr_services *s, struct fed_arena *a, struc
         ip = fed_arena_dup(a, fed_str(text));
     }
     fed_json_set(spec, "clusterIP", fed_json_new_str(a, ip));
+    if (given && given->n)
+        return 0;
     struct fed_json *ips = fed_json_array(a);
     fed_json_push(ips, fed_json_new_str(a, ip));
     fed_json_set(spec, "clusterIPs", ips);
@@ -187,11 +191,8 @@ static int prepare_spec(struct mbr_services *s, const struct fed_write *w, struc
     struct fed_json *spec = fed_json_find(obj, "spec");
     const struct fed_json *old = fed_json_find(w->old, "spec");
     struct fed_str type = fed_json_find_text(spec, "type");
-    if (fed_str_is(type, "ExternalName")) {
-        fed_json_remove_key(spec, "clusterIP");
-        fed_json_remove_key(spec, "clusterIPs");
+    if (fed_str_is(type, "ExternalName"))
         return 0;
-    }
     int rc = prepare_cluster_ip(s, a, spec, old, owner, err);
     if (rc < 0)
         return rc;
@@ -241,7 +242,7 @@ void mbr_services_validate(void *ud, const struct fed_write *w, const struct fed
     size_t i = 0;
     if (w->subresource.n)
         return;
-    if (ip.n && !fed_str_is(ip, "None")) {
+    if (fed_is_ip(ip)) {
         bool known = index_of(s, MBR_PART_SERVICES, ip, &at);
         struct fed_str value = fed_arena_printf(causes->arena, "[\"%.*s\"]", FED_STR_ARG(ip));
         if (!known || !owns(s, CLUSTER_IP, at, owner))

@@ -11,6 +11,7 @@
 #ifndef FED_APISERVER_PRIV_H
 #define FED_APISERVER_PRIV_H
 
+#include "apiserver/strict.h"
 #include "apiserver/apiserver.h"
 #include "apiserver/cache.h"
 #include "apiserver/form.h"
@@ -201,9 +202,10 @@ bool fed_api_include_ok(const struct fed_api_reply *r); /* ?includeObject of a T
 /* True when Accept names `type` with parameters g, v, as (aggregated discovery). */
 bool fed_accept_has(struct fed_str accept, const char *type, const char *g, const char *v, const char *as);
 bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or a wildcard */
-/* The body as a tree by its Content-Type (JSON, YAML, protobuf). Duplicates are pushed to *dups (array) if not NULL.
+/* The body as a tree by its Content-Type (JSON, YAML, protobuf). *found, if not NULL, begins anew with the
+ * duplicates.
  * FED_E_BAD_REQUEST, FED_E_UNSUPPORTED_MEDIA, FED_E_TOO_LARGE. */
-FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_json *dups,
+FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_strict *found,
                               struct fed_err *err);
 
 /* --- authn.c, authz.c --- */

@@ -113,53 +113,74 @@ bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
     return true;
 }
 
-struct unknowns {
-    struct fed_arena *a;
-    struct fed_json *list;
-};
-
-static void on_unknown(void *ud, const char *path)
-{
-    struct unknowns *u = ud;
-    if (u->list->n < 100)
-        fed_json_push(u->list, fed_json_new_strf(u->a, "unknown field \"%s\"", path));
-}
-
-/* What a patched object has too much is reported by name, not by place: there is no text that it came from. */
-static void sort_texts(struct fed_json *list)
-{
-    for (struct fed_json *x = list->first; x; x = x->next)
-        for (struct fed_json *y = x->next; y; y = y->next)
-            if (fed_str_cmp(y->s, x->s) < 0) {
-                struct fed_str s = x->s;
-                x->s = y->s;
-                y->s = s;
-            }
-}
-
-/* False: refused because of what is unknown or written twice. */
-static bool report(struct fed_write_op *op, struct fed_json *list)
+/* 422 for a patch that gives a field another type or makes one that is not there: `words` are those of the decoder. */
+static void patch_refused(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words)
 {
     struct fed_api_reply *r = op->r;
-    if (!list->n || op->strict == FED_STRICT_IGNORE)
+    struct fed_causes c = {.arena = &r->arena};
+    struct fed_buf text = {0}, value = {0};
+    if (op->patch == FED_PATCH_STRATEGIC && !r->form.scale)
+        fed_go_print(&text, op->patch_tree);
+    else
+        fed_json_write(&text, obj);
+    fed_json_write_string(&value, fed_buf_str(&text));
+    fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("patch"), fed_buf_str(&value), "%.*s", FED_STR_ARG(words));
+    struct fed_status_details d = {.causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, " \"\" is invalid: patch: %.*s", FED_STR_ARG(c.items[0].message));
+    fed_buf_release(&text);
+    fed_buf_release(&value);
+}
+
+static void warn_of_found(struct fed_write_op *op)
+{
+    FED_JSON_EACH(it, fed_strict_texts(&op->found))
+        fed_api_warn(op->r, "%.*s", FED_STR_ARG(it->s));
+}
+
+bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version)
+{
+    struct fed_api_reply *r = op->r;
+    if (!op->found.n || op->strict == FED_STRICT_IGNORE)
         return true;
     if (op->strict == FED_STRICT_WARN) {
-        FED_JSON_EACH(it, list)
-            fed_api_warn(r, "%.*s", FED_STR_ARG(it->s));
+        warn_of_found(op);
         return true;
     }
-    struct fed_buf b = {0};
-    if (!op->patch || op->patch == FED_PATCH_APPLY)
-        fed_buf_addf(&b, "%.*s in version \"%.*s\" cannot be handled as a %.*s: ", FED_STR_ARG(r->v->kind->kind),
-                     FED_STR_ARG(r->v->version), FED_STR_ARG(r->v->kind->kind));
-    fed_buf_addz(&b, "strict decoding error: ");
-    FED_JSON_EACH(it, list) {
-        if (it != list->first)
-            fed_buf_addz(&b, ", ");
-        fed_buf_add(&b, it->s);
-    }
-    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s", fed_buf_z(&b));
-    fed_buf_release(&b);
+    fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                 "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %.*s", kind, version, kind,
+                 FED_STR_ARG(fed_strict_text(&op->found)));
+    return false;
+}
+
+bool fed_found_report_applied(struct fed_write_op *op)
+{
+    if (!op->found.n || op->strict == FED_STRICT_IGNORE)
+        return true;
+    if (op->strict == FED_STRICT_WARN)
+        warn_of_found(op);
+    else
+        fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL, "error strict decoding YAML: error converting YAML to JSON: %.*s",
+                     FED_STR_ARG(fed_strict_text(&op->found)));
+    op->found.n = 0;
+    return op->strict == FED_STRICT_WARN;
+}
+
+/* What the schema does not have goes. False: refused because of what is unknown or written twice. */
+static bool prune(struct fed_write_op *op, struct fed_json *obj)
+{
+    struct fed_api_reply *r = op->r;
+    bool shown = op->patch && op->strict == FED_STRICT_STRICT && !r->form.scale;
+    struct fed_json *whole = shown ? fed_json_copy(&r->arena, obj) : NULL;
+    if (r->v->kind->custom)
+        op->found.patch = true; /* they are pruned when they have been read, also where they were not patched */
+    fed_schema_prune(r->v->schema, obj, fed_strict_unknown, &op->found);
+    if (r->v->kind->custom)
+        fed_schema_drop_nulls(r->v->schema, obj);
+    if (!op->found.n || !shown)
+        return fed_found_report(op, fed_arena_dup(&r->arena, r->v->kind->kind).p,
+                                fed_arena_dup(&r->arena, r->v->version).p);
+    patch_refused(op, whole,
+                  fed_arena_printf(&r->arena, "strict decoding error: %.*s", FED_STR_ARG(fed_strict_text(&op->found))));
     return false;
 }
 
@@ -184,43 +205,20 @@ static bool refused_version(struct fed_write_op *op, const struct fed_json *obj,
     return true;
 }
 
-/* 422 for a patch that gives a field another type: `words` are those of the decoder. */
-static void patch_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words)
-{
-    struct fed_api_reply *r = op->r;
-    struct fed_causes c = {.arena = &r->arena};
-    struct fed_buf text = {0}, value = {0};
-    if (op->patch == FED_PATCH_STRATEGIC) {
-        fed_go_print(&text, op->patch_tree);
-        words = fed_go_converter_words(&r->arena, words);
-    } else {
-        fed_json_write(&text, obj);
-    }
-    fed_json_write_string(&value, fed_buf_str(&text));
-    fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("patch"), fed_buf_str(&value), "%.*s", FED_STR_ARG(words));
-    struct fed_status_details d = {.causes = &c};
-    fed_api_fail(r, FED_E_INVALID, &d, " \"\" is invalid: patch: %.*s", FED_STR_ARG(c.items[0].message));
-    fed_buf_release(&text);
-    fed_buf_release(&value);
-}
-
-bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
+bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
     const struct fed_kind_version *v = r->v, *to = fed_kind_storage(v->kind);
-    struct unknowns u = {&r->arena, dups ? dups : fed_json_array(&r->arena)};
-    size_t before = u.list->n;
-    fed_schema_prune(v->schema, obj, on_unknown, &u);
-    if (op->patch && before == 0)
-        sort_texts(u.list);
-    if (!report(op, u.list))
+    if (!prune(op, obj))
         return false;
     fed_schema_default(&r->arena, v->schema, obj);
     struct fed_causes scratch = {.arena = &r->arena};
     struct fed_str mistyped = {NULL, 0};
     fed_schema_validate(v->schema, obj, &scratch, &mistyped);
     if (mistyped.n && op->patch && op->patch != FED_PATCH_APPLY) {
-        patch_mistyped(op, obj, mistyped);
+        if (op->patch == FED_PATCH_STRATEGIC)
+            mistyped = fed_go_converter_words(&r->arena, mistyped);
+        patch_refused(op, obj, mistyped);
         return false;
     }
     if (mistyped.n) {

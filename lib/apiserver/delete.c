@@ -194,7 +194,9 @@ static int64_t grace_of(struct deletion *d, const struct fed_json *obj)
     const struct fed_json *spec = fed_json_find(obj, "spec");
     if (!fed_json_find_text(spec, "nodeName").n || fed_str_is(phase, "Succeeded") || fed_str_is(phase, "Failed"))
         return 0;
-    return d->o.grace >= 0 ? d->o.grace : fed_json_int(fed_json_find(spec, "terminationGracePeriodSeconds"), 30);
+    int64_t grace =
+        d->o.grace >= 0 ? d->o.grace : fed_json_int(fed_json_find(spec, "terminationGracePeriodSeconds"), 30);
+    return grace < 0 ? 1 : grace; /* what a pod's spec says may be negative */
 }
 
 /* Jobs and replication controllers of old keep their pods when a client does not say what it wants. */

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "kube/selector.h"
+#include "kube/table.h"
 
 struct encoding { /* kept with the object */
     struct fed_kobj_ext ext;
@@ -184,14 +185,16 @@ void fed_form_row(struct fed_buf *out, struct fed_kobj *o, const struct fed_form
     struct fed_arena a = {0};
     struct fed_json *obj = NULL;
     struct fed_form of_version = {.kind = FED_FORM_OBJECT, .v = f->v};
-    if (f->v == fed_form_stored(f->v->kind, o) ||
-        fed_json_parse(&a, fed_form_bytes(o, &of_version, NULL), NULL, &obj, NULL))
+    if (f->scale)
+        obj = fed_form_scale(&a, o, f->v->kind);
+    else if (f->v == fed_form_stored(f->v->kind, o) ||
+             fed_json_parse(&a, fed_form_bytes(o, &of_version, NULL), NULL, &obj, NULL))
         obj = fed_kobj_parse(o, &a);
     fed_buf_addz(out, "{\"cells\":");
-    fed_json_write(out, fed_kind_row(&a, f->v, obj, now_ms));
+    fed_json_write(out, f->scale ? fed_scale_row(&a, obj, now_ms) : fed_kind_row(&a, f->v, obj, now_ms));
     if (f->include == FED_INCLUDE_OBJECT) {
         fed_buf_addz(out, ",\"object\":");
-        struct fed_form whole = {.kind = FED_FORM_OBJECT, .v = f->v};
+        struct fed_form whole = {.kind = FED_FORM_OBJECT, .v = f->v, .scale = f->scale};
         fed_buf_add(out, fed_form_bytes(o, &whole, NULL));
     } else if (f->include == FED_INCLUDE_METADATA) {
         fed_buf_addf(out,
@@ -212,7 +215,7 @@ void fed_form_table_begin(struct fed_buf *out, const struct fed_form *f, struct 
     fed_buf_addz(out, ",\"columnDefinitions\":");
     if (columns) {
         struct fed_arena a = {0};
-        fed_json_write(out, fed_kind_column_definitions(&a, f->v));
+        fed_json_write(out, f->scale ? fed_scale_columns(&a) : fed_kind_column_definitions(&a, f->v));
         fed_arena_release(&a);
     } else {
         fed_buf_addz(out, "null");

@@ -61,6 +61,12 @@ int fed_ns_prepare(const struct fed_write *w, struct fed_json *obj)
 {
     struct fed_arena *a = w->arena;
     fed_obj_set_label(a, obj, "kubernetes.io/metadata.name", fed_obj_name(obj));
+    const struct fed_json *was = fed_json_find(w->old, "spec");
+    if (w->old && !w->subresource.n) { /* only the end of its life changes that */
+        fed_json_remove_key(obj, "spec");
+        if (was)
+            fed_json_set(obj, "spec", fed_json_copy(a, was));
+    }
     if (w->old)
         return 0;
     struct fed_json *list = fed_json_ensure_array(a, fed_json_ensure_object(a, obj, "spec"), "finalizers");

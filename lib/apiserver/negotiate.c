@@ -120,18 +120,6 @@ int fed_api_negotiate(struct fed_api_reply *r)
     return FED_E_NOT_ACCEPTABLE;
 }
 
-struct duplicates {
-    struct fed_arena *a;
-    struct fed_json *list;
-};
-
-static void on_duplicate(void *ud, const char *path)
-{
-    struct duplicates *d = ud;
-    if (d->list && d->list->n < 100)
-        fed_json_push(d->list, fed_json_new_strf(d->a, "duplicate field \"%s\"", path));
-}
-
 /* How the body begins, in Kubernetes' way: text when it looks like JSON, else bytes. */
 static struct fed_str begins(struct fed_arena *a, struct fed_str body)
 {
@@ -164,19 +152,31 @@ static int unrecognized(struct fed_api_reply *r, bool json, struct fed_err *err)
                        FED_STR_ARG(kind), why.text, FED_STR_ARG(head));
 }
 
-int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_json *dups, struct fed_err *err)
+/* Without a word YAML's reader would refuse them. */
+static void ignore_duplicate(void *ud, const struct fed_json_duplicate *d)
+{
+    (void)ud;
+    (void)d;
+}
+
+int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_strict *found, struct fed_err *err)
 {
     struct fed_str type = r->q.content_type, main;
     (void)fed_str_cut(&type, ';', &main);
     main = fed_str_trim(main);
-    struct duplicates d = {&r->arena, dups};
-    struct fed_json_limits limits = {.on_duplicate = on_duplicate, .ud = &d};
+    struct fed_json_limits limits = {.on_duplicate = found ? fed_strict_duplicate : ignore_duplicate, .ud = found};
+    bool yaml = fed_str_ieq(main, FED_STR("application/yaml")) || fed_str_is(main, "application/apply-patch+yaml");
+    if (found)
+        *found = (struct fed_strict){.arena = &r->arena,
+                                     .body = r->q.body,
+                                     .yaml = yaml,
+                                     .operations = fed_str_is(main, "application/json-patch+json")};
     if (!r->q.body.n)
         return fed_err_set(err, FED_E_BAD_REQUEST, "the request body is empty");
     int rc;
     if (!main.n || fed_str_ieq(main, FED_STR("application/json")) || fed_str_ends(main, FED_STR("patch+json")))
         rc = fed_json_parse(&r->arena, r->q.body, &limits, out, err);
-    else if (fed_str_ieq(main, FED_STR("application/yaml")) || fed_str_is(main, "application/apply-patch+yaml"))
+    else if (yaml)
         rc = fed_yaml_parse(&r->arena, r->q.body, &limits, out, err);
     else if (fed_str_is(main, "application/vnd.kubernetes.protobuf"))
         rc = fed_pb_to_json(&r->arena, r->api->conf.kinds, r->q.body, out, err);

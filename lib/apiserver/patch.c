@@ -52,13 +52,13 @@ static struct fed_json *conflict(struct fed_write_op *op)
 }
 
 /* A plain error of the field manager: 500 and no reason, as kube-apiserver lets it through. */
-static void fail_untyped(struct fed_api_reply *r, struct fed_str wrong)
+static void fail_untyped(struct fed_api_reply *r, struct fed_str wrong, struct fed_str kind)
 {
     struct fed_buf b = {0};
     struct fed_str text =
         fed_arena_printf(&r->arena, "failed to create typed patch object (%.*s/%.*s; %.*s/%.*s, Kind=%.*s): %.*s",
                          FED_STR_ARG(r->q.ns), FED_STR_ARG(r->q.name), FED_STR_ARG(r->q.group),
-                         FED_STR_ARG(r->v->version), FED_STR_ARG(r->v->kind->kind), FED_STR_ARG(wrong));
+                         FED_STR_ARG(r->v->version), FED_STR_ARG(kind), FED_STR_ARG(wrong));
     fed_buf_addz(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
     fed_json_write_string(&b, text);
     fed_buf_addz(&b, ",\"code\":500}");
@@ -66,10 +66,52 @@ static void fail_untyped(struct fed_api_reply *r, struct fed_str wrong)
     fed_buf_release(&b);
 }
 
-static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied, struct fed_json *dups)
+/* Who names the object that he means does not mean a new one. */
+static bool uid_is_absent(struct fed_write_op *op, const struct fed_json *applied)
+{
+    struct fed_str uid = op->old ? FED_STR("") : fed_json_find_text(fed_json_find(applied, "metadata"), "uid");
+    if (!uid.n)
+        return true;
+    fed_err_set(&op->err, FED_E_CONFLICT,
+                "uid mismatch: the provided object specified uid %.*s, and no existing object was found",
+                FED_STR_ARG(uid));
+    op->client_rev = true;
+    fed_commit_fail(op, FED_E_CONFLICT);
+    return false;
+}
+
+/* The names of what is applied must be there and be those of the path. */
+static bool typed_alike(struct fed_write_op *op, struct fed_json *applied)
 {
     struct fed_api_reply *r = op->r;
-    if (!fed_decode_type(op, applied))
+    struct fed_str api = fed_json_find_text(applied, "apiVersion"), kind = fed_json_find_text(applied, "kind");
+    if (applied->type != FED_JSON_OBJECT) {
+        fed_api_fail(
+            r, FED_E_BAD_REQUEST, NULL,
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal %s into "
+            "Go value of type map[string]interface {}",
+            fed_go_word(applied));
+        return false;
+    }
+    if (!fed_str_eq(api, r->v->api_version)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "Incorrect version specified in apply patch. Specified patch version: %.*s, expected: %.*s",
+                     FED_STR_ARG(api), FED_STR_ARG(r->v->api_version));
+        return false;
+    }
+    if (fed_kinds_by_kind(r->api->conf.kinds, api, kind))
+        return fed_decode_type(op, applied);
+    fail_untyped(r,
+                 fed_arena_printf(&r->arena, "no corresponding type for %s%.*s, Kind=%.*s", r->q.group.n ? "" : "/",
+                                  FED_STR_ARG(api), FED_STR_ARG(kind)),
+                 kind);
+    return false;
+}
+
+static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied)
+{
+    struct fed_api_reply *r = op->r;
+    if (!typed_alike(op, applied))
         return NULL;
     if (fed_json_at(applied, "metadata", "managedFields", NULL)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "metadata.managedFields must be nil");
@@ -78,23 +120,25 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied,
     struct fed_json *live = op->old ? fed_registry_current(op) : NULL, *out = NULL;
     if (op->old && !live)
         return NULL;
-    (void)dups;
     struct fed_str wrong = fed_ssa_check(&r->arena, r->v->schema, applied);
     if (wrong.n) {
-        fail_untyped(r, wrong);
+        fail_untyped(r, wrong, r->v->kind->kind);
         return NULL;
     }
     if (!r->v->kind->custom) /* 0.5 is no other value than the 500m that another wrote */
         fed_schema_quantities(&r->arena, r->v->schema, applied);
-    int rc = fed_ssa_apply(&r->arena, r->v, live, applied, op->manager, fed_query_true(&r->query, "force"),
-                           fed_wall_ms(r->api->env), &out, &op->causes, &op->err);
+    struct fed_ssa_write how = {.manager = op->manager,
+                                .subresource = r->q.subresource,
+                                .force = fed_query_true(&r->query, "force"),
+                                .now_ms = fed_wall_ms(r->api->env)};
+    int rc = fed_ssa_apply(&r->arena, r->v, live, applied, &how, &out, &op->causes, &op->err);
     if (rc == FED_E_CONFLICT)
         return conflict(op);
     if (rc) {
         fed_api_fail_err(r, &op->err);
         return NULL;
     }
-    return out;
+    return uid_is_absent(op, out) && fed_found_report_applied(op) ? out : NULL;
 }
 
 /* Strategic merge patches are decoded without more words. */
@@ -132,11 +176,12 @@ static void keep_type(struct fed_write_op *op, struct fed_json *out)
     }
 }
 
-struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups)
+struct fed_json *fed_patch_compute(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
     struct fed_json *patch = NULL, *out = NULL;
-    int rc = fed_api_body(r, &patch, dups, &op->err);
+    int rc = fed_api_body(r, &patch, &op->found, &op->err);
+    op->found.patch = true;
     if ((rc == FED_E_BAD_REQUEST || rc == FED_E_SYNTAX) && op->patch != FED_PATCH_APPLY) {
         const char *what = op->err.text; /* without the words around it: which kind, which line */
         for (const char *p = what; (p = strstr(p, ": ")) != NULL;)
@@ -150,7 +195,7 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
         return NULL;
     }
     if (op->patch == FED_PATCH_APPLY)
-        return apply(op, patch, dups);
+        return apply(op, patch);
     bool list = op->patch == FED_PATCH_JSON;
     if (patch->type != (list ? FED_JSON_ARRAY : FED_JSON_OBJECT)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%sjson: cannot unmarshal %s into Go value of type %s", decoding(op),
@@ -160,6 +205,8 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dup
     if (list && !operations_ok(op, patch))
         return NULL;
     op->patch_tree = patch;
+    if (list)
+        fed_strict_operations(&op->found, patch);
     struct fed_json *live = r->form.scale ? fed_form_scale(&r->arena, op->old, r->v->kind) : fed_registry_current(op);
     if (!live)
         return NULL;

@@ -5,11 +5,11 @@
 #include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
 
-static struct fed_json *body_of(struct fed_write_op *op, struct fed_json *dups)
+static struct fed_json *body_of(struct fed_write_op *op)
 {
     struct fed_json *obj = NULL;
     struct fed_err err = {0};
-    if (fed_api_body(op->r, &obj, dups, &err)) {
+    if (fed_api_body(op->r, &obj, &op->found, &err)) {
         fed_api_fail_err(op->r, &err);
         return NULL;
     }
@@ -26,8 +26,10 @@ static bool check_place(struct fed_write_op *op, struct fed_json *obj)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "metadata must be an object");
         return false;
     }
-    if (r->q.name.n && !name.n && op->patch != FED_PATCH_APPLY) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "name must be provided");
+    if (r->q.name.n && !name.n) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "the name of the object (%.*s based on URL) was undeterminable: name must be provided",
+                     FED_STR_ARG(r->q.name));
         return false;
     }
     if (r->q.name.n && name.n && !fed_str_eq(name, r->q.name)) {
@@ -36,18 +38,16 @@ static bool check_place(struct fed_write_op *op, struct fed_json *obj)
                      FED_STR_ARG(r->q.name));
         return false;
     }
-    if (r->q.name.n && !name.n)
-        fed_json_set(meta, "name", fed_json_new_str(&r->arena, r->q.name));
-    if (!r->v->kind->namespaced) {
-        fed_json_remove_key(meta, "namespace");
-        return true;
-    }
-    if (ns.n && !fed_str_eq(ns, r->q.ns)) {
+    bool namespaced = r->v->kind->namespaced;
+    if (namespaced ? ns.n && !fed_str_eq(ns, r->q.ns) : ns.n && !fed_str_is(ns, "default")) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
                      "the namespace of the provided object does not match the namespace sent on the request");
         return false;
     }
-    fed_json_set(meta, "namespace", fed_json_new_str(&r->arena, r->q.ns));
+    if (namespaced)
+        fed_json_set(meta, "namespace", fed_json_new_str(&r->arena, r->q.ns));
+    else
+        fed_json_remove_key(meta, "namespace");
     return true;
 }
 
@@ -74,7 +74,7 @@ static bool may_create(struct fed_api_reply *r)
 }
 
 /* From a complete object in the request's version to the commit of a new one. */
-static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
+static void create_from(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
     struct fed_str rev = fed_json_find_text(fed_json_find(obj, "metadata"), "resourceVersion");
@@ -86,7 +86,7 @@ static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fe
         return;
     if (!keeps_status(r->v))
         fed_json_remove_key(obj, "status");
-    if (!fed_decode_refine(op, obj, dups))
+    if (!fed_decode_refine(op, obj))
         return;
     fed_meta_create(op, obj);
     r->q.name = fed_obj_name(obj);
@@ -100,11 +100,11 @@ static void create_from(struct fed_write_op *op, struct fed_json *obj, struct fe
 static void attempt_create(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
-    struct fed_json *dups = fed_json_array(&r->arena), *obj = body_of(op, dups);
+    struct fed_json *obj = body_of(op);
     r->q.name = (struct fed_str){NULL, 0};
     if (!obj || !fed_decode_type(op, obj) || !check_place(op, obj))
         return;
-    create_from(op, obj, dups);
+    create_from(op, obj);
 }
 
 /* Only the part that a subresource may write is taken from obj. */
@@ -155,9 +155,9 @@ static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_
 }
 
 /* From a complete object in the request's version to the commit of a change. */
-static void update_from(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups)
+static void update_from(struct fed_write_op *op, struct fed_json *obj)
 {
-    if (!fed_decode_refine(op, obj, dups))
+    if (!fed_decode_refine(op, obj))
         return;
     int rc = fed_meta_update(op, obj);
     if (rc) {
@@ -239,11 +239,14 @@ static bool makes_new(const struct fed_api_reply *r, const struct fed_json *obj)
 static void attempt_update(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
-    struct fed_json *dups = fed_json_array(&r->arena), *obj = body_of(op, dups);
+    struct fed_json *obj = body_of(op);
     if (!obj)
         return;
     if (r->form.scale) {
         if (!scale_type_ok(op, obj))
+            return;
+        fed_strict_scale(&op->found, obj);
+        if (!fed_found_report(op, "Scale", "v1"))
             return;
         if (need_current(op))
             set_replicas(op, obj);
@@ -254,9 +257,9 @@ static void attempt_update(struct fed_write_op *op)
     if (!fed_decode_type(op, obj) || !check_place(op, obj))
         return;
     if (need_current(op))
-        update_from(op, obj, dups);
+        update_from(op, obj);
     else if (makes_new(r, obj))
-        create_from(op, obj, dups);
+        create_from(op, obj);
     else
         fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
 }
@@ -264,12 +267,11 @@ static void attempt_update(struct fed_write_op *op)
 static void attempt_patch(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
-    struct fed_json *dups = fed_json_array(&r->arena);
     if (!need_current(op) && (op->patch != FED_PATCH_APPLY || r->q.subresource.n)) {
         fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
         return;
     }
-    struct fed_json *obj = fed_patch_compute(op, dups);
+    struct fed_json *obj = fed_patch_compute(op);
     if (!obj)
         return;
     if (r->form.scale && !scale_type_ok(op, obj))
@@ -279,9 +281,9 @@ static void attempt_patch(struct fed_write_op *op)
     else if (!check_place(op, obj))
         return;
     else if (op->old)
-        update_from(op, obj, dups);
+        update_from(op, obj);
     else
-        create_from(op, obj, dups);
+        create_from(op, obj);
 }
 
 static void attempt(struct fed_write_op *op)

@@ -11,9 +11,10 @@
 #define FED_APISERVER_REGISTRY_H
 
 #include "apiserver/apiserver_priv.h"
+#include "apiserver/strict.h"
 
 enum fed_patch_type { FED_PATCH_NONE, FED_PATCH_JSON, FED_PATCH_MERGE, FED_PATCH_STRATEGIC, FED_PATCH_APPLY };
-enum fed_strict { FED_STRICT_WARN, FED_STRICT_IGNORE, FED_STRICT_STRICT };
+enum fed_strictness { FED_STRICT_WARN, FED_STRICT_IGNORE, FED_STRICT_STRICT };
 
 struct fed_quota_reservation;
 struct fed_guard_pass;
@@ -28,7 +29,8 @@ struct fed_write_op {
     bool removing;   /* the update takes the last finalizer away: the object goes */
     enum fed_patch_type patch;
     const struct fed_json *patch_tree; /* as it was sent; not for apply */
-    enum fed_strict strict;
+    enum fed_strictness strict;
+    struct fed_strict found; /* in the body */
     struct fed_str manager;
     struct fed_kobj *old;
     struct fed_json *old_tree;           /* storage version; not to be changed */
@@ -66,7 +68,10 @@ bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *o
 
 /* --- decode.c: from what a client wrote to the storage version --- */
 /* Prunes, reports unknown fields as asked, defaults, checks types, converts. Answers the request on error: false. */
-bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj, struct fed_json *dups);
+bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj);
+/* Warns of what was found, or refuses it, with no object at hand (scale) or one applied: false. */
+bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version);
+bool fed_found_report_applied(struct fed_write_op *op);
 /* apiVersion and kind of the body against the path. Answers: false. */
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj);
 bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answers: false */
@@ -87,7 +92,7 @@ void fed_commit_fail_causes(struct fed_write_op *op);                           
 void fed_commit_refuse_text(struct fed_write_op *op, int status, struct fed_str text); /* with a whole Status */
 
 /* patch.c: the current object in the request's version with the patch applied; NULL: answered. */
-struct fed_json *fed_patch_compute(struct fed_write_op *op, struct fed_json *dups);
+struct fed_json *fed_patch_compute(struct fed_write_op *op);
 bool fed_patch_type(struct fed_write_op *op); /* by Content-Type; 415 answered: false */
 /* delete.c: starts the deletion inside an operation whose `old` is current. */
 void fed_delete_object(struct fed_write_op *op);

@@ -57,11 +57,7 @@ static void serve_kind(struct fed_api_reply *r)
 {
     const char *verb = r->q.verb;
     bool named = r->q.name.n > 0, sub = r->q.subresource.n > 0;
-    bool scale = fed_str_is(r->q.subresource, "scale");
-    if (scale)
-        r->form.scale = true;
-    if (scale && r->form.kind == FED_FORM_TABLE)
-        r->form.kind = FED_FORM_OBJECT;
+    r->form.scale = fed_str_is(r->q.subresource, "scale");
     if (!check_dry_run(r))
         return;
     void (*write)(struct fed_api_reply * r) = NULL;

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "cel/cel_priv.h"
-#include "codec/quantity_suffix.h"
+#include "codec/quantity_text.h"
 
 enum { MAX_TEXT = 100, MAX_EXP = 60 };
 
@@ -17,40 +17,21 @@ static void trim(struct fed_cel_amount *q)
 
 static bool read_quantity(struct fed_str s, struct fed_cel_amount *q)
 {
-    bool negative = s.n && s.p[0] == '-', point = false, any = false;
-    size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+');
-    struct fed_quantity_suffix suffix;
+    struct fed_quantity_text text;
 
     *q = (struct fed_cel_amount){0};
-    if (s.n > MAX_TEXT)
+    if (s.n > MAX_TEXT || !fed_quantity_text_read(s, MAX_EXP, &text))
         return false;
-    for (; i < s.n; i++) {
-        if (s.p[i] == '.' && !point) {
-            point = true;
-        } else if (s.p[i] >= '0' && s.p[i] <= '9') {
-            any = true;
-            if (q->digits > FED_CEL_AMOUNT_HUGE / 1000) { /* more digits than any amount needs */
-                q->exp += !point;
-                continue;
-            }
-            q->digits = q->digits * 10 + (s.p[i] - '0');
-            q->exp -= point;
-        } else {
-            break;
-        }
-    }
-    if (!any || !fed_quantity_suffix_read(fed_str_from(s, i), MAX_EXP, &suffix))
-        return false;
-    q->exp += suffix.exp10;
+    *q = (struct fed_cel_amount){.digits = (__int128)text.digits, .exp = text.exp10};
     trim(q);
-    for (int e = suffix.exp2; e > 0 && q->digits; e--) {
-        if (q->digits > FED_CEL_AMOUNT_HUGE) { /* lose the last digit rather than the size */
+    for (int e = text.exp2; e > 0 && q->digits; e--) {
+        for (; q->digits > FED_CEL_AMOUNT_HUGE; q->exp++) /* lose the last digits rather than the size */
             q->digits /= 10;
-            q->exp++;
-        }
         q->digits *= 2;
     }
-    if (negative)
+    for (; q->digits > FED_CEL_AMOUNT_HUGE; q->exp++)
+        q->digits /= 10;
+    if (text.negative)
         q->digits = -q->digits;
     trim(q);
     return true;

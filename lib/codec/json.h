@@ -38,12 +38,19 @@ struct fed_json {
     struct fed_json *parent;
 };
 
+/* A member that its object has had before. The path is "spec.replicas", "spec.containers[0].name". */
+struct fed_json_duplicate {
+    const char *path;
+    const struct fed_json *earlier, *later; /* still in the tree; the later one stays */
+    uint32_t line; /* of the later one's value, in YAML, from 1; in JSON 0: there is later->off */
+};
+
 struct fed_json_limits {
     size_t max_bytes;   /* 0: 3 MiB */
     uint32_t max_depth; /* 0: 100 */
     uint32_t max_nodes; /* 0: 500,000 */
-    /* Called for each duplicate member with its path ("spec.replicas", "spec.containers[0].name"); NULL: not reported. */
-    void (*on_duplicate)(void *ud, const char *path);
+    /* Called for each duplicate member; NULL: not reported. */
+    void (*on_duplicate)(void *ud, const struct fed_json_duplicate *d);
     void *ud;
 };
 

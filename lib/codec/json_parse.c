@@ -307,13 +307,13 @@ static bool open_container(struct parser *ps, struct fed_json *v)
 static void report_duplicate(void *ud, struct fed_json *earlier, struct fed_json *later)
 {
     struct parser *ps = ud;
-    (void)earlier;
     if (!ps->limits->on_duplicate || ps->dup_reports == MAX_DUP_REPORTS)
         return;
     ps->dup_reports++;
     fed_buf_reset(&ps->path);
     fed_json_path(later, &ps->path);
-    ps->limits->on_duplicate(ps->limits->ud, fed_buf_z(&ps->path));
+    struct fed_json_duplicate d = {.path = fed_buf_z(&ps->path), .earlier = earlier, .later = later};
+    ps->limits->on_duplicate(ps->limits->ud, &d);
 }
 
 static void close_container(struct parser *ps, struct fed_json *v)

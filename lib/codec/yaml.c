@@ -70,8 +70,21 @@ static struct fed_json *new_node(struct reader *r, enum fed_json_type type)
     return v;
 }
 
+static bool is_container(const struct fed_json *v)
+{
+    return v->type == FED_JSON_OBJECT || v->type == FED_JSON_ARRAY;
+}
+
+/* No trace of where it was read: it may have come from elsewhere, through an alias. */
+static void forget_place(struct fed_json *v)
+{
+    v->off = v->end = 0;
+    if (is_container(v))
+        v->s.n = 0;
+}
+
 /* Gives the node its place below the open container. The key's line and column wait in off and end until the
- * container closes, for the error about a duplicate. */
+ * container closes, for the error about a duplicate; the line where a container begins waits in its unused text. */
 static void place(struct reader *r, struct fed_json *v)
 {
     if (r->open->type == FED_JSON_OBJECT) {
@@ -80,6 +93,8 @@ static void place(struct reader *r, struct fed_json *v)
         v->end = (uint32_t)r->key_mark.column;
         r->have_key = false;
     }
+    if (is_container(v))
+        v->s.n = r->event.start_mark.line;
     fed_json_append(r->open, v);
 }
 
@@ -285,12 +300,13 @@ static void on_duplicate(void *ud, struct fed_json *earlier, struct fed_json *la
 {
     struct reader *r = ud;
     struct fed_buf path = {0};
-    (void)earlier;
     if (r->code)
         return;
     const char *text = path_in_doc(later, &path);
     if (r->limits->on_duplicate) {
-        r->limits->on_duplicate(r->limits->ud, text);
+        uint32_t line = is_container(later) ? (uint32_t)later->s.n : later->off;
+        struct fed_json_duplicate d = {text, earlier, later, line + 1};
+        r->limits->on_duplicate(r->limits->ud, &d);
     } else {
         struct fed_buf what = {.max = 300};
         yaml_mark_t mark = {.line = later->off, .column = later->end};
@@ -354,7 +370,7 @@ static bool on_close(struct reader *r)
     if (v->type == FED_JSON_OBJECT && !close_object(r, v))
         return false;
     FED_JSON_EACH(it, v)
-        it->off = it->end = 0;
+        forget_place(it);
     r->open = v->parent;
     r->depth--;
     return true;
@@ -403,11 +419,11 @@ static void read_stream(struct reader *r, struct fed_str text)
 
 /* --- JSON is YAML, but quicker read as JSON; also libyaml refuses its surrogate escapes --- */
 
-static void count_duplicate(void *ud, const char *path)
+static void count_duplicate(void *ud, const struct fed_json_duplicate *d)
 {
     struct fed_buf *first = ud;
     if (first->n == 0)
-        fed_buf_addf(first, "duplicate key \"%.200s\"", path);
+        fed_buf_addf(first, "duplicate key \"%.200s\"", d->path);
 }
 
 /* 1: *out is the document. 0: not JSON. Else a code. */
@@ -464,7 +480,7 @@ int fed_yaml_parse_all(struct fed_arena *a, struct fed_str text, const struct fe
     if (r.code)
         return r.code;
     FED_JSON_EACH(it, docs)
-        it->off = it->end = 0;
+        forget_place(it);
     *out = docs;
     return 0;
 }

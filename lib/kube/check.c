@@ -87,6 +87,36 @@ void fed_check_one_of(struct fed_causes *c, struct fed_str text, const char *con
     fed_buf_release(&b);
 }
 
+static bool path_byte(char b)
+{
+    return (b >= '0' && b <= '9') || ((b | 0x20) >= 'a' && (b | 0x20) <= 'z') || (b && strchr("/-._~%!$&'()*+,;=:", b));
+}
+
+void fed_check_domain_path(struct fed_causes *c, struct fed_str text, const char *at, ...)
+{
+    struct fed_str rest = text, domain;
+    const char *why;
+    bool well = true;
+    PATH(c, at, path);
+    if (!text.n) {
+        fed_causes_add(c, FED_CAUSE_REQUIRED, path, (struct fed_str){NULL, 0}, "%s", "");
+        return;
+    }
+    if (!fed_str_cut(&rest, '/', &domain) || !rest.n || !domain.n) {
+        fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, text),
+                       "must be a domain-prefixed path (such as \"acme.io/foo\")");
+        return;
+    }
+    why = fed_name_check_subdomain(domain);
+    if (why)
+        fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, domain), "%s", why);
+    for (size_t i = 0; i < rest.n; i++)
+        well = well && path_byte(rest.p[i]);
+    if (!well)
+        fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, rest),
+                       "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%%!$&'()*+,;=:]+')");
+}
+
 void fed_check_range(struct fed_causes *c, const struct fed_json *v, int64_t low, int64_t high, const char *detail,
                      const char *at, ...)
 {
@@ -159,7 +189,7 @@ void fed_check_nonnegative(const struct fed_json *obj, const char *at, const cha
     const struct fed_json *v = fed_json_find(obj, key);
 
     if (v && fed_json_int(v, 0) < 0)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s.%s", at, key),
+        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_printf(causes->arena, "%s%s%s", at, *at ? "." : "", key),
                        fed_shown(causes->arena, v), "must be greater than or equal to 0");
 }
 
@@ -186,6 +216,11 @@ void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_cau
     if (why)
         fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
                        fed_quoted(causes->arena, v->s), "%s", why);
+}
+
+bool fed_same_value(const struct fed_json *a, const struct fed_json *b)
+{
+    return a && b ? fed_json_equal(a, b) : !(a && (a->n || a->s.n)) && !(b && (b->n || b->s.n));
 }
 
 void fed_check_immutable(const struct fed_json *old, const struct fed_json *obj, const char *at, const char *key,

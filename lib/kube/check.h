@@ -18,6 +18,8 @@ void fed_check_text(struct fed_causes *c, struct fed_str text, const char *(*che
 /* ... must be one of the words (sorted, ended by NULL). */
 void fed_check_one_of(struct fed_causes *c, struct fed_str text, const char *const *words, const char *at, ...)
     FED_PRINTF(4, 5);
+/* "example.com/what", as controllers are named. */
+void fed_check_domain_path(struct fed_causes *c, struct fed_str text, const char *at, ...) FED_PRINTF(3, 4);
 /* An integer that is there must lie between the two; detail says so in Kubernetes' words. */
 void fed_check_range(struct fed_causes *c, const struct fed_json *v, int64_t low, int64_t high, const char *detail,
                      const char *at, ...) FED_PRINTF(6, 7);
@@ -32,6 +34,8 @@ void fed_check_nonnegative(const struct fed_json *obj, const char *at, const cha
 void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_causes *causes);
 /* A port number or a port name. */
 void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes);
+/* Equal, or neither is there. */
+bool fed_same_value(const struct fed_json *a, const struct fed_json *b);
 /* FieldValueInvalid "field is immutable" when the member differs between old and new (both may lack it). */
 void fed_check_immutable(const struct fed_json *old, const struct fed_json *obj, const char *at, const char *key,
                          struct fed_causes *causes);

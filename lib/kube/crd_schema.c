@@ -380,10 +380,11 @@ struct unknown {
     struct fed_str path;
 };
 
-static void unknown_in_default(void *ud, const char *field)
+static void unknown_in_default(void *ud, const char *field, const struct fed_json *value)
 {
     struct unknown *u = ud;
 
+    (void)value;
     fed_causes_add(u->w->causes, FED_CAUSE_INVALID, u->path, none, "must not have unknown fields: %s", field);
 }
 

@@ -8,7 +8,6 @@ enum { DAY_S = 86400, HOUR_S = 3600, MANY = 101 };
 /* --- grammar --- */
 
 struct field {
-    const char *name;
     int min, max;
     const char *const *words; /* of min…, or NULL */
 };
@@ -16,66 +15,114 @@ struct field {
 static const char *const month_words[] = {"jan", "feb", "mar", "apr", "may", "jun",
                                           "jul", "aug", "sep", "oct", "nov", "dec"};
 static const char *const weekday_words[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-static const struct field fields[5] = {{"minute", 0, 59, NULL},
-                                       {"hour", 0, 23, NULL},
-                                       {"day", 1, 31, NULL},
-                                       {"month", 1, 12, month_words},
-                                       {"weekday", 0, 6, weekday_words}};
+static const struct field fields[5] = {
+    {0, 59, NULL}, {0, 23, NULL}, {1, 31, NULL}, {1, 12, month_words}, {0, 6, weekday_words}};
 
-static bool read_value(const struct field *f, struct fed_str s, int *out)
+static bool all_digits(struct fed_str s)
 {
-    uint64_t v;
+    size_t i = 0;
+    while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9')
+        i++;
+    return s.n && i == s.n;
+}
+
+/* In the words of the Go package that Kubernetes reads schedules with. */
+static int read_number(struct fed_str s, int *out, struct fed_err *err)
+{
+    bool minus = s.n && s.p[0] == '-';
+    struct fed_str digits = minus || (s.n && s.p[0] == '+') ? fed_str_from(s, 1) : s;
+    uint64_t v = 0;
+    if (fed_str_u64(digits, &v) < 0 || v > INT32_MAX)
+        return fed_err_set(err, FED_E_INVALID, "failed to parse int from %.*s: strconv.Atoi: parsing \"%.*s\": %s",
+                           FED_STR_ARG(s), FED_STR_ARG(s),
+                           all_digits(digits) ? "value out of range" : "invalid syntax");
+    if (minus && v)
+        return fed_err_set(err, FED_E_INVALID, "negative number (-%llu) not allowed: %.*s", (unsigned long long)v,
+                           FED_STR_ARG(s));
+    *out = (int)v;
+    return 0;
+}
+
+static int read_value(const struct field *f, struct fed_str s, int *out, struct fed_err *err)
+{
     for (int i = 0; f->words && i <= f->max - f->min; i++)
         if (fed_str_ieq(s, fed_str(f->words[i]))) {
             *out = f->min + i;
-            return true;
+            return 0;
         }
-    if (s.n > 4 || fed_str_u64(s, &v) < 0)
-        return false;
-    *out = (int)v;
-    return true;
+    return read_number(s, out, err);
 }
 
-static int bad(const struct field *f, struct fed_str s, struct fed_err *err)
+struct range {
+    int from, to, step;
+};
+
+static int check_range(const struct field *f, const struct range *r, struct fed_str piece, struct fed_err *err)
 {
-    return fed_err_set(err, FED_E_INVALID, "%s: \"%.*s\" is not a value, range or step from %d to %d", f->name,
-                       FED_STR_ARG(s), f->min, f->max);
+    if (r->from < f->min)
+        return fed_err_set(err, FED_E_INVALID, "beginning of range (%d) below minimum (%d): %.*s", r->from, f->min,
+                           FED_STR_ARG(piece));
+    if (r->to > f->max)
+        return fed_err_set(err, FED_E_INVALID, "end of range (%d) above maximum (%d): %.*s", r->to, f->max,
+                           FED_STR_ARG(piece));
+    if (r->from > r->to)
+        return fed_err_set(err, FED_E_INVALID, "beginning of range (%d) beyond end of range (%d): %.*s", r->from, r->to,
+                           FED_STR_ARG(piece));
+    if (r->step == 0)
+        return fed_err_set(err, FED_E_INVALID, "step of range should be a positive number: %.*s", FED_STR_ARG(piece));
+    return 0;
+}
+
+/* "*", "5", "1-5"; false in *single when it says where it ends. */
+static int read_ends(const struct field *f, struct fed_str range, struct fed_str piece, struct range *r, bool *single,
+                     bool *any, struct fed_err *err)
+{
+    struct fed_str rest = range, low;
+    int rc;
+    (void)fed_str_cut(&rest, '-', &low);
+    *single = !rest.p;
+    if (fed_str_is(low, "*") || fed_str_is(low, "?")) {
+        *r = (struct range){f->min, f->max, 1};
+        *any = true;
+        return 0;
+    }
+    rc = read_value(f, low, &r->from, err);
+    if (rc)
+        return rc;
+    r->to = r->from;
+    if (!rest.p)
+        return 0;
+    if (fed_str_chr(rest, '-', 0) >= 0)
+        return fed_err_set(err, FED_E_INVALID, "too many hyphens: %.*s", FED_STR_ARG(piece));
+    return read_value(f, rest, &r->to, err);
 }
 
 /* "*", "5", "1-5", each with "/STEP"; a single value with a step runs to the end. */
 static int read_piece(const struct field *f, struct fed_str piece, uint64_t *bits, bool *any, struct fed_err *err)
 {
-    struct fed_str rest = piece, range, low, step_text = {0};
-    int from, to, step = 1;
-    (void)fed_str_cut(&rest, '/', &range);
-    if (rest.p)
-        step_text = rest;
-    if (fed_str_is(range, "*") || fed_str_is(range, "?")) {
-        from = f->min;
-        to = f->max;
-        *any = true;
-    } else {
-        rest = range;
-        (void)fed_str_cut(&rest, '-', &low);
-        if (!read_value(f, low, &from))
-            return bad(f, piece, err);
-        to = step_text.p ? f->max : from;
-        if (rest.p && !read_value(f, rest, &to))
-            return bad(f, piece, err);
-    }
-    if (step_text.p) {
-        uint64_t v;
-        if (fed_str_u64(step_text, &v) < 0 || v == 0 || v > 1000)
-            return bad(f, piece, err);
-        step = (int)v;
-        if (step > 1)
+    struct fed_str rest = piece, ends;
+    struct range r = {0, 0, 1};
+    bool single;
+    int rc;
+    (void)fed_str_cut(&rest, '/', &ends);
+    rc = read_ends(f, ends, piece, &r, &single, any, err);
+    if (rc)
+        return rc;
+    if (rest.p && fed_str_chr(rest, '/', 0) >= 0)
+        return fed_err_set(err, FED_E_INVALID, "too many slashes: %.*s", FED_STR_ARG(piece));
+    if (rest.p) {
+        rc = read_number(rest, &r.step, err);
+        if (rc)
+            return rc;
+        if (single)
+            r.to = f->max;
+        if (r.step > 1)
             *any = false;
     }
-    if (from < f->min || to > f->max || from > to)
-        return bad(f, piece, err);
-    for (int i = from; i <= to; i += step)
+    rc = check_range(f, &r, piece, err);
+    for (int64_t i = r.from; !rc && i <= r.to; i += r.step)
         *bits |= UINT64_C(1) << i;
-    return 0;
+    return rc;
 }
 
 static int read_field(const struct field *f, struct fed_str text, uint64_t *bits, bool *any, struct fed_err *err)
@@ -120,9 +167,22 @@ static int parse_word(struct fed_str text, struct fed_cron *out, struct fed_err 
     for (size_t i = 0; i < FED_ARRAY_LEN(words); i++)
         if (fed_str_is(text, words[i].word))
             return fed_cron_parse(fed_str(words[i].meaning), out, err);
-    if (fed_str_starts(text, FED_STR("@every ")) && (out->every_s = duration(fed_str_trim(fed_str_from(text, 7)))) > 0)
+    if (!fed_str_starts(text, FED_STR("@every ")))
+        return fed_err_set(err, FED_E_INVALID, "unrecognized descriptor: %.*s", FED_STR_ARG(text));
+    out->every_s = duration(fed_str_trim(fed_str_from(text, 7)));
+    if (out->every_s > 0)
         return 0;
-    return fed_err_set(err, FED_E_INVALID, "\"%.*s\" is not a schedule", FED_STR_ARG(text));
+    return fed_err_set(err, FED_E_INVALID, "failed to parse duration %.*s: time: invalid duration \"%.*s\"",
+                       FED_STR_ARG(text), FED_STR_ARG(fed_str_from(text, 7)));
+}
+
+static size_t count_fields(struct fed_str text)
+{
+    struct fed_str piece;
+    size_t n = 0;
+    while (fed_str_cut(&text, ' ', &piece))
+        n += piece.n > 0;
+    return n;
 }
 
 int fed_cron_parse(struct fed_str text, struct fed_cron *out, struct fed_err *err)
@@ -133,19 +193,17 @@ int fed_cron_parse(struct fed_str text, struct fed_cron *out, struct fed_err *er
         return parse_word(rest, out, err);
     uint64_t *bits[5] = {&out->minutes, &out->hours, &out->days, &out->months, &out->weekdays};
     bool any[5];
-    size_t n = 0;
-    while (fed_str_cut(&rest, ' ', &piece)) {
+    size_t n = count_fields(rest);
+    if (n != 5)
+        return fed_err_set(err, FED_E_INVALID, "expected exactly 5 fields, found %zu: [%.*s]", n, FED_STR_ARG(rest));
+    for (n = 0; n < 5 && fed_str_cut(&rest, ' ', &piece);) {
         if (!piece.n)
             continue;
-        if (n == 5)
-            return fed_err_set(err, FED_E_INVALID, "expected exactly 5 fields, found more");
         int rc = read_field(&fields[n], piece, bits[n], &any[n], err);
         if (rc < 0)
             return rc;
         n++;
     }
-    if (n != 5)
-        return fed_err_set(err, FED_E_INVALID, "expected exactly 5 fields, found %zu", n);
     out->any_day = any[2];
     out->any_weekday = any[4];
     return 0;

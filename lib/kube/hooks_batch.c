@@ -31,13 +31,28 @@ static void own_selector(struct fed_arena *a, struct fed_json *obj, struct fed_j
     put_text(a, labels, "batch.kubernetes.io/controller-uid", uid);
     put_text(a, labels, "job-name", name);
     put_text(a, labels, "batch.kubernetes.io/job-name", name);
-    if (fed_json_find(spec, "selector"))
+    sel = fed_json_ensure_object(a, spec, "selector");
+    match = sel ? fed_json_ensure_object(a, sel, "matchLabels") : NULL;
+    if (match && !fed_json_find(match, "batch.kubernetes.io/controller-uid")) /* another's is refused below */
+        put_text(a, match, "batch.kubernetes.io/controller-uid", uid);
+}
+
+/* Whoever lets it be made may not choose it too. */
+static void check_own_selector(const struct fed_json *obj, const struct fed_json *spec, struct fed_causes *c)
+{
+    const struct fed_json *selector = fed_json_find(spec, "selector");
+    struct fed_json *labels = fed_json_object(c->arena);
+    struct fed_selector sel = {0};
+
+    if (fed_json_bool(fed_json_find(spec, "manualSelector"), false) || !selector)
         return;
-    sel = fed_json_object(a);
-    match = fed_json_object(a);
-    put_text(a, match, "batch.kubernetes.io/controller-uid", uid);
-    fed_json_set(sel, "matchLabels", match);
-    fed_json_set(spec, "selector", sel);
+    put_text(c->arena, labels, "controller-uid", fed_obj_uid(obj));
+    put_text(c->arena, labels, "batch.kubernetes.io/controller-uid", fed_obj_uid(obj));
+    put_text(c->arena, labels, "job-name", fed_obj_name(obj));
+    put_text(c->arena, labels, "batch.kubernetes.io/job-name", fed_obj_name(obj));
+    if (fed_selector_from_json(c->arena, selector, &sel, NULL) == 0 && !fed_selector_matches_json(&sel, labels))
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.selector"), fed_shown(c->arena, selector),
+                       "`selector` will be auto-generated");
 }
 
 static void default_counts(struct fed_arena *a, struct fed_json *spec)
@@ -106,6 +121,8 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
 {
     static const char *const counts[] = {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds",
                                          "ttlSecondsAfterFinished"};
+    static const char *const fixed[] = {"completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
+                                        "successPolicy"};
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
     const struct fed_json *template = fed_json_find(spec, "template");
 
@@ -120,17 +137,20 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)
         fed_check_nonnegative(spec, "spec", counts[i], c);
     if (fed_json_find(spec, "selector"))
-        fed_template_validate(spec, true, c);
+        fed_template_validate(spec, NULL, c);
     else
         fed_podspec_validate(fed_json_find(template, "spec"), "spec.template.spec", c);
     check_restart(fed_json_find(template, "spec"), "spec.template.spec", c);
     fed_rules_job(spec, "spec", c);
-    if (!old)
+    if (!old) {
+        check_own_selector(obj, spec, c);
         return;
+    }
     fed_check_immutable(old, spec, "spec", "selector", c);
     if (!fed_json_bool(fed_json_find(old, "suspend"), false))
         fed_check_immutable(old, spec, "spec", "template", c);
-    fed_check_immutable(old, spec, "spec", "completionMode", c);
+    for (size_t i = 0; i < FED_ARRAY_LEN(fixed); i++)
+        fed_check_immutable(old, spec, "spec", fixed[i], c);
     validate_completions(old, spec, c);
 }
 

@@ -32,6 +32,28 @@ static int prepare_namespace(void *ud, const struct fed_write *w, struct fed_jso
     return 0;
 }
 
+/* Who is to finish it says whose he is; only Kubernetes' own have short names. */
+static void validate_namespace(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    bool finalize = fed_str_is(w->subresource, "finalize");
+    size_t i = 0;
+
+    (void)ud;
+    FED_JSON_EACH(f, w->old && !finalize ? NULL : fed_json_at(obj, "spec", "finalizers", NULL)) {
+        struct fed_str name = fed_json_str(f);
+        const char *at = finalize ? fed_arena_printf(c->arena, "spec.finalizers[%zu]", i).p : "spec.finalizers";
+        const char *why = fed_name_check_qualified(name);
+
+        if (why)
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name), why, "%s", at);
+        if (fed_str_chr(name, '/', 0) < 0 && !fed_str_is(name, "kubernetes") && !fed_str_is(name, "orphan") &&
+            !fed_str_is(name, "foregroundDeletion"))
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name),
+                    "name is neither a standard finalizer name nor is it fully qualified", "%s", at);
+        i++;
+    }
+}
+
 static void namespace_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
                             int64_t now_ms, struct fed_json *cells)
 {
@@ -219,7 +241,7 @@ static void account_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
 }
 
 const struct fed_core_hooks fed_hooks_config[] = {
-    {"", "namespaces", {.prepare = prepare_namespace, .cells = namespace_cells}},
+    {"", "namespaces", {.prepare = prepare_namespace, .validate = validate_namespace, .cells = namespace_cells}},
     {"", "configmaps", {.validate = validate_configmap, .cells = configmap_cells}},
     {"", "secrets", {.prepare = prepare_secret, .validate = validate_secret, .cells = secret_cells}},
     {"", "serviceaccounts", {.cells = account_cells}},

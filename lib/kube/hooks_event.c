@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hooks_event.c: Event: conversion, the few rules it has, cells. */
+/* hooks_event.c: Event: conversion, cells. */
 #include "kube/convert.h"
+#include "kube/kind_rules.h"
 #include "kube/schema.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
 
-static void validate_event(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+static int prepare_event(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
-    struct fed_str ns = fed_json_find_text(fed_json_find(obj, "involvedObject"), "namespace"), mine = fed_obj_ns(obj);
-
     (void)ud;
-    (void)w;
-    /* Events about objects without a namespace are kept in "default". */
-    if (ns.n ? !fed_str_eq(ns, mine) : !(fed_str_is(mine, "default") || fed_str_is(mine, "kube-system")))
-        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("involvedObject.namespace"),
-                       fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(ns)), "does not match event.namespace");
+    (void)err;
+    (void)fed_json_ensure_object(w->arena, obj, "involvedObject"); /* there is always one, if an empty one */
+    return 0;
 }
 
 /* "5s (x3 over 2m)" */
@@ -93,5 +90,7 @@ static void event_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 }
 
 const struct fed_core_hooks fed_hooks_event[] = {
-    {"", "events", {.validate = validate_event, .convert = fed_convert_event, .cells = event_cells}},
+    {"",
+     "events",
+     {.prepare = prepare_event, .validate = fed_rules_event, .convert = fed_convert_event, .cells = event_cells}},
     {NULL, NULL, {0}}};

@@ -42,11 +42,25 @@ static void check_backend(const struct fed_json *b, const char *at, struct fed_c
                        "port name or number is required");
 }
 
+/* What a path that is compared may not have in it, and at its end. */
+static void check_steps(struct fed_str path, const char *at, struct fed_causes *c)
+{
+    static const char *const within[] = {"//", "/./", "/../", "%2f", "%2F"}, *const last[] = {"/..", "/."};
+
+    for (size_t i = 0; i < FED_ARRAY_LEN(within); i++)
+        if (fed_str_find(path, fed_str(within[i]), 0) >= 0)
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, path),
+                    fed_arena_printf(c->arena, "must not contain '%s'", within[i]).p, "%s.path", at);
+    for (size_t i = 0; i < FED_ARRAY_LEN(last); i++)
+        if (fed_str_ends(path, fed_str(last[i])))
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, path),
+                    fed_arena_printf(c->arena, "cannot end with '%s'", last[i]).p, "%s.path", at);
+}
+
 static void check_path(const struct fed_json *p, const char *at, struct fed_causes *c)
 {
     struct fed_str path = fed_json_find_text(p, "path"), type = fed_json_find_text(p, "pathType");
     bool loose = fed_str_is(type, "ImplementationSpecific");
-    const char *here = fed_arena_printf(c->arena, "%s.path", at).p;
 
     if (!type.n) { /* the schema has said that it is required; nothing more is said of the path */
         struct fed_str field = fed_arena_printf(c->arena, "%s.pathType", at);
@@ -59,25 +73,11 @@ static void check_path(const struct fed_json *p, const char *at, struct fed_caus
         fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, fed_arena_printf(c->arena, "%s.pathType", at),
                        fed_shown(c->arena, fed_json_find(p, "pathType")),
                        "supported values: \"Exact\", \"ImplementationSpecific\", \"Prefix\"");
-    if ((path.n || !loose) && (!path.n || path.p[0] != '/'))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(here), fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(path)),
-                       "must be an absolute path");
-    if (!loose && path.n &&
-        (fed_str_find(path, FED_STR("//"), 0) >= 0 || fed_str_find(path, FED_STR("/./"), 0) >= 0 ||
-         fed_str_find(path, FED_STR("/../"), 0) >= 0))
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(here), fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(path)),
-                       "must not contain '//', '/./' or '/../'");
+    else if ((path.n || !loose) && (!path.n || path.p[0] != '/'))
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, path), "must be an absolute path", "%s.path", at);
+    if (fed_str_is(type, "Exact") || fed_str_is(type, "Prefix"))
+        check_steps(path, at, c);
     check_backend(fed_json_find(p, "backend"), fed_arena_printf(c->arena, "%s.backend", at).p, c);
-}
-
-static void check_host(struct fed_str host, const char *at, struct fed_causes *c)
-{
-    bool wild = fed_str_starts(host, FED_STR("*."));
-    const char *why = host.n ? fed_name_check_subdomain(wild ? fed_str_from(host, 2) : host) : NULL;
-
-    if (why)
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(at), fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(host)),
-                       "%s", why);
 }
 
 static void validate_ingress(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
@@ -98,7 +98,7 @@ static void validate_ingress(void *ud, const struct fed_write *w, const struct f
         const char *at = fed_arena_printf(c->arena, "spec.rules[%zu]", i++).p;
         size_t k = 0;
 
-        check_host(fed_json_find_text(r, "host"), fed_arena_printf(c->arena, "%s.host", at).p, c);
+        fed_rules_ingress_host(fed_json_find_text(r, "host"), fed_arena_printf(c->arena, "%s.host", at).p, c);
         FED_JSON_EACH(p, fed_json_at(r, "http", "paths", NULL))
             check_path(p, fed_arena_printf(c->arena, "%s.http.paths[%zu]", at, k++).p, c);
     }

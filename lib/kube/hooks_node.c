@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_node.c: Node and Lease. */
+#include "kube/kind_rules.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
 
 static void validate_node(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
-    const struct fed_json *old = fed_json_find(w->old, "spec"), *spec = fed_json_find(obj, "spec");
-
     (void)ud;
-    if (fed_json_find_text(old, "podCIDR").n)
-        fed_check_immutable(old, spec, "spec", "podCIDR", c);
-    if (fed_json_find_text(old, "providerID").n)
-        fed_check_immutable(old, spec, "spec", "providerID", c);
+    fed_rules_node(fed_json_find(w->old, "spec"), fed_json_find(obj, "spec"), c);
 }
 
 static struct fed_str node_status(struct fed_arena *a, const struct fed_json *obj)

@@ -52,8 +52,8 @@ static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj
 static struct fed_json *frozen_part(struct fed_arena *a, const struct fed_json *spec)
 {
     static const char *const lists[] = {"containers", "initContainers"};
-    static const char *const free_fields[] = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds",
-                                              "schedulingGates", "nodeSelector"};
+    static const char *const free_fields[] = {"activeDeadlineSeconds", "tolerations", "schedulingGates",
+                                              "nodeSelector"};
     struct fed_json *copy = fed_json_copy(a, spec);
 
     for (size_t i = 0; i < FED_ARRAY_LEN(free_fields); i++)
@@ -65,10 +65,42 @@ static struct fed_json *frozen_part(struct fed_arena *a, const struct fed_json *
     return copy;
 }
 
+/* It may become 1 where it was negative. */
+static bool grace_mended(const struct fed_json *old, const struct fed_json *spec)
+{
+    return fed_json_int(fed_json_find(old, "terminationGracePeriodSeconds"), 0) < 0 &&
+           fed_json_int(fed_json_find(spec, "terminationGracePeriodSeconds"), 0) == 1;
+}
+
+static void check_deadline(const struct fed_json *was, const struct fed_json *is, struct fed_causes *c)
+{
+    int64_t before = fed_json_int(was, 0), now = fed_json_int(is, 0);
+    const char *why = NULL;
+
+    if (is && (now < 0 || now > INT32_MAX))
+        why = "must be between 0 and 2147483647, inclusive";
+    else if (is && was && before < now)
+        why = "must be less than or equal to previous value";
+    else if (!is && was)
+        why = "must not update from a positive integer to nil value";
+    if (why)
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, is), why, "spec.activeDeadlineSeconds");
+}
+
+static bool same_toleration(const struct fed_json *a, const struct fed_json *b)
+{
+    static const char *const keys[] = {"key", "operator", "value", "effect"};
+
+    for (size_t i = 0; i < FED_ARRAY_LEN(keys); i++)
+        if (!fed_str_eq(fed_json_find_text(a, keys[i]), fed_json_find_text(b, keys[i])))
+            return false;
+    return true;
+}
+
 static bool has_toleration(const struct fed_json *list, const struct fed_json *t)
 {
     FED_JSON_EACH(it, list)
-        if (fed_json_equal(it, t))
+        if (same_toleration(it, t))
             return true;
     return false;
 }
@@ -82,7 +114,14 @@ static void validate_pod_update(const struct fed_json *old, const struct fed_jso
                        "existing toleration can not be modified except its tolerationSeconds");
         break;
     }
-    if (fed_json_equal(frozen_part(c->arena, old), frozen_part(c->arena, spec)))
+    check_deadline(fed_json_find(old, "activeDeadlineSeconds"), fed_json_find(spec, "activeDeadlineSeconds"), c);
+    struct fed_json *was = frozen_part(c->arena, old), *is = frozen_part(c->arena, spec);
+
+    if (grace_mended(old, spec)) {
+        fed_json_remove_key(was, "terminationGracePeriodSeconds");
+        fed_json_remove_key(is, "terminationGracePeriodSeconds");
+    }
+    if (fed_json_equal(was, is))
         return;
     fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec"), (struct fed_str){NULL, 0},
                    "pod updates may not change fields other than `spec.containers[*].image`,"

@@ -154,7 +154,8 @@ static void validate_priority(void *ud, const struct fed_write *w, const struct 
         fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("value"), none,
                        "maximum allowed value of a user defined priority is 1000000000");
     if (w->old) {
-        fed_check_immutable(w->old, obj, "", "value", c);
+        if (fed_json_int(fed_json_find(w->old, "value"), 0) != fed_json_int(fed_json_find(obj, "value"), 0))
+            fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("value"), none, "may not be changed in an update.");
         fed_check_immutable(w->old, obj, "", "preemptionPolicy", c);
     }
 }

@@ -44,8 +44,8 @@ static void validate_role(void *ud, const struct fed_write *w, const struct fed_
             if (w->kind->namespaced)
                 fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.nonResourceURLs", at),
                                fed_shown(c->arena, urls), "namespaced rules cannot apply to non-resource URLs");
-            else if (!empty_list(fed_json_find(r, "apiGroups")) || !empty_list(fed_json_find(r, "resources")) ||
-                     !empty_list(fed_json_find(r, "resourceNames")))
+            if (!empty_list(fed_json_find(r, "apiGroups")) || !empty_list(fed_json_find(r, "resources")) ||
+                !empty_list(fed_json_find(r, "resourceNames")))
                 fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.nonResourceURLs", at),
                                fed_shown(c->arena, urls),
                                "rules cannot apply to both regular resources and non-resource URLs");
@@ -77,6 +77,14 @@ static void check_subject(const struct fed_json *s, const char *at, bool namespa
     }
 }
 
+static int prepare_binding(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    (void)ud;
+    (void)err;
+    (void)fed_json_ensure_object(w->arena, obj, "roleRef"); /* there is always one, so what it lacks is told */
+    return 0;
+}
+
 static void validate_binding(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     static const char *const groups[] = {"rbac.authorization.k8s.io", NULL};
@@ -86,6 +94,7 @@ static void validate_binding(void *ud, const struct fed_write *w, const struct f
 
     (void)ud;
     fed_check_one_of(c, fed_json_find_text(ref, "apiGroup"), groups, "roleRef.apiGroup");
+    fed_check_text(c, fed_json_find_text(ref, "name"), fed_name_check_path_segment, "roleRef.name");
     if (kind.n && !fed_str_is(kind, "ClusterRole") && !(fed_str_is(kind, "Role") && w->kind->namespaced))
         fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("roleRef.kind"),
                        fed_shown(c->arena, fed_json_find(ref, "kind")), "supported values: \"ClusterRole\"%s",
@@ -174,8 +183,12 @@ static void request_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
 const struct fed_core_hooks fed_hooks_rbac[] = {
     {"rbac.authorization.k8s.io", "roles", {.validate = validate_role, .cells = created_cells}},
     {"rbac.authorization.k8s.io", "clusterroles", {.validate = validate_role, .cells = created_cells}},
-    {"rbac.authorization.k8s.io", "rolebindings", {.validate = validate_binding, .cells = binding_cells}},
-    {"rbac.authorization.k8s.io", "clusterrolebindings", {.validate = validate_binding, .cells = binding_cells}},
+    {"rbac.authorization.k8s.io",
+     "rolebindings",
+     {.prepare = prepare_binding, .validate = validate_binding, .cells = binding_cells}},
+    {"rbac.authorization.k8s.io",
+     "clusterrolebindings",
+     {.prepare = prepare_binding, .validate = validate_binding, .cells = binding_cells}},
     {"admissionregistration.k8s.io", "validatingwebhookconfigurations", {.cells = webhook_cells}},
     {"admissionregistration.k8s.io", "mutatingwebhookconfigurations", {.cells = webhook_cells}},
     {"certificates.k8s.io", "certificatesigningrequests", {.validate = fed_csr_validate, .cells = request_cells}},

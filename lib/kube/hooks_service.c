@@ -90,12 +90,11 @@ static int prepare_service(void *ud, const struct fed_write *w, struct fed_json 
         fed_json_remove_key(spec, "sessionAffinityConfig");
     ip = fed_json_find_text(spec, "clusterIP");
     list = fed_json_find(spec, "clusterIPs");
-    if (ip.n && (!list || !list->n)) {
+    /* Who knows clusterIP only has changed it, or has set it first. */
+    if (ip.n && (!list || !list->n || (old && fed_json_equal(list, fed_json_find(old, "clusterIPs"))))) {
         list = fed_json_array(w->arena);
         fed_json_push(list, fed_json_new_str(w->arena, ip));
         fed_json_set(spec, "clusterIPs", list);
-    } else if (!ip.n && list && list->n && fed_json_str(list->first).n) {
-        fed_json_set(spec, "clusterIP", fed_json_copy(w->arena, list->first));
     }
     return 0;
 }
@@ -168,9 +167,7 @@ static void check_service_type(const struct fed_json *spec, struct fed_causes *c
         else if (why)
             fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.externalName"),
                            fed_shown(c->arena, fed_json_find(spec, "externalName")), "%s", why);
-        if (ip.n && !fed_str_is(ip, "None"))
-            fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec.clusterIPs"), none,
-                           "may not be set when `type` is 'ExternalName'");
+        fed_rules_service_external(spec, c);
     }
     if (fed_str_is(ip, "None") && (is_type(spec, "NodePort") || is_type(spec, "LoadBalancer")))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.clusterIPs[0]"), FED_STR("\"None\""),
@@ -190,12 +187,13 @@ static void validate_service(void *ud, const struct fed_write *w, const struct f
     (void)ud;
     if (w->subresource.n)
         return;
+    if (!fed_rules_service_addresses(spec, c))
+        return;
     check_service_ports(spec, c);
     check_service_type(spec, c);
     fed_rules_service(spec, c);
-    if (old && fed_json_find_text(old, "clusterIP").n && !is_type(old, "ExternalName") &&
-        !is_type(spec, "ExternalName"))
-        fed_check_immutable(old, spec, "spec", "clusterIP", c);
+    if (old)
+        fed_rules_service_same_addresses(old, spec, c);
 }
 
 static void validate_slice(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)

@@ -4,6 +4,7 @@
 #include "kube/check.h"
 #include "kube/kind_rules.h"
 #include "kube/podspec.h"
+#include "kube/quantity.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
 
@@ -44,6 +45,15 @@ static int prepare_volume(void *ud, const struct fed_write *w, struct fed_json *
     return 0;
 }
 
+static void check_shrink(const struct fed_json *was, const struct fed_json *is, struct fed_causes *c)
+{
+    int64_t before, now;
+
+    if (was && is && fed_quantity_units(was->s, &before) == 0 && fed_quantity_units(is->s, &now) == 0 && now < before)
+        fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec.resources.requests.storage"), (struct fed_str){NULL, 0},
+                       "field can not be less than previous value");
+}
+
 static void validate_claim(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
@@ -63,8 +73,14 @@ static void validate_claim(void *ud, const struct fed_write *w, const struct fed
         return;
     x = fed_json_copy(c->arena, old);
     y = fed_json_copy(c->arena, spec);
-    fed_json_remove_key(x, "resources");
-    fed_json_remove_key(y, "resources");
+    if (fed_str_is(fed_json_find_text(fed_json_find(obj, "status"), "phase"), "Bound")) { /* it may grow */
+        struct fed_json *of = fed_json_at(y, "resources", "requests", NULL);
+        const struct fed_json *was = fed_json_at(x, "resources", "requests", "storage", NULL);
+
+        if (of && was)
+            fed_json_set(of, "storage", fed_json_copy(c->arena, was));
+        check_shrink(was, fed_json_at(spec, "resources", "requests", "storage", NULL), c);
+    }
     if (!fed_json_find_text(old, "volumeName").n) { /* binding sets these */
         fed_json_remove_key(y, "volumeName");
         fed_json_remove_key(x, "volumeName");
@@ -122,15 +138,19 @@ static void claim_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 
 static void validate_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
+    static const char *const fixed[] = {"parameters", "provisioner", "reclaimPolicy"};
+
     (void)ud;
     fed_check_text(c, fed_name_lower(c->arena, fed_json_find_text(obj, "provisioner")), fed_name_check_qualified,
                    "provisioner");
-    if (w->old) {
-        fed_check_immutable(w->old, obj, "", "provisioner", c);
-        fed_check_immutable(w->old, obj, "", "reclaimPolicy", c);
-        fed_check_immutable(w->old, obj, "", "parameters", c);
-        fed_check_immutable(w->old, obj, "", "volumeBindingMode", c);
-    }
+    fed_rules_class(obj, c);
+    if (!w->old)
+        return;
+    for (size_t i = 0; i < FED_ARRAY_LEN(fixed); i++)
+        if (!fed_same_value(fed_json_find(w->old, fixed[i]), fed_json_find(obj, fixed[i])))
+            fed_bad(c, FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
+                    fed_arena_printf(c->arena, "updates to %s are forbidden.", fixed[i]).p, "%s", fixed[i]);
+    fed_check_immutable(w->old, obj, "", "volumeBindingMode", c);
 }
 
 static void class_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,

@@ -120,7 +120,7 @@ static void validate_deployment(void *ud, const struct fed_write *w, const struc
                        fed_shown(c->arena, fed_json_find(spec, "progressDeadlineSeconds")),
                        "must be greater than minReadySeconds");
     check_empty_selector(spec, "deployment", c);
-    fed_template_validate(spec, false, c);
+    fed_template_validate(spec, "ReplicaSet", c);
     check_strategy(spec, c);
     check_selector_fixed(w, spec, c);
 }
@@ -136,7 +136,7 @@ static void validate_replicaset(void *ud, const struct fed_write *w, const struc
     fed_check_nonnegative(spec, "spec", "replicas", c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
     check_empty_selector(spec, "replicaset", c);
-    fed_template_validate(spec, false, c);
+    fed_template_validate(spec, "ReplicaSet", c);
     check_selector_fixed(w, spec, c);
 }
 
@@ -159,6 +159,7 @@ static void validate_controller(void *ud, const struct fed_write *w, const struc
         break;
     }
     fed_podspec_validate(fed_json_at(spec, "template", "spec", NULL), "spec.template.spec", c);
+    fed_template_runs_on(fed_json_at(spec, "template", "spec", NULL), "ReplicationController", c);
 }
 
 static void validate_daemonset(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
@@ -173,7 +174,7 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
     check_spec_present(obj, c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
     check_empty_selector(spec, "daemonset", c);
-    fed_template_validate(spec, false, c);
+    fed_template_validate(spec, "DaemonSet", c);
     check_selector_fixed(w, spec, c);
     down = fed_check_int_or_percent(rolling, "spec.updateStrategy.rollingUpdate", "maxUnavailable", c);
     up = fed_check_int_or_percent(rolling, "spec.updateStrategy.rollingUpdate", "maxSurge", c);
@@ -254,7 +255,7 @@ static void validate_statefulset(void *ud, const struct fed_write *w, const stru
     fed_check_nonnegative(spec, "spec", "replicas", c);
     check_set_strategy(spec, c);
     check_empty_selector(spec, "statefulset", c);
-    fed_template_validate(with_claims(c->arena, spec), false, c);
+    fed_template_validate(with_claims(c->arena, spec), "StatefulSet", c);
     if (old && spec && !fed_json_equal(statefulset_frozen(c->arena, old), statefulset_frozen(c->arena, spec)))
         fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec"), (struct fed_str){NULL, 0},
                        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "

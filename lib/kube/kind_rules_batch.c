@@ -89,6 +89,8 @@ void fed_rules_job(const struct fed_json *spec, const char *at, struct fed_cause
         fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, fed_json_find_text(pod, "restartPolicy")),
                 "only \"Never\" is supported when backoffLimitPerIndex is specified", "%s.template.spec.restartPolicy",
                 at);
+    if (fed_json_find(spec, "managedBy"))
+        fed_check_domain_path(c, fed_json_find_text(spec, "managedBy"), "%s.managedBy", at);
     if (fed_json_find(spec, "podFailurePolicy"))
         check_failures(spec, pod, at, c);
     if (fed_json_bool(fed_json_find(spec, "manualSelector"), false) && !fed_json_find(spec, "selector"))

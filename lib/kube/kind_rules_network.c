@@ -115,34 +115,59 @@ void fed_rules_network_policy(void *ud, const struct fed_write *w, const struct 
     const struct fed_json *spec = fed_json_find(obj, "spec");
     (void)ud;
     (void)w;
+    const struct fed_json *types = fed_json_find(spec, "policyTypes");
     fed_selector_validate(fed_json_find(spec, "podSelector"), "spec.podSelector", c);
     check_rules(spec, "ingress", "from", c);
     check_rules(spec, "egress", "to", c);
+    if (types && types->n > 2)
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, types), "may not specify more than two policyTypes",
+                "spec.policyTypes");
 }
 
 /* --- Ingress --- */
 
+static void check_parameters(const struct fed_json *p, struct fed_causes *c)
+{
+    static const char *const scopes[] = {"Cluster", "Namespace", NULL};
+    struct fed_str scope = fed_json_find_text(p, "scope"), ns = fed_json_find_text(p, "namespace");
+    if (!p)
+        return;
+    fed_check_text(c, fed_json_find_text(p, "apiGroup"), fed_name_check_subdomain, "spec.parameters.apiGroup");
+    fed_check_text(c, fed_json_find_text(p, "kind"), fed_name_check_path_segment, "spec.parameters.kind");
+    fed_check_text(c, fed_json_find_text(p, "name"), fed_name_check_path_segment, "spec.parameters.name");
+    fed_check_one_of(c, scope, scopes, "spec.parameters.scope");
+    if (fed_str_is(scope, "Namespace") && !ns.n)
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "`parameters.scope` is set to 'Namespace'", "spec.parameters.namespace");
+    if (fed_str_is(scope, "Namespace"))
+        fed_check_text(c, ns, fed_name_check_label, "spec.parameters.namespace");
+    if (fed_str_is(scope, "Cluster") && fed_json_find(p, "namespace"))
+        fed_bad(c, FED_CAUSE_FORBIDDEN, none, "`parameters.scope` is set to 'Cluster'", "spec.parameters.namespace");
+}
+
 void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec");
-    struct fed_str name = fed_json_find_text(spec, "controller"), front = name;
-    struct fed_str was = fed_json_find_text(fed_json_find(w->old, "spec"), "controller"), domain;
+    struct fed_str name = fed_json_find_text(spec, "controller");
+    struct fed_str was = fed_json_find_text(fed_json_find(w->old, "spec"), "controller");
     (void)ud;
     if (w->old && !fed_str_eq(was, name))
         fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name), "field is immutable", "spec.controller");
-    if (!name.n)
-        fed_bad(c, FED_CAUSE_REQUIRED, none, "", "spec.controller");
-    else if (!fed_str_cut(&front, '/', &domain) || !front.p || !front.n || !domain.n)
-        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name),
-                "must be a domain-prefixed path (such as \"acme.io/foo\")", "spec.controller");
-    else
-        fed_check_text(c, domain, fed_name_check_subdomain, "spec.controller");
+    fed_check_domain_path(c, name, "spec.controller");
+    check_parameters(fed_json_find(spec, "parameters"), c);
 }
 
-static void check_name_host(struct fed_str host, const char *at, struct fed_causes *c)
+void fed_rules_ingress_host(struct fed_str host, const char *at, struct fed_causes *c)
 {
-    bool wild = fed_str_starts(host, FED_STR("*."));
-    fed_check_text(c, wild ? fed_str_from(host, 2) : host, fed_name_check_subdomain, "%s", at);
+    if (fed_str_chr(host, '*', 0) < 0)
+        fed_check_text(c, host, fed_name_check_subdomain, "%s", at);
+    else if (!fed_str_starts(host, FED_STR("*.")) || fed_name_check_subdomain(fed_str_from(host, 2)))
+        fed_bad(
+            c, FED_CAUSE_INVALID, fed_quoted(c->arena, host),
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
+            "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. "
+            "'*.example.com', regex used for validation is "
+            "'\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+            "%s", at);
 }
 
 void fed_rules_ingress(const struct fed_json *spec, struct fed_causes *c)
@@ -151,7 +176,7 @@ void fed_rules_ingress(const struct fed_json *spec, struct fed_causes *c)
     FED_JSON_EACH(t, fed_json_find(spec, "tls")) {
         size_t k = 0;
         FED_JSON_EACH(h, fed_json_find(t, "hosts"))
-            check_name_host(fed_json_str(h), fed_arena_printf(c->arena, "spec.tls[%zu].hosts[%zu]", i, k++).p, c);
+            fed_rules_ingress_host(fed_json_str(h), fed_arena_printf(c->arena, "spec.tls[%zu].hosts", k++).p, c);
         fed_check_text(c, fed_json_find_text(t, "secretName"), fed_name_check_subdomain, "spec.tls[%zu].secretName", i);
         i++;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/check.h"
+#include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/quantity.h"
 #include "kube/kind_rules.h"
@@ -87,6 +88,9 @@ void fed_rules_autoscaler(const struct fed_json *spec, struct fed_causes *c)
 {
     static const char *const ways[] = {"scaleUp", "scaleDown"};
     size_t i = 0;
+    const struct fed_json *target = fed_json_find(spec, "scaleTargetRef");
+    fed_check_text(c, fed_json_find_text(target, "kind"), fed_name_check_path_segment, "spec.scaleTargetRef.kind");
+    fed_check_text(c, fed_json_find_text(target, "name"), fed_name_check_path_segment, "spec.scaleTargetRef.name");
     FED_JSON_EACH(m, fed_json_find(spec, "metrics"))
         check_metric(m, fed_arena_printf(c->arena, "spec.metrics[%zu]", i++).p, c);
     for (size_t k = 0; k < FED_ARRAY_LEN(ways); k++) {
@@ -119,6 +123,41 @@ static bool about_pods(struct fed_str name, bool without_amounts)
     return false;
 }
 
+static const struct fed_json *quota_selector(const struct fed_json *spec)
+{
+    return fed_json_at(spec, "scopeSelector", "matchExpressions", NULL);
+}
+
+static void check_scope_selector(const struct fed_json *spec, struct fed_causes *c)
+{
+    static const char *const at = "spec.scopeSelector.matchExpressions";
+    static const char *const operators[] = {"In", "NotIn", "Exists", "DoesNotExist"};
+    FED_JSON_EACH(e, quota_selector(spec)) {
+        struct fed_str name = fed_json_find_text(e, "scopeName"), op = fed_json_find_text(e, "operator");
+        const struct fed_json *values = fed_json_find(e, "values");
+        size_t k = 0;
+        while (k < 4 && !fed_str_is(op, operators[k]))
+            k++;
+        if (!fed_str_is(name, "PriorityClass") && k != 2)
+            fed_bad(
+                c, FED_CAUSE_INVALID, fed_quoted(c->arena, op),
+                "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
+                "ResourceQuotaScopeCrossNamespacePodAffinity",
+                "%s.operator", at);
+        if (k < 2 && !(values && values->n))
+            fed_bad(c, FED_CAUSE_REQUIRED, none,
+                    "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector", "%s.values",
+                    at);
+        else if ((k == 2 || k == 3) && values && values->n)
+            fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, values),
+                    "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector", "%s.values",
+                    at);
+        else if (k == 4)
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, op), "not a valid selector operator", "%s.operator", at);
+    }
+}
+
 void fed_rules_quota_scopes(const struct fed_json *spec, struct fed_causes *c)
 {
     static const char *const pods[] = {"BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "PriorityClass"};
@@ -133,4 +172,5 @@ void fed_rules_quota_scopes(const struct fed_json *spec, struct fed_causes *c)
     if ((has(scopes, "BestEffort") && has(scopes, "NotBestEffort")) ||
         (has(scopes, "Terminating") && has(scopes, "NotTerminating")))
         fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, scopes), "conflicting scopes", "spec.scopes");
+    check_scope_selector(spec, c);
 }

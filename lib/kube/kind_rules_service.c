@@ -72,13 +72,6 @@ void fed_rules_service(const struct fed_json *spec, struct fed_causes *c)
     FED_JSON_EACH(p, fed_json_find(spec, "ports"))
         fed_check_text(c, fed_json_find_text(p, "appProtocol"), fed_name_check_qualified, "spec.ports[%zu].appProtocol",
                        i++);
-    i = 0;
-    FED_JSON_EACH(ip, is_type(spec, "ExternalName") ? NULL : fed_json_find(spec, "clusterIPs")) {
-        struct fed_str s = fed_json_str(ip);
-        if (s.n && !(i == 0 && fed_str_is(s, "None")))
-            fed_check_ip(c, s, "spec.clusterIPs[%zu]", i);
-        i++;
-    }
     check_affinity(spec, c);
     check_outside(spec, c);
 }

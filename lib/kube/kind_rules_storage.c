@@ -26,6 +26,24 @@ static bool is_source(struct fed_str key)
     return true;
 }
 
+/* What lies behind a volume never changes, nor from where it can be reached. */
+static void check_same_volume(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
+{
+    const struct fed_json *affinity = fed_json_find(old, "nodeAffinity");
+    bool same = true;
+    for (int turn = 0; turn < 2; turn++)
+        FED_JSON_EACH(source, turn ? spec : old)
+            same = same && (!is_source(source->key) ||
+                            fed_same_value(fed_json_find_str(old, source->key), fed_json_find_str(spec, source->key)));
+    if (!same)
+        fed_bad(c, FED_CAUSE_FORBIDDEN, none, "spec.persistentvolumesource is immutable after creation",
+                "spec.persistentvolumesource");
+    fed_check_immutable(old, spec, "", "volumeMode", c);
+    if (affinity && !fed_same_value(affinity, fed_json_find(spec, "nodeAffinity")))
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, fed_json_find(spec, "nodeAffinity")),
+                "field is immutable, except for updating from beta label to GA", "nodeAffinity");
+}
+
 void fed_rules_volume(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec"), *modes = fed_json_find(spec, "accessModes");
@@ -54,6 +72,27 @@ void fed_rules_volume(void *ud, const struct fed_write *w, const struct fed_json
     if (!n)
         fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify a volume type", "spec");
     fed_check_text(c, fed_json_find_text(spec, "storageClassName"), fed_name_check_subdomain, "spec.storageClassName");
+    if (w->old)
+        check_same_volume(fed_json_find(w->old, "spec"), spec, c);
+}
+
+void fed_rules_class(const struct fed_json *class, struct fed_causes *c)
+{
+    size_t i = 0;
+    FED_JSON_EACH(p, fed_json_find(class, "parameters"))
+        if (!p->key.n)
+            fed_bad(c, FED_CAUSE_INVALID, FED_STR("\"\""), "field can not be empty.", "parameters");
+    FED_JSON_EACH(t, fed_json_find(class, "allowedTopologies")) {
+        size_t k = 0;
+        FED_JSON_EACH(e, fed_json_find(t, "matchLabelExpressions")) {
+            const struct fed_json *values = fed_json_find(e, "values");
+            const char *at = fed_arena_printf(c->arena, "allowedTopologies[%zu].matchLabelExpressions[%zu]", i, k++).p;
+            if (!values || !values->n)
+                fed_bad(c, FED_CAUSE_REQUIRED, none, "", "%s.values", at);
+            fed_check_text(c, fed_json_find_text(e, "key"), fed_name_check_qualified, "%s.key", at);
+        }
+        i++;
+    }
 }
 
 void fed_rules_claim(const struct fed_json *spec, struct fed_causes *c)

@@ -259,19 +259,54 @@ int fed_limits_prepare(void *ud, const struct fed_write *w, struct fed_json *obj
     return 0;
 }
 
-/* `low` may not exceed `high` for any name that both have. */
-static void check_order(const struct fed_json *item, uint32_t i, const char *low, const char *high,
-                        const char *low_text, const char *high_text, struct fed_causes *c)
+struct order { /* of two amounts, and where it is told, with whose value */
+    const char *low, *high, *at, *shown, *low_text, *high_text;
+};
+
+static void check_order(const struct fed_json *item, uint32_t i, const struct order *o, struct fed_causes *c)
 {
-    const struct fed_json *top = fed_json_find(item, high);
-    FED_JSON_EACH(m, fed_json_find(item, low)) {
-        const struct fed_json *t = fed_json_find_str(top, m->key);
-        if (t && milli_of(m) > milli_of(t))
-            fed_causes_add(c, FED_CAUSE_INVALID,
-                           fed_arena_printf(c->arena, "spec.limits[%u].%s[%.*s]", i, low, FED_STR_ARG(m->key)),
-                           fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(m->s)),
-                           "%s value %.*s is greater than %s value %.*s", low_text, FED_STR_ARG(m->s), high_text,
-                           FED_STR_ARG(t->s));
+    const struct fed_json *top = fed_json_find(item, o->high);
+    FED_JSON_EACH(m, fed_json_find(item, o->low)) {
+        const struct fed_json *t = fed_json_find_str(top, m->key), *shown;
+        if (!t || milli_of(m) <= milli_of(t))
+            continue;
+        shown = strcmp(o->shown, o->low) == 0 ? m : t;
+        fed_causes_add(c, FED_CAUSE_INVALID,
+                       fed_arena_printf(c->arena, "spec.limits[%u].%s[%.*s]", i, o->at, FED_STR_ARG(m->key)),
+                       fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(shown->s)),
+                       "%s value %.*s is greater than %s value %.*s", o->low_text, FED_STR_ARG(m->s), o->high_text,
+                       FED_STR_ARG(t->s));
+    }
+}
+
+static void check_orders(const struct fed_json *item, uint32_t i, struct fed_causes *c)
+{
+    static const struct order orders[] = {
+        {"min", "max", "min", "min", "min", "max"},
+        {"min", "defaultRequest", "defaultRequest", "defaultRequest", "min", "default request"},
+        {"defaultRequest", "max", "defaultRequest", "defaultRequest", "default request", "max"},
+        {"defaultRequest", "default", "defaultRequest", "defaultRequest", "default request", "default limit"},
+        {"min", "default", "default", "min", "min", "default"},
+        {"default", "max", "default", "max", "default", "max"},
+    };
+    for (size_t k = 0; k < FED_ARRAY_LEN(orders); k++)
+        check_order(item, i, &orders[k], c);
+}
+
+static void check_ratios(const struct fed_json *item, uint32_t i, struct fed_causes *c)
+{
+    FED_JSON_EACH(m, fed_json_find(item, "maxLimitRequestRatio")) {
+        const struct fed_json *min = fed_json_find_str(fed_json_find(item, "min"), m->key);
+        const struct fed_json *max = fed_json_find_str(fed_json_find(item, "max"), m->key);
+        double most = min && max && milli_of(min) > 0 ? (double)milli_of(max) / (double)milli_of(min) : 0;
+        struct fed_str at =
+            fed_arena_printf(c->arena, "spec.limits[%u].maxLimitRequestRatio[%.*s]", i, FED_STR_ARG(m->key));
+        struct fed_str shown = fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(m->s));
+        if (milli_of(m) < 1000)
+            fed_causes_add(c, FED_CAUSE_INVALID, at, shown, "ratio %.*s is less than 1", FED_STR_ARG(m->s));
+        if (most > 0 && (double)milli_of(m) / 1000 > most)
+            fed_causes_add(c, FED_CAUSE_INVALID, at, shown, "ratio %.*s is greater than max/min = %f",
+                           FED_STR_ARG(m->s), most);
     }
 }
 
@@ -314,11 +349,8 @@ void fed_limits_validate(void *ud, const struct fed_write *w, const struct fed_j
             fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "spec.limits[%u].limits", i), none,
                            "either minimum or maximum storage value is required, but neither was provided");
         check_type(item, i, c);
-        check_order(item, i, "min", "max", "min", "max", c);
-        check_order(item, i, "min", "defaultRequest", "min", "default request", c);
-        check_order(item, i, "defaultRequest", "max", "default request", "max", c);
-        check_order(item, i, "defaultRequest", "default", "default request", "default limit", c);
-        check_order(item, i, "default", "max", "default", "max", c);
+        check_orders(item, i, c);
+        check_ratios(item, i, c);
         i++;
     }
 }

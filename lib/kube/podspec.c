@@ -213,19 +213,29 @@ void fed_podspec_validate(const struct fed_json *spec, const char *at, struct fe
             host_ports = (struct fed_map){0};
         }
     }
-    fed_check_nonnegative(spec, at, "terminationGracePeriodSeconds", c);
     fed_podspec_check_places(spec, at, c);
     fed_map_release(&names);
     fed_map_release(&volumes);
     fed_map_release(&host_ports);
 }
 
-void fed_template_validate(const struct fed_json *spec, bool any_restart, struct fed_causes *c)
+void fed_template_runs_on(const struct fed_json *pod, const char *kind, struct fed_causes *c)
+{
+    struct fed_str restart = fed_json_find_text(pod, "restartPolicy");
+
+    if (restart.n && !fed_str_is(restart, "Always"))
+        fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("spec.template.spec.restartPolicy"),
+                       fed_quoted(c->arena, restart), "supported values: \"Always\"");
+    if (fed_json_find(pod, "activeDeadlineSeconds"))
+        fed_causes_add(c, FED_CAUSE_FORBIDDEN, FED_STR("spec.template.spec.activeDeadlineSeconds"), none,
+                       "activeDeadlineSeconds in %s is not Supported", kind);
+}
+
+void fed_template_validate(const struct fed_json *spec, const char *kind, struct fed_causes *c)
 {
     const struct fed_json *template = fed_json_find(spec, "template"), *selector = fed_json_find(spec, "selector");
     const struct fed_json *labels = fed_json_at(template, "metadata", "labels", NULL);
     const struct fed_json *pod = fed_json_find(template, "spec");
-    struct fed_str restart = fed_json_find_text(pod, "restartPolicy");
     struct fed_selector sel = {0};
 
     if (selector) {
@@ -245,7 +255,6 @@ void fed_template_validate(const struct fed_json *spec, bool any_restart, struct
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), none, "%s", "");
     else
         fed_podspec_validate(pod, "spec.template.spec", c);
-    if (!any_restart && restart.n && !fed_str_is(restart, "Always"))
-        fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("spec.template.spec.restartPolicy"),
-                       fed_quoted(c->arena, restart), "supported values: \"Always\"");
+    if (kind)
+        fed_template_runs_on(pod, kind, c);
 }

@@ -12,8 +12,10 @@ void fed_podspec_prepare(struct fed_arena *a, struct fed_json *spec, bool templa
 /* at: "spec" or "spec.template.spec". */
 void fed_podspec_validate(const struct fed_json *spec, const char *at, struct fed_causes *causes);
 
-/* A pod template that a workload controller restarts: labels that `selector` matches, restartPolicy Always (unless any). */
-void fed_template_validate(const struct fed_json *spec, bool any_restart, struct fed_causes *causes);
+/* A pod template: labels that `selector` matches. kind: whose pods run on until they are told to stop; NULL: a Job's. */
+void fed_template_validate(const struct fed_json *spec, const char *kind, struct fed_causes *causes);
+/* What such pods may not have. */
+void fed_template_runs_on(const struct fed_json *pod, const char *kind, struct fed_causes *c);
 
 /* int_or_percent.c: numbers or percentages, in Kubernetes' words. The number or percentage, -1: neither, -2: absent. */
 int64_t fed_check_int_or_percent(const struct fed_json *obj, const char *at, const char *key, struct fed_causes *c);

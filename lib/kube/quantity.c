@@ -1,55 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/quantity.h"
 
-#include "codec/quantity_suffix.h"
+#include "codec/quantity_text.h"
 
 enum { MAX_EXP = 1000 };
-
-/* The number as digits * 10^exp10 * 2^exp2. */
-struct quantity {
-    unsigned __int128 digits;
-    int exp10, exp2;
-    bool negative, exponent; /* written with e or E and a number */
-};
-
-static int parse(struct fed_str s, struct quantity *q)
-{
-    size_t i = 0, n_digits = 0;
-    bool point = false;
-    *q = (struct quantity){0};
-    if (s.n > 256)
-        return FED_E_SYNTAX;
-    if (i < s.n && (s.p[i] == '+' || s.p[i] == '-'))
-        q->negative = s.p[i++] == '-';
-    for (; i < s.n; i++) {
-        if (s.p[i] == '.' && !point) {
-            point = true;
-            continue;
-        }
-        if (s.p[i] < '0' || s.p[i] > '9')
-            break;
-        n_digits++;
-        if (q->digits > ((unsigned __int128)1 << 100)) { /* more digits than count: keep the size, round up */
-            q->exp10 += point ? 0 : 1;
-            q->digits |= s.p[i] != '0';
-            continue;
-        }
-        q->digits = q->digits * 10 + (unsigned)(s.p[i] - '0');
-        q->exp10 -= point;
-    }
-    struct fed_quantity_suffix suffix;
-    if (n_digits == 0 || !fed_quantity_suffix_read(fed_str_from(s, i), MAX_EXP, &suffix))
-        return FED_E_SYNTAX;
-    q->exp10 += suffix.exp10;
-    q->exp2 = suffix.exp2;
-    q->exponent = suffix.exponent;
-    return 0;
-}
 
 static const unsigned __int128 limit = (unsigned __int128)1 << 120;
 
 /* The value without sign times 10^shift, rounded up when it is not whole; limit or more when it is too large. */
-static unsigned __int128 magnitude(struct quantity q, int shift)
+static unsigned __int128 magnitude(struct fed_quantity_text q, int shift)
 {
     unsigned __int128 v = q.digits;
     bool rest = false;
@@ -74,7 +33,7 @@ static unsigned __int128 magnitude(struct quantity q, int shift)
 }
 
 /* The value times 10^shift, away from zero, saturated. */
-static int64_t scaled(struct quantity q, int shift)
+static int64_t scaled(struct fed_quantity_text q, int shift)
 {
     unsigned __int128 v = magnitude(q, shift);
     if (v > (unsigned __int128)INT64_MAX)
@@ -84,16 +43,16 @@ static int64_t scaled(struct quantity q, int shift)
 
 int fed_quantity_milli(struct fed_str s, int64_t *milli)
 {
-    struct quantity q;
-    int code = parse(s, &q);
+    struct fed_quantity_text q;
+    int code = fed_quantity_text_read(s, MAX_EXP, &q) ? 0 : FED_E_SYNTAX;
     *milli = code ? 0 : scaled(q, 3);
     return code;
 }
 
 int fed_quantity_units(struct fed_str s, int64_t *units)
 {
-    struct quantity q;
-    int code = parse(s, &q);
+    struct fed_quantity_text q;
+    int code = fed_quantity_text_read(s, MAX_EXP, &q) ? 0 : FED_E_SYNTAX;
     *units = code ? 0 : scaled(q, 0);
     return code;
 }
@@ -113,10 +72,10 @@ int fed_quantity_canonical(struct fed_str s, struct fed_buf *out)
     static const char *const binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
     static const char *const decimal[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
     const unsigned __int128 one = 1000000000; /* nanos: nothing is finer */
-    struct quantity q;
-    int code = parse(s, &q), power = 0;
-    if (code)
-        return code;
+    struct fed_quantity_text q;
+    int power = 0;
+    if (!fed_quantity_text_read(s, MAX_EXP, &q))
+        return FED_E_SYNTAX;
     unsigned __int128 v = magnitude(q, 9);
     if (v >= limit)
         return FED_E_LIMIT;

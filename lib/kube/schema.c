@@ -144,7 +144,7 @@ void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct 
 /* --- pruning --- */
 
 struct prune {
-    void (*unknown)(void *ud, const char *path);
+    void (*unknown)(void *ud, const char *path, const struct fed_json *value);
     void *ud;
 };
 
@@ -156,7 +156,7 @@ static void report_unknown(const struct prune *p, const struct fed_json *child)
         return;
     fed_buf_init(&path, 4096);
     fed_json_path(child, &path);
-    p->unknown(p->ud, fed_buf_z(&path));
+    p->unknown(p->ud, fed_buf_z(&path), child);
     fed_buf_release(&path);
 }
 
@@ -197,11 +197,25 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
     }
 }
 
-void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj, void (*unknown)(void *ud, const char *path),
-                      void *ud)
+void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
+                      void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud)
 {
     struct prune p = {unknown, ud};
 
     if (s && obj)
         prune_value(&p, s, obj);
+}
+
+void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj)
+{
+    if (!s)
+        return;
+    FED_JSON_EACH_SAFE(child, obj) {
+        const struct fed_schema *cs = child->key.p ? fed_schema_property(s, child->key) : s->shape->items;
+
+        if (child->type == FED_JSON_NULL && child->key.p && cs && !cs->nullable)
+            fed_json_remove(child);
+        else
+            fed_schema_drop_nulls(cs, child);
+    }
 }

@@ -157,6 +157,32 @@ struct fed_json *fed_kind_column_definitions(struct fed_arena *a, const struct f
     return list;
 }
 
+/* --- the scale of whatever has one --- */
+
+struct fed_json *fed_scale_columns(struct fed_arena *a)
+{
+    struct fed_str none = {NULL, 0};
+    struct fed_json *list = fed_json_array(a);
+
+    define(a, list, FED_STR("Name"), FED_STR("string"), FED_STR("name"), FED_STR("Name of the object that is scaled."),
+           0);
+    define(a, list, FED_STR("Desired"), FED_STR("integer"), none, FED_STR("How many replicas are wanted."), 0);
+    define(a, list, FED_STR("Available"), FED_STR("integer"), none, FED_STR("How many replicas there are."), 0);
+    define(a, list, FED_STR("Age"), FED_STR("string"), none, FED_STR("Time since the object was made."), 0);
+    return list;
+}
+
+struct fed_json *fed_scale_row(struct fed_arena *a, const struct fed_json *scale, int64_t now_ms)
+{
+    struct fed_json *row = fed_json_array(a);
+
+    fed_json_push(row, fed_json_new_str(a, fed_obj_name(scale)));
+    fed_cell_int(a, row, fed_json_int(fed_json_at(scale, "spec", "replicas", NULL), 0));
+    fed_cell_int(a, row, fed_json_int(fed_json_at(scale, "status", "replicas", NULL), 0));
+    fed_json_push(row, fed_json_new_str(a, fed_cell_age(a, scale, now_ms)));
+    return row;
+}
+
 /* --- what hooks of several kinds print --- */
 
 void fed_cell_str(struct fed_arena *a, struct fed_json *cells, struct fed_str s)

@@ -6,6 +6,10 @@
 #include "kube/schema.h"
 #include "kube/selector.h"
 
+/* A Scale as a Table shows it. */
+struct fed_json *fed_scale_columns(struct fed_arena *a);
+struct fed_json *fed_scale_row(struct fed_arena *a, const struct fed_json *scale, int64_t now_ms);
+
 void fed_cell_str(struct fed_arena *a, struct fed_json *cells, struct fed_str s);
 void fed_cell_strz(struct fed_arena *a, struct fed_json *cells, const char *z);
 void fed_cell_int(struct fed_arena *a, struct fed_json *cells, int64_t n);

@@ -256,6 +256,15 @@ static void start_container(struct mbr_pod *p, struct mbr_container *c, const st
     }
 }
 
+static int64_t grace_of(const struct fed_json *tree)
+{
+    const struct fed_json *g = fed_json_at(tree, "metadata", "deletionGracePeriodSeconds", NULL);
+    if (!g)
+        g = fed_json_at(tree, "spec", "terminationGracePeriodSeconds", NULL);
+    int64_t seconds = fed_json_int(g, 30);
+    return seconds < 0 ? 1 : seconds > INT32_MAX ? INT32_MAX : seconds;
+}
+
 /* Starts it when it is due. True when the next container may be looked at. */
 static bool drive(struct mbr_pod *p, struct mbr_container *c, const struct fed_json *tree, struct fed_arena *a)
 {
@@ -264,9 +273,7 @@ static bool drive(struct mbr_pod *p, struct mbr_container *c, const struct fed_j
     if (c->state == MBR_C_RUNNING || c->state == MBR_C_STARTING) {
         if (c->unhealthy && c->state == MBR_C_RUNNING && !c->backing_off) {
             c->backing_off = true; /* asked once */
-            c->retry_at_ms =
-                now +
-                (uint64_t)fed_json_int(fed_json_at(tree, "spec", "terminationGracePeriodSeconds", NULL), 30) * 1000;
+            c->retry_at_ms = now + (uint64_t)grace_of(tree) * 1000;
             fed_event_normal(p->agents->events, p->obj, "Killing",
                              "Container %s failed liveness probe, will be restarted", c->name);
             p->agents->rt->ops->kill(p->run, c->name, SIGTERM);
@@ -340,14 +347,6 @@ static void run_containers(struct mbr_pod *p, const struct fed_json *tree, struc
 }
 
 /* --- the end --- */
-
-static int64_t grace_of(const struct fed_json *tree)
-{
-    const struct fed_json *g = fed_json_at(tree, "metadata", "deletionGracePeriodSeconds", NULL);
-    if (!g)
-        g = fed_json_at(tree, "spec", "terminationGracePeriodSeconds", NULL);
-    return fed_json_int(g, 30);
-}
 
 static void begin_end(struct mbr_pod *p, const struct fed_json *tree)
 {

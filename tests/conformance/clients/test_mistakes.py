@@ -7,14 +7,16 @@ import urllib.error
 import pytest
 import yaml
 
-ROWS = yaml.safe_load((pathlib.Path(__file__).parent / "mistakes.yaml").read_text())
+HERE = pathlib.Path(__file__).parent
+ROWS = yaml.safe_load((HERE / "mistakes.yaml").read_text())
+CHANGES = yaml.safe_load((HERE / "changes.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
 def paths(engine):
     """(apiVersion, kind) to the format of a collection's path."""
     out = {}
-    groups = {g["preferredVersion"]["groupVersion"] for g in engine.api("GET", "/apis")["groups"]}
+    groups = {v["groupVersion"] for g in engine.api("GET", "/apis")["groups"] for v in g["versions"]}
     for prefix in ["/api/v1", *(f"/apis/{g}" for g in groups)]:
         found = engine.api("GET", prefix)
         for r in found["resources"]:
@@ -32,17 +34,42 @@ def tree(row):
     return {"apiVersion": "v1", "kind": "Pod", "spec": spec}
 
 
+def refusal(call, *args, **headers):
+    """What a request is refused for, cause by cause; [] when it is not."""
+    try:
+        call(*args, **headers)
+    except urllib.error.HTTPError as e:
+        status = json.load(e)
+        return [f"{c['field']}: {c['message']}" for c in status.get("details", {}).get("causes", [])] or [status["message"]]
+    return []
+
+
+def test_what_may_change(engine, ns, paths):
+    """Each object is made, then each change of it tried as a dry run."""
+    wrong = []
+    for i, row in enumerate(CHANGES):
+        o = tree({k: v for k, v in row.items() if k != "changes"})
+        o["metadata"] = {"name": f"m{i}", **o.get("metadata", {})}
+        path = paths[o["apiVersion"], o["kind"]].format(o["metadata"].get("namespace", ns))
+        engine.api("POST", path + "?fieldValidation=Strict", o)
+        for change in row["changes"]:
+            says = change.pop("says", [])
+            said = refusal(engine.api, "PATCH", f"{path}/{o['metadata']['name']}?dryRun=All&fieldValidation=Strict", change,
+                           **{"Content-Type": "application/merge-patch+json"})
+            if sorted(said) != sorted(says):
+                wrong.append(f"{json.dumps(o)}\n  change: {json.dumps(change)}\n  said:   " + "\n          ".join(said) +
+                             "\n  should: " + "\n          ".join(says))
+        engine.api("DELETE", f"{path}/{o['metadata']['name']}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_is_said(engine, ns, paths):
     wrong = []
     for row in ROWS:
         o = tree(row)
         o["metadata"] = {"name": "m", **o.get("metadata", {})}
-        said = []
-        try:
-            engine.api("POST", paths[o["apiVersion"], o["kind"]].format(ns) + "?dryRun=All&fieldValidation=Strict", o)
-        except urllib.error.HTTPError as e:
-            status = json.load(e)
-            said = [f"{c['field']}: {c['message']}" for c in status.get("details", {}).get("causes", [])] or [status["message"]]
+        path = paths[o["apiVersion"], o["kind"]].format(row.get("metadata", {}).get("namespace", ns))
+        said = refusal(engine.api, "POST", path + "?dryRun=All&fieldValidation=Strict", o)
         if sorted(said) != sorted(row.get("says", [])):
             wrong.append(f"{json.dumps(o)}\n  said:   " + "\n          ".join(said) + "\n  should: " + "\n          ".join(row.get("says", [])))
     assert not wrong, "\n".join(wrong)

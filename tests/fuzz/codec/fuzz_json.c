@@ -6,9 +6,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void seen(void *ud, const char *path)
+static void seen(void *ud, const struct fed_json_duplicate *d)
 {
-    *(size_t *)ud += strlen(path);
+    *(size_t *)ud += strlen(d->path);
 }
 
 static void check_same(struct fed_arena *a, const struct fed_buf *text, const struct fed_json *want)

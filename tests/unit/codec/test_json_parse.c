@@ -150,9 +150,9 @@ static void test_limits(void **state)
     assert_int_equal(parse_with((struct fed_json_limits){.max_bytes = 5}, "[1,2] "), FED_E_LIMIT);
 }
 
-static void add_path(void *ud, const char *path)
+static void add_path(void *ud, const struct fed_json_duplicate *d)
 {
-    fed_buf_addf(ud, "%s;", path);
+    fed_buf_addf(ud, "%s;", d->path);
 }
 
 static void test_duplicates(void **state)
@@ -177,9 +177,9 @@ static void test_duplicates(void **state)
     fed_buf_release(&got);
 }
 
-static void count_path(void *ud, const char *path)
+static void count_path(void *ud, const struct fed_json_duplicate *d)
 {
-    (void)path;
+    (void)d;
     ++*(int *)ud;
 }
 

@@ -132,15 +132,16 @@ static void test_limits(void **state)
     fed_arena_release(&a);
 }
 
-static void add_path(void *ud, const char *path)
+static void add_path(void *ud, const struct fed_json_duplicate *d)
 {
-    fed_buf_addf(ud, "%s;", path);
+    fed_buf_addf(ud, d->line ? "%s:%u;" : "%s;", d->path, d->line);
 }
 
 static void test_duplicates_reported(void **state)
 {
-    static const char *const texts[] = {"a: {b: 1, b: 2}\nc:\n- d: 1\n  d: 2\n",
+    static const char *const texts[] = {"a: {b: 1, b: 2}\nc:\n- d: 1\n  d:\n    2\n",
                                         "{\"a\": {\"b\": 1, \"b\": 2}, \"c\": [{\"d\": 1, \"d\": 2}]}"};
+    static const char *const want[] = {"a.b:1;c[0].d:4;", "a.b;c[0].d;"};
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(texts); i++) {
         struct fed_arena a = {0};
@@ -148,7 +149,7 @@ static void test_duplicates_reported(void **state)
         struct fed_buf got = {0}, out = {0};
         struct fed_json_limits limits = {.on_duplicate = add_path, .ud = &got};
         assert_int_equal(fed_yaml_parse(&a, fed_str(texts[i]), &limits, &v, NULL), 0);
-        CHECK_TEXT(texts[i], fed_buf_str(&got), "a.b;c[0].d;");
+        CHECK_TEXT(texts[i], fed_buf_str(&got), want[i]);
         fed_json_write(&out, v);
         CHECK_TEXT(texts[i], fed_buf_str(&out), "{\"a\":{\"b\":2},\"c\":[{\"d\":2}]}");
         fed_buf_release(&got);

@@ -131,10 +131,11 @@ static void test_defaults(void **state)
 
 /* --- pruning --- */
 
-static void note_unknown(void *ud, const char *path)
+static void note_unknown(void *ud, const char *path, const struct fed_json *value)
 {
     struct fed_buf *b = ud;
 
+    assert_true(value->key.n > 0);
     if (b->n)
         fed_buf_addc(b, ' ');
     fed_buf_addz(b, path);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/check.h"
+#include "kube/kind_rules.h"
+#include "kube/names.h"
+
+static const struct fed_str none = {NULL, 0};
+
+static bool same_taint(const struct fed_json *a, const struct fed_json *b)
+{
+    return fed_str_eq(fed_json_find_text(a, "key"), fed_json_find_text(b, "key")) &&
+           fed_str_eq(fed_json_find_text(a, "effect"), fed_json_find_text(b, "effect"));
+}
+
+static void check_taints(const struct fed_json *taints, struct fed_causes *c)
+{
+    size_t i = 0;
+    FED_JSON_EACH(t, taints) {
+        struct fed_str key = fed_json_find_text(t, "key"), effect = fed_json_find_text(t, "effect");
+        const char *why = fed_name_check_qualified(key);
+        if (why)
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, key), why, "spec.taints[%zu].key", i);
+        fed_check_text(c, fed_json_find_text(t, "value"), fed_name_check_label_value, "spec.taints[%zu].value", i);
+        if (!effect.n)
+            fed_bad(c, FED_CAUSE_REQUIRED, none, "", "spec.taints[%zu].effect", i);
+        for (const struct fed_json *p = t->prev; p; p = p->prev)
+            if (same_taint(p, t)) {
+                fed_bad(c, FED_CAUSE_DUPLICATE, fed_shown(c->arena, t), "taints must be unique by key and effect pair",
+                        "spec.taints[%zu]", i);
+                break;
+            }
+        i++;
+    }
+}
+
+static bool differs(const struct fed_json *old, const struct fed_json *spec, const char *key)
+{
+    const struct fed_json *was = fed_json_find(old, key), *is = fed_json_find(spec, key);
+    return was && (was->n || was->s.n) && !(is && fed_json_equal(was, is));
+}
+
+void fed_rules_node(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
+{
+    check_taints(fed_json_find(spec, "taints"), c);
+    if (differs(old, spec, "podCIDRs") || differs(old, spec, "podCIDR"))
+        fed_bad(c, FED_CAUSE_FORBIDDEN, none, "node updates may not change podCIDR except from \"\" to valid",
+                "spec.podCIDRs");
+    if (differs(old, spec, "providerID"))
+        fed_bad(c, FED_CAUSE_FORBIDDEN, none, "node updates may not change providerID except from \"\" to valid",
+                "spec.providerID");
+}
