@@ -244,12 +244,39 @@ static void test_write(void **state)
     }
 }
 
+static void test_equal_filled(void **state)
+{
+    static const struct {
+        const char *want, *have;
+        bool equal;
+    } cases[] = {
+        {"{}", "{\"a\":null,\"b\":\"\",\"c\":0,\"d\":false,\"e\":{\"f\":[]}}", true},
+        {"{\"a\":1}", "{\"b\":0,\"a\":1}", true},
+        {"{\"a\":0}", "{}", false}, /* what is wanted must be there */
+        {"{\"a\":null}", "{}", true},
+        {"{\"a\":null}", "{\"a\":0}", true},
+        {"{\"a\":null}", "{\"a\":1}", false},
+        {"{}", "{\"a\":1}", false},
+        {"{}", "{\"a\":{\"b\":true}}", false},
+        {"[{\"a\":1},{}]", "[{\"a\":1,\"b\":null},{\"b\":\"\"}]", true},
+        {"[{\"a\":1}]", "[{\"a\":1},{}]", false},
+        {"{\"a\":\"\"}", "{\"a\":0}", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
+        CHECK(cases[i].have, fed_json_equal_filled(parse(cases[i].want), parse(cases[i].have)) == cases[i].equal);
+    assert_true(fed_json_equal_filled(NULL, parse("{}")));
+    assert_false(fed_json_equal_filled(NULL, parse("1")));
+    assert_false(fed_json_equal_filled(parse("{}"), NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_look),  cmocka_unit_test(test_ints), cmocka_unit_test(test_equal),
-        cmocka_unit_test(test_make),  cmocka_unit_test(test_path), cmocka_unit_test(test_read),
-        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_look),         cmocka_unit_test(test_ints),  cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_equal_filled), cmocka_unit_test(test_make),  cmocka_unit_test(test_path),
+        cmocka_unit_test(test_read),         cmocka_unit_test(test_write),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

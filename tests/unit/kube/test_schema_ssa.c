@@ -253,6 +253,33 @@ static void test_nodes_are_owned(void **state)
     assert_null(set_of(o, "kubectl"));
 }
 
+/* What every object of the kind has belongs to nobody, unless somebody gave it another value or applies it. */
+static void test_zero_values_are_nobodys(void **state)
+{
+    static const struct {
+        const char *given, *want;
+    } cases[] = {
+        {"{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, spec: {podSelector: {}, policyTypes: [Ingress]}}",
+         "{\"f:spec\":{\"f:policyTypes\":{}}}"},
+        {"{apiVersion: v1, kind: Event, involvedObject: {name: a}, reportingComponent: c, source: {}}",
+         "{\"f:involvedObject\":{},\"f:reportingComponent\":{}}"},
+        {"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role}", ""},
+        {"{apiVersion: policy/v1, kind: PodDisruptionBudget, spec: {minAvailable: 0}, status: {currentHealthy: 1}}",
+         "{\"f:spec\":{\"f:minAvailable\":{}}}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        struct fed_json *o = yaml(cases[i].given);
+        const struct fed_kind_version *v =
+            fed_kinds_by_kind(kinds, fed_json_find_text(o, "apiVersion"), fed_json_find_text(o, "kind"));
+
+        fed_schema_zeros(&arena, v->schema, o);
+        fed_ssa_track(&arena, v, v, NULL, o, &(struct fed_ssa_write){.manager = FED_STR("curl"), .now_ms = 1000});
+        assert_string_equal(text(set_of(o, "curl")), cases[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_nodes_are_owned),
+        cmocka_unit_test(test_zero_values_are_nobodys),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
