@@ -50,27 +50,34 @@ static void test_hold(void **state)
         {"[{name: a, expression: 'object +'}]", FED_E_INVALID, "compilation failed: ERROR: <input>"},
         {"[{name: a, expression: " LONG("true", "x") "}]", FED_E_INVALID, "cost limit exceeded"},
         {"[{name: a, expression: " LONG("true", "1") "}, {name: b, expression: " LONG(
-             "true", "1") "}, {name: c, expression: " LONG("true",
-                                                           "1") "}, {name: d, expression: " LONG("true",
-                                                                                                 "1") "}, {name: e, "
-                                                                                                      "expression:"
-                                                                                                      " " LONG("true",
-                                                                                                               "1") "},"
-                                                                                                                    " {"
-                                                                                                                    "na"
-                                                                                                                    "me"
-                                                                                                                    ": "
-                                                                                                                    "f,"
-                                                                                                                    " e"
-                                                                                                                    "xp"
-                                                                                                                    "re"
-                                                                                                                    "ss"
-                                                                                                                    "io"
-                                                                                                                    "n:"
-                                                                                                                    " " LONG("true",
-                                                                                                                             "1") "}, {name: g, expression: " LONG("true",
-                                                                                                                                                                   "1") "}, {name: h, expression: " LONG("true",
-                                                                                                                                                                                                         "1") "}, {name: i, expression: 'false'}]",
+             "true",
+             "1") "}, {name: c, expression: " LONG("true",
+                                                   "1") "}, {name: d, expression: " LONG("true",
+                                                                                         "1") "}, {name: e, "
+                                                                                              "expression:"
+                                                                                              " " LONG(
+                                                                                                  "true",
+                                                                                                  "1") "},"
+                                                                                                       " {"
+                                                                                                       "na"
+                                                                                                       "me"
+                                                                                                       ": "
+                                                                                                       "f,"
+                                                                                                       " e"
+                                                                                                       "xp"
+                                                                                                       "re"
+                                                                                                       "ss"
+                                                                                                       "io"
+                                                                                                       "n:"
+                                                                                                       " " LONG("true", "1") "}, {name: g, expression: " LONG(
+                                                                                                           "true",
+                                                                                                           "1") "}, "
+                                                                                                                "{name:"
+                                                                                                                " h, "
+                                                                                                                "expres"
+                                                                                                                "sion:"
+                                                                                                                " " LONG("true",
+                                                                                                                         "1") "}, {name: i, expression: 'false'}]",
          FED_E_INVALID, "running out of cost budget"}};
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
