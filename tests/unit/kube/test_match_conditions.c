@@ -76,8 +76,11 @@ static void test_hold(void **state)
                                                                                                                 " h, "
                                                                                                                 "expres"
                                                                                                                 "sion:"
-                                                                                                                " " LONG("true",
-                                                                                                                         "1") "}, {name: i, expression: 'false'}]",
+                                                                                                                " " LONG(
+                                                                                                                    "tr"
+                                                                                                                    "u"
+                                                                                                                    "e",
+                                                                                                                    "1") "}, {name: i, expression: 'false'}]",
          FED_E_INVALID, "running out of cost budget"}};
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
