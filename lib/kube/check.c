@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/check.h"
 
+#include "base/map.h"
+
 #include <arpa/inet.h>
 #include <stdarg.h>
 
@@ -216,6 +218,14 @@ void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_cau
     if (why)
         fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
                        fed_quoted(causes->arena, v->s), "%s", why);
+}
+
+bool fed_seen_before(struct fed_map *seen, struct fed_str text)
+{
+    if (fed_map_has(seen, text))
+        return true;
+    fed_map_set(seen, text, NULL);
+    return false;
 }
 
 bool fed_same_value(const struct fed_json *a, const struct fed_json *b)

@@ -34,6 +34,9 @@ void fed_check_nonnegative(const struct fed_json *obj, const char *at, const cha
 void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_causes *causes);
 /* A port number or a port name. */
 void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes);
+/* Whether the text was asked for before, with the same map. */
+struct fed_map;
+bool fed_seen_before(struct fed_map *seen, struct fed_str text);
 /* Equal, or neither is there. */
 bool fed_same_value(const struct fed_json *a, const struct fed_json *b);
 /* FieldValueInvalid "field is immutable" when the member differs between old and new (both may lack it). */

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/map.h"
 #include "kube/check.h"
 #include "kube/kind_rules.h"
 #include "kube/names.h"
 
 static const struct fed_str none = {NULL, 0};
 
-static bool same_taint(const struct fed_json *a, const struct fed_json *b)
-{
-    return fed_str_eq(fed_json_find_text(a, "key"), fed_json_find_text(b, "key")) &&
-           fed_str_eq(fed_json_find_text(a, "effect"), fed_json_find_text(b, "effect"));
-}
-
 static void check_taints(const struct fed_json *taints, struct fed_causes *c)
 {
+    struct fed_map seen = {0};
     size_t i = 0;
     FED_JSON_EACH(t, taints) {
         struct fed_str key = fed_json_find_text(t, "key"), effect = fed_json_find_text(t, "effect");
@@ -22,14 +18,12 @@ static void check_taints(const struct fed_json *taints, struct fed_causes *c)
         fed_check_text(c, fed_json_find_text(t, "value"), fed_name_check_label_value, "spec.taints[%zu].value", i);
         if (!effect.n)
             fed_bad(c, FED_CAUSE_REQUIRED, none, "", "spec.taints[%zu].effect", i);
-        for (const struct fed_json *p = t->prev; p; p = p->prev)
-            if (same_taint(p, t)) {
-                fed_bad(c, FED_CAUSE_DUPLICATE, fed_shown(c->arena, t), "taints must be unique by key and effect pair",
-                        "spec.taints[%zu]", i);
-                break;
-            }
+        if (fed_seen_before(&seen, fed_arena_printf(c->arena, "%.*s:%.*s", FED_STR_ARG(effect), FED_STR_ARG(key))))
+            fed_bad(c, FED_CAUSE_DUPLICATE, fed_shown(c->arena, t), "taints must be unique by key and effect pair",
+                    "spec.taints[%zu]", i);
         i++;
     }
+    fed_map_release(&seen);
 }
 
 static bool differs(const struct fed_json *old, const struct fed_json *spec, const char *key)
