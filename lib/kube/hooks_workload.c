@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_workload.c: Deployment, ReplicaSet, DaemonSet, StatefulSet, ReplicationController, ControllerRevision. */
 #include "kube/check.h"
+#include "kube/kind_rules.h"
 #include "kube/convert.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -109,8 +110,10 @@ static void validate_deployment(void *ud, const struct fed_write *w, const struc
     int64_t ready = fed_json_int(fed_json_find(spec, "minReadySeconds"), 0);
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     check_spec_present(obj, c);
     fed_check_nonnegative(spec, "spec", "replicas", c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
@@ -130,8 +133,10 @@ static void validate_replicaset(void *ud, const struct fed_write *w, const struc
     const struct fed_json *spec = fed_json_find(obj, "spec");
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     check_spec_present(obj, c);
     fed_check_nonnegative(spec, "spec", "replicas", c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
@@ -146,8 +151,10 @@ static void validate_controller(void *ud, const struct fed_write *w, const struc
     const struct fed_json *labels = fed_json_at(spec, "template", "metadata", "labels", NULL);
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     fed_check_nonnegative(spec, "spec", "replicas", c);
     if (!sel || !sel->n)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.selector"), (struct fed_str){NULL, 0}, "%s", "");
@@ -169,8 +176,10 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
     int64_t down, up;
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     check_spec_present(obj, c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
     check_empty_selector(spec, "daemonset", c);
@@ -249,8 +258,10 @@ static void validate_statefulset(void *ud, const struct fed_write *w, const stru
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     check_spec_present(obj, c);
     fed_check_nonnegative(spec, "spec", "replicas", c);
     check_set_strategy(spec, c);

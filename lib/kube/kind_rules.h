@@ -17,6 +17,8 @@ void fed_rules_service_same_addresses(const struct fed_json *old, const struct f
 void fed_rules_event(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 /* kind_rules_node.c */
 void fed_rules_node(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c);
+/* kind_rules_workload.c: of a status */
+void fed_rules_counts(const struct fed_json *obj, struct fed_causes *c);
 /* kind_rules_network.c */
 void fed_rules_network_policy(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
