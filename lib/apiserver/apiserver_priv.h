@@ -208,6 +208,9 @@ bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or
 FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_strict *found,
                               struct fed_err *err);
 
+/* 400 for a body that has been read, and is no object. */
+void fed_api_fail_no_object(struct fed_api_reply *r, const struct fed_json *body);
+
 /* --- authn.c, authz.c --- */
 /* Identity from the exchange into q.who, then next(r); at once, or when keys have been fetched. Answers 401. */
 void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r));

@@ -89,7 +89,7 @@ bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
     struct fed_api_reply *r = op->r;
     const struct fed_kind_version *v = r->v;
     if (!obj || obj->type != FED_JSON_OBJECT) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request body is not an object");
+        fed_api_fail_no_object(r, obj);
         return false;
     }
     if (!check_texts(op, obj))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Content negotiation: which form and which syntax an answer has, and what a body is. */
 #include "apiserver/apiserver_priv.h"
+#include "kube/gowords.h"
 #include "codec/yaml.h"
 
 struct media {
@@ -141,15 +142,23 @@ static struct fed_str begins(struct fed_arena *a, struct fed_str body)
 static int unrecognized(struct fed_api_reply *r, bool json, struct fed_err *err)
 {
     struct fed_str kind = r->v ? r->v->kind->kind : FED_STR("Object"), head = begins(&r->arena, r->q.body);
-    unsigned char c = (unsigned char)r->q.body.p[0];
     struct fed_err why = *err;
-    if (json && c < 0x20 && c != '\t' && c != '\n' && c != '\r')
-        (void)fed_err_set(&why, FED_E_SYNTAX,
-                          "couldn't get version/kind; json parse error: invalid character '\\x%02x' looking for "
-                          "beginning of value",
-                          c);
+    struct fed_str words = json ? fed_go_json_mistake(&r->arena, r->q.body) : (struct fed_str){NULL, 0};
+    if (words.n)
+        (void)fed_err_set(&why, FED_E_SYNTAX, "couldn't get version/kind; json parse error: %.*s", FED_STR_ARG(words));
     return fed_err_set(err, FED_E_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s): %s (%.*s)",
                        FED_STR_ARG(kind), why.text, FED_STR_ARG(head));
+}
+
+void fed_api_fail_no_object(struct fed_api_reply *r, const struct fed_json *body)
+{
+    struct fed_str head = begins(&r->arena, r->q.body);
+    fed_api_fail(
+        r, FED_E_BAD_REQUEST, NULL,
+        "the object provided is unrecognized (must be of type %.*s): couldn't get version/kind; json parse error: "
+        "json: cannot unmarshal %s into Go value of type struct { APIVersion string "
+        "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" } (%.*s)",
+        FED_STR_ARG(r->v->kind->kind), body ? fed_go_word(body) : "null", FED_STR_ARG(head));
 }
 
 /* Without a word YAML's reader would refuse them. */

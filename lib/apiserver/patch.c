@@ -184,11 +184,11 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op)
     int rc = fed_api_body(r, &patch, &op->found, &op->err);
     op->found.patch = true;
     if ((rc == FED_E_BAD_REQUEST || rc == FED_E_SYNTAX) && op->patch != FED_PATCH_APPLY) {
+        struct fed_str words = fed_go_json_mistake(&r->arena, r->q.body);
         const char *what = op->err.text; /* without the words around it: which kind, which line */
         for (const char *p = what; (p = strstr(p, ": ")) != NULL;)
             what = p += 2;
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s%s%s", decoding(op), what,
-                     strcmp(what, "unexpected end of JSON") == 0 ? " input" : "");
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s%s", decoding(op), words.n ? words.p : what);
         return NULL;
     }
     if (rc) {
