@@ -22,7 +22,8 @@ struct fapi_there { /* a kind in a member */
     struct fed_informer *definition;
     struct fed_resource resource; /* version is owned */
     enum fapi_served served;
-    char *why; /* of FAPI_SERVED_OTHER; owned or NULL */
+    char *why;                   /* of FAPI_SERVED_OTHER; owned or NULL */
+    struct fed_informer *shared; /* of namespaces: all of them, marked or not */
 };
 
 struct fapi_member *fapi_member_new(struct fapi_federation *f, struct fed_str name);

@@ -2,6 +2,7 @@
 /* authorization.k8s.io: reviews of access, for oneself and for others. */
 #include "apiserver/rbac.h"
 #include "apiserver/reviews.h"
+#include "kube/check.h"
 
 struct fed_json *fed_review_body(struct fed_api_reply *r, const char *kind)
 {
@@ -30,6 +31,22 @@ static void refuse(struct fed_api_reply *r, const char *kind, const char *field,
     fed_causes_add(&c, FED_CAUSE_INVALID, fed_str(field), fed_str(value), "%s", why);
     struct fed_status_details d = {.group = FED_STR("authorization.k8s.io"), .kind = fed_str(kind), .causes = &c};
     fed_api_fail(r, FED_E_INVALID, &d, NULL);
+}
+
+/* A question is no object: it has no metadata, a local one its namespace only. Answers: false. */
+static bool check_metadata(struct fed_api_reply *r, const char *kind, const struct fed_json *body)
+{
+    const struct fed_json *meta = fed_json_find(body, "metadata");
+    bool local = strcmp(kind, "LocalSubjectAccessReview") == 0;
+    FED_JSON_EACH(m, meta) {
+        if (m->type == FED_JSON_NULL || fed_str_is(m->key, "managedFields") ||
+            (local && fed_str_is(m->key, "namespace")))
+            continue;
+        refuse(r, kind, "metadata", fed_arena_printf(&r->arena, "%.*s", FED_STR_ARG(fed_shown(&r->arena, meta))).p,
+               local ? "must be empty except for namespace" : "must be empty");
+        return false;
+    }
+    return true;
 }
 
 /* Exactly one of the two kinds of attributes. Answers: false. */
@@ -81,7 +98,8 @@ void fed_review_self_access(void *ud, const struct fed_api_request *q, struct fe
     (void)ud, (void)q;
     struct fed_json *body = fed_review_body(r, "SelfSubjectAccessReview");
     struct fed_api_request ask;
-    if (body && read_question(r, "SelfSubjectAccessReview", fed_json_find(body, "spec"), &ask))
+    if (body && check_metadata(r, "SelfSubjectAccessReview", body) &&
+        read_question(r, "SelfSubjectAccessReview", fed_json_find(body, "spec"), &ask))
         answer(r, body, &ask);
 }
 
@@ -126,7 +144,8 @@ void fed_review_access(void *ud, const struct fed_api_request *q, struct fed_api
     const struct fed_json *spec = fed_json_find(body, "spec");
     struct fed_api_request ask;
     struct fed_identity who;
-    if (!body || !read_question(r, kind, spec, &ask) || !read_subject(r, kind, spec, &who))
+    if (!body || !check_metadata(r, kind, body) || !read_question(r, kind, spec, &ask) ||
+        !read_subject(r, kind, spec, &who))
         return;
     ask.who = who;
     answer(r, body, &ask);
@@ -140,7 +159,8 @@ void fed_review_local_access(void *ud, const struct fed_api_request *q, struct f
     const struct fed_json *spec = fed_json_find(body, "spec");
     struct fed_api_request ask;
     struct fed_identity who;
-    if (!body || !read_question(r, kind, spec, &ask) || !read_subject(r, kind, spec, &who))
+    if (!body || !check_metadata(r, kind, body) || !read_question(r, kind, spec, &ask) ||
+        !read_subject(r, kind, spec, &who))
         return;
     if (!ask.resource.n) {
         refuse(r, kind, "spec.nonResourceAttributes", "null", "disallowed on this kind of request");

@@ -111,7 +111,7 @@ static void committed(void *ud, int code, uint64_t rev, const struct fed_err *er
 
 bool fed_commit_may_retry(struct fed_write_op *op)
 {
-    if (op->client_rev || (op->create && !op->generated && op->patch == FED_PATCH_NONE))
+    if (op->client_rev || (op->create && !op->generated && strcmp(op->r->q.verb, "create") == 0))
         return false;
     fed_write_op_reset(op);
     return ++op->attempts < MAX_ATTEMPTS;
@@ -332,9 +332,11 @@ static void admitted(struct fed_write_op *op)
                 meta, "generation",
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
     }
-    if (!apply)
-        fed_ssa_track(a, fed_kind_storage(op->w.kind), r->v, op->old_tree, op->obj, op->manager, r->q.subresource,
-                      fed_wall_ms(r->api->env));
+    if (!apply) {
+        struct fed_ssa_write how = {
+            .manager = op->manager, .subresource = r->q.subresource, .now_ms = fed_wall_ms(r->api->env)};
+        fed_ssa_track(a, fed_kind_storage(op->w.kind), r->v, op->old_tree, op->obj, &how);
+    }
     take_quota(op);
 }
 

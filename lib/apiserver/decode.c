@@ -174,6 +174,8 @@ static bool prune(struct fed_write_op *op, struct fed_json *obj)
     if (r->v->kind->custom)
         op->found.patch = true; /* they are pruned when they have been read, also where they were not patched */
     fed_schema_prune(r->v->schema, obj, fed_strict_unknown, &op->found);
+    if (r->v->kind->custom)
+        fed_schema_drop_nulls(r->v->schema, obj);
     if (!op->found.n || !shown)
         return fed_found_report(op, fed_arena_dup(&r->arena, r->v->kind->kind).p,
                                 fed_arena_dup(&r->arena, r->v->version).p);

@@ -131,8 +131,11 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied)
     }
     if (!r->v->kind->custom) /* 0.5 is no other value than the 500m that another wrote */
         fed_schema_quantities(&r->arena, r->v->schema, applied);
-    int rc = fed_ssa_apply(&r->arena, r->v, live, applied, op->manager, fed_query_true(&r->query, "force"),
-                           fed_wall_ms(r->api->env), &out, &op->causes, &op->err);
+    struct fed_ssa_write how = {.manager = op->manager,
+                                .subresource = r->q.subresource,
+                                .force = fed_query_true(&r->query, "force"),
+                                .now_ms = fed_wall_ms(r->api->env)};
+    int rc = fed_ssa_apply(&r->arena, r->v, live, applied, &how, &out, &op->causes, &op->err);
     if (rc == FED_E_CONFLICT)
         return conflict(op);
     if (rc) {

@@ -90,14 +90,7 @@ static void add_missing(struct parts *p, const struct fed_rule *one)
         m->verbs.v = v;
         return;
     }
-    if (p->n == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 16;
-        struct fed_rule *more = FED_ARENA_ARRAY(p->a, struct fed_rule, cap);
-        if (p->n)
-            memcpy(more, p->missing, p->n * sizeof(*more));
-        p->missing = more;
-        p->cap = cap;
-    }
+    FED_ARENA_ROOM(p->a, p->missing, p->n, p->cap, 16);
     p->missing[p->n++] = *one;
 }
 
@@ -207,14 +200,7 @@ struct held {
 static bool hold(void *ud, const struct fed_rule *rule)
 {
     struct held *h = ud;
-    if (h->n == h->cap) {
-        size_t cap = h->cap ? h->cap * 2 : 32;
-        struct fed_rule *more = FED_ARENA_ARRAY(h->a, struct fed_rule, cap);
-        if (h->n)
-            memcpy(more, h->v, h->n * sizeof(*more));
-        h->v = more;
-        h->cap = cap;
-    }
+    FED_ARENA_ROOM(h->a, h->v, h->n, h->cap, 32);
     h->v[h->n++] = *rule;
     return true;
 }

@@ -59,6 +59,21 @@ static bool keeps_status(const struct fed_kind_version *v)
     return !v->has_status || (fed_str_is(k->plural, "nodes") && !k->group.n);
 }
 
+/* Who makes an object by another verb than create must be allowed to create it. Answers: false. */
+static bool may_create(struct fed_api_reply *r)
+{
+    struct fed_api_request q = r->q;
+    struct fed_buf reason = {0};
+    if (strcmp(r->q.verb, "create") == 0)
+        return true;
+    q.verb = "create";
+    bool ok = fed_api_decide(r->api, &q, &reason) == FED_AUTHZ_ALLOW;
+    if (!ok)
+        fed_api_forbid(r, &q, fed_buf_str(&reason));
+    fed_buf_release(&reason);
+    return ok;
+}
+
 /* From a complete object in the request's version to the commit of a new one. */
 static void create_from(struct fed_write_op *op, struct fed_json *obj)
 {
@@ -68,7 +83,7 @@ static void create_from(struct fed_write_op *op, struct fed_json *obj)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "resourceVersion should not be set on objects to be created");
         return;
     }
-    if (fed_custom_refuses_create(r))
+    if (!may_create(r) || fed_custom_refuses_create(r))
         return;
     if (!keeps_status(r->v))
         fed_json_remove_key(obj, "status");
@@ -213,6 +228,14 @@ static bool need_current(struct fed_write_op *op)
     return true;
 }
 
+/* Kinds that an update makes where there is none, unless its author knew one. */
+static bool makes_new(const struct fed_api_reply *r, const struct fed_json *obj)
+{
+    const struct fed_json *meta = fed_json_find(obj, "metadata");
+    return r->v->kind->create_on_update && !r->q.subresource.n && !fed_json_find_text(meta, "resourceVersion").n &&
+           !fed_json_find_text(meta, "uid").n;
+}
+
 static void attempt_update(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
@@ -233,11 +256,12 @@ static void attempt_update(struct fed_write_op *op)
     }
     if (!fed_decode_type(op, obj) || !check_place(op, obj))
         return;
-    if (!need_current(op)) {
+    if (need_current(op))
+        update_from(op, obj);
+    else if (makes_new(r, obj))
+        create_from(op, obj);
+    else
         fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
-        return;
-    }
-    update_from(op, obj);
 }
 
 static void attempt_patch(struct fed_write_op *op)

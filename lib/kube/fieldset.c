@@ -1,492 +1,448 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* fieldset.c: the algebra of sets of fields, and their FieldsV1 form. */
 #include "kube/fieldset.h"
+#include "kube/fieldset_priv.h"
 
-static void set_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out);
+/* --- order --- */
 
-static struct fed_str json_text(struct fed_arena *a, const char *prefix, const struct fed_json *v)
+static struct fed_str part(struct fed_str s, size_t from, size_t n)
 {
-    struct fed_buf b;
-    struct fed_str out;
-
-    fed_buf_init(&b, 1 << 20);
-    fed_buf_addz(&b, prefix);
-    fed_json_write(&b, v);
-    out = fed_arena_dup(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out;
+    return (struct fed_str){s.p + from, n};
 }
 
-static struct fed_str field_name(struct fed_arena *a, struct fed_str key)
+static int rank(struct fed_str value)
 {
-    return fed_arena_printf(a, "f:%.*s", FED_STR_ARG(key));
+    char c = value.n ? value.p[0] : 0;
+
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return 0;
+    return c == '"' ? 1 : c == 't' || c == 'f' ? 2 : 3;
 }
 
-static int cmp_text(const void *a, const void *b)
+static bool is_integer(struct fed_str s)
 {
-    return fed_str_cmp(*(const struct fed_str *)a, *(const struct fed_str *)b);
+    for (size_t i = s.p[0] == '-'; i < s.n; i++)
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+    return true;
 }
 
-static struct fed_str map_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item)
+static int cmp_numbers(struct fed_str x, struct fed_str y)
 {
-    struct fed_str names[32];
-    struct fed_json *key = fed_json_object(a);
-    size_t n = list->n_map_keys < 32 ? list->n_map_keys : 32;
+    char tx[64], ty[64];
+    bool negative = x.p[0] == '-';
+    double dx, dy;
 
-    for (size_t i = 0; i < n; i++)
-        names[i] = list->map_keys[i];
-    qsort(names, n, sizeof(names[0]), cmp_text);
-    for (size_t i = 0; i < n; i++) {
-        const struct fed_json *v = fed_json_find_str(item, names[i]);
-        const struct fed_prop *p = fed_shape_find(list->shape->items->shape, names[i]);
+    if (is_integer(x) && is_integer(y)) {
+        int c = x.n != y.n ? (x.n < y.n ? -1 : 1) : fed_str_cmp(x, y);
 
-        if (!v && p)
-            v = p->schema.dflt;
-        if (v)
-            fed_json_set_str(key, names[i], fed_json_copy(a, v));
+        if (negative != (y.p[0] == '-'))
+            return negative ? -1 : 1;
+        return negative ? -c : c;
     }
-    return key->n ? json_text(a, "k:", key) : (struct fed_str){NULL, 0};
+    snprintf(tx, sizeof tx, "%.*s", FED_STR_ARG(x));
+    snprintf(ty, sizeof ty, "%.*s", FED_STR_ARG(y));
+    dx = strtod(tx, NULL);
+    dy = strtod(ty, NULL);
+    return dx < dy ? -1 : dx > dy;
 }
 
-struct fed_str fed_fieldset_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item)
+/* JSON scalars: numbers by value, then strings, then booleans. */
+static int cmp_values(struct fed_str x, struct fed_str y)
 {
-    if (list->list_type == FED_LIST_SET)
-        return json_text(a, "v:", item);
-    return item->type == FED_JSON_OBJECT ? map_element(a, list, item) : (struct fed_str){NULL, 0};
+    int c = rank(x) - rank(y);
+
+    if (!c && rank(x) == 0)
+        c = cmp_numbers(x, y);
+    if (!c && rank(x) == 1 && x.n > 1 && y.n > 1) /* without the quotes: "a" is less than "a " */
+        c = fed_str_cmp(part(x, 1, x.n - 2), part(y, 1, y.n - 2));
+    return c ? c : fed_str_cmp(x, y);
 }
 
-static bool granular_list(const struct fed_schema *s)
+/* The member of a compact object at *pos: its name and value, both as text. */
+static bool next_member(struct fed_str o, size_t *pos, struct fed_str *name, struct fed_str *value)
 {
-    return s && s->list_type != FED_LIST_ATOMIC && s->shape->items;
-}
+    size_t start = *pos, colon = 0, i = start;
+    bool in = false;
 
-static bool granular_map(const struct fed_schema *s)
-{
-    return !s || (!s->atomic && !(s->shape->preserve && s->shape->pb_raw));
-}
+    for (; i < o.n; i++) {
+        char c = o.p[i];
 
-/* Members that a built-in kind's object has even where nobody wrote them, because kube-apiserver keeps it in a structure
- * that contains them: they never come or go, so nobody owns them, only what is in them. All others are whole when they
- * come, and their writer owns the node too ("."). */
-static bool always_there(bool built_in, const struct fed_schema *s, struct fed_str name)
-{
-    static const char *const names[] = {
-        "metadata",         "spec",           "status",          "template",       "jobTemplate",  "strategy",
-        "updateStrategy",   "resources",      "names",           "acceptedNames",  "roleRef",      "involvedObject",
-        "source",           "scaleTargetRef", "podSelector",     "nodeInfo",       "loadBalancer", "regarding",
-        "deprecatedSource", "containers",     "daemonEndpoints", "kubeletEndpoint"};
-
-    if (!s || (!s->shape->n_props && !s->shape->items))
+        if (in) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in = false;
+        } else if (c == '"') {
+            in = true;
+        } else if (c == ':' && !colon) {
+            colon = i;
+        } else if (c == ',' || c == '}') {
+            break;
+        }
+    }
+    if (!colon || i > o.n)
         return false;
-    for (size_t i = 0; i < FED_ARRAY_LEN(names); i++)
-        if (fed_str_is(name, names[i]))
-            return built_in || i == 0;
-    return false;
+    *name = part(o, start, colon - start);
+    *value = part(o, colon + 1, i - colon - 1);
+    *pos = i + 1;
+    return true;
 }
 
-static struct fed_json *child_of(struct fed_arena *a, struct fed_json *set, struct fed_str key)
+static int cmp_keys(struct fed_str x, struct fed_str y)
 {
-    struct fed_json *c = fed_json_find_str(set, key);
+    struct fed_str nx, vx, ny, vy;
+    size_t px = 1, py = 1;
 
-    return c ? c : fed_json_set_str(set, key, fed_json_object(a));
-}
+    while (true) {
+        bool more = next_member(x, &px, &nx, &vx), other = next_member(y, &py, &ny, &vy);
+        int c = more != other ? (other ? -1 : 1) : 0;
 
-static void mark(struct fed_arena *a, struct fed_json *node)
-{
-    if (node->n && !fed_json_find(node, "."))
-        fed_json_set(node, ".", fed_json_object(a));
-}
-
-static void object_set(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
-{
-    bool fresh = !out->n; /* members of one object differ: there is nothing to look for */
-
-    FED_JSON_EACH(it, v) {
-        const struct fed_schema *cs = fed_schema_property(s, it->key);
-        struct fed_str e;
-
-        if (it->type == FED_JSON_NULL || (it->type == FED_JSON_ARRAY && !it->n && granular_list(cs)))
-            continue; /* an empty list has no items to own */
-        e = field_name(a, it->key);
-        set_of(a, cs, it, fresh ? fed_json_add(out, e, fed_json_object(a)) : child_of(a, out, e));
-    }
-}
-
-static void list_set(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
-{
-    struct fed_map seen = {0}; /* elements may be there twice */
-
-    FED_JSON_EACH(it, out)
-        fed_map_set(&seen, it->key, it);
-    FED_JSON_EACH(it, v) {
-        struct fed_str e = fed_fieldset_element(a, s, it);
-        struct fed_json *c;
-
-        if (!e.n)
-            continue;
-        c = fed_map_find(&seen, e);
+        if (c || !more)
+            return c ? c : fed_str_cmp(x, y);
+        c = fed_str_cmp(nx, ny);
         if (!c)
-            fed_map_set(&seen, e, c = fed_json_add(out, e, fed_json_object(a)));
-        if (s->list_type == FED_LIST_MAP) {
-            object_set(a, s->shape->items, it, c);
-            mark(a, c);
-        }
+            c = cmp_values(vx, vy);
+        if (c)
+            return c;
     }
-    fed_map_release(&seen);
 }
 
-/* `out` is the node of v: it stays empty (a member) for a leaf. */
-static void set_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *out)
+static int cmp_steps(char kx, struct fed_str x, char ky, struct fed_str y)
 {
-    if (v->type == FED_JSON_OBJECT && v->n && granular_map(s))
-        object_set(a, s, v, out);
-    else if (v->type == FED_JSON_ARRAY && v->n && granular_list(s))
-        list_set(a, s, v, out);
+    static const char order[] = "fkvi";
+
+    if (kx != ky)
+        return strchr(order, kx) < strchr(order, ky) ? -1 : 1;
+    if (kx == 'f')
+        return fed_str_cmp(x, y);
+    if (x.n == y.n && memcmp(x.p, y.p, x.n) == 0)
+        return 0;
+    return kx == 'k' ? cmp_keys(x, y) : cmp_values(x, y);
 }
 
-struct fed_json *fed_fieldset_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *value)
+static int cmp(const struct fed_fields *x, const struct fed_fields *y)
+{
+    return cmp_steps(x->kind, x->text, y->kind, y->text);
+}
+
+/* --- making --- */
+
+static struct fed_fields *copy_node(struct fed_arena *a, const struct fed_fields *n)
+{
+    struct fed_fields *c = fed_arena_alloc(a, sizeof *c);
+
+    *c = *n;
+    c->next = NULL;
+    return c;
+}
+
+void fed_gather_add(struct fed_arena *a, struct fed_gather *g, const struct fed_fields *node)
+{
+    struct fed_fields *n;
+
+    if (!node->member && !node->first)
+        return;
+    n = copy_node(a, node);
+    if (!g->last) {
+        g->first = g->last = n;
+        return;
+    }
+    if (cmp(g->last, n) > 0)
+        g->unsorted = true;
+    g->last->next = n;
+    g->last = n;
+}
+
+/* Nodes that were just made, so they may be changed. */
+static struct fed_fields *sorted(struct fed_fields *list)
+{
+    struct fed_fields *slow = list, *half, head = {0}, *last = &head;
+
+    if (!list || !list->next)
+        return list;
+    for (const struct fed_fields *fast = list->next; fast && fast->next; fast = fast->next->next)
+        slow = (struct fed_fields *)slow->next;
+    half = (struct fed_fields *)slow->next;
+    slow->next = NULL;
+    list = sorted(list);
+    half = sorted(half);
+    while (list && half) {
+        struct fed_fields **from = cmp(list, half) <= 0 ? &list : &half;
+
+        last->next = *from;
+        last = *from;
+        *from = (struct fed_fields *)last->next;
+    }
+    last->next = list ? list : half;
+    return (struct fed_fields *)head.next;
+}
+
+const struct fed_fields *fed_gather_list(struct fed_gather *g)
+{
+    return g->unsorted ? sorted(g->first) : g->first;
+}
+
+const struct fed_fields *fed_fields_root(struct fed_arena *a, const struct fed_fields *first)
+{
+    struct fed_fields *root = FED_ARENA_NEW(a, struct fed_fields);
+
+    root->first = first;
+    return root;
+}
+
+/* --- algebra: lists of siblings --- */
+
+const struct fed_fields *fed_fields_unite(struct fed_arena *a, const struct fed_fields *x, const struct fed_fields *y)
+{
+    struct fed_fields head = {0}, *last = &head;
+
+    while (x && y) {
+        int c = cmp(x, y);
+        struct fed_fields *n = copy_node(a, c <= 0 ? x : y);
+
+        if (!c) {
+            n->member = x->member || y->member;
+            n->first = fed_fields_unite(a, x->first, y->first);
+        }
+        last->next = n;
+        last = n;
+        if (c <= 0)
+            x = x->next;
+        if (c >= 0)
+            y = y->next;
+    }
+    last->next = x ? x : y;
+    return head.next;
+}
+
+static const struct fed_fields *common(struct fed_arena *a, const struct fed_fields *x, const struct fed_fields *y)
+{
+    struct fed_gather g = {0};
+
+    while (x && y) {
+        int c = cmp(x, y);
+
+        if (!c) {
+            struct fed_fields n = *x;
+
+            n.member = x->member && y->member;
+            n.first = common(a, x->first, y->first);
+            fed_gather_add(a, &g, &n);
+        }
+        if (c <= 0)
+            x = x->next;
+        if (c >= 0)
+            y = y->next;
+    }
+    return g.first;
+}
+
+static const struct fed_fields *rest(struct fed_arena *a, const struct fed_fields *x, const struct fed_fields *y,
+                                     bool deep)
+{
+    struct fed_gather g = {0};
+
+    for (; x && y; x = x->next) {
+        struct fed_fields n = *x;
+        int c;
+
+        while (y && (c = cmp(x, y)) > 0)
+            y = y->next;
+        if (!y)
+            break;
+        if (!c) {
+            n.member = x->member && !y->member;
+            n.first = deep && y->member ? NULL : rest(a, x->first, y->first, deep);
+        }
+        fed_gather_add(a, &g, &n);
+    }
+    if (!g.last)
+        return x;
+    g.last->next = x;
+    return g.first;
+}
+
+static const struct fed_fields *first_of(const struct fed_fields *set)
+{
+    return set ? set->first : NULL;
+}
+
+bool fed_fields_empty(const struct fed_fields *set)
+{
+    return !first_of(set);
+}
+
+static bool equal(const struct fed_fields *x, const struct fed_fields *y)
+{
+    for (; x != y && x && y; x = x->next, y = y->next)
+        if (x->member != y->member || cmp(x, y) != 0 || !equal(x->first, y->first))
+            return false;
+    return x == y;
+}
+
+bool fed_fields_equal(const struct fed_fields *x, const struct fed_fields *y)
+{
+    return equal(first_of(x), first_of(y));
+}
+
+const struct fed_fields *fed_fields_union(struct fed_arena *a, const struct fed_fields *x, const struct fed_fields *y)
+{
+    if (fed_fields_empty(x))
+        return y;
+    return fed_fields_empty(y) ? x : fed_fields_root(a, fed_fields_unite(a, x->first, y->first));
+}
+
+const struct fed_fields *fed_fields_intersect(struct fed_arena *a, const struct fed_fields *x,
+                                              const struct fed_fields *y)
+{
+    return fed_fields_root(a, common(a, first_of(x), first_of(y)));
+}
+
+const struct fed_fields *fed_fields_minus(struct fed_arena *a, const struct fed_fields *x, const struct fed_fields *y)
+{
+    return fed_fields_empty(y) ? x : fed_fields_root(a, rest(a, first_of(x), first_of(y), false));
+}
+
+const struct fed_fields *fed_fields_minus_deep(struct fed_arena *a, const struct fed_fields *x,
+                                               const struct fed_fields *y)
+{
+    return fed_fields_empty(y) ? x : fed_fields_root(a, rest(a, first_of(x), first_of(y), true));
+}
+
+const struct fed_fields *fed_fields_find(const struct fed_fields *node, char kind, struct fed_str text)
+{
+    for (const struct fed_fields *n = first_of(node); n; n = n->next) {
+        int c = cmp_steps(n->kind, n->text, kind, text);
+
+        if (c >= 0)
+            return c ? NULL : n;
+    }
+    return NULL;
+}
+
+/* --- FieldsV1 --- */
+
+static void parse_children(struct fed_arena *a, const struct fed_json *doc, struct fed_fields *node)
+{
+    struct fed_gather g = {0};
+    bool children = false;
+
+    FED_JSON_EACH(it, doc) {
+        struct fed_fields n = {0};
+
+        if (fed_str_is(it->key, ".")) {
+            node->member = true;
+            continue;
+        }
+        if (it->key.n < 2 || it->key.p[1] != ':' || !memchr("fkvi", it->key.p[0], 4))
+            continue;
+        n.kind = it->key.p[0];
+        n.text = fed_str_from(it->key, 2);
+        parse_children(a, it, &n);
+        fed_gather_add(a, &g, &n);
+        children = true;
+    }
+    node->first = fed_gather_list(&g);
+    if (!children)
+        node->member = true;
+}
+
+const struct fed_fields *fed_fields_parse(struct fed_arena *a, const struct fed_json *doc)
+{
+    struct fed_fields root = {0};
+
+    if (doc && doc->type == FED_JSON_OBJECT)
+        parse_children(a, doc, &root);
+    return fed_fields_root(a, root.first);
+}
+
+static void write_children(struct fed_arena *a, const struct fed_fields *node, struct fed_json *out)
+{
+    for (const struct fed_fields *n = node->first; n; n = n->next) {
+        char *key = fed_arena_alloc(a, n->text.n + 3);
+        struct fed_json *child;
+
+        key[0] = n->kind;
+        key[1] = ':';
+        if (n->text.n)
+            memcpy(key + 2, n->text.p, n->text.n);
+        key[n->text.n + 2] = '\0';
+        child = fed_json_add(out, (struct fed_str){key, n->text.n + 2}, fed_json_object(a));
+        if (n->first && n->member)
+            fed_json_add(child, FED_STR("."), fed_json_object(a));
+        write_children(a, n, child);
+    }
+}
+
+struct fed_json *fed_fields_json(struct fed_arena *a, const struct fed_fields *set)
 {
     struct fed_json *out = fed_json_object(a);
 
-    set_of(a, s, value, out);
-    return out;
-}
-
-/* --- comparing --- */
-
-struct comparison {
-    struct fed_arena *a;
-    bool built_in;
-};
-
-static bool compare(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
-                    const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed);
-
-/* All of a value that came or went: each node in it, too. */
-static void whole(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *v, struct fed_json *node)
-{
-    if (v->type == FED_JSON_OBJECT && granular_map(s)) {
-        FED_JSON_EACH(it, v)
-            if (it->type != FED_JSON_NULL)
-                whole(a, fed_schema_property(s, it->key), it,
-                      fed_json_add(node, field_name(a, it->key), fed_json_object(a)));
-    } else if (v->type == FED_JSON_ARRAY && granular_list(s)) {
-        struct fed_map seen = {0}; /* elements may be there twice */
-
-        FED_JSON_EACH(it, v) {
-            struct fed_str e = fed_fieldset_element(a, s, it);
-
-            if (!e.n || fed_map_has(&seen, e))
-                continue;
-            fed_map_set(&seen, e, it);
-            whole(a, s->shape->items, it, fed_json_add(node, e, fed_json_object(a)));
-        }
-        fed_map_release(&seen);
-    }
-    mark(a, node);
-}
-
-/* Compares what `element` names on both sides. Each element is asked for once: it is in neither set yet. */
-static void compare_child(const struct comparison *k, const struct fed_schema *s, struct fed_str element,
-                          const struct fed_json *old, const struct fed_json *obj, struct fed_json *changed,
-                          struct fed_json *removed, bool stays)
-{
-    struct fed_json *c, *r, *empty;
-
-    if (stays && (!old || !obj)) {
-        empty = (old ? old : obj)->type == FED_JSON_ARRAY ? fed_json_array(k->a) : fed_json_object(k->a);
-        if (!(old ? old : obj)->n)
-            return;
-        old = old ? old : empty;
-        obj = obj ? obj : empty;
-    }
-    if (!old) {
-        whole(k->a, s, obj, fed_json_add(changed, element, fed_json_object(k->a)));
-        return;
-    }
-    if (!obj) {
-        whole(k->a, s, old, fed_json_add(removed, element, fed_json_object(k->a)));
-        return;
-    }
-    if (fed_json_equal(old, obj))
-        return;
-    c = fed_json_object(k->a);
-    r = fed_json_object(k->a);
-    if (compare(k, s, old, obj, c, r))
-        fed_json_add(changed, element, c); /* a leaf with another value */
-    else if (c->n)
-        fed_json_add(changed, element, c);
-    if (r->n)
-        fed_json_add(removed, element, r);
-}
-
-static const struct fed_json *null_gone(const struct fed_json *v)
-{
-    return v && v->type != FED_JSON_NULL ? v : NULL;
-}
-
-static void compare_objects(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
-                            const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
-{
-    struct fed_json_index ix = {0};
-
-    fed_json_index_build(&ix, old);
-    FED_JSON_EACH(it, obj)
-        if (null_gone(it)) {
-            const struct fed_schema *cs = fed_schema_property(s, it->key);
-
-            compare_child(k, cs, field_name(k->a, it->key), null_gone(fed_json_index_find(&ix, old, it->key)), it,
-                          changed, removed, always_there(k->built_in, cs, it->key));
-        }
-    fed_json_index_build(&ix, obj);
-    FED_JSON_EACH(it, old)
-        if (null_gone(it) && !null_gone(fed_json_index_find(&ix, obj, it->key)))
-            compare_child(k, fed_schema_property(s, it->key), field_name(k->a, it->key), it, NULL, changed, removed,
-                          always_there(k->built_in, fed_schema_property(s, it->key), it->key));
-    fed_json_index_release(&ix);
-}
-
-static void compare_lists(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
-                          const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
-{
-    struct fed_map before = {0}, after = {0};
-
-    FED_JSON_EACH(it, old) {
-        struct fed_str e = fed_fieldset_element(k->a, s, it);
-
-        if (e.n)
-            fed_map_set(&before, e, it);
-    }
-    FED_JSON_EACH(it, obj) {
-        struct fed_str e = fed_fieldset_element(k->a, s, it);
-
-        if (!e.n || fed_map_has(&after, e))
-            continue;
-        fed_map_set(&after, e, it);
-        compare_child(k, s->shape->items, e, fed_map_find(&before, e), it, changed, removed, false);
-    }
-    FED_MAP_EACH(e, &before)
-        if (!fed_map_has(&after, e->key))
-            compare_child(k, s->shape->items, fed_arena_dup(k->a, e->key), e->value, NULL, changed, removed, false);
-    fed_map_release(&before);
-    fed_map_release(&after);
-}
-
-/* True when the values are leaves (or of different types) and differ. */
-static bool compare(const struct comparison *k, const struct fed_schema *s, const struct fed_json *old,
-                    const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
-{
-    if (old->type == FED_JSON_OBJECT && obj->type == FED_JSON_OBJECT && granular_map(s)) {
-        compare_objects(k, s, old, obj, changed, removed);
-        return false;
-    }
-    if (old->type == FED_JSON_ARRAY && obj->type == FED_JSON_ARRAY && granular_list(s)) {
-        compare_lists(k, s, old, obj, changed, removed);
-        return false;
-    }
-    return !fed_json_equal(old, obj);
-}
-
-void fed_fieldset_compare(struct fed_arena *a, const struct fed_schema *s, bool built_in, const struct fed_json *old,
-                          const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed)
-{
-    struct fed_json *empty = fed_json_object(a);
-    struct comparison k = {a, built_in};
-
-    compare(&k, s, old ? old : empty, obj, changed, removed);
-}
-
-/* --- set algebra --- */
-
-bool fed_fieldset_empty(const struct fed_json *set)
-{
-    return !set || !set->n;
-}
-
-bool fed_fieldset_member(const struct fed_json *node)
-{
-    return node && (!node->n || fed_json_find(node, "."));
-}
-
-void fed_fieldset_tidy(struct fed_json *set)
-{
-    FED_JSON_EACH(it, set) {
-        fed_fieldset_tidy(it);
-        if (it->n == 1 && fed_str_is(it->first->key, "."))
-            fed_json_remove(it->first);
-    }
-}
-
-bool fed_fieldset_equal(const struct fed_json *a, const struct fed_json *b)
-{
-    return fed_json_equal(a, b);
-}
-
-void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fed_json *more)
-{
-    struct fed_json_index ix = {0};
-
-    fed_json_index_build(&ix, set);
-    FED_JSON_EACH(it, more) {
-        struct fed_json *have = fed_json_index_find(&ix, set, it->key);
-        bool member;
-
-        if (!have) {
-            fed_json_add(set, it->key, fed_json_copy(a, it));
-            continue;
-        }
-        if (fed_str_is(it->key, "."))
-            continue;
-        member = fed_fieldset_member(have) || fed_fieldset_member(it);
-        fed_fieldset_add(a, have, it);
-        if (member)
-            mark(a, have);
-    }
-    fed_json_index_release(&ix);
-}
-
-void fed_fieldset_subtract(struct fed_arena *a, struct fed_json *set, const struct fed_json *less)
-{
-    struct fed_json_index ix = {0};
-
-    fed_json_index_build(&ix, less);
-    FED_JSON_EACH_SAFE(it, set) {
-        const struct fed_json *l = fed_json_index_find(&ix, less, it->key);
-        bool member;
-
-        if (!l || fed_str_is(it->key, "."))
-            continue;
-        member = fed_fieldset_member(it) && !fed_fieldset_member(l);
-        fed_fieldset_subtract(a, it, l);
-        fed_json_remove_key(it, ".");
-        if (!it->n && !member)
-            fed_json_remove(it);
-        else if (member)
-            mark(a, it);
-    }
-    fed_json_index_release(&ix);
-}
-
-void fed_fieldset_subtract_deep(struct fed_json *set, const struct fed_json *gone)
-{
-    struct fed_json_index ix = {0};
-
-    fed_json_index_build(&ix, gone);
-    FED_JSON_EACH_SAFE(it, set) {
-        const struct fed_json *g = fed_json_index_find(&ix, gone, it->key);
-        bool leaf = !it->n;
-
-        if (!g || fed_str_is(it->key, "."))
-            continue;
-        if (fed_fieldset_member(g)) {
-            fed_json_remove(it);
-            continue;
-        }
-        fed_fieldset_subtract_deep(it, g);
-        if (!it->n && !leaf)
-            fed_json_remove(it);
-    }
-    fed_json_index_release(&ix);
-}
-
-struct fed_json *fed_fieldset_intersect(struct fed_arena *a, const struct fed_json *x, const struct fed_json *y)
-{
-    struct fed_json *out = fed_json_object(a);
-    struct fed_json_index ix = {0};
-
-    fed_json_index_build(&ix, y);
-    FED_JSON_EACH(it, x) {
-        const struct fed_json *o = fed_json_index_find(&ix, y, it->key);
-        struct fed_json *both;
-        bool member;
-
-        if (!o || fed_str_is(it->key, "."))
-            continue;
-        member = fed_fieldset_member(it) && fed_fieldset_member(o);
-        both = fed_fieldset_intersect(a, it, o);
-        if (!member && !both->n)
-            continue;
-        if (member)
-            mark(a, both);
-        fed_json_add(out, it->key, both);
-    }
-    fed_json_index_release(&ix);
+    if (set)
+        write_children(a, set, out);
     return out;
 }
 
 /* --- paths --- */
 
-/* `k:{"name":"c"}` -> `[name="c"]` */
-static void add_key_path(struct fed_arena *a, struct fed_buf *b, struct fed_str text)
+/* {"name":"c"} as [name="c"] */
+static void add_key_path(struct fed_buf *b, struct fed_str text)
 {
-    struct fed_json *key = NULL;
-    bool first = true;
+    struct fed_str name, value;
+    size_t pos = 1;
 
-    if (fed_json_parse(a, text, NULL, &key, NULL)) {
-        fed_buf_add(b, text);
-        return;
-    }
     fed_buf_addc(b, '[');
-    FED_JSON_EACH(it, key) {
+    for (bool first = true; next_member(text, &pos, &name, &value); first = false) {
         if (!first)
             fed_buf_addc(b, ',');
-        first = false;
-        fed_buf_add(b, it->key);
+        if (name.n > 1)
+            fed_buf_add(b, part(name, 1, name.n - 2));
         fed_buf_addc(b, '=');
-        fed_json_write(b, it);
+        fed_buf_add(b, value);
     }
     fed_buf_addc(b, ']');
 }
 
-static void each(struct fed_arena *a, const struct fed_json *set, struct fed_buf *b,
-                 void (*cb)(void *ud, struct fed_str path), void *ud)
+static void add_step(struct fed_buf *b, const struct fed_fields *n)
 {
-    FED_JSON_EACH(it, set) {
-        size_t was = b->n;
-
-        if (fed_str_is(it->key, "."))
-            continue;
-        if (fed_str_starts(it->key, FED_STR("f:"))) {
-            fed_buf_addc(b, '.');
-            fed_buf_add(b, fed_str_from(it->key, 2));
-        } else if (fed_str_starts(it->key, FED_STR("k:"))) {
-            add_key_path(a, b, fed_str_from(it->key, 2));
-        } else {
-            fed_buf_addz(b, "[=");
-            fed_buf_add(b, fed_str_from(it->key, 2));
-            fed_buf_addc(b, ']');
-        }
-        if (fed_fieldset_member(it))
-            cb(ud, fed_arena_dup(a, fed_buf_str(b)));
-        each(a, it, b, cb, ud);
-        b->n = was;
-    }
+    if (n->kind == 'f')
+        fed_buf_addc(b, '.');
+    else if (n->kind != 'k')
+        fed_buf_addz(b, n->kind == 'v' ? "[=" : "[");
+    if (n->kind == 'k')
+        add_key_path(b, n->text);
+    else
+        fed_buf_add(b, n->text);
+    if (n->kind == 'v' || n->kind == 'i')
+        fed_buf_addc(b, ']');
 }
 
-void fed_fieldset_each(struct fed_arena *a, const struct fed_json *set, void (*cb)(void *ud, struct fed_str path),
-                       void *ud)
+static void each(struct fed_arena *a, const struct fed_fields *node, struct fed_buf *b,
+                 void (*cb)(void *ud, struct fed_str path), void *ud)
+{
+    size_t was = b->n;
+
+    for (int below = 0; below < 2; below++)
+        for (const struct fed_fields *n = node->first; n; n = n->next) {
+            if (below ? !n->first : !n->member)
+                continue;
+            add_step(b, n);
+            if (below)
+                each(a, n, b, cb, ud);
+            else
+                cb(ud, fed_arena_dup(a, fed_buf_str(b)));
+            b->n = was;
+        }
+}
+
+void fed_fields_each(struct fed_arena *a, const struct fed_fields *set, void (*cb)(void *ud, struct fed_str path),
+                     void *ud)
 {
     struct fed_buf b;
 
     fed_buf_init(&b, 1 << 16);
-    each(a, set, &b, cb, ud);
+    if (set)
+        each(a, set, &b, cb, ud);
     fed_buf_release(&b);
-}
-
-void fed_fieldset_strip(struct fed_json *set)
-{
-    static const char *const names[] = {"f:name",          "f:namespace",         "f:uid",
-                                        "f:generation",    "f:resourceVersion",   "f:creationTimestamp",
-                                        "f:selfLink",      "f:deletionTimestamp", "f:deletionGracePeriodSeconds",
-                                        "f:managedFields", "f:clusterName"};
-    struct fed_json *meta = fed_json_find(set, "f:metadata");
-
-    fed_json_remove_key(set, "f:apiVersion");
-    fed_json_remove_key(set, "f:kind");
-    for (size_t i = 0; meta && i < FED_ARRAY_LEN(names); i++)
-        fed_json_remove_key(meta, names[i]);
-    if (meta) {
-        fed_json_remove_key(meta, ".");
-        if (!meta->n)
-            fed_json_remove(meta);
-    }
 }

@@ -1,36 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fieldset.h: sets of fields of an object, as server-side apply keeps them in metadata.managedFields (FieldsV1).
  *
- * Model: a set is a JSON tree in the FieldsV1 form itself: members "f:name" (a field), `k:{"name":"c"}` (an item of a
- *        list map), `v:"x"` (an element of a set); an empty object is a member of the set, and "." marks a node that is
- *        a member beside its children. Pure; arena-owned. `a` and `b` are never changed unless a function says so. */
+ * Model: a set is a tree; a node below the root is one step of a path: a field ('f', its name), an item of a list map
+ *        ('k', its keys as JSON: {"name":"c"}), an element of a set ('v', its value as JSON) or of a list ('i', index).
+ *        `member` says that the path to here is in the set; what is below is in it or not by itself.
+ * Invariants: siblings are sorted as Kubernetes sorts them; a node is a member or has members below it. Nodes that a
+ *        function returned are never changed again, so sets share them. Linear in the size of both sets.
+ * Ownership: the arena's; texts are borrowed from the values and documents that the sets were made of. */
 #ifndef FED_KUBE_FIELDSET_H
 #define FED_KUBE_FIELDSET_H
 
 #include "kube/schema_priv.h"
 
-/* The fields of a value. s NULL: unknown structure (maps by field, lists as a whole). */
-struct fed_json *fed_fieldset_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *value);
-/* What differs between two objects: fields added or changed, and fields gone; of what came or went as a whole the nodes
- * too. built_in: not of a custom kind. old may be NULL. */
-void fed_fieldset_compare(struct fed_arena *a, const struct fed_schema *s, bool built_in, const struct fed_json *old,
-                          const struct fed_json *obj, struct fed_json *changed, struct fed_json *removed);
-/* The path element of an item of a list map or set; empty when it has no key. */
-struct fed_str fed_fieldset_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item);
+struct fed_fields {
+    const struct fed_fields *next, *first; /* sibling, child */
+    struct fed_str text;
+    char kind; /* 'f', 'k', 'v', 'i'; 0: the root */
+    bool member;
+};
 
-bool fed_fieldset_empty(const struct fed_json *set);
-bool fed_fieldset_member(const struct fed_json *node); /* this node itself is in the set */
-void fed_fieldset_tidy(struct fed_json *set);          /* a member that has lost its children is plainly empty */
-bool fed_fieldset_equal(const struct fed_json *a, const struct fed_json *b);
-void fed_fieldset_add(struct fed_arena *a, struct fed_json *set, const struct fed_json *more);      /* set |= more */
-void fed_fieldset_subtract(struct fed_arena *a, struct fed_json *set, const struct fed_json *less); /* set -= less */
-/* set -= all that lies at or below a member of `gone`. */
-void fed_fieldset_subtract_deep(struct fed_json *set, const struct fed_json *gone);
-struct fed_json *fed_fieldset_intersect(struct fed_arena *a, const struct fed_json *x, const struct fed_json *y);
-/* Calls cb with the path of each member: '.spec.containers[name="c"].image'. */
-void fed_fieldset_each(struct fed_arena *a, const struct fed_json *set, void (*cb)(void *ud, struct fed_str path),
-                       void *ud);
-/* Takes the fields that managers never own (names, versions, times) out of a whole object's set. */
-void fed_fieldset_strip(struct fed_json *set);
+/* Sets of one path less each; the root of an empty one has no child. NULL is an empty set everywhere. */
+bool fed_fields_empty(const struct fed_fields *set);
+bool fed_fields_equal(const struct fed_fields *x, const struct fed_fields *y);
+const struct fed_fields *fed_fields_union(struct fed_arena *a, const struct fed_fields *x, const struct fed_fields *y);
+const struct fed_fields *fed_fields_intersect(struct fed_arena *a, const struct fed_fields *x,
+                                              const struct fed_fields *y);
+const struct fed_fields *fed_fields_minus(struct fed_arena *a, const struct fed_fields *x, const struct fed_fields *y);
+/* Without all that lies at or below a member of y. */
+const struct fed_fields *fed_fields_minus_deep(struct fed_arena *a, const struct fed_fields *x,
+                                               const struct fed_fields *y);
+/* The child of a node, or NULL. */
+const struct fed_fields *fed_fields_find(const struct fed_fields *node, char kind, struct fed_str text);
+/* Calls cb with the path of each member: '.spec.containers[name="c"].image'; of a node's children, members first. */
+void fed_fields_each(struct fed_arena *a, const struct fed_fields *set, void (*cb)(void *ud, struct fed_str path),
+                     void *ud);
+
+/* From and to the FieldsV1 form. What is no path is left out. */
+const struct fed_fields *fed_fields_parse(struct fed_arena *a, const struct fed_json *doc);
+struct fed_json *fed_fields_json(struct fed_arena *a, const struct fed_fields *set);
+
+/* --- by a schema (NULL: unknown structure: maps by field, lists as a whole) --- */
+
+/* The fields of an applied configuration. */
+const struct fed_fields *fed_fields_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *value);
+/* What differs between two objects: fields added or changed, and fields gone. old may be NULL. built_in: parts that
+ * Kubernetes keeps in structures are there also where nobody wrote them. */
+void fed_fields_compare(struct fed_arena *a, const struct fed_schema *s, bool built_in, const struct fed_json *old,
+                        const struct fed_json *obj, const struct fed_fields **changed,
+                        const struct fed_fields **removed);
+/* The path element of an item of a list map or set; empty when it has no key. */
+struct fed_str fed_fields_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item);
+/* 'k' or 'v', as the elements of this list are. */
+char fed_fields_element_kind(const struct fed_schema *list);
+/* The set with each declared field that something below is in. */
+const struct fed_fields *fed_fields_named(struct fed_arena *a, const struct fed_schema *s,
+                                          const struct fed_fields *set);
+/* The set after its schema changed: what is atomic now is owned as a whole. */
+const struct fed_fields *fed_fields_fit(struct fed_arena *a, const struct fed_schema *s, const struct fed_fields *set);
+bool fed_fields_granular_list(const struct fed_schema *s);
+bool fed_fields_granular_map(const struct fed_schema *s);
 
 #endif

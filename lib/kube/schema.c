@@ -205,3 +205,17 @@ void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
     if (s && obj)
         prune_value(&p, s, obj);
 }
+
+void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj)
+{
+    if (!s)
+        return;
+    FED_JSON_EACH_SAFE(child, obj) {
+        const struct fed_schema *cs = child->key.p ? fed_schema_property(s, child->key) : s->shape->items;
+
+        if (child->type == FED_JSON_NULL && child->key.p && cs && !cs->nullable)
+            fed_json_remove(child);
+        else
+            fed_schema_drop_nulls(cs, child);
+    }
+}

@@ -16,6 +16,9 @@ struct fed_str fed_kind_defaults_id(const struct fed_kind *kind);
  * field, still in its place, with its path ("spec.template.spec.containers[0].imag"); may be NULL. metadata is checked against ObjectMeta. */
 void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
                       void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud);
+/* Removes all members that are null where the schema knows them and does not let them be: of custom kinds also those of
+ * maps and of what may be anything, as Kubernetes does when it reads them. */
+void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj);
 /* Types, required, enum, ranges, lengths, patterns, formats (int-or-string, quantity, date-time, byte), list maps and
  * sets without duplicates. A type mismatch on decoding is what Kubernetes answers 400 for: *type_error is then set to
  * the first such message (may be NULL: mismatches become causes). */
@@ -30,19 +33,24 @@ const struct fed_schema *fed_schema_items(const struct fed_schema *s);
 FED_MUST_USE int fed_smp_apply(struct fed_arena *a, const struct fed_schema *s, struct fed_json *doc,
                                const struct fed_json *patch, struct fed_json **out, struct fed_err *err);
 
+/* Who writes, through what. */
+struct fed_ssa_write {
+    struct fed_str manager, subresource;
+    bool force; /* of an apply: conflicts are won */
+    int64_t now_ms;
+};
 /* Server-side apply. `live` NULL: create. Returns the merged object with metadata.managedFields updated.
- * FED_E_CONFLICT fills `causes` (FieldManagerConflict) and err's text. */
+ * FED_E_CONFLICT fills `causes` (FieldManagerConflict) and err's text. The configuration passed fed_ssa_check. */
 FED_MUST_USE int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *live,
-                               struct fed_json *applied, struct fed_str manager, bool force, int64_t now_ms,
-                               struct fed_json **out, struct fed_causes *causes, struct fed_err *err);
+                               const struct fed_json *applied, const struct fed_ssa_write *how, struct fed_json **out,
+                               struct fed_causes *causes, struct fed_err *err);
 /* What of an applied configuration the schema does not know, or knows as another type: ".spec.x: field not declared in
  * schema"; empty when all fits. Server-side apply refuses it. */
 struct fed_str fed_ssa_check(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *applied);
 /* After a plain create/update/patch by a request in version `as`: gives the changed fields, as that version has them, to
  * (manager, Update). old and obj are in version v; obj's managedFields are changed. */
 void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_kind_version *as,
-                   const struct fed_json *old, struct fed_json *obj, struct fed_str manager, struct fed_str subresource,
-                   int64_t now_ms);
+                   const struct fed_json *old, struct fed_json *obj, const struct fed_ssa_write *how);
 
 /* Converts in place between served versions (through the storage version when needed), setting apiVersion and kind. */
 FED_MUST_USE int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,

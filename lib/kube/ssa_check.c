@@ -49,7 +49,7 @@ static struct fed_str item_path(struct walk *w, struct fed_str path, const struc
     struct fed_str e = {NULL, 0};
     struct fed_json *key = NULL;
     if (list->list_type != FED_LIST_ATOMIC)
-        e = fed_fieldset_element(w->a, list, item);
+        e = fed_fields_element(w->a, list, item);
     if (!e.n)
         return fed_arena_printf(w->a, "%.*s[%zu]", FED_STR_ARG(path), index);
     if (list->list_type == FED_LIST_SET || fed_json_parse(w->a, fed_str_from(e, 2), NULL, &key, NULL))

@@ -139,3 +139,17 @@ def test_shared_namespace_survives(federation):
     assert namespace and namespace["metadata"]["uid"] == uid and "deletionTimestamp" not in namespace["metadata"]
     assert there(fed, cluster, ns, "configmap", "theirs")
     fed.kubectl("--context", cluster, "delete", "namespace", ns)
+
+
+def test_a_shared_namespace_that_its_cluster_deletes_comes_back(federation):
+    """It was the cluster's own; once it is gone, the federation's is made there, with what is in it."""
+    fed, cluster, ns = federation, "asia-east1", "shared-and-gone"
+    fed.kubectl("--context", cluster, "create", "namespace", ns)
+    fed.kubectl("create", "namespace", ns)
+    fed.kubectl("-n", ns, "create", "configmap", "theirs", "--from-literal=a=b")
+    everywhere(fed, ns, "configmap", "theirs")
+    fed.kubectl("--context", cluster, "delete", "namespace", ns, "--timeout=30s")
+    poll(lambda: there(fed, cluster, "", "namespace", ns), what="the namespace")
+    everywhere(fed, ns, "configmap", "theirs")
+    fed.kubectl("delete", "namespace", ns, "--timeout=30s")
+    nowhere(fed, "", "namespace", ns)

@@ -81,6 +81,37 @@ def test_service_account_tokens_need_a_key(api):
     assert api("POST", "/api/v1/namespaces/default/serviceaccounts/sa/token", {}).status == 501
 
 
+def test_other_verbs_that_create(api):
+    """Server-side apply and, of some kinds, PUT make what is not there: for those who may create it."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/"
+    services = "/api/v1/namespaces/default/services"
+    rules = [{"apiGroups": [""], "resources": ["configmaps", "services"], "verbs": ["get", "patch", "update"]}]
+    assert api("POST", rbac + "roles", {"metadata": {"name": "changer"}, "rules": rules}).status == 201
+    assert api("POST", rbac + "rolebindings", {
+        "metadata": {"name": "changer"}, "subjects": [{"kind": "User", "name": "pat", "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "changer"}}).status == 201
+    new = dict(cm("made", a="b"), apiVersion="v1", kind="ConfigMap")
+    service = {"metadata": {"name": "made"}, "spec": {"ports": [{"port": 80}]}}
+
+    def apply(**h):
+        return api("PATCH", CMS + "/made?fieldManager=x", new, Content_Type="application/apply-patch+yaml", **h)
+
+    def put(body, **h):
+        return api("PUT", services + "/made", body, **h)
+    for r, kind in ((apply(Impersonate_User="pat"), "configmaps"), (put(service, Impersonate_User="pat"), "services")):
+        assert r.status == 403 and json.loads(r.data)["message"] == (
+            '%s "made" is forbidden: User "pat" cannot create resource "%s" in API group "" in the namespace "default"' % (kind, kind))
+    assert apply().status == 201 and apply(Impersonate_User="pat").status == 200
+    for known in ({"uid": "0-1"}, {"resourceVersion": "7"}):
+        assert put({"metadata": dict(service["metadata"], **known), "spec": service["spec"]}).status == 404
+    r = put(service)
+    assert r.status == 201 and json.loads(r.data)["metadata"]["uid"], r.data
+    assert put(service, Impersonate_User="pat").status == 200
+    assert api("PUT", CMS + "/never", cm("never")).status == 404
+    for path in (CMS, services):
+        assert api("DELETE", path + "/made").status == 200
+
+
 def test_metrics(api):
     """Names and labels that dashboards made for Kubernetes look for; the format is checked by promtool where there is one."""
     assert api("POST", CMS, cm("counted")).status == 201

@@ -23,10 +23,12 @@ static void apply(struct fed_arena *a, const struct fed_json *doc, const struct 
     struct fed_json *once = NULL, *twice = NULL;
     struct fed_err err = {0};
 
-    if (fed_ssa_apply(a, deployment(), doc, fed_json_copy(a, patch), FED_STR("m"), true, 0, &once, &causes, &err))
+    if (fed_ssa_apply(a, deployment(), doc, patch, &(struct fed_ssa_write){.manager = FED_STR("m"), .force = true},
+                      &once, &causes, &err))
         return;
-    FED_REQUIRE(fed_ssa_apply(a, deployment(), once, fed_json_copy(a, patch), FED_STR("m"), false, 9000, &twice,
-                              &causes, &err) == 0);
+    FED_REQUIRE(fed_ssa_apply(a, deployment(), once, patch,
+                              &(struct fed_ssa_write){.manager = FED_STR("m"), .now_ms = 9000}, &twice, &causes,
+                              &err) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -42,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         apply(&a, doc, patch);
         old = fed_json_copy(&a, doc);
         if (fed_smp_apply(&a, deployment()->schema, doc, patch, &out, &err) == 0)
-            fed_ssa_track(&a, deployment(), deployment(), old, out, FED_STR("m"), FED_STR(""), 0);
+            fed_ssa_track(&a, deployment(), deployment(), old, out, &(struct fed_ssa_write){.manager = FED_STR("m")});
         else
             FED_REQUIRE(err.code != 0);
     }

@@ -58,7 +58,9 @@ static struct fed_json *apply(const struct fed_json *live, const char *config, c
     struct fed_json *out = NULL;
     struct fed_causes c = {.arena = &arena};
 
-    assert_int_equal(fed_ssa_apply(&arena, deploy, live, yaml(config), fed_str(manager), force, 1000, &out, &c, err),
+    assert_int_equal(fed_ssa_apply(&arena, deploy, live, yaml(config),
+                                   &(struct fed_ssa_write){.manager = fed_str(manager), .force = force, .now_ms = 1000},
+                                   &out, &c, err),
                      want);
     if (want == FED_E_CONFLICT)
         assert_true(c.n > 0);
@@ -85,9 +87,8 @@ static void test_create(void **state)
     assert_string_equal(
         text(set_of(o, "kubectl")),
         "{\"f:metadata\":{\"f:labels\":{\"f:app\":{}}},\"f:spec\":{\"f:replicas\":{},\"f:template\":{\"f:spec\":{"
-        "\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{\"f:name\":{},\"f:image\":{},\"f:ports\":{"
-        "\"k:{\\\"containerPort\\\":80,\\\"protocol\\\":\\\"TCP\\\"}\":{\"f:containerPort\":{},\".\":{}}},"
-        "\".\":{}}}}}}}");
+        "\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{\".\":{},\"f:image\":{},\"f:name\":{},\"f:ports\":{"
+        "\"k:{\\\"containerPort\\\":80,\\\"protocol\\\":\\\"TCP\\\"}\":{\".\":{},\"f:containerPort\":{}}}}}}}}}");
 }
 
 /* A field left out of the configuration goes when nobody else owns it. */
@@ -110,7 +111,7 @@ static void test_conflict(void **state)
     (void)state;
     /* Another writer scales: it owns replicas now. */
     fed_json_set(fed_json_find(o, "spec"), "replicas", fed_json_new_int(&arena, 5));
-    fed_ssa_track(&arena, deploy, deploy, old, o, FED_STR("curl"), FED_STR(""), 0);
+    fed_ssa_track(&arena, deploy, deploy, old, o, &(struct fed_ssa_write){.manager = FED_STR("curl"), .now_ms = 0});
     assert_string_equal(text(set_of(o, "curl")), "{\"f:spec\":{\"f:replicas\":{}}}");
     assert_null(fed_json_at(set_of(o, "kubectl"), "f:spec", "f:replicas", NULL));
     apply(o, first, "kubectl", false, FED_E_CONFLICT, &err);
@@ -131,11 +132,14 @@ static void test_repeat_changes_nothing(void **state)
     struct fed_json *again, *copy;
 
     (void)state;
-    assert_int_equal(
-        fed_ssa_apply(&arena, deploy, o, yaml(first), FED_STR("kubectl"), false, 99000000, &again, NULL, NULL), 0);
+    assert_int_equal(fed_ssa_apply(&arena, deploy, o, yaml(first),
+                                   &(struct fed_ssa_write){.manager = FED_STR("kubectl"), .now_ms = 99000000}, &again,
+                                   NULL, NULL),
+                     0);
     assert_string_equal(text(again), before);
     copy = fed_json_copy(&arena, o);
-    fed_ssa_track(&arena, deploy, deploy, o, copy, FED_STR("x"), FED_STR(""), 99000000);
+    fed_ssa_track(&arena, deploy, deploy, o, copy,
+                  &(struct fed_ssa_write){.manager = FED_STR("x"), .now_ms = 99000000});
     assert_string_equal(text(copy), before);
 }
 
@@ -157,7 +161,7 @@ static void test_reset(void **state)
 
     (void)state;
     fed_json_set(fed_json_find(copy, "metadata"), "managedFields", yaml("[{}]"));
-    fed_ssa_track(&arena, deploy, deploy, o, copy, FED_STR("x"), FED_STR(""), 0);
+    fed_ssa_track(&arena, deploy, deploy, o, copy, &(struct fed_ssa_write){.manager = FED_STR("x"), .now_ms = 0});
     assert_null(fed_json_at(copy, "metadata", "managedFields", NULL));
 }
 
@@ -183,7 +187,7 @@ static void test_versions(void **state)
     o = yaml("{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: d}, spec: "
              "{maxReplicas: 5, scaleTargetRef: {kind: Deployment, name: w}, targetCPUUtilizationPercentage: 50}}");
     assert_int_equal(fed_kind_convert(&arena, o, v1, v2, NULL), 0);
-    fed_ssa_track(&arena, v2, v1, NULL, o, FED_STR("curl"), FED_STR(""), 0);
+    fed_ssa_track(&arena, v2, v1, NULL, o, &(struct fed_ssa_write){.manager = FED_STR("curl"), .now_ms = 0});
     assert_true(fed_str_is(version_of(o, "curl"), "autoscaling/v1"));
     assert_non_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:targetCPUUtilizationPercentage", NULL));
     assert_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:metrics", NULL));
@@ -193,7 +197,7 @@ static void test_versions(void **state)
                       yaml("{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: "
                            "d}, spec: {metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, "
                            "averageUtilization: 70}}}]}}"),
-                      FED_STR("kubectl"), false, 0, &out, &c, &err),
+                      &(struct fed_ssa_write){.manager = FED_STR("kubectl")}, &out, &c, &err),
         FED_E_CONFLICT);
     assert_string_equal(err.text, "Apply failed with 1 conflict: conflict with \"curl\" using autoscaling/v1: "
                                   ".spec.targetCPUUtilizationPercentage");
@@ -202,7 +206,7 @@ static void test_versions(void **state)
     metrics = fed_json_at(o, "spec", "metrics", NULL);
     fed_json_set(fed_json_at(metrics->first, "resource", "target", NULL), "averageUtilization",
                  fed_json_new_int(&arena, 60));
-    fed_ssa_track(&arena, v2, v2, old, o, FED_STR("edit"), FED_STR(""), 0);
+    fed_ssa_track(&arena, v2, v2, old, o, &(struct fed_ssa_write){.manager = FED_STR("edit"), .now_ms = 0});
     assert_true(fed_str_is(version_of(o, "edit"), "autoscaling/v2"));
     assert_string_equal(text(set_of(o, "edit")), "{\"f:spec\":{\"f:metrics\":{}}}");
     assert_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:targetCPUUtilizationPercentage", NULL));
@@ -213,7 +217,7 @@ static struct fed_json *track(const struct fed_json *old, const char *obj, const
 {
     struct fed_json *o = yaml(obj);
 
-    fed_ssa_track(&arena, deploy, deploy, old, o, fed_str(manager), FED_STR(""), 0);
+    fed_ssa_track(&arena, deploy, deploy, old, o, &(struct fed_ssa_write){.manager = fed_str(manager)});
     return o;
 }
 
@@ -229,9 +233,9 @@ static void test_nodes_are_owned(void **state)
     (void)state;
     assert_string_equal(
         text(set_of(o, "curl")),
-        "{\"f:metadata\":{\"f:labels\":{\"f:a\":{},\".\":{}}},\"f:spec\":{\"f:strategy\":{\"f:rollingUpdate\":{"
-        "\"f:maxSurge\":{},\".\":{}}},\"f:template\":{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
-        "\"f:name\":{},\"f:resources\":{\"f:limits\":{\"f:cpu\":{},\".\":{}},\".\":{}},\"f:ports\":{},\".\":{}}}}}}}");
+        "{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:a\":{}}},\"f:spec\":{\"f:strategy\":{\"f:rollingUpdate\":{"
+        "\".\":{},\"f:maxSurge\":{}}},\"f:template\":{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
+        "\".\":{},\"f:name\":{},\"f:ports\":{},\"f:resources\":{\".\":{},\"f:limits\":{\".\":{},\"f:cpu\":{}}}}}}}}}");
     /* An applier owns what it applies and its items, not the map that they go to. */
     o = apply(o, "{metadata: {labels: {c: d}}}", "kubectl", false, 0, NULL);
     assert_string_equal(text(set_of(o, "kubectl")), "{\"f:metadata\":{\"f:labels\":{\"f:c\":{}}}}");
@@ -240,9 +244,10 @@ static void test_nodes_are_owned(void **state)
     assert_string_equal(text(fed_json_at(set_of(o, "curl"), "f:metadata", NULL)), "{\"f:labels\":{}}");
     assert_string_equal(text(fed_json_at(o, "metadata", "labels", NULL)), "{\"a\":\"c\"}");
     o = apply(o, "{metadata: {}}", "kubectl", false, 0, NULL);
-    assert_string_equal(text(fed_json_at(o, "metadata", "labels", NULL)), "{}");
+    assert_null(fed_json_at(o, "metadata", "labels", NULL)); /* what is left empty goes; it stays owned */
+    assert_string_equal(text(fed_json_at(set_of(o, "curl"), "f:metadata", NULL)), "{\"f:labels\":{}}");
     /* Gone is gone for everybody. */
-    track(o, "{metadata: {name: a}}", "edit");
+    o = track(o, "{metadata: {name: a, labels: {x: y}}}", "edit");
     o = track(o, "{metadata: {name: a}, spec: {strategy: {}}}", "edit");
     assert_null(fed_json_find(set_of(o, "curl"), "f:metadata"));
     assert_null(set_of(o, "kubectl"));
