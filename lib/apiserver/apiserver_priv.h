@@ -208,8 +208,8 @@ bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or
 FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_strict *found,
                               struct fed_err *err);
 
-/* 400 for a body that has been read, and is no object. */
-void fed_api_fail_no_object(struct fed_api_reply *r, const struct fed_json *body);
+/* How a body begins, as errors show it: as text when it looks like an object, else in hexadecimal. */
+struct fed_str fed_api_body_begins(struct fed_arena *a, struct fed_str body);
 
 /* --- authn.c, authz.c --- */
 /* Identity from the exchange into q.who, then next(r); at once, or when keys have been fetched. Answers 401. */

@@ -122,7 +122,7 @@ int fed_api_negotiate(struct fed_api_reply *r)
 }
 
 /* How the body begins, in Kubernetes' way: text when it looks like JSON, else bytes. */
-static struct fed_str begins(struct fed_arena *a, struct fed_str body)
+struct fed_str fed_api_body_begins(struct fed_arena *a, struct fed_str body)
 {
     enum { SHOWN = 30 };
     const char *more = body.n > SHOWN ? " ..." : "";
@@ -141,24 +141,13 @@ static struct fed_str begins(struct fed_arena *a, struct fed_str body)
 /* What is no object at all: Content-Encoding is not looked at, as in Kubernetes, so packed bodies end here. */
 static int unrecognized(struct fed_api_reply *r, bool json, struct fed_err *err)
 {
-    struct fed_str kind = r->v ? r->v->kind->kind : FED_STR("Object"), head = begins(&r->arena, r->q.body);
+    struct fed_str kind = r->v ? r->v->kind->kind : FED_STR("Object"), head = fed_api_body_begins(&r->arena, r->q.body);
     struct fed_err why = *err;
     struct fed_str words = json ? fed_go_json_mistake(&r->arena, r->q.body) : (struct fed_str){NULL, 0};
     if (words.n)
         (void)fed_err_set(&why, FED_E_SYNTAX, "couldn't get version/kind; json parse error: %.*s", FED_STR_ARG(words));
     return fed_err_set(err, FED_E_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s): %s (%.*s)",
                        FED_STR_ARG(kind), why.text, FED_STR_ARG(head));
-}
-
-void fed_api_fail_no_object(struct fed_api_reply *r, const struct fed_json *body)
-{
-    struct fed_str head = begins(&r->arena, r->q.body);
-    fed_api_fail(
-        r, FED_E_BAD_REQUEST, NULL,
-        "the object provided is unrecognized (must be of type %.*s): couldn't get version/kind; json parse error: "
-        "json: cannot unmarshal %s into Go value of type struct { APIVersion string "
-        "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" } (%.*s)",
-        FED_STR_ARG(r->v->kind->kind), body ? fed_go_word(body) : "null", FED_STR_ARG(head));
 }
 
 /* Without a word YAML's reader would refuse them. */

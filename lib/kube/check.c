@@ -139,6 +139,15 @@ bool fed_is_ip(struct fed_str text)
     return inet_pton(AF_INET, z, &addr) == 1 || inet_pton(AF_INET6, z, &addr) == 1;
 }
 
+bool fed_is_cidr(struct fed_str text)
+{
+    struct fed_str ip;
+    uint64_t bits;
+    bool six = fed_str_chr(text, ':', 0) >= 0;
+    return fed_str_cut(&text, '/', &ip) && text.p && fed_is_ip(ip) && fed_str_u64(text, &bits) == 0 &&
+           bits <= (six ? 128 : 32);
+}
+
 void fed_check_ip(struct fed_causes *c, struct fed_str text, const char *at, ...)
 {
     if (fed_is_ip(text))

@@ -24,6 +24,7 @@ void fed_check_domain_path(struct fed_causes *c, struct fed_str text, const char
 void fed_check_range(struct fed_causes *c, const struct fed_json *v, int64_t low, int64_t high, const char *detail,
                      const char *at, ...) FED_PRINTF(6, 7);
 bool fed_is_ip(struct fed_str text);
+bool fed_is_cidr(struct fed_str text);
 void fed_check_ip(struct fed_causes *c, struct fed_str text, const char *at, ...) FED_PRINTF(3, 4);
 /* A path inside something: relative and without "..". */
 void fed_check_descending(struct fed_causes *c, struct fed_str path, const char *at, ...) FED_PRINTF(3, 4);

@@ -134,6 +134,7 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     if (!template) {
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), (struct fed_str){NULL, 0}, "%s",
                        "");
+        check_restart(NULL, "spec.template.spec", c);
         return;
     }
     for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)

@@ -3,8 +3,10 @@
 #include "kube/check.h"
 #include "kube/kind_rules.h"
 #include "kube/names.h"
+#include "kube/quantity.h"
 
 static const struct fed_str none = {NULL, 0};
+static const char cidr_words[] = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 
 static void check_taints(const struct fed_json *taints, struct fed_causes *c)
 {
@@ -32,8 +34,35 @@ static bool differs(const struct fed_json *old, const struct fed_json *spec, con
     return was && (was->n || was->s.n) && !(is && fed_json_equal(was, is));
 }
 
+static void check_ranges(const struct fed_json *spec, struct fed_causes *c)
+{
+    const struct fed_json *list = fed_json_find(spec, "podCIDRs");
+    size_t i = 0;
+    FED_JSON_EACH(r, list) {
+        if (!fed_is_cidr(fed_json_str(r)))
+            fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, r), cidr_words, "spec.podCIDRs[%zu]", i);
+        i++;
+    }
+    struct fed_str only = fed_json_find_text(spec, "podCIDR");
+    if (only.n && !(list && list->n) && !fed_is_cidr(only))
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, only), cidr_words, "spec.podCIDRs[0]");
+}
+
+void fed_rules_node_status(const struct fed_json *status, struct fed_causes *c)
+{
+    static const char *const lists[] = {"capacity", "allocatable"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
+        FED_JSON_EACH(q, fed_json_find(status, lists[i])) {
+            int64_t milli;
+            if (fed_quantity_milli(q->s, &milli) == 0 && milli < 0)
+                fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, q), "must be greater than or equal to 0",
+                        "status.%s.%.*s", lists[i], FED_STR_ARG(q->key));
+        }
+}
+
 void fed_rules_node(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
 {
+    check_ranges(spec, c);
     check_taints(fed_json_find(spec, "taints"), c);
     if (differs(old, spec, "podCIDRs") || differs(old, spec, "podCIDR"))
         fed_bad(c, FED_CAUSE_FORBIDDEN, none, "node updates may not change podCIDR except from \"\" to valid",
