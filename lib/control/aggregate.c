@@ -89,7 +89,7 @@ static void work(void *ud, const char *key)
     struct fed_json *tree = role && !role->deleting ? fed_kobj_parse(role, &a) : NULL;
     struct fed_json *rules = tree ? sum_of(c, &a, role, tree) : NULL;
     const struct fed_json *have = fed_json_find(tree, "rules");
-    if (!rules || (have ? fed_json_equal(have, rules) : !rules->n)) {
+    if (!rules || (have && have->n ? fed_json_equal(have, rules) : !rules->n)) {
         fed_arena_release(&a);
         fed_workqueue_done(c->passes.queue, key, 0);
         return;
