@@ -67,6 +67,8 @@ static void check_empty_selector(const struct fed_json *spec, const char *kind, 
     if (sel && !(l && l->n) && !(e && e->n))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.selector"), fed_shown(c->arena, sel),
                        "empty selector is invalid for %s", kind);
+    if (!sel && strcmp(kind, "statefulset") == 0) /* of the others the schema says it */
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.selector"), (struct fed_str){NULL, 0}, "%s", "");
     if (!sel) /* the schema says that it is required; none selects nothing, so not the template either */
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.template.metadata.labels"), fed_shown(c->arena, labels),
                        "`selector` does not match template `labels`");
