@@ -208,6 +208,9 @@ bool fed_accept_ok(struct fed_str accept, const char *type); /* by type alone or
 FED_MUST_USE int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_strict *found,
                               struct fed_err *err);
 
+/* How a body begins, as errors show it: as text when it looks like an object, else in hexadecimal. */
+struct fed_str fed_api_body_begins(struct fed_arena *a, struct fed_str body);
+
 /* --- authn.c, authz.c --- */
 /* Identity from the exchange into q.who, then next(r); at once, or when keys have been fetched. Answers 401. */
 void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r));

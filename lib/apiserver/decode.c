@@ -84,12 +84,23 @@ static bool check_texts(struct fed_write_op *op, const struct fed_json *obj)
     return true;
 }
 
+static void fail_no_object(struct fed_api_reply *r, const struct fed_json *body)
+{
+    struct fed_str head = fed_api_body_begins(&r->arena, r->q.body);
+    fed_api_fail(
+        r, FED_E_BAD_REQUEST, NULL,
+        "the object provided is unrecognized (must be of type %.*s): couldn't get version/kind; json parse error: "
+        "json: cannot unmarshal %s into Go value of type struct { APIVersion string "
+        "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" } (%.*s)",
+        FED_STR_ARG(r->v->kind->kind), body ? fed_go_word(body) : "null", FED_STR_ARG(head));
+}
+
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
     const struct fed_kind_version *v = r->v;
     if (!obj || obj->type != FED_JSON_OBJECT) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request body is not an object");
+        fail_no_object(r, obj);
         return false;
     }
     if (!check_texts(op, obj))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Object metadata: what the server sets, what clients may not change, and what is valid. */
 #include "apiserver/registry.h"
+#include "base/map.h"
+#include "kube/check.h"
 #include "kube/names.h"
 
 #define ANNOTATIONS_MAX (256u * 1024)
@@ -31,6 +33,34 @@ static void drop_empty(struct fed_json *meta)
     }
 }
 
+/* The same owner twice is one, and its writer is told. */
+static void drop_double_owners(struct fed_write_op *op, struct fed_json *meta)
+{
+    struct fed_json *owners = fed_json_find(meta, "ownerReferences");
+    struct fed_buf twice = {.max = 4096};
+    struct fed_map by_uid = {0};
+    FED_JSON_EACH_SAFE(o, owners) {
+        struct fed_str uid = fed_json_find_text(o, "uid");
+        const struct fed_json *before = uid.n ? fed_map_find(&by_uid, uid) : NULL;
+        if (uid.n && !before)
+            fed_map_set(&by_uid, uid, o);
+        if (!before || !fed_json_equal(before, o))
+            continue;
+        if (twice.n < 400)
+            fed_buf_addf(&twice, "%s%.*s", twice.n ? ", " : "", FED_STR_ARG(fed_str_head(uid, 64)));
+        fed_json_remove(o);
+    }
+    fed_map_release(&by_uid);
+    if (twice.n)
+        fed_api_warn(
+            op->r,
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, "
+            "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+            "%s",
+            fed_buf_z(&twice));
+    fed_buf_release(&twice);
+}
+
 void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_arena *a = op->w.arena;
@@ -52,6 +82,7 @@ void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
     if (op->w.kind->has_generation)
         fed_json_set(meta, "generation", fed_json_new_int(a, 1));
     reset_managers(meta, NULL, a);
+    drop_double_owners(op, meta);
     drop_empty(meta);
 }
 
@@ -127,6 +158,7 @@ int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
     }
     keep_system(op, meta, old_meta);
     reset_managers(meta, old_meta, op->w.arena);
+    drop_double_owners(op, meta);
     drop_empty(meta);
     check_new_finalizers(op, meta);
     return 0;
@@ -166,25 +198,40 @@ static void check_text_map(struct fed_write_op *op, const struct fed_json *map, 
                        ANNOTATIONS_MAX);
 }
 
+static void check_owner(struct fed_causes *c, const struct fed_json *o)
+{
+    static const char *const need[] = {"kind", "name", "uid"};
+    struct fed_str api = fed_json_find_text(o, "apiVersion"), rest = api, group;
+    bool grouped = fed_str_cut(&rest, '/', &group) && rest.p;
+    if (!api.n || (grouped && (!rest.n || fed_str_chr(rest, '/', 0) >= 0)))
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.ownerReferences.apiVersion"), quoted(c->arena, api),
+                       "version must not be empty");
+    for (size_t k = 0; k < FED_ARRAY_LEN(need); k++)
+        if (!fed_json_find_text(o, need[k]).n)
+            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "metadata.ownerReferences.%s", need[k]),
+                           FED_STR("\"\""), "must not be empty");
+    if (fed_str_is(api, "v1") && fed_str_is(fed_json_find_text(o, "kind"), "Event"))
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.ownerReferences"), fed_shown(c->arena, o),
+                       "/v1, Kind=Event is disallowed from being an owner");
+}
+
 static void check_owners(struct fed_write_op *op, const struct fed_json *owners)
 {
     struct fed_causes *c = &op->causes;
-    static const char *const need[] = {"apiVersion", "kind", "name", "uid"};
     struct fed_str controller = {NULL, 0};
     FED_JSON_EACH(o, owners) {
-        for (size_t k = 0; k < FED_ARRAY_LEN(need); k++)
-            if (!fed_json_find_text(o, need[k]).n)
-                fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "metadata.ownerReferences.%s", need[k]),
-                               FED_STR("\"\""), "must not be empty");
-        if (fed_json_bool(fed_json_find(o, "controller"), false)) {
-            struct fed_str kind = fed_json_find_text(o, "kind");
-            if (controller.p)
-                fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.ownerReferences"), FED_STR("true"),
-                               "Only one reference can have Controller set to true. Found \"true\" in references for "
-                               "%.*s and %.*s",
-                               FED_STR_ARG(controller), FED_STR_ARG(kind));
-            controller = kind;
-        }
+        check_owner(c, o);
+        if (!fed_json_bool(fed_json_find(o, "controller"), false))
+            continue;
+        struct fed_str who = fed_arena_printf(c->arena, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(o, "kind")),
+                                              FED_STR_ARG(fed_json_find_text(o, "name")));
+        if (controller.p)
+            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.ownerReferences"), fed_shown(c->arena, owners),
+                           "Only one reference can have Controller set to true. Found \"true\" in references for "
+                           "%.*s and %.*s",
+                           FED_STR_ARG(controller), FED_STR_ARG(who));
+        else
+            controller = who;
     }
 }
 
@@ -200,6 +247,24 @@ static bool unknown_finalizer(const struct fed_write_op *op, struct fed_str name
     return true;
 }
 
+/* A prefix may end as no name does: something follows. */
+static struct fed_str masked(struct fed_arena *a, struct fed_str prefix)
+{
+    if (prefix.n < 2 || prefix.p[prefix.n - 1] != '-')
+        return prefix;
+    return fed_arena_printf(a, "%.*sa", FED_STR_ARG(fed_str_head(prefix, prefix.n - 2)));
+}
+
+static void check_opposites(struct fed_causes *c, const struct fed_json *finalizers)
+{
+    int found = 0;
+    FED_JSON_EACH(f, finalizers)
+        found |= fed_str_is(fed_json_str(f), "orphan") ? 1 : fed_str_is(fed_json_str(f), "foregroundDeletion") ? 2 : 0;
+    if (found == 3)
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.finalizers"), fed_shown(c->arena, finalizers),
+                       "finalizer orphan and foregroundDeletion cannot be both set");
+}
+
 void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
 {
     struct fed_causes *c = &op->causes;
@@ -213,12 +278,16 @@ void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
         const char *why = check(name);
         if (why && op->create)
             fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.name"), quoted(c->arena, name), "%s", why);
-        if (why && op->create && prefix.n && op->generated)
+    }
+    if (prefix.n && op->create) {
+        const char *why = check(masked(c->arena, prefix));
+        if (why)
             fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.generateName"), quoted(c->arena, prefix), "%s", why);
     }
     check_text_map(op, fed_json_find(meta, "labels"), "metadata.labels", true);
     check_text_map(op, fed_json_find(meta, "annotations"), "metadata.annotations", false);
     check_owners(op, fed_json_find(meta, "ownerReferences"));
+    check_opposites(c, fed_json_find(meta, "finalizers"));
     size_t i = 0;
     FED_JSON_EACH(f, fed_json_find(meta, "finalizers")) {
         const char *why = fed_name_check_qualified(f->s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Content negotiation: which form and which syntax an answer has, and what a body is. */
 #include "apiserver/apiserver_priv.h"
+#include "kube/gowords.h"
 #include "codec/yaml.h"
 
 struct media {
@@ -121,7 +122,7 @@ int fed_api_negotiate(struct fed_api_reply *r)
 }
 
 /* How the body begins, in Kubernetes' way: text when it looks like JSON, else bytes. */
-static struct fed_str begins(struct fed_arena *a, struct fed_str body)
+struct fed_str fed_api_body_begins(struct fed_arena *a, struct fed_str body)
 {
     enum { SHOWN = 30 };
     const char *more = body.n > SHOWN ? " ..." : "";
@@ -140,14 +141,11 @@ static struct fed_str begins(struct fed_arena *a, struct fed_str body)
 /* What is no object at all: Content-Encoding is not looked at, as in Kubernetes, so packed bodies end here. */
 static int unrecognized(struct fed_api_reply *r, bool json, struct fed_err *err)
 {
-    struct fed_str kind = r->v ? r->v->kind->kind : FED_STR("Object"), head = begins(&r->arena, r->q.body);
-    unsigned char c = (unsigned char)r->q.body.p[0];
+    struct fed_str kind = r->v ? r->v->kind->kind : FED_STR("Object"), head = fed_api_body_begins(&r->arena, r->q.body);
     struct fed_err why = *err;
-    if (json && c < 0x20 && c != '\t' && c != '\n' && c != '\r')
-        (void)fed_err_set(&why, FED_E_SYNTAX,
-                          "couldn't get version/kind; json parse error: invalid character '\\x%02x' looking for "
-                          "beginning of value",
-                          c);
+    struct fed_str words = json ? fed_go_json_mistake(&r->arena, r->q.body) : (struct fed_str){NULL, 0};
+    if (words.n)
+        (void)fed_err_set(&why, FED_E_SYNTAX, "couldn't get version/kind; json parse error: %.*s", FED_STR_ARG(words));
     return fed_err_set(err, FED_E_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s): %s (%.*s)",
                        FED_STR_ARG(kind), why.text, FED_STR_ARG(head));
 }

@@ -51,19 +51,23 @@ static struct fed_json *conflict(struct fed_write_op *op)
     return NULL;
 }
 
-/* A plain error of the field manager: 500 and no reason, as kube-apiserver lets it through. */
-static void fail_untyped(struct fed_api_reply *r, struct fed_str wrong, struct fed_str kind)
+/* An error that is no Status of its own: 500 and no reason, as kube-apiserver lets it through. */
+static void fail_plain(struct fed_api_reply *r, struct fed_str text)
 {
     struct fed_buf b = {0};
-    struct fed_str text =
-        fed_arena_printf(&r->arena, "failed to create typed patch object (%.*s/%.*s; %.*s/%.*s, Kind=%.*s): %.*s",
-                         FED_STR_ARG(r->q.ns), FED_STR_ARG(r->q.name), FED_STR_ARG(r->q.group),
-                         FED_STR_ARG(r->v->version), FED_STR_ARG(kind), FED_STR_ARG(wrong));
     fed_buf_addz(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
     fed_json_write_string(&b, text);
     fed_buf_addz(&b, ",\"code\":500}");
     fed_api_answer_text(r, 500, fed_buf_str(&b));
     fed_buf_release(&b);
+}
+
+static void fail_untyped(struct fed_api_reply *r, struct fed_str wrong, struct fed_str kind)
+{
+    fail_plain(r, fed_arena_printf(&r->arena,
+                                   "failed to create typed patch object (%.*s/%.*s; %.*s/%.*s, Kind=%.*s): %.*s",
+                                   FED_STR_ARG(r->q.ns), FED_STR_ARG(r->q.name), FED_STR_ARG(r->q.group),
+                                   FED_STR_ARG(r->v->version), FED_STR_ARG(kind), FED_STR_ARG(wrong)));
 }
 
 /* Who names the object that he means does not mean a new one. */
@@ -183,11 +187,11 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op)
     int rc = fed_api_body(r, &patch, &op->found, &op->err);
     op->found.patch = true;
     if ((rc == FED_E_BAD_REQUEST || rc == FED_E_SYNTAX) && op->patch != FED_PATCH_APPLY) {
+        struct fed_str words = fed_go_json_mistake(&r->arena, r->q.body);
         const char *what = op->err.text; /* without the words around it: which kind, which line */
         for (const char *p = what; (p = strstr(p, ": ")) != NULL;)
             what = p += 2;
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s%s%s", decoding(op), what,
-                     strcmp(what, "unexpected end of JSON") == 0 ? " input" : "");
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s%s", decoding(op), words.n ? words.p : what);
         return NULL;
     }
     if (rc) {
@@ -221,6 +225,10 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op)
     if (rc == FED_E_INVALID || (list && rc == FED_E_BAD_REQUEST)) {
         fed_api_fail(r, FED_E_INVALID, &(struct fed_status_details){0},
                      "the server rejected our request due to an error in our request");
+        return NULL;
+    }
+    if (rc == FED_E_INTERNAL && op->patch == FED_PATCH_STRATEGIC) {
+        fail_plain(r, fed_str(op->err.text));
         return NULL;
     }
     if (rc) {

@@ -4,6 +4,7 @@
 #include "apiserver/cert_requests.h"
 #include "apiserver/custom.h"
 #include "apiserver/custom_convert.h"
+#include "kube/gowords.h"
 
 static struct fed_json *body_of(struct fed_write_op *op)
 {
@@ -171,12 +172,9 @@ static void update_from(struct fed_write_op *op, struct fed_json *obj)
 static bool scale_type_ok(struct fed_write_op *op, const struct fed_json *scale)
 {
     struct fed_str kind = fed_json_find_text(scale, "kind"), api = fed_json_find_text(scale, "apiVersion");
-    struct fed_str name = fed_json_find_text(fed_json_find(scale, "metadata"), "name");
     const char *wrong = scale->type != FED_JSON_OBJECT                ? "it is not an object"
                         : kind.n && !fed_str_is(kind, "Scale")        ? "kind mismatch"
                         : api.n && !fed_str_is(api, "autoscaling/v1") ? "version mismatch"
-                        : name.n && !fed_str_eq(name, op->r->q.name)  ? "the name of the object does not "
-                                                                        "match the name on the URL"
                                                                       : NULL;
     if (wrong)
         fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a Scale: %s",
@@ -199,9 +197,11 @@ static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
     int64_t replicas = 0;
     const struct fed_json *want = fed_json_at(scale, "spec", "replicas", NULL);
     if (want && !fed_json_is_int(want, &replicas)) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
-                     "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas "
-                     "must be an integer");
+        fed_api_fail(
+            r, FED_E_BAD_REQUEST, NULL,
+            "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal %s into Go struct field "
+            "ScaleSpec.spec.replicas of type int32",
+            fed_go_word(want));
         return;
     }
     if (replicas < 0 || replicas > INT32_MAX) {
@@ -243,7 +243,7 @@ static void attempt_update(struct fed_write_op *op)
     if (!obj)
         return;
     if (r->form.scale) {
-        if (!scale_type_ok(op, obj))
+        if (!scale_type_ok(op, obj) || !check_place(op, obj))
             return;
         fed_strict_scale(&op->found, obj);
         if (!fed_found_report(op, "Scale", "v1"))
@@ -274,7 +274,7 @@ static void attempt_patch(struct fed_write_op *op)
     struct fed_json *obj = fed_patch_compute(op);
     if (!obj)
         return;
-    if (r->form.scale && !scale_type_ok(op, obj))
+    if (r->form.scale && (!scale_type_ok(op, obj) || !check_place(op, obj)))
         return;
     if (r->form.scale)
         set_replicas(op, obj);

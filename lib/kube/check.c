@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/check.h"
 
+#include "base/map.h"
+
 #include <arpa/inet.h>
 #include <stdarg.h>
 
@@ -137,6 +139,15 @@ bool fed_is_ip(struct fed_str text)
     return inet_pton(AF_INET, z, &addr) == 1 || inet_pton(AF_INET6, z, &addr) == 1;
 }
 
+bool fed_is_cidr(struct fed_str text)
+{
+    struct fed_str ip;
+    uint64_t bits;
+    bool six = fed_str_chr(text, ':', 0) >= 0;
+    return fed_str_cut(&text, '/', &ip) && text.p && fed_is_ip(ip) && fed_str_u64(text, &bits) == 0 &&
+           bits <= (six ? 128 : 32);
+}
+
 void fed_check_ip(struct fed_causes *c, struct fed_str text, const char *at, ...)
 {
     if (fed_is_ip(text))
@@ -216,6 +227,14 @@ void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_cau
     if (why)
         fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
                        fed_quoted(causes->arena, v->s), "%s", why);
+}
+
+bool fed_seen_before(struct fed_map *seen, struct fed_str text)
+{
+    if (fed_map_has(seen, text))
+        return true;
+    fed_map_set(seen, text, NULL);
+    return false;
 }
 
 bool fed_same_value(const struct fed_json *a, const struct fed_json *b)

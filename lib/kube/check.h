@@ -24,6 +24,7 @@ void fed_check_domain_path(struct fed_causes *c, struct fed_str text, const char
 void fed_check_range(struct fed_causes *c, const struct fed_json *v, int64_t low, int64_t high, const char *detail,
                      const char *at, ...) FED_PRINTF(6, 7);
 bool fed_is_ip(struct fed_str text);
+bool fed_is_cidr(struct fed_str text);
 void fed_check_ip(struct fed_causes *c, struct fed_str text, const char *at, ...) FED_PRINTF(3, 4);
 /* A path inside something: relative and without "..". */
 void fed_check_descending(struct fed_causes *c, struct fed_str path, const char *at, ...) FED_PRINTF(3, 4);
@@ -34,6 +35,9 @@ void fed_check_nonnegative(const struct fed_json *obj, const char *at, const cha
 void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_causes *causes);
 /* A port number or a port name. */
 void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes);
+/* Whether the text was asked for before, with the same map. */
+struct fed_map;
+bool fed_seen_before(struct fed_map *seen, struct fed_str text);
 /* Equal, or neither is there. */
 bool fed_same_value(const struct fed_json *a, const struct fed_json *b);
 /* FieldValueInvalid "field is immutable" when the member differs between old and new (both may lack it). */

@@ -18,4 +18,8 @@ const char *fed_go_word(const struct fed_json *v);
  * it, through which strategic merge patches go: "unrecognized type: int32". Other texts are returned as they are. */
 struct fed_str fed_go_converter_words(struct fed_arena *a, struct fed_str decoder_words);
 
+/* Why a text is no JSON, as Go's scanner says it: "invalid character 'x' looking for beginning of value"; p is NULL where
+ * that finds no mistake. */
+struct fed_str fed_go_json_mistake(struct fed_arena *a, struct fed_str text);
+
 #endif

@@ -127,11 +127,14 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
     const struct fed_json *template = fed_json_find(spec, "template");
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     if (!template) {
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), (struct fed_str){NULL, 0}, "%s",
                        "");
+        check_restart(NULL, "spec.template.spec", c);
         return;
     }
     for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)

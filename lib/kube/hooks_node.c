@@ -9,6 +9,7 @@ static void validate_node(void *ud, const struct fed_write *w, const struct fed_
 {
     (void)ud;
     fed_rules_node(fed_json_find(w->old, "spec"), fed_json_find(obj, "spec"), c);
+    fed_rules_node_status(fed_json_find(obj, "status"), c);
 }
 
 static struct fed_str node_status(struct fed_arena *a, const struct fed_json *obj)

@@ -107,8 +107,10 @@ static void validate_budget(void *ud, const struct fed_write *w, const struct fe
     const struct fed_json *spec = fed_json_find(obj, "spec");
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     if (fed_json_find(spec, "minAvailable") && fed_json_find(spec, "maxUnavailable"))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec"), FED_STR("{}"),
                        "minAvailable and maxUnavailable cannot be both set");

@@ -63,6 +63,10 @@ static void drop_unused(const struct fed_json *old, struct fed_json *spec)
     if (is_type(spec, "ExternalName"))
         for (size_t i = 0; i < FED_ARRAY_LEN(cluster); i++)
             fed_json_remove_key(spec, cluster[i]);
+    if (is_type(old, "LoadBalancer") && !is_type(spec, "LoadBalancer")) {
+        fed_json_remove_key(spec, "allocateLoadBalancerNodePorts");
+        fed_json_remove_key(spec, "loadBalancerClass");
+    }
     if (!had_ports || is_type(spec, "NodePort") || is_type(spec, "LoadBalancer"))
         return;
     FED_JSON_EACH(port, fed_json_find(spec, "ports"))
@@ -70,6 +74,18 @@ static void drop_unused(const struct fed_json *old, struct fed_json *spec)
     fed_json_remove_key(spec, "externalTrafficPolicy");
     fed_json_remove_key(spec, "healthCheckNodePort");
     fed_json_remove_key(spec, "allocateLoadBalancerNodePorts");
+}
+
+/* A target of nothing is the port itself. */
+static void default_targets(struct fed_arena *a, struct fed_json *spec)
+{
+    FED_JSON_EACH(p, fed_json_find(spec, "ports")) {
+        const struct fed_json *target = fed_json_find(p, "targetPort"), *port = fed_json_find(p, "port");
+        bool none_set = target && (target->type == FED_JSON_STRING ? !target->s.n : fed_json_int(target, 1) == 0);
+
+        if (none_set && port)
+            fed_json_set(p, "targetPort", fed_json_copy(a, port));
+    }
 }
 
 static int prepare_service(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
@@ -82,6 +98,7 @@ static int prepare_service(void *ud, const struct fed_write *w, struct fed_json 
     (void)err;
     if (!spec || w->subresource.n)
         return 0;
+    default_targets(w->arena, spec);
     if (old) {
         keep_allocated(w->arena, old, spec);
         drop_unused(old, spec);
@@ -134,6 +151,10 @@ static void check_service_port(const struct fed_json *spec, const struct fed_jso
                                         FED_STR_ARG(fed_json_find_text(p, "protocol"))),
                        "%s", "");
     fed_map_set(numbers, fed_str(key), NULL);
+    snprintf(key, sizeof(key), "%lld:%.*s", (long long)fed_json_int(node_port, 0),
+             FED_STR_ARG(fed_str_head(fed_json_find_text(p, "protocol"), 16)));
+    if (fed_json_int(node_port, 0) && fed_seen_before(numbers, fed_str(key)))
+        fed_bad(c, FED_CAUSE_DUPLICATE, fed_shown(c->arena, node_port), "", "%s.nodePort", at);
 }
 
 static void check_service_ports(const struct fed_json *spec, struct fed_causes *c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_workload.c: Deployment, ReplicaSet, DaemonSet, StatefulSet, ReplicationController, ControllerRevision. */
 #include "kube/check.h"
+#include "kube/kind_rules.h"
 #include "kube/convert.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -38,11 +39,16 @@ static void defaults_from_template(const struct fed_write *w, struct fed_json *o
 
 static int prepare_workload(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
-    struct fed_json *spec = fed_json_find(obj, "spec");
+    struct fed_json *spec;
 
     (void)ud;
     (void)err;
-    if (w->subresource.n || !spec)
+    if (w->subresource.n)
+        return 0;
+    spec = fed_json_ensure_object(w->arena, obj, "spec");
+    if (spec && w->kind->group.n) /* there is always one, so what it lacks is told */
+        (void)fed_json_ensure_object(w->arena, spec, "template");
+    if (!spec)
         return 0;
     if (w->version && old_defaults(w->version))
         defaults_from_template(w, obj, spec);
@@ -61,17 +67,11 @@ static void check_empty_selector(const struct fed_json *spec, const char *kind, 
     if (sel && !(l && l->n) && !(e && e->n))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.selector"), fed_shown(c->arena, sel),
                        "empty selector is invalid for %s", kind);
-    if (!sel && labels) /* the schema says that it is required; none selects nothing, so not the template either */
+    if (!sel && strcmp(kind, "statefulset") == 0) /* of the others the schema says it */
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.selector"), (struct fed_str){NULL, 0}, "%s", "");
+    if (!sel) /* the schema says that it is required; none selects nothing, so not the template either */
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.template.metadata.labels"), fed_shown(c->arena, labels),
                        "`selector` does not match template `labels`");
-}
-
-static void check_spec_present(const struct fed_json *obj, struct fed_causes *c)
-{
-    if (fed_json_find(obj, "spec"))
-        return;
-    fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.selector"), (struct fed_str){NULL, 0}, "%s", "");
-    fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template"), (struct fed_str){NULL, 0}, "%s", "");
 }
 
 /* The selector is fixed in apps/v1 and v1beta2; the older versions let it change. */
@@ -109,9 +109,10 @@ static void validate_deployment(void *ud, const struct fed_write *w, const struc
     int64_t ready = fed_json_int(fed_json_find(spec, "minReadySeconds"), 0);
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
-    check_spec_present(obj, c);
+    }
     fed_check_nonnegative(spec, "spec", "replicas", c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
     fed_check_nonnegative(spec, "spec", "revisionHistoryLimit", c);
@@ -130,9 +131,10 @@ static void validate_replicaset(void *ud, const struct fed_write *w, const struc
     const struct fed_json *spec = fed_json_find(obj, "spec");
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
-    check_spec_present(obj, c);
+    }
     fed_check_nonnegative(spec, "spec", "replicas", c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
     check_empty_selector(spec, "replicaset", c);
@@ -146,11 +148,18 @@ static void validate_controller(void *ud, const struct fed_write *w, const struc
     const struct fed_json *labels = fed_json_at(spec, "template", "metadata", "labels", NULL);
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
+    }
     fed_check_nonnegative(spec, "spec", "replicas", c);
     if (!sel || !sel->n)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.selector"), (struct fed_str){NULL, 0}, "%s", "");
+    fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
+    if (!fed_json_find(spec, "template")) {
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template"), (struct fed_str){NULL, 0}, "%s", "");
+        return;
+    }
     FED_JSON_EACH(l, sel) {
         if (fed_str_eq(fed_json_str(fed_json_find_str(labels, l->key)), fed_json_str(l)))
             continue;
@@ -169,15 +178,22 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
     int64_t down, up;
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
-    check_spec_present(obj, c);
+    }
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
     check_empty_selector(spec, "daemonset", c);
     fed_template_validate(spec, "DaemonSet", c);
     check_selector_fixed(w, spec, c);
     down = fed_check_int_or_percent(rolling, "spec.updateStrategy.rollingUpdate", "maxUnavailable", c);
     up = fed_check_int_or_percent(rolling, "spec.updateStrategy.rollingUpdate", "maxSurge", c);
+    fed_check_at_most_all(rolling, "spec.updateStrategy.rollingUpdate", "maxUnavailable", c);
+    fed_check_at_most_all(rolling, "spec.updateStrategy.rollingUpdate", "maxSurge", c);
+    if (down > 0 && up > 0)
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.updateStrategy.rollingUpdate.maxSurge"),
+                       fed_shown_int_or_string(c->arena, fed_json_find(rolling, "maxSurge")),
+                       "may not be set when maxUnavailable is non-zero");
     if (down == 0 && up <= 0)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.updateStrategy.rollingUpdate.maxUnavailable"),
                        (struct fed_str){NULL, 0}, "cannot be 0 when maxSurge is 0");
@@ -249,9 +265,10 @@ static void validate_statefulset(void *ud, const struct fed_write *w, const stru
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_counts(obj, c);
         return;
-    check_spec_present(obj, c);
+    }
     fed_check_nonnegative(spec, "spec", "replicas", c);
     check_set_strategy(spec, c);
     check_empty_selector(spec, "statefulset", c);

@@ -16,7 +16,10 @@ void fed_rules_service_same_addresses(const struct fed_json *old, const struct f
 /* kind_rules_event.c: of the form that core/v1 has */
 void fed_rules_event(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 /* kind_rules_node.c */
+void fed_rules_node_status(const struct fed_json *status, struct fed_causes *c);
 void fed_rules_node(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c);
+/* kind_rules_workload.c: of a status */
+void fed_rules_counts(const struct fed_json *obj, struct fed_causes *c);
 /* kind_rules_network.c */
 void fed_rules_network_policy(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);

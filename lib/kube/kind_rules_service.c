@@ -12,13 +12,20 @@ static bool is_type(const struct fed_json *spec, const char *type)
     return fed_str_is(fed_json_find_text(spec, "type"), type);
 }
 
-static bool is_cidr(struct fed_str text)
+/* Addresses that lead nowhere. Those of the loopback are where included clusters have their pods. */
+static void check_ordinary(struct fed_causes *c, struct fed_str ip, const char *at)
 {
-    struct fed_str ip;
-    uint64_t bits;
-    bool six = fed_str_chr(text, ':', 0) >= 0;
-    return fed_str_cut(&text, '/', &ip) && text.p && fed_is_ip(ip) && fed_str_u64(text, &bits) == 0 &&
-           bits <= (six ? 128 : 32);
+    const char *why = NULL;
+    if (!fed_is_ip(ip))
+        return;
+    if (fed_str_is(ip, "0.0.0.0") || fed_str_is(ip, "::"))
+        why = "may not be unspecified (0.0.0.0 or ::)";
+    else if (fed_str_starts(ip, FED_STR("169.254.")) || fed_str_starts(ip, FED_STR("fe80:")))
+        why = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
+    else if (fed_str_starts(ip, FED_STR("224.0.0.")) || fed_str_starts(ip, FED_STR("ff02:")))
+        why = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
+    if (why)
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, ip), why, "%s", at);
 }
 
 static void check_affinity(const struct fed_json *spec, struct fed_causes *c)
@@ -32,12 +39,16 @@ static void check_affinity(const struct fed_json *spec, struct fed_causes *c)
 static void check_outside(const struct fed_json *spec, struct fed_causes *c)
 {
     const struct fed_json *external = fed_json_find(spec, "externalIPs"), *ranges, *health;
+    static const char *const distributions[] = {"PreferClose", "PreferSameNode", "PreferSameZone", NULL};
     bool balanced = is_type(spec, "LoadBalancer");
     bool open = balanced || is_type(spec, "NodePort") || (is_type(spec, "ClusterIP") && external && external->n);
     struct fed_str policy = fed_json_find_text(spec, "externalTrafficPolicy");
     size_t i = 0;
-    FED_JSON_EACH(ip, external)
-        fed_check_ip(c, fed_json_str(ip), "spec.externalIPs[%zu]", i++);
+    FED_JSON_EACH(ip, external) {
+        fed_check_ip(c, fed_json_str(ip), "spec.externalIPs[%zu]", i);
+        check_ordinary(c, fed_json_str(ip), fed_arena_printf(c->arena, "spec.externalIPs[%zu]", i++).p);
+    }
+    fed_check_one_of(c, fed_json_find_text(spec, "trafficDistribution"), distributions, "spec.trafficDistribution");
     if (policy.n && !open)
         fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, policy),
                 "may only be set for externally-accessible services", "spec.externalTrafficPolicy");
@@ -51,12 +62,15 @@ static void check_outside(const struct fed_json *spec, struct fed_causes *c)
         fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may only be used when `type` is 'LoadBalancer'",
                 "spec.LoadBalancerSourceRanges");
     FED_JSON_EACH(r, balanced ? ranges : NULL)
-        if (!is_cidr(fed_str_trim(fed_json_str(r)))) {
+        if (!fed_is_cidr(fed_str_trim(fed_json_str(r)))) {
             fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, ranges),
                     "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 ",
                     "spec.LoadBalancerSourceRanges");
             break;
         }
+    if (fed_json_find(spec, "allocateLoadBalancerNodePorts") && !balanced)
+        fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may only be used when `type` is 'LoadBalancer'",
+                "spec.allocateLoadBalancerNodePorts");
     if (fed_json_find_text(spec, "loadBalancerClass").n && !balanced)
         fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may only be used when `type` is 'LoadBalancer'",
                 "spec.loadBalancerClass");
@@ -103,6 +117,7 @@ static void check_addresses(const struct fed_json *list, const char *at, struct 
     size_t i = 0;
     FED_JSON_EACH(a, list) {
         fed_check_ip(c, fed_json_find_text(a, "ip"), "%s[%zu].ip", at, i);
+        check_ordinary(c, fed_json_find_text(a, "ip"), fed_arena_printf(c->arena, "%s[%zu].ip", at, i).p);
         fed_check_text(c, fed_json_find_text(a, "hostname"), fed_name_check_label, "%s[%zu].hostname", at, i);
         fed_check_text(c, fed_json_find_text(a, "nodeName"), fed_name_check_subdomain, "%s[%zu].nodeName", at, i);
         i++;
@@ -148,9 +163,12 @@ void fed_rules_slice(const struct fed_json *slice, struct fed_causes *c)
             else if (fed_str_is(type, "IPv6") && (!fed_is_ip(s) || !six))
                 fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, s), "must be a valid IPv6 address",
                         "endpoints[%zu].addresses[%zu]", i, k);
+            if (!fed_str_is(type, "FQDN"))
+                check_ordinary(c, s, fed_arena_printf(c->arena, "endpoints[%zu].addresses[%zu]", i, k).p);
             k++;
         }
         fed_check_text(c, fed_json_find_text(e, "hostname"), fed_name_check_label, "endpoints[%zu].hostname", i);
+        fed_check_text(c, fed_json_find_text(e, "nodeName"), fed_name_check_subdomain, "endpoints[%zu].nodeName", i);
         i++;
     }
     check_ports(fed_json_find(slice, "ports"), "ports", c);

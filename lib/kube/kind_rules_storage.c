@@ -14,6 +14,14 @@ static void check_storage(const struct fed_json *amount, const char *at, struct 
         fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, amount->s), "must be greater than zero", "%s[storage]", at);
 }
 
+static void check_alone(const struct fed_json *modes, struct fed_causes *c)
+{
+    FED_JSON_EACH(m, modes)
+        if (modes->n > 1 && fed_str_is(fed_json_str(m), "ReadWriteOncePod"))
+            fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may not use ReadWriteOncePod with other access modes",
+                    "spec.accessModes");
+}
+
 static bool is_source(struct fed_str key)
 {
     static const char *const others[] = {
@@ -71,6 +79,15 @@ void fed_rules_volume(void *ud, const struct fed_write *w, const struct fed_json
     }
     if (!n)
         fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify a volume type", "spec");
+    check_alone(modes, c);
+    if (fed_str_is(fed_json_find_text(spec, "persistentVolumeReclaimPolicy"), "Recycle") &&
+        fed_str_is(fed_json_find_text(fed_json_find(spec, "hostPath"), "path"), "/"))
+        fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may not be 'recycle' for a hostPath mount of '/'",
+                "spec.persistentVolumeReclaimPolicy");
+    if (fed_json_find(spec, "local") && !fed_json_find(spec, "nodeAffinity"))
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "Local volume requires node affinity", "spec.nodeAffinity");
+    if (fed_json_find(spec, "nodeAffinity") && !fed_json_at(spec, "nodeAffinity", "required", NULL))
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify required node constraints", "spec.nodeAffinity.required");
     fed_check_text(c, fed_json_find_text(spec, "storageClassName"), fed_name_check_subdomain, "spec.storageClassName");
     if (w->old)
         check_same_volume(fed_json_find(w->old, "spec"), spec, c);
@@ -98,10 +115,7 @@ void fed_rules_class(const struct fed_json *class, struct fed_causes *c)
 void fed_rules_claim(const struct fed_json *spec, struct fed_causes *c)
 {
     const struct fed_json *modes = fed_json_find(spec, "accessModes");
-    FED_JSON_EACH(m, modes)
-        if (modes->n > 1 && fed_str_is(fed_json_str(m), "ReadWriteOncePod"))
-            fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may not use ReadWriteOncePod with other access modes",
-                    "spec.accessModes");
+    check_alone(modes, c);
     check_storage(fed_json_at(spec, "resources", "requests", "storage", NULL), "spec.resources", c);
     fed_selector_validate(fed_json_find(spec, "selector"), "spec.selector", c);
     fed_check_text(c, fed_json_find_text(spec, "storageClassName"), fed_name_check_subdomain, "spec.storageClassName");

@@ -144,8 +144,12 @@ const char *fed_name_check_qualified(struct fed_str s)
         struct fed_str prefix = fed_str_head(s, (size_t)slash);
         name = fed_str_from(s, (size_t)slash + 1);
         if (fed_str_chr(name, '/', 0) >= 0)
-            return "a qualified name must consist of alphanumeric characters, '-', '_' or '.', with an optional DNS "
-                   "subdomain prefix and '/' (e.g. 'example.com/MyName')";
+            return "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+                   "with "
+                   "an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation "
+                   "is "
+                   "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. "
+                   "'example.com/MyName')";
         if (prefix.n == 0)
             return "prefix part must be non-empty";
         if (prefix.n > 253)

@@ -251,6 +251,8 @@ void fed_template_validate(const struct fed_json *spec, const char *kind, struct
     if (!template)
         return;
     fed_check_labels(c, labels, "spec.template.labels");
+    FED_JSON_EACH(a, fed_json_at(template, "metadata", "annotations", NULL))
+        fed_check_text(c, fed_name_lower(c->arena, a->key), fed_name_check_qualified, "spec.template.annotations");
     if (!pod)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), none, "%s", "");
     else

@@ -199,7 +199,8 @@ static void check_probe(const struct fed_json *container, const char *kind, cons
         fed_check_range(c, fed_json_find(probe, "successThreshold"), 1, 1, "must be 1", "%s.successThreshold", here);
 }
 
-static void check_lifecycle(const struct fed_json *container, const char *at, struct fed_causes *c)
+static void check_lifecycle(const struct fed_json *spec, const struct fed_json *container, const char *at,
+                            struct fed_causes *c)
 {
     static const char *const hooks[] = {"postStart", "preStop"};
     const struct fed_json *cycle = fed_json_find(container, "lifecycle");
@@ -207,6 +208,15 @@ static void check_lifecycle(const struct fed_json *container, const char *at, st
         if (fed_json_find(cycle, hooks[i]))
             check_handler(fed_json_find(cycle, hooks[i]), "sleep",
                           fed_arena_printf(c->arena, "%s.lifecycle.%s", at, hooks[i]).p, c);
+    for (size_t i = 0; i < FED_ARRAY_LEN(hooks); i++) {
+        int64_t grace = fed_json_int(fed_json_find(spec, "terminationGracePeriodSeconds"), 30);
+        fed_check_range(c, fed_json_at(cycle, hooks[i], "sleep", "seconds", NULL), 0, grace < 0 ? 0 : grace,
+                        fed_arena_printf(c->arena,
+                                         "must be non-negative and less than terminationGracePeriodSeconds (%lld)",
+                                         (long long)grace)
+                            .p,
+                        "%s.lifecycle.%s.sleep", at, hooks[i]);
+    }
 }
 
 /* Init containers run to their end, unless they are restarted beside the others. */
@@ -360,7 +370,7 @@ void fed_podspec_check_container(const struct fed_json *spec, const struct fed_j
     check_resources(container, at, c);
     check_kind(container, at, init, c);
     if (!init || fed_str_is(fed_json_find_text(container, "restartPolicy"), "Always")) {
-        check_lifecycle(container, at, c);
+        check_lifecycle(spec, container, at, c);
         check_probe(container, "livenessProbe", at, c);
         check_probe(container, "readinessProbe", at, c);
         check_probe(container, "startupProbe", at, c);
@@ -371,8 +381,6 @@ void fed_podspec_check_container(const struct fed_json *spec, const struct fed_j
                     "must be between 0 and 2147483647, inclusive", "%s.securityContext.runAsUser", at);
     fed_check_range(c, fed_json_find(security, "runAsGroup"), 0, INT32_MAX,
                     "must be between 0 and 2147483647, inclusive", "%s.securityContext.runAsGroup", at);
-    if (fed_json_bool(fed_json_find(security, "privileged"), false) &&
-        !fed_json_bool(fed_json_find(security, "allowPrivilegeEscalation"), true))
-        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, security),
-                "cannot set `allowPrivilegeEscalation` to false and `privileged` to true", "%s.securityContext", at);
+    fed_podspec_check_rights(security, fed_arena_printf(c->arena, "%s.securityContext", at).p, c);
+    fed_podspec_check_devices(spec, container, at, c);
 }

@@ -164,6 +164,12 @@ static void check_dns(const struct fed_json *spec, const char *at, struct fed_ca
     FED_JSON_EACH(s, servers)
         fed_check_ip(c, fed_json_str(s), "%s.dnsConfig.nameservers[%zu]", at, i++);
     i = 0;
+    FED_JSON_EACH(o, fed_json_find(conf, "options")) {
+        if (!fed_json_find_text(o, "name").n)
+            fed_bad(c, FED_CAUSE_REQUIRED, none, "must not be empty", "%s.dnsConfig.options[%zu]", at, i);
+        i++;
+    }
+    i = 0;
     FED_JSON_EACH(h, fed_json_find(spec, "hostAliases")) {
         size_t k = 0;
         fed_check_ip(c, fed_json_find_text(h, "ip"), "%s.hostAliases[%zu].ip", at, i);
@@ -220,7 +226,7 @@ static const char *check_sysctl(struct fed_str name)
 static void check_security(const struct fed_json *security, const char *at, struct fed_causes *c)
 {
     static const char *const ids[] = {"runAsUser", "runAsGroup", "fsGroup"};
-    const struct fed_json *seccomp = fed_json_find(security, "seccompProfile");
+    struct fed_map seen = {0};
     size_t i = 0;
     for (size_t k = 0; k < FED_ARRAY_LEN(ids); k++)
         fed_check_range(c, fed_json_find(security, ids[k]), 0, INT32_MAX, id_words, "%s.securityContext.%s", at,
@@ -228,11 +234,17 @@ static void check_security(const struct fed_json *security, const char *at, stru
     FED_JSON_EACH(g, fed_json_find(security, "supplementalGroups"))
         fed_check_range(c, g, 0, INT32_MAX, id_words, "%s.securityContext.supplementalGroups[%zu]", at, i++);
     i = 0;
-    FED_JSON_EACH(s, fed_json_find(security, "sysctls"))
-        fed_check_text(c, fed_json_find_text(s, "name"), check_sysctl, "%s.securityContext.sysctls[%zu].name", at, i++);
-    if (fed_str_is(fed_json_find_text(seccomp, "type"), "Localhost") && !fed_json_find(seccomp, "localhostProfile"))
-        fed_bad(c, FED_CAUSE_REQUIRED, none, "must be set when seccomp type is Localhost",
-                "%s.securityContext.seccompProfile.localhostProfile", at);
+    FED_JSON_EACH(s, fed_json_find(security, "sysctls")) {
+        struct fed_str name = fed_json_find_text(s, "name");
+        fed_check_text(c, name, check_sysctl, "%s.securityContext.sysctls[%zu].name", at, i);
+        if (name.n && fed_seen_before(&seen, name))
+            fed_bad(c, FED_CAUSE_DUPLICATE, fed_quoted(c->arena, name), "", "%s.securityContext.sysctls[%zu].name", at,
+                    i);
+        i++;
+    }
+    fed_map_release(&seen);
+    fed_podspec_check_seccomp(fed_json_find(security, "seccompProfile"),
+                              fed_arena_printf(c->arena, "%s.securityContext.seccompProfile", at).p, c);
 }
 
 void fed_podspec_check_places(const struct fed_json *spec, const char *at, struct fed_causes *c)
@@ -243,6 +255,10 @@ void fed_podspec_check_places(const struct fed_json *spec, const char *at, struc
                     "must be between 1 and 2147483647, inclusive", "%s.activeDeadlineSeconds", at);
     fed_check_labels(c, fed_json_find(spec, "nodeSelector"), fed_arena_printf(c->arena, "%s.nodeSelector", at).p);
     check_security(fed_json_find(spec, "securityContext"), at, c);
+    if (fed_json_bool(fed_json_find(spec, "hostPID"), false) &&
+        fed_json_bool(fed_json_find(spec, "shareProcessNamespace"), false))
+        fed_bad(c, FED_CAUSE_INVALID, FED_STR("true"), "ShareProcessNamespace and HostPID cannot both be enabled",
+                "%s.securityContext.shareProcessNamespace", at);
     if (fed_json_find(affinity, "nodeAffinity"))
         check_node_affinity(fed_json_find(affinity, "nodeAffinity"),
                             fed_arena_printf(c->arena, "%s.affinity.nodeAffinity", at).p, c);

@@ -10,6 +10,11 @@
  * initContainers; volumes: names of the pod's. */
 void fed_podspec_check_container(const struct fed_json *spec, const struct fed_json *container, const char *at,
                                  bool init, struct fed_causes *c);
+/* podspec_devices.c: its block devices, and what it may do */
+void fed_podspec_check_devices(const struct fed_json *spec, const struct fed_json *container, const char *at,
+                               struct fed_causes *c);
+void fed_podspec_check_rights(const struct fed_json *security, const char *at, struct fed_causes *c);
+void fed_podspec_check_seccomp(const struct fed_json *profile, const char *at, struct fed_causes *c);
 /* podspec_volumes.c: where volumes come from. */
 void fed_podspec_check_volume(const struct fed_json *volume, const char *at, struct fed_causes *c);
 /* podspec_places.c: what decides on which node a pod runs, and its security and names. */

@@ -8,13 +8,18 @@ static const char mode_words[] = "must be a number between 0 and 0777 (octal), b
 
 static void check_items(const struct fed_json *from, const char *at, struct fed_causes *c)
 {
+    bool downward = fed_str_ends(fed_str(at), FED_STR("downwardAPI"));
     size_t i = 0;
     FED_JSON_EACH(item, fed_json_find(from, "items")) {
         const char *here = fed_arena_printf(c->arena, "%s.items[%zu]", at, i++).p;
         fed_check_descending(c, fed_json_find_text(item, "path"), "%s.path", here);
         fed_check_range(c, fed_json_find(item, "mode"), 0, 0777, mode_words, "%s.mode", here);
+        if (downward && !fed_json_find(item, "fieldRef") && !fed_json_find(item, "resourceFieldRef"))
+            fed_bad(c, FED_CAUSE_REQUIRED, (struct fed_str){NULL, 0},
+                    "one of fieldRef and resourceFieldRef is required", "%s", at);
         if (fed_json_find(item, "fieldRef"))
-            fed_podspec_check_field(fed_json_find(item, "fieldRef"), here, true, c);
+            fed_podspec_check_field(fed_json_find(item, "fieldRef"), fed_arena_printf(c->arena, "%s.fieldRef", at).p,
+                                    true, c);
         if (fed_json_find(item, "resourceFieldRef"))
             fed_podspec_check_amount(fed_json_find(item, "resourceFieldRef"),
                                      fed_arena_printf(c->arena, "%s.resourceFieldRef", here).p, true, c);
@@ -71,6 +76,8 @@ void fed_podspec_check_volume(const struct fed_json *volume, const char *at, str
             check_host_path(from, here, c);
         else if (fed_str_is(from->key, "projected"))
             check_projected(from, here, c);
+        else if (fed_str_is(from->key, "ephemeral") && !fed_json_find(from, "volumeClaimTemplate"))
+            fed_bad(c, FED_CAUSE_REQUIRED, (struct fed_str){NULL, 0}, "", "%s.volumeClaimTemplate", here);
         else if (fed_str_is(from->key, "emptyDir") && size && fed_quantity_milli(size->s, &milli) == 0 && milli < 0)
             fed_bad(c, FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0},
                     "SizeLimit field must be a valid resource quantity", "%s.sizeLimit", here);

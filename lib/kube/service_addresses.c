@@ -2,6 +2,7 @@
 /* service_addresses.c: what a Service asks of addresses and their families. Kubernetes looks at that before anything else
  * of a Service, where it gives addresses out, and where it is wrong tells nothing else. Included clusters and the
  * federation have addresses of one family, IPv4. */
+#include "base/map.h"
 #include "kube/check.h"
 #include "kube/kind_rules.h"
 
@@ -27,16 +28,15 @@ static void check_synced(struct fed_str ip, const struct fed_json *ips, struct f
 
 static void check_families(const struct fed_json *list, struct fed_causes *c)
 {
+    struct fed_map seen = {0};
     size_t i = 0;
     FED_JSON_EACH(f, list) {
         fed_check_one_of(c, fed_json_str(f), families, "spec.ipFamilies[%zu]", i);
-        for (const struct fed_json *p = f->prev; p; p = p->prev)
-            if (fed_json_equal(p, f)) {
-                fed_bad(c, FED_CAUSE_DUPLICATE, fed_shown(c->arena, f), "", "spec.ipFamilies[%zu]", i);
-                break;
-            }
+        if (fed_seen_before(&seen, fed_json_str(f)))
+            fed_bad(c, FED_CAUSE_DUPLICATE, fed_shown(c->arena, f), "", "spec.ipFamilies[%zu]", i);
         i++;
     }
+    fed_map_release(&seen);
 }
 
 /* False: not worth looking further. */

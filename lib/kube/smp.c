@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* smp.c: strategic merge patch: a merge patch whose lists are merged by key where the schema says so, with directives
  * ($patch, $retainKeys, $deleteFromPrimitiveList/x, $setElementOrder/x). */
+#include "kube/gowords.h"
 #include "kube/schema_priv.h"
 
 enum { MAX_DEPTH = 100 };
@@ -132,9 +133,13 @@ static struct fed_json *find_element(struct smp *m, const struct fed_map *index,
 
 static int missing_key(struct smp *m, const struct fed_json *item, struct fed_str key)
 {
-    struct fed_str shown = fed_str_head(text_of(m, item), 200);
+    struct fed_buf b = {0};
+    struct fed_str shown;
 
-    return fed_err_set(m->err, FED_E_BAD_REQUEST, "map: %.*s does not contain declared merge key: %.*s",
+    fed_go_print(&b, item);
+    shown = fed_arena_dup(m->arena, fed_str_head(fed_buf_str(&b), 200));
+    fed_buf_release(&b);
+    return fed_err_set(m->err, FED_E_INTERNAL, "map: %.*s does not contain declared merge key: %.*s",
                        FED_STR_ARG(shown), FED_STR_ARG(key));
 }
 

@@ -192,7 +192,8 @@ static const struct {
      "{metadata: {labels: {a: x}}, spec: {containers: [{name: c, image: d}]}}}}",
      "spec.template.metadata.labels: Invalid value: {\"a\":\"x\"}: `selector` does not match template `labels`"},
     {"nothing", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {}}",
-     "spec.selector: Required value; spec.template.spec.containers: Required value"},
+     "spec.selector: Required value; spec.template.spec.containers: Required value; spec.template.metadata.labels: "
+     "Invalid value: null: `selector` does not match template `labels`"},
     {"no containers", "{apiVersion: v1, kind: Pod, spec: {containers: []}}", "spec.containers: Required value"},
     {"no image, twice the name", "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: b}, {name: a}]}}",
      "spec.containers[1].name: Duplicate value: \"a\"; spec.containers[1].image: Required value"},

@@ -42,7 +42,7 @@ static const struct {
      "{spec: {volumes: [{name: v, $retainKeys: [name, hostPath], hostPath: {path: /x}}]}}",
      "{\"volumes\":[{\"name\":\"v\",\"hostPath\":{\"path\":\"/x\"}}]}"},
     {"missing key", POD("{containers: [{name: a}]}"), "{spec: {containers: [{image: z}]}}",
-     "!map: {\"image\":\"z\"} does not contain declared merge key: name"},
+     "!map: map[image:z] does not contain declared merge key: name"},
     {"nested lists", POD("{containers: [{name: a, env: [{name: X, value: \"1\"}, {name: Z, value: \"2\"}]}]}"),
      "{spec: {containers: [{name: a, env: [{name: Z, value: \"3\"}, {name: X, $patch: delete}]}]}}",
      "{\"containers\":[{\"name\":\"a\",\"env\":[{\"name\":\"Z\",\"value\":\"3\"}]}]}"},
