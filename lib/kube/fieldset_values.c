@@ -342,7 +342,7 @@ static void compare_as(const struct comparison *k, const struct fed_schema *s, e
             compare_objects(k, s, old && obj, filled(old, type), filled(obj, type), d);
         else
             compare_lists(k, s, filled(old, type), filled(obj, type), d);
-    } else if (old && obj && !fed_json_equal(old, obj)) {
+    } else if (old && obj) { /* they differ */
         d->changed.member = true;
     }
 }
@@ -353,6 +353,8 @@ static void compare(const struct comparison *k, const struct fed_schema *s, cons
 {
     enum fed_json_type type = nature(s, obj ? obj : old);
 
+    if (old && obj && fed_json_equal(old, obj)) /* most of most objects */
+        return;
     if (old && nature(s, old) != type)
         compare_as(k, s, nature(s, old), old, obj, d);
     compare_as(k, s, type, old, obj, d);
