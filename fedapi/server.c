@@ -422,6 +422,7 @@ static int open_api(struct fapi_server *s, struct fed_err *err)
                                 .virtuals = fapi_vault_virtuals(s->vault),
                                 .n_virtuals = FAPI_VAULT_RESOURCES,
                                 .suspended = s->damage,
+                                .fronts_clusters = true,
                                 .sa_key_pem = fed_pki_dir_sa_key(s->pki),
                                 .sa_issuer = "kubernetes/serviceaccount",
                                 .access = fed_access_conf(s->access),

@@ -148,7 +148,7 @@ void mbr_job_merge_status(struct mbr_job *j, enum mbr_kind kind, const struct fe
 void mbr_job_update_status(struct mbr_job *j, enum mbr_kind kind, struct fed_json *tree, struct fed_json *status)
 {
     const struct fed_json *old = fed_json_find(tree, "status");
-    if (old ? fed_json_equal(old, status) : !status->n)
+    if (old ? fed_json_equal_filled(status, old) : !status->n)
         return;
     fed_json_set(tree, "status", status);
     mbr_job_update(j, kind, tree, "status");
@@ -177,7 +177,7 @@ bool mbr_patch_differs(const struct fed_json *now, const struct fed_json *status
         const struct fed_json *have = fed_json_find_str(now, f->key);
         bool none =
             !have || have->type == FED_JSON_NULL || (have->type == FED_JSON_NUMBER && fed_json_int(have, 1) == 0);
-        if (f->type == FED_JSON_NULL ? !none : !have || !fed_json_equal(have, f))
+        if (f->type == FED_JSON_NULL ? !none : !have || !fed_json_equal_filled(f, have))
             return true;
     }
     return false;

@@ -141,13 +141,27 @@ static struct fed_json *token_volume(struct fed_arena *a, struct fed_str name)
     return o;
 }
 
-static void mount_token(struct mbr *m, struct fed_arena *a, struct fed_json *spec)
+#define TOKEN_VOLUME "kube-api-access-"
+
+/* The name of the volume: of the one that is there (the pod was admitted before, or says it itself), or a new one. */
+static struct fed_str token_volume_name(struct mbr *m, struct fed_arena *a, const struct fed_json *spec, bool *is_new)
 {
     char id[37];
-    static const char *const lists[] = {"initContainers", "containers"};
+    FED_JSON_EACH(v, fed_json_find(spec, "volumes"))
+        if (fed_str_starts(fed_json_find_text(v, "name"), FED_STR(TOKEN_VOLUME))) {
+            *is_new = false;
+            return fed_json_find_text(v, "name");
+        }
+    *is_new = true;
     fed_uuid(m->env, id);
-    struct fed_str name = fed_arena_printf(a, "kube-api-access-%.5s", id);
-    bool used = false;
+    return fed_arena_printf(a, TOKEN_VOLUME "%.5s", id);
+}
+
+static void mount_token(struct mbr *m, struct fed_arena *a, struct fed_json *spec)
+{
+    static const char *const lists[] = {"initContainers", "containers"};
+    bool used = false, is_new;
+    struct fed_str name = token_volume_name(m, a, spec, &is_new);
     for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
         FED_JSON_EACH(c, fed_json_find(spec, lists[i])) {
             bool has = false;
@@ -162,7 +176,7 @@ static void mount_token(struct mbr *m, struct fed_arena *a, struct fed_json *spe
             fed_json_set(vm, "readOnly", fed_json_new_bool(a, true));
             used = true;
         }
-    struct fed_json *volumes = used ? fed_json_ensure_array(a, spec, "volumes") : NULL;
+    struct fed_json *volumes = used && is_new ? fed_json_ensure_array(a, spec, "volumes") : NULL;
     if (volumes)
         fed_json_push(volumes, token_volume(a, name));
 }

@@ -10,42 +10,18 @@ static bool absent(const struct fed_json *v)
     return !v || v->type == FED_JSON_NULL;
 }
 
-/* A value that servers leave out: null, "", 0, false, and containers of nothing but such. */
-static bool is_empty(const struct fed_json *v)
-{
-    switch (v->type) {
-    case FED_JSON_NULL:
-        return true;
-    case FED_JSON_BOOL:
-        return !v->boolean;
-    case FED_JSON_NUMBER:
-        return fed_json_int(v, 1) == 0;
-    case FED_JSON_STRING:
-        return v->s.n == 0;
-    case FED_JSON_ARRAY:
-        return v->n == 0;
-    case FED_JSON_OBJECT:
-        FED_JSON_EACH(m, v) {
-            if (!is_empty(m))
-                return false;
-        }
-        return true;
-    }
-    return false;
-}
-
 /* Whether the value may be missing and mean the same. */
 static bool may_lack(const struct fed_json *v, struct fed_str key, enum fapi_diff_rule rule)
 {
     if (v->type == FED_JSON_NULL || rule == FAPI_DIFF_OWN)
-        return is_empty(v);
+        return fed_json_blank(v);
     if (rule == FAPI_DIFF_CUSTOM)
         return false;
     switch (v->type) { /* what API servers drop of a schema, and nothing else */
     case FED_JSON_BOOL:
         return !v->boolean && !fed_str_is(key, "additionalProperties") && !fed_str_is(key, "default");
     case FED_JSON_NUMBER:
-        return fed_str_is(key, "priority") && is_empty(v);
+        return fed_str_is(key, "priority") && fed_json_blank(v);
     case FED_JSON_STRING:
         return v->s.n == 0 && !fed_str_is(key, "default");
     case FED_JSON_ARRAY:

@@ -103,14 +103,7 @@ struct pick { /* fed_informer_each_labeled callback state: objects of one servic
 static bool pick_one(void *ud, struct fed_kobj *o)
 {
     struct pick *p = ud;
-    if (p->n == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 8;
-        struct fed_kobj **more = FED_ARENA_ARRAY(&p->w->arena, struct fed_kobj *, cap);
-        if (p->n)
-            memcpy(more, p->found, p->n * sizeof(*more));
-        p->found = more;
-        p->cap = cap;
-    }
+    FED_ARENA_ROOM(&p->w->arena, p->found, p->n, p->cap, 8);
     p->found[p->n++] = o;
     return true;
 }

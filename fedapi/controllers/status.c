@@ -138,11 +138,11 @@ static void null_removed(struct fed_arena *a, const struct fed_json *was, struct
     }
 }
 
-static struct fed_json *status_patch(struct fed_arena *a, const struct fed_json *tree, struct fed_json *status)
+static struct fed_json *status_patch(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status)
 {
-    const struct fed_json *was = fed_json_find(tree, "status");
-    struct fed_json *empty = fed_json_object(a);
-    if (!status || fed_json_equal(was ? was : empty, status))
+    const struct fed_json *was = fed_json_find(in->tree, "status"), *now = was ? was : fed_json_object(a);
+    /* Of a kind of Kubernetes' own the hub writes zero values too; they are not ours to take away. */
+    if (!status || (in->custom ? fed_json_equal(now, status) : fed_json_equal_filled(status, now)))
         return NULL;
     null_removed(a, was, status);
     struct fed_json *patch = fed_json_object(a);
@@ -184,7 +184,7 @@ static void write_if_changed(struct fapi_status *s, const char *key, const struc
     struct fed_json *patch = k->custom ? annotation_patch(a, hub, fapi_aggregate_annotation(a, in)) : NULL;
     const char *sub = patch ? "" : "status";
     if (!patch && k->has_status)
-        patch = status_patch(a, in->tree, fapi_aggregate_status(a, in));
+        patch = status_patch(a, in, fapi_aggregate_status(a, in));
     if (!patch && look_at_ttl(s, key, k, hub, in))
         return;
     if (!patch) {

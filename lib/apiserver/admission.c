@@ -224,7 +224,10 @@ static int show(struct fed_admission *ad, const struct fed_json *obj, size_t i, 
     *out = obj ? fed_json_copy(a, obj) : NULL;
     if (!obj || !ad->versions[i] || ad->versions[i] == fed_kind_storage(ad->v->kind))
         return 0;
-    return fed_kind_convert(a, *out, fed_kind_storage(ad->v->kind), ad->versions[i], err);
+    int rc = fed_kind_convert(a, *out, fed_kind_storage(ad->v->kind), ad->versions[i], err);
+    if (rc == 0)
+        fed_schema_zeros(a, ad->versions[i]->schema, *out);
+    return rc;
 }
 
 static struct fed_str type_of(const struct fed_admission *ad)

@@ -5,6 +5,7 @@
 struct waiting { /* a write that goes on after its webhooks */
     struct fed_admission ad;
     struct fed_write_op *op;
+    int refused; /* by the program, of what webhooks made: FED_E_* with op->err */
     void (*go_on)(struct fed_write_op *op);
 };
 
@@ -88,6 +89,10 @@ static void mutated(struct fed_admission *ad, int status, struct fed_str text)
         fed_commit_refuse_text(w->op, status, text);
         return;
     }
+    if (w->refused) {
+        fed_commit_refuse(w->op, w->refused);
+        return;
+    }
     if (w->op->r->form.scale)
         take_scale(w);
     else
@@ -98,9 +103,13 @@ static void mutated(struct fed_admission *ad, int status, struct fed_str text)
 static void run_builtin(struct fed_admission *ad)
 {
     struct waiting *w = ad->ud;
-    w->op->obj = ad->obj;
-    if (fed_admission_defaults(w->op)) /* said when it mattered first; validation sees the rest */
-        w->op->err = (struct fed_err){0};
+    struct fed_write_op *op = w->op;
+    const struct fed_api_conf *conf = &op->r->api->conf;
+    op->obj = ad->obj;
+    if (conf->admit) /* a container that was added gets what the others have */
+        w->refused = conf->admit(conf->ud, &op->r->q, op->w.kind, op->old_tree, op->obj, &op->err);
+    if (!w->refused && fed_admission_defaults(op)) /* said when it mattered first; validation sees the rest */
+        op->err = (struct fed_err){0};
 }
 
 void fed_admission_mutate_write(struct fed_write_op *op, void (*go_on)(struct fed_write_op *op))

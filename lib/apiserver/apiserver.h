@@ -104,6 +104,7 @@ struct fed_api_conf {
     uint32_t max_reads, max_writes;
     uint64_t keep_changes;         /* watch window; 0: 20,000 */
     bool allow_loopback_endpoints; /* members with the process runtime only */
+    bool fronts_clusters;          /* pods, nodes, endpoints and volumes are in clusters behind it: empty lists here */
     /* Why nothing but the virtual resources is served (503 for the rest, not ready): the real store could not be opened.
      * NULL: all is. Text is copied. */
     const char *suspended;

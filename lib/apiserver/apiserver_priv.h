@@ -243,6 +243,7 @@ void fed_api_answer_doc(struct fed_api_reply *r, const struct fed_doc *doc, cons
 const struct fed_virtual *fed_api_virtual_find(struct fed_api *api, struct fed_str group, struct fed_str version,
                                                struct fed_str resource, struct fed_str sub);
 void fed_api_virtual_each(struct fed_api *api, void (*each)(void *ud, const struct fed_virtual *v), void *ud);
+const char *fed_api_virtual_short_name(const struct fed_virtual *v); /* NULL: none */
 void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v);
 
 /* --- local_call.c, local_watch.c, local.c --- */

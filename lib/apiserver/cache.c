@@ -114,6 +114,7 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
         struct fed_buf b = {0};
         if (from != to)
             fed_schema_default(&a, to->schema, tree);
+        fed_schema_zeros(&a, to->schema, tree);
         put_tree(&b, kind, tree);
         rc = fed_kobj_new_at(fed_buf_str(&b), rev, out, err);
         fed_buf_release(&b);

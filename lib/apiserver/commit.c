@@ -235,6 +235,7 @@ static bool run_hooks(struct fed_write_op *op)
             return false;
         }
     }
+    fed_schema_zeros(op->w.arena, fed_kind_storage(op->w.kind)->schema, op->obj);
     fed_meta_validate(op, op->obj);
     /* Another version of a custom kind was validated by its own schema (decode.c). */
     if (!op->w.kind->custom || r->v == fed_kind_storage(op->w.kind) || r->form.scale)

@@ -258,11 +258,31 @@ static void answer_deleted(struct deletion *d)
     fed_buf_release(&b);
 }
 
-/* A deletion that leaves the key is answered with Status Success, not with the object. */
+/* Typed clients expect the object that is gone as the answer for these, and a Status for all others. */
+static bool tells_object(const struct fed_kind *k)
+{
+    static const char *const core[] = {"persistentvolumeclaims", "persistentvolumes", "pods",
+                                       "podtemplates",           "resourcequotas",    "serviceaccounts"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(core); i++)
+        if (is_core(k, core[i]))
+            return true;
+    return fed_str_is(k->group, "storage.k8s.io") && fed_str_is(k->plural, "storageclasses");
+}
+
+static bool answer_object(struct deletion *d, uint64_t rev)
+{
+    struct fed_kobj *o = NULL;
+    if (!rev || !tells_object(d->op.w.kind) || fed_kobj_from_tree(d->op.obj, rev, &o, NULL))
+        return false;
+    fed_api_answer_object(d->op.r, 200, o);
+    fed_kobj_unref(o);
+    return true;
+}
+
+/* A deletion that leaves the key is mostly answered with Status Success, not with the object. */
 static void deleted(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err)
 {
     struct deletion *d = fed_container_of(op, struct deletion, op);
-    (void)rev;
     op->done = NULL;
     if (code) {
         op->err = err ? *err : (struct fed_err){.code = code};
@@ -271,7 +291,8 @@ static void deleted(struct fed_write_op *op, int code, uint64_t rev, const struc
         fed_commit_fail(op, code);
         return;
     }
-    answer_deleted(d);
+    if (!answer_object(d, rev))
+        answer_deleted(d);
 }
 
 static void admitted(struct fed_write_op *op)

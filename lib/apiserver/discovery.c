@@ -2,6 +2,7 @@
 /* Discovery: which groups, versions and resources there are, as one list for each path and as aggregated documents. */
 #include "apiserver/cert_requests.h"
 #include "base/mem.h"
+#include "kube/names.h"
 
 #define MAX_GROUPS   2100 /* FED_CUSTOM_MAX and those of the program */
 #define MAX_VERSIONS 128
@@ -234,8 +235,12 @@ static void add_kind(struct shape *s, const struct fed_kind_version *v)
 static void add_virtual(void *ud, const struct fed_virtual *v)
 {
     struct shape *s = ud;
-    if (fed_str_is(s->group, v->group) && fed_str_is(s->version, v->version) && !strchr(v->resource, '/'))
-        add_resource(s, fed_str(v->resource), fed_str(v->resource), fed_str(v->kind), v->namespaced, v->verbs);
+    if (!fed_str_is(s->group, v->group) || !fed_str_is(s->version, v->version) || strchr(v->resource, '/'))
+        return;
+    struct fed_str singular = fed_name_lower(&s->a, fed_str(v->kind)), alias = fed_str(fed_api_virtual_short_name(v));
+    struct fed_json *o = add_resource(s, fed_str(v->resource), singular, fed_str(v->kind), v->namespaced, v->verbs);
+    if (alias.n)
+        fed_json_set(o, "shortNames", texts(s, &alias, 1));
 }
 
 static void fill(struct shape *s)

@@ -154,6 +154,7 @@ static void put_version(struct fed_buf *b, struct fed_kobj *o, const struct fed_
         (void)rc;
         if (f->v->kind->custom)
             fed_schema_prune(f->v->schema, obj, NULL, NULL);
+        fed_schema_zeros(&a, f->v->schema, obj);
     }
     fed_json_write(b, obj);
     fed_arena_release(&a);

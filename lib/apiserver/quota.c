@@ -25,13 +25,7 @@ static bool gather_one(void *ud, struct fed_kobj *o)
     struct fed_arena *a = &s->arena;
     if (o->deleting)
         return true;
-    if (s->n == g->cap) {
-        struct fed_quota *more = FED_ARENA_ARRAY(a, struct fed_quota, g->cap ? g->cap * 2 : 4);
-        if (s->n)
-            memcpy(more, s->quotas, s->n * sizeof *more);
-        s->quotas = more;
-        g->cap = g->cap ? g->cap * 2 : 4;
-    }
+    FED_ARENA_ROOM(a, s->quotas, s->n, g->cap, 4);
     struct fed_quota *q = &s->quotas[s->n++];
     *q = (struct fed_quota){.name = fed_arena_dup(a, o->name), .spec = fed_json_find(fed_kobj_parse(o, a), "spec")};
     q->hard = fed_json_find(q->spec, "hard");

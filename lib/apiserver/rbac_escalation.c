@@ -90,14 +90,7 @@ static void add_missing(struct parts *p, const struct fed_rule *one)
         m->verbs.v = v;
         return;
     }
-    if (p->n == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 16;
-        struct fed_rule *more = FED_ARENA_ARRAY(p->a, struct fed_rule, cap);
-        if (p->n)
-            memcpy(more, p->missing, p->n * sizeof(*more));
-        p->missing = more;
-        p->cap = cap;
-    }
+    FED_ARENA_ROOM(p->a, p->missing, p->n, p->cap, 16);
     p->missing[p->n++] = *one;
 }
 
@@ -207,26 +200,41 @@ struct held {
 static bool hold(void *ud, const struct fed_rule *rule)
 {
     struct held *h = ud;
-    if (h->n == h->cap) {
-        size_t cap = h->cap ? h->cap * 2 : 32;
-        struct fed_rule *more = FED_ARENA_ARRAY(h->a, struct fed_rule, cap);
-        if (h->n)
-            memcpy(more, h->v, h->n * sizeof(*more));
-        h->v = more;
-        h->cap = cap;
-    }
+    FED_ARENA_ROOM(h->a, h->v, h->n, h->cap, 32);
     h->v[h->n++] = *rule;
     return true;
 }
 
-static bool holds_all(struct fed_api_reply *r, struct fed_str ns, const struct fed_rule *want, size_t n_want)
+static const struct fed_rule *lacking(struct fed_api_reply *r, struct fed_str ns, const struct fed_rule *want,
+                                      size_t n_want, size_t *n)
 {
     struct held h = {.a = &r->arena};
-    size_t n = 0;
+    *n = 0;
     fed_rbac_rules(r->api, &r->q.who, ns, hold, &h);
-    const struct fed_rule *missing = fed_rules_missing(&r->arena, h.v, h.n, want, n_want, &n);
+    return fed_rules_missing(&r->arena, h.v, h.n, want, n_want, n);
+}
+
+static bool holds_all(struct fed_api_reply *r, struct fed_str ns, const struct fed_rule *want, size_t n_want)
+{
+    size_t n;
+    const struct fed_rule *missing = lacking(r, ns, want, n_want, &n);
     if (n)
         tell(r, missing, n);
+    return n == 0;
+}
+
+/* Which rules a sum will have is not known: only those who may do all write one. */
+static bool may_sum(struct fed_api_reply *r)
+{
+    static struct fed_str star = FED_STR_INIT("*");
+    const struct fed_strs all = {&star, 1};
+    const struct fed_rule full[] = {{.verbs = all, .groups = all, .resources = all}, {.verbs = all, .urls = all}};
+    size_t n;
+    (void)lacking(r, (struct fed_str){NULL, 0}, full, FED_ARRAY_LEN(full), &n);
+    if (n)
+        fed_api_fail_object(r, FED_E_FORBIDDEN,
+                            "%.*s \"%.*s\" is forbidden: must have cluster-admin privileges to use an aggregationRule",
+                            FED_STR_ARG(fed_api_qualified(r)), FED_STR_ARG(r->q.name));
     return n == 0;
 }
 
@@ -259,16 +267,9 @@ static bool check_role(struct fed_write_op *op, bool cluster)
     if (may(r, "escalate", cluster ? "clusterroles" : "roles", ns, op->old ? r->q.name : none))
         return true;
     const struct fed_json *sum = fed_json_find(op->obj, "aggregationRule");
-    if (sum && sum->n) { /* which rules it will have is not known: only those who may do all */
-        static struct fed_str star = FED_STR_INIT("*");
-        const struct fed_strs all = {&star, 1};
-        const struct fed_rule full[] = {{.verbs = all, .groups = all, .resources = all}, {.verbs = all, .urls = all}};
-        if (!holds_all(r, none, full, 2))
-            return false;
-    }
     size_t n = 0;
     const struct fed_rule *rules = fed_rules_read(&r->arena, fed_json_find(op->obj, "rules"), &n);
-    return holds_all(r, ns, rules, n);
+    return holds_all(r, ns, rules, n) && (!sum || !sum->n || may_sum(r));
 }
 
 static bool check_binding(struct fed_write_op *op, bool cluster)

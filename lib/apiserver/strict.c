@@ -7,14 +7,7 @@ static void add(struct fed_strict *s, struct fed_strict_item item)
 {
     if (s->n == FINDINGS_MAX)
         return;
-    if (s->n == s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 8;
-        struct fed_strict_item *grown = FED_ARENA_ARRAY(s->arena, struct fed_strict_item, cap);
-        if (s->n)
-            memcpy(grown, s->items, sizeof *grown * s->n);
-        s->items = grown;
-        s->cap = cap;
-    }
+    FED_ARENA_ROOM(s->arena, s->items, s->n, s->cap, 8);
     s->items[s->n++] = item;
 }
 

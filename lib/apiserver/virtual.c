@@ -7,18 +7,38 @@
 
 /* --- built-in --- */
 
-/* kubectl looks for pods when it describes a workload, also where no such kind is. There are none, which it is told. */
-static void empty_list(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
+/* What is in the clusters behind this server. kubectl looks for pods when it describes a workload, and for all of these
+ * when it prunes or dumps. There are none here, which it is told; who asks for all of them is told where they are. */
+struct elsewhere {
+    const char *list, *short_name;
+};
+static struct elsewhere pods = {"PodList", "po"}, nodes = {"NodeList", "no"}, endpoints = {"EndpointsList", "ep"},
+                        volumes = {"PersistentVolumeList", "pv"};
+
+static const char *where_they_are(struct fed_api_reply *r)
 {
+    return fed_arena_printf(&r->arena,
+                            "%.*s are in the clusters, not here: ask one of those (kubectl --context CLUSTER)",
+                            FED_STR_ARG(r->q.resource))
+        .p;
+}
+
+static void serve_elsewhere(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
+{
+    const struct elsewhere *what = ud;
     struct fed_json *list = fed_json_object(&r->arena);
-    struct fed_str gv = q->group.n
-                            ? fed_arena_printf(&r->arena, "%.*s/%.*s", FED_STR_ARG(q->group), FED_STR_ARG(q->version))
-                            : q->version;
-    fed_json_set(list, "kind", fed_json_new_strz(&r->arena, ud));
-    fed_json_set(list, "apiVersion", fed_json_new_str(&r->arena, gv));
+    fed_json_set(list, "kind", fed_json_new_strz(&r->arena, what->list));
+    fed_json_set(list, "apiVersion", fed_json_new_str(&r->arena, q->version));
     fed_json_set(list, "metadata", fed_json_object(&r->arena));
     fed_json_set(list, "items", fed_json_array(&r->arena));
+    if (!fed_query_find(&r->query, "labelSelector").n && !fed_query_find(&r->query, "fieldSelector").n)
+        fed_api_warn(r, "%s", where_they_are(r));
     fed_api_answer_tree(r, 200, list);
+}
+
+const char *fed_api_virtual_short_name(const struct fed_virtual *v)
+{
+    return v->handle == serve_elsewhere ? ((const struct elsewhere *)v->ud)->short_name : NULL;
 }
 
 static const struct fed_virtual built_in[] = {
@@ -35,7 +55,10 @@ static const struct fed_virtual built_in[] = {
      NULL},
     {"authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false, "create", fed_review_token, NULL},
     {"", "v1", "serviceaccounts/token", "TokenRequest", true, "create", fed_sa_request, NULL},
-    {"", "v1", "pods", NULL, true, "list", empty_list, "PodList"},
+    {"", "v1", "pods", "Pod", true, "list", serve_elsewhere, &pods},
+    {"", "v1", "nodes", "Node", false, "list", serve_elsewhere, &nodes},
+    {"", "v1", "endpoints", "Endpoints", true, "list", serve_elsewhere, &endpoints},
+    {"", "v1", "persistentvolumes", "PersistentVolume", false, "list", serve_elsewhere, &volumes},
 };
 
 int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct fed_err *err)
@@ -53,15 +76,16 @@ static bool resource_is(const struct fed_virtual *v, struct fed_str resource, st
     return fed_str_is(sub, *rest ? rest + 1 : rest);
 }
 
-/* A subresource is served where its resource is, an empty list where it is not. */
+/* A subresource is served where its resource is, what is elsewhere where it is not. */
 static bool is_offered(struct fed_api *api, const struct fed_virtual *v)
 {
     struct fed_str s = fed_str(v->resource), plural;
-    if (v->kind && (v < built_in || v >= built_in + FED_ARRAY_LEN(built_in) || !strchr(v->resource, '/')))
+    bool away = v->handle == serve_elsewhere;
+    if (!away && (v < built_in || v >= built_in + FED_ARRAY_LEN(built_in) || !strchr(v->resource, '/')))
         return true;
     (void)fed_str_cut(&s, '/', &plural);
     bool served = fed_kinds_by_resource(api->conf.kinds, fed_str(v->group), fed_str(v->version), plural) != NULL;
-    return v->kind ? served : !served;
+    return away ? !served && api->conf.fronts_clusters : served;
 }
 
 const struct fed_virtual *fed_api_virtual_find(struct fed_api *api, struct fed_str group, struct fed_str version,
@@ -83,7 +107,7 @@ void fed_api_virtual_each(struct fed_api *api, void (*each)(void *ud, const stru
     for (size_t i = 0; i < api->conf.n_virtuals; i++)
         each(ud, &api->conf.virtuals[i]);
     for (size_t i = 0; i < FED_ARRAY_LEN(built_in); i++)
-        if (built_in[i].kind && is_offered(api, &built_in[i]))
+        if (is_offered(api, &built_in[i]))
             each(ud, &built_in[i]);
 }
 
@@ -101,8 +125,8 @@ static bool verb_offered(const struct fed_virtual *v, const char *verb)
 void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
 {
     if (!verb_offered(v, r->q.verb)) {
-        const char *why = v->ud && strcmp(v->ud, "PodList") == 0
-                              ? "pods are in the clusters, not here: ask one of those (kubectl --context CLUSTER)"
+        const char *why = v->handle == serve_elsewhere
+                              ? where_they_are(r)
                               : "the server does not allow this method on the requested resource";
         fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "%s", why);
         return;

@@ -124,6 +124,15 @@ char *fed_arena_dupz(struct fed_arena *a, struct fed_str s)
     return copy;
 }
 
+void *fed_arena_grown(struct fed_arena *a, const void *old, size_t used, size_t size)
+{
+    char *v = fed_arena_alloc(a, size);
+    if (used)
+        memcpy(v, old, used);
+    memset(v + used, 0, size - used);
+    return v;
+}
+
 struct fed_str fed_arena_dup(struct fed_arena *a, struct fed_str s)
 {
     if (s.n == 0)

@@ -25,4 +25,15 @@ struct fed_str fed_arena_printf(struct fed_arena *a, const char *fmt, ...) FED_P
 #define FED_ARENA_NEW(a, type)      ((type *)fed_arena_zalloc((a), sizeof(type)))
 #define FED_ARENA_ARRAY(a, type, n) ((type *)fed_arena_zalloc((a), sizeof(type) * (n)))
 
+/* Of an array that grows: a copy of `used` bytes with `size` bytes in all, the rest zeroed; the old one stays in the arena. */
+void *fed_arena_grown(struct fed_arena *a, const void *old, size_t used, size_t size);
+/* Room for v[n]: when n == cap the array is twice as long, `first` long the first time. */
+#define FED_ARENA_ROOM(a, v, n, cap, first)                                                                            \
+    do {                                                                                                               \
+        if ((n) == (cap)) {                                                                                            \
+            (cap) = (cap) ? (cap)*2 : (first);                                                                         \
+            (v) = fed_arena_grown((a), (v), (n) * sizeof(*(v)), (cap) * sizeof(*(v)));                                 \
+        }                                                                                                              \
+    } while (0)
+
 #endif

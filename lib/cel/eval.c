@@ -284,15 +284,7 @@ struct fold {
 
 static void keep_item(struct fed_cel_run *r, struct fold *f, const struct fed_cel_value *v)
 {
-    if (f->n_items == f->cap) {
-        uint32_t cap = f->cap ? f->cap * 2 : 8;
-        struct fed_cel_value *grown = FED_ARENA_ARRAY(&r->arena, struct fed_cel_value, cap);
-
-        if (f->n_items)
-            memcpy(grown, f->items, f->n_items * sizeof(*grown));
-        f->items = grown;
-        f->cap = cap;
-    }
+    FED_ARENA_ROOM(&r->arena, f->items, f->n_items, f->cap, 8);
     f->items[f->n_items++] = *v;
 }
 

@@ -76,14 +76,7 @@ FED_CEL_FN(fn_find_all)
         return false;
     while (left != 0 && from <= a[0].s.n && (rc = step(r, re, a[0].s, from, &start, &end)) > 0) {
         if (start != end || start != last) {
-            if (count == cap) {
-                struct fed_cel_value *grown = FED_ARENA_ARRAY(&r->arena, struct fed_cel_value, cap ? cap * 2 : 8);
-
-                if (count)
-                    memcpy(grown, items, count * sizeof(*grown));
-                items = grown;
-                cap = cap ? cap * 2 : 8;
-            }
+            FED_ARENA_ROOM(&r->arena, items, count, cap, 8);
             items[count++] = fed_cel_str(fed_str_n(a[0].s.p + start, end - start));
             left -= left > 0;
         }

@@ -191,15 +191,7 @@ static bool add_piece(struct fed_cel_run *r, struct pieces *p, struct fed_str s)
 {
     if (!fed_cel_pay(r, 1))
         return false;
-    if (p->n == p->cap) {
-        uint32_t cap = p->cap ? p->cap * 2 : 8;
-        struct fed_cel_value *grown = FED_ARENA_ARRAY(&r->arena, struct fed_cel_value, cap);
-
-        if (p->n)
-            memcpy(grown, p->items, p->n * sizeof(*grown));
-        p->items = grown;
-        p->cap = cap;
-    }
+    FED_ARENA_ROOM(&r->arena, p->items, p->n, p->cap, 8);
     p->items[p->n++] = fed_cel_str(s);
     return true;
 }

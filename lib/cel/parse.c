@@ -60,15 +60,7 @@ static bool push(struct parser *p, struct list *l, struct fed_cel_node *n)
 {
     if (!n)
         return false;
-    if (l->n == l->cap) {
-        uint32_t cap = l->cap ? l->cap * 2 : 4;
-        struct fed_cel_node **grown = FED_ARENA_ARRAY(p->a, struct fed_cel_node *, cap);
-
-        if (l->n)
-            memcpy(grown, l->p, l->n * sizeof(*grown));
-        l->p = grown;
-        l->cap = cap;
-    }
+    FED_ARENA_ROOM(p->a, l->p, l->n, l->cap, 4);
     l->p[l->n++] = n;
     return true;
 }
@@ -187,15 +179,7 @@ static bool mark_optional(struct parser *p, struct fed_cel_node *n, struct list 
 {
     /* flags holds NULL or a node for each entry: the list of nodes serves as a list of marks. */
     (void)p;
-    if (flags->n == flags->cap) {
-        uint32_t cap = flags->cap ? flags->cap * 2 : 4;
-        struct fed_cel_node **grown = FED_ARENA_ARRAY(p->a, struct fed_cel_node *, cap);
-
-        if (flags->n)
-            memcpy(grown, flags->p, flags->n * sizeof(*grown));
-        flags->p = grown;
-        flags->cap = cap;
-    }
+    FED_ARENA_ROOM(p->a, flags->p, flags->n, flags->cap, 4);
     flags->p[flags->n++] = n;
     return n != NULL;
 }

@@ -81,6 +81,11 @@ double fed_json_double(const struct fed_json *v, double dflt);
 bool fed_json_is_int(const struct fed_json *v, int64_t *out); /* true and *out set (out may be NULL) */
 /* Deep equality: numbers by value where both are integral, objects without regard to order. */
 bool fed_json_equal(const struct fed_json *a, const struct fed_json *b);
+/* A value that says nothing: null, "", 0, false, and containers of nothing but such. */
+bool fed_json_blank(const struct fed_json *v);
+/* As fed_json_equal, but objects in `have` may have members beyond those of `want` that are blank: what a server writes
+ * of fields that nobody gave it. A null in `want` stands for no member. */
+bool fed_json_equal_filled(const struct fed_json *want, const struct fed_json *have);
 #define FED_JSON_EACH(it, v) for (struct fed_json *it = (v) ? (v)->first : NULL; it; it = it->next)
 #define FED_JSON_EACH_SAFE(it, v)                                                                                      \
     for (struct fed_json *it = (v) ? (v)->first : NULL, *it##_next = it ? it->next : NULL; it;                         \

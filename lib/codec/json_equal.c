@@ -61,3 +61,67 @@ bool fed_json_equal(const struct fed_json *a, const struct fed_json *b)
         return a == b;
     return a == b || equal(a, b, 0);
 }
+
+bool fed_json_blank(const struct fed_json *v)
+{
+    switch (v->type) {
+    case FED_JSON_NULL:
+        return true;
+    case FED_JSON_BOOL:
+        return !v->boolean;
+    case FED_JSON_NUMBER:
+        return fed_json_int(v, 1) == 0;
+    case FED_JSON_STRING:
+        return v->s.n == 0;
+    case FED_JSON_ARRAY:
+        return v->n == 0;
+    case FED_JSON_OBJECT:
+        FED_JSON_EACH(m, v) {
+            if (!fed_json_blank(m))
+                return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool filled(const struct fed_json *want, const struct fed_json *have, int depth);
+
+static bool filled_objects(const struct fed_json *want, const struct fed_json *have, int depth)
+{
+    struct fed_json_index ix = {0};
+    bool same = true;
+    fed_json_index_build(&ix, have);
+    for (const struct fed_json *w = want->first; w && same; w = w->next) {
+        const struct fed_json *h = fed_json_index_find(&ix, have, w->key);
+        same = h ? filled(w, h, depth + 1) : w->type == FED_JSON_NULL;
+    }
+    fed_json_index_build(&ix, want);
+    for (const struct fed_json *h = have->first; h && same; h = h->next)
+        same = fed_json_index_find(&ix, want, h->key) || fed_json_blank(h);
+    fed_json_index_release(&ix);
+    return same;
+}
+
+static bool filled(const struct fed_json *want, const struct fed_json *have, int depth)
+{
+    if (depth > MAX_EQUAL_DEPTH)
+        return false;
+    if (want->type == FED_JSON_NULL)
+        return fed_json_blank(have);
+    if (want->type == FED_JSON_OBJECT && have->type == FED_JSON_OBJECT)
+        return filled_objects(want, have, depth);
+    if (want->type != FED_JSON_ARRAY || have->type != FED_JSON_ARRAY || want->n != have->n)
+        return equal(want, have, depth);
+    for (want = want->first, have = have->first; want && have; want = want->next, have = have->next)
+        if (!filled(want, have, depth + 1))
+            return false;
+    return true;
+}
+
+bool fed_json_equal_filled(const struct fed_json *want, const struct fed_json *have)
+{
+    if (!want || !have)
+        return want == have || (have && fed_json_blank(have));
+    return want == have || filled(want, have, 0);
+}

@@ -89,15 +89,7 @@ static uint32_t take_rune(struct parser *p)
 
 static void add_range(struct parser *p, struct ranges *r, uint32_t lo, uint32_t hi)
 {
-    if (r->n == r->cap) {
-        uint32_t cap = r->cap ? r->cap * 2 : 8;
-        struct fed_regex_range *grown = FED_ARENA_ARRAY(p->a, struct fed_regex_range, cap);
-
-        if (r->n)
-            memcpy(grown, r->p, r->n * sizeof(*grown));
-        r->p = grown;
-        r->cap = cap;
-    }
+    FED_ARENA_ROOM(p->a, r->p, r->n, r->cap, 8);
     r->p[r->n++] = (struct fed_regex_range){lo, hi};
 }
 

@@ -38,14 +38,7 @@ static bool pick(void *ud, struct fed_kobj *o)
         yes = fed_selector_matches(&s->selectors[i], o->labels, o->n_labels);
     if (!yes || fed_str_eq(o->name, s->self))
         return true;
-    if (s->n == s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 16;
-        const struct fed_kobj **more = FED_ARENA_ARRAY(s->a, const struct fed_kobj *, cap);
-        for (size_t i = 0; i < s->n; i++)
-            more[i] = s->from[i];
-        s->from = more;
-        s->cap = cap;
-    }
+    FED_ARENA_ROOM(s->a, s->from, s->n, s->cap, 16);
     s->from[s->n++] = o;
     return true;
 }
@@ -96,7 +89,7 @@ static void work(void *ud, const char *key)
     struct fed_json *tree = role && !role->deleting ? fed_kobj_parse(role, &a) : NULL;
     struct fed_json *rules = tree ? sum_of(c, &a, role, tree) : NULL;
     const struct fed_json *have = fed_json_find(tree, "rules");
-    if (!rules || (have ? fed_json_equal(have, rules) : !rules->n)) {
+    if (!rules || (have && have->n ? fed_json_equal(have, rules) : !rules->n)) {
         fed_arena_release(&a);
         fed_workqueue_done(c->passes.queue, key, 0);
         return;

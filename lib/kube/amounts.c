@@ -16,14 +16,7 @@ static struct fed_amount *get(struct fed_amounts *l, struct fed_str name)
     struct fed_amount *a = fed_amounts_find(l, name);
     if (a)
         return a;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 8;
-        struct fed_amount *more = FED_ARENA_ARRAY(l->arena, struct fed_amount, cap);
-        if (l->n)
-            memcpy(more, l->items, l->n * sizeof *more);
-        l->items = more;
-        l->cap = cap;
-    }
+    FED_ARENA_ROOM(l->arena, l->items, l->n, l->cap, 8);
     l->items[l->n] = (struct fed_amount){.name = name};
     return &l->items[l->n++];
 }

@@ -29,6 +29,8 @@ int fed_convert_event(void *ud, struct fed_arena *a, struct fed_json *obj, const
         if (!v)
             continue;
         fed_json_remove(v);
+        if (!to_core && v->type == FED_JSON_STRING && !v->s.n)
+            continue; /* what one always writes, the other leaves out */
         fed_json_set(obj, to_core ? names[i].core : names[i].events, v);
     }
     return 0;

@@ -14,7 +14,7 @@ static void backend_to_v1(struct fed_arena *a, struct fed_json *b)
         fed_json_remove(name);
     if (port)
         fed_json_remove(port);
-    if (name && !fed_json_str(name).n && (!port || fed_json_int(port, 1) == 0))
+    if (!fed_json_str(name).n && (!port || fed_json_int(port, 1) == 0))
         return; /* a resource backend with empty service fields */
     svc = fed_json_object(a);
     ref = fed_json_object(a);

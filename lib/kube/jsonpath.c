@@ -14,15 +14,7 @@ static void nodes_put(struct nodes *set, const struct fed_json *v)
 {
     if (!v || set->n >= MAX_NODES)
         return;
-    if (set->n == set->cap) {
-        size_t cap = set->cap ? set->cap * 2 : 8;
-        const struct fed_json **grown = FED_ARENA_ARRAY(set->arena, const struct fed_json *, cap);
-
-        if (set->n)
-            memcpy(grown, set->v, sizeof(*grown) * set->n);
-        set->v = grown;
-        set->cap = cap;
-    }
+    FED_ARENA_ROOM(set->arena, set->v, set->n, set->cap, 8);
     set->v[set->n++] = v;
 }
 

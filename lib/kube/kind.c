@@ -261,6 +261,7 @@ static int read_version(struct reader *r, const struct fed_json *whole, const st
     if (rc)
         return fed_err_wrap(r->err, rc, "%.*s", FED_STR_ARG(name));
     fed_shape_has_defaults(root->shape); /* computed now: later readers may be several threads */
+    fed_shape_has_zeros(root->shape);
     v->schema = root;
     if (!r->c.core)
         v->rules = fed_rules_compile(r->c.arena, schema);

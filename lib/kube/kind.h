@@ -36,7 +36,10 @@
  * Words of our own in schemas: $type: NAME (a named type; description, default, x-… beside it belong to this use);
  * x-pb: N or [OUTER, N] (protobuf field, in the message at field OUTER when Go embeds a struct); x-pb-raw (message {1:
  * JSON text}); x-pb-ptr (zero and empty are sent as values); x-pb-wrap (message {repeated items = 1}); x-micro (a time with microseconds); x-default-if: "type=A|B"
- * (the default applies when the sibling has one of the values); x-or-bool (a boolean fits too); x-default-from: NAME (default is that sibling's value).
+ * (the default applies when the sibling has one of the values); x-or-bool (a boolean fits too); x-default-from: NAME
+ * (default is that sibling's value); x-zero: VALUE (what kube-apiserver writes of the field when nobody gave it a value,
+ * because Go writes structures and whatever has no "omitempty" always: {}, "", 0, false, or null for lists, maps, times
+ * and pointers; a structure is the default too, unless `default` says another; nothing that a client must send).
  * Columns named Name or Age take the place of those that the server adds; the core kinds name their Age column because
  * wide columns follow it. A version without columns shows those of the storage version.
  */

@@ -207,8 +207,10 @@ static void put_use(struct fed_models *m, struct fed_json *o, const struct fed_s
     put_text(m, o, "description", s->description);
     if (s->nullable && m->v3)
         fed_json_set(o, "nullable", fed_json_new_bool(m->arena, true));
-    if (s->dflt)
+    if (s->dflt && s->dflt != s->zero)
         fed_json_set(o, "default", fed_json_copy(m->arena, s->dflt));
+    else if (s->zero && s->zero->type != FED_JSON_NULL && m->v3) /* as kube-apiserver does */
+        fed_json_set(o, "default", fed_json_copy(m->arena, s->zero));
     if (s->list_type != FED_LIST_ATOMIC)
         put_text(m, o, "x-kubernetes-list-type", s->list_type == FED_LIST_MAP ? FED_STR("map") : FED_STR("set"));
     if (s->n_map_keys) {

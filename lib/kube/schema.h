@@ -8,6 +8,9 @@
 
 /* Fills absent fields that have a default, in place (also inside list items). */
 void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
+/* Fills what Go always writes of a value of the type (x-zero) and obj lacks, in place. Structures are defaults too, because
+ * there are defaults in them; the rest comes when all that looks at the object has run. */
+void fed_schema_zeros(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
 /* Writes each quantity as Kubernetes gives it back: a string, canonical (0.5 -> "500m"). What is none stays. In place. */
 void fed_schema_quantities(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
 /* A short name for all defaults of the storage version: it differs when any of them does. Empty: there are none. */

@@ -324,11 +324,13 @@ static void compile_pb(const struct fed_json *doc, struct fed_schema *out)
 static void compile_use(struct fed_compiler *c, const struct fed_json *doc, struct fed_schema *out)
 {
     const struct fed_json *dflt = fed_json_find(doc, "default"), *keys;
+    const struct fed_json *zero = c->core ? fed_json_find(doc, "x-zero") : NULL;
     struct fed_str list = fed_json_find_text(doc, "x-kubernetes-list-type");
     struct fed_str strategy = fed_json_find_text(doc, "x-kubernetes-patch-strategy");
 
     out->description = text_of(c, doc, "description");
-    out->dflt = dflt ? fed_json_copy(c->arena, dflt) : NULL;
+    out->zero = zero ? fed_json_copy(c->arena, zero) : NULL;
+    out->dflt = dflt ? fed_json_copy(c->arena, dflt) : zero && zero->type == FED_JSON_OBJECT ? out->zero : NULL;
     out->dflt_if = text_of(c, doc, "x-default-if");
     out->dflt_from = text_of(c, doc, "x-default-from");
     out->list_type = fed_str_is(list, "map") ? FED_LIST_MAP : fed_str_is(list, "set") ? FED_LIST_SET : FED_LIST_ATOMIC;

@@ -64,6 +64,7 @@ struct fed_shape {
     bool compiled;
     uint8_t has_quantities; /* as has_defaults */
     uint8_t has_defaults;   /* 0 unknown, 1 no, 2 yes, 3 being computed */
+    uint8_t has_zeros;      /* as has_defaults */
     bool has_ifs;           /* some property has default_if or default_from */
     struct fed_prop *props;
     uint32_t n_props;
@@ -77,6 +78,7 @@ struct fed_schema {
     struct fed_shape *shape;
     struct fed_str description;
     const struct fed_json *dflt;
+    const struct fed_json *zero;       /* what Go writes of it when nobody gave it a value; NULL: nothing */
     struct fed_str dflt_if, dflt_from; /* "type=A|B"; name of a sibling whose value is copied */
     struct fed_str *map_keys;
     struct fed_str patch_key;
@@ -109,6 +111,7 @@ struct fed_shape *fed_schema_type(struct fed_compiler *c, struct fed_str name);
 FED_MUST_USE int fed_schema_finish_root(struct fed_compiler *c, struct fed_schema *root);
 bool fed_shape_has_defaults(struct fed_shape *shape);
 bool fed_shape_has_quantities(struct fed_shape *shape);
+bool fed_shape_has_zeros(struct fed_shape *shape);
 
 const struct fed_prop *fed_shape_find(const struct fed_shape *shape, struct fed_str name);
 

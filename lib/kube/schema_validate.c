@@ -278,7 +278,7 @@ static bool check_type(struct check *c, const struct fed_schema *s, const struct
     }
     if (!ok && s->or_bool && v->type == FED_JSON_BOOL)
         return false;
-    if (!ok && !(v->type == FED_JSON_NULL && s->nullable))
+    if (!ok && !(v->type == FED_JSON_NULL && (s->nullable || s->zero)))
         type_mismatch(c, s, v, names[s->shape->type]);
     return ok;
 }
@@ -562,7 +562,7 @@ static void check_object(struct check *c, const struct fed_schema *s, const stru
     for (uint32_t i = 0; i < shape->n_props; i++) {
         const struct fed_prop *p = &shape->props[i];
 
-        if (p->schema.required && !elsewhere && missing(c, p, fed_json_index_find(&ix, v, p->name)))
+        if (p->schema.required && !p->schema.zero && !elsewhere && missing(c, p, fed_json_index_find(&ix, v, p->name)))
             fed_causes_add(c->causes, FED_CAUSE_REQUIRED, path_of(c, v, p->name.p), (struct fed_str){NULL, 0}, "%s",
                            shape->embedded ? "must not be empty" : "");
     }

@@ -23,14 +23,7 @@ static bool has_room(struct fed_causes *c)
 {
     if (c->n == MAX_CAUSES)
         return false;
-    if (c->n == c->cap) {
-        size_t cap = c->cap ? c->cap * 2 : 8;
-        struct fed_cause *items = FED_ARENA_ARRAY(c->arena, struct fed_cause, cap);
-        if (c->n)
-            memcpy(items, c->items, c->n * sizeof(*items));
-        c->items = items;
-        c->cap = cap;
-    }
+    FED_ARENA_ROOM(c->arena, c->items, c->n, c->cap, 8);
     return true;
 }
 

@@ -12,12 +12,7 @@ void mbr_vars_set(struct fed_arena *a, struct mbr_vars *vars, struct fed_str nam
             vars->v[i].value = value;
             return;
         }
-    if (vars->n == vars->cap) {
-        struct fed_kv *more = FED_ARENA_ARRAY(a, struct fed_kv, vars->cap = vars->cap ? vars->cap * 2 : 64);
-        if (vars->n)
-            memcpy(more, vars->v, vars->n * sizeof(*more));
-        vars->v = more;
-    }
+    FED_ARENA_ROOM(a, vars->v, vars->n, vars->cap, 64);
     vars->v[vars->n++] = (struct fed_kv){name, value};
 }
 

@@ -68,12 +68,7 @@ struct fed_json *mbr_pod_from_template(struct mbr_ctl *c, struct fed_arena *a, c
 
 void mbr_kobjs_add(struct mbr_kobjs *l, struct fed_kobj *o)
 {
-    if (l->n == l->cap) {
-        struct fed_kobj **more = FED_ARENA_ARRAY(l->a, struct fed_kobj *, l->cap = l->cap ? l->cap * 2 : 16);
-        if (l->n)
-            memcpy(more, l->list, l->n * sizeof(*more));
-        l->list = more;
-    }
+    FED_ARENA_ROOM(l->a, l->list, l->n, l->cap, 16);
     l->list[l->n++] = o;
 }
 

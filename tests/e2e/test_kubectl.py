@@ -351,9 +351,15 @@ STORIES = {
         namespaces "none" not found
         ! get nopes
         the server doesn't have a resource type "nopes"
-        ! get pods
-        the server doesn't have a resource type "pods"
+        $ get pods
+        Warning: pods are in the clusters, not here: ask one of those (kubectl --context CLUSTER)
+        No resources found
+        ! get po/one
+        Error from server (MethodNotAllowed): pods are in the clusters, not here: ask one of those
+        ! get node one
+        nodes are in the clusters, not here
         ! run p --image=hansa/echo:v1
+        pods are in the clusters, not here
         !1.33 scale deployment none --replicas=1
         not found
         ! patch deployment none -p {}

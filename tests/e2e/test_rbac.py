@@ -158,7 +158,10 @@ def test_escalate_and_bind(k, ns):
     k("patch", "rolebinding", "x", "-n", ns, "--type=merge", "--as=adam", "-p",
       json.dumps({"subjects": [{"kind": "User", "name": "z", "apiGroup": RBAC}]}))
     # An aggregated role of one's own needs the right to everything.
-    k.fails("forbidden", "create", "clusterrole", "mine", "--aggregation-rule=a=b", "--as=adam")
+    apply(k, "ClusterRole", "writes-roles", rules=[rule("create", ["clusterroles"], [RBAC])])
+    k("create", "clusterrolebinding", "writes-roles", "--clusterrole=writes-roles", "--user=adam")
+    k.fails("must have cluster-admin privileges to use an aggregationRule", "create", "clusterrole", "mine", "--aggregation-rule=a=b",
+            "--as=adam")
 
 
 def test_a_role_that_goes_while_it_is_bound(k, server, ns):

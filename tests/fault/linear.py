@@ -8,6 +8,7 @@ A register holds a value; each written value is unique. An operation is a dict:
 
 check(ops, initial) returns None, or words that say where no order of the operations explains what was seen.
 """
+import collections
 
 
 def _apply(op, state):
@@ -26,12 +27,18 @@ def _apply(op, state):
     raise ValueError(kind)
 
 
+def _held(op):
+    """The value that the register holds when the operation happens, if it says so."""
+    return op["value"] if op["kind"] == "read" else op["expect"] if op["kind"] == "cas" else None
+
+
 class _Search:
     def __init__(self, ops, initial):
         self.done = sorted((o for o in ops if o["ret"] is not None), key=lambda o: o["invoke"])
         self.open = sorted((o for o in ops if o["ret"] is None and o["kind"] not in ("read", "miss")),
                            key=lambda o: o["invoke"])
         self.writer = {o["value"]: i for i, o in enumerate(self.open) if o["kind"] != "delete"}
+        self.links = {o["expect"] for o in self.open if o["kind"] == "cas"}
         self.taken = bytearray(len(self.done))
         self.used = set()  # of self.open
         self.first = 0     # everything before it is taken,
@@ -40,6 +47,8 @@ class _Search:
         self.state = initial
         self.used_bits = 0  # self.used as a number
         self.tried = set()
+        # A value is written once, so it is in the register once, for a while: who saw it must come in that while.
+        self.due = collections.Counter(_held(o) for o in self.done)
         self.deepest = (-1, None)
 
     def front(self):
@@ -60,6 +69,13 @@ class _Search:
         return next((i for i, o in enumerate(self.open) if o["kind"] == "delete" and i not in self.used and i not in chain
                      and o["invoke"] < limit), None)
 
+    def may_go(self, value, by=None):
+        """May the register lose this value, by this operation? All that saw it must have come (None comes back)."""
+        return value is None or self.due[value] == (1 if by and _held(by) == value else 0)
+
+    def changes(self, op):
+        return op["kind"] in ("write", "cas", "delete")
+
     def chain(self, want, limit):
         """Operations of unknown outcome that, one after the other, put `want` into the register now."""
         chain, state = [], want
@@ -71,14 +87,19 @@ class _Search:
             if self.open[i]["kind"] != "cas":
                 break
             state = self.open[i]["expect"]
+            if state != self.state and not self.may_go(state):
+                return None
         return chain[::-1]
 
     def choices(self):
         front, limit = self.front()
         # What is answered first comes first: mostly right.
         for i in sorted(front, key=lambda i: self.done[i]["ret"]):
-            if _apply(self.done[i], self.state)[0]:
+            o = self.done[i]
+            if _apply(o, self.state)[0] and (not self.changes(o) or self.may_go(self.state, o)):
                 yield "done", [i]
+        if not self.may_go(self.state):
+            return
         wants, others = [], False
         for i in front:
             o = self.done[i]
@@ -92,9 +113,15 @@ class _Search:
             chain = self.chain(want, limit)
             if chain:
                 yield "open", chain
-        if others:  # anything else than what is there
+        if others:  # anything else than what is there; of those that nobody saw one is as good as the other
+            unseen = set()
             for i, o in enumerate(self.open):
-                if i not in self.used and o["invoke"] < limit and _apply(o, self.state)[0]:
+                if i in self.used or o["invoke"] >= limit or not _apply(o, self.state)[0]:
+                    continue
+                if o["kind"] == "cas" or self.due[o["value"]] or o["value"] in self.links:
+                    yield "open", [i]
+                elif o["kind"] not in unseen:
+                    unseen.add(o["kind"])
                     yield "open", [i]
 
     def take(self, where, which):
@@ -105,6 +132,7 @@ class _Search:
             if where == "done":
                 self.taken[i] = 1
                 self.left -= 1
+                self.due[_held(op)] -= 1
                 self.end = max(self.end, i + 1)
             else:
                 self.used.add(i)
@@ -123,6 +151,7 @@ class _Search:
             if where == "done":
                 self.taken[i] = 0
                 self.left += 1
+                self.due[_held(self.done[i])] += 1
             else:
                 self.used.discard(i)
         self.state, self.first, self.end, self.used_bits = before

@@ -133,5 +133,15 @@ def test_a_long_history_takes_no_long_time():
     assert check(ops + [stale]) is not None
 
 
+def test_a_slow_swap_is_found():
+    """It came before all that was answered before it; what was written meanwhile may have gone a thousand ways."""
+    ops = [w(0, 1, "a"), c(2, 1000, "a", "b")] + [w(2, None, f"unknown{i}") for i in range(300)]
+    for i in range(40):
+        at = 20 * i + 10
+        ops += [w(at, at + 9, f"w{i}"), w(at + 1, at + 8, f"x{i}"), miss(at + 10, at + 12, f"w{i}"), miss(at + 11, at + 15, f"x{i}")]
+    assert check(ops) is None
+    assert check(ops + [r(2000, 2001, "a")]) is not None
+
+
 if __name__ == "__main__":
     sys.exit(pytest.main([__file__]))

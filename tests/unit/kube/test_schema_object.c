@@ -87,7 +87,8 @@ static const struct {
      "{\"type\":\"NodePort\",\"sessionAffinity\":\"ClientIP\",\"externalTrafficPolicy\":\"Cluster\","
      "\"internalTrafficPolicy\":\"Cluster\",\"sessionAffinityConfig\":{\"clientIP\":{\"timeoutSeconds\":10800}}}"},
     {"ingress beta", "{apiVersion: extensions/v1beta1, kind: Ingress, spec: {rules: [{http: {paths: [{path: /}]}}]}}",
-     "spec.rules", "[{\"http\":{\"paths\":[{\"path\":\"/\",\"pathType\":\"ImplementationSpecific\"}]}}]"},
+     "spec.rules",
+     "[{\"http\":{\"paths\":[{\"path\":\"/\",\"backend\":{},\"pathType\":\"ImplementationSpecific\"}]}}]"},
     {"secret", "{apiVersion: v1, kind: Secret}", "type", "\"Opaque\""},
     {"subject",
      "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, subjects: [{kind: User, name: a}, "
@@ -191,7 +192,7 @@ static const struct {
      "{metadata: {labels: {a: x}}, spec: {containers: [{name: c, image: d}]}}}}",
      "spec.template.metadata.labels: Invalid value: {\"a\":\"x\"}: `selector` does not match template `labels`"},
     {"nothing", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {}}",
-     "spec.selector: Required value; spec.template: Required value"},
+     "spec.selector: Required value; spec.template.spec.containers: Required value"},
     {"no containers", "{apiVersion: v1, kind: Pod, spec: {containers: []}}", "spec.containers: Required value"},
     {"no image, twice the name", "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: b}, {name: a}]}}",
      "spec.containers[1].name: Duplicate value: \"a\"; spec.containers[1].image: Required value"},
