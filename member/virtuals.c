@@ -206,8 +206,13 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
     if (fed_json_find_text(spec, "runtimeClassName").n)
         return fed_err_set(err, FED_E_FORBIDDEN, "pod rejected: RuntimeClass \"%.*s\" not found",
                            FED_STR_ARG(fed_json_find_text(spec, "runtimeClassName")));
-    if (account)
-        wanted = fed_json_bool(fed_json_find(fed_kobj_parse(account, a), "automountServiceAccountToken"), true);
+    if (account) {
+        const struct fed_json *tree = fed_kobj_parse(account, a), *secrets = fed_json_find(tree, "imagePullSecrets");
+        const struct fed_json *own = fed_json_find(spec, "imagePullSecrets");
+        wanted = fed_json_bool(fed_json_find(tree, "automountServiceAccountToken"), true);
+        if (secrets && secrets->n && (!own || !own->n))
+            fed_json_set(spec, "imagePullSecrets", fed_json_copy(a, secrets));
+    }
     wanted = fed_json_bool(fed_json_find(spec, "automountServiceAccountToken"), wanted);
     if (wanted && m->conf->runtime == MBR_RUNTIME_PROCESS)
         mount_token(m, a, spec);

@@ -323,6 +323,20 @@ static void add_extra(struct fed_arena *a, struct fed_extra *x, size_t *n, const
     x[(*n)++] = (struct fed_extra){.key = fed_str(key), .values = v, .n_values = 1};
 }
 
+/* ["a" "b"], as Go prints a list. */
+static struct fed_str listed(struct fed_arena *a, const struct fed_strs *list)
+{
+    struct fed_buf b = {0};
+    for (size_t i = 0; i < list->n; i++) {
+        fed_buf_addc(&b, i ? ' ' : '[');
+        fed_json_write_string(&b, list->v[i]);
+    }
+    fed_buf_addz(&b, list->n ? "]" : "[]");
+    struct fed_str s = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return s;
+}
+
 static void identify(const struct token *t, struct fed_arena *a, struct fed_identity *who)
 {
     struct fed_str *groups = FED_ARENA_ARRAY(a, struct fed_str, 3);
@@ -374,7 +388,8 @@ int fed_sa_authenticate(struct fed_sa *s, struct fed_str token, const struct fed
         if (fed_strs_has_str(has, want->v[i]))
             both.v[both.n++] = want->v[i];
     if (!both.n)
-        return fed_err_set(err, FED_E_UNAUTHORIZED, "token: made for another audience");
+        return fed_err_set(err, FED_E_UNAUTHORIZED, "token audiences %.*s is invalid for the target audiences %.*s",
+                           FED_STR_ARG(listed(a, has)), FED_STR_ARG(listed(a, want)));
     if (got)
         *got = both;
     identify(t, a, who);

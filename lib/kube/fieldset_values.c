@@ -186,14 +186,12 @@ static void put_diffs(const struct comparison *k, struct diffs *all, struct diff
  * come, and their writer owns the node too ("."). */
 static bool always_there(bool built_in, const struct fed_schema *s, struct fed_str name)
 {
-    static const char *const names[] = {
-        "metadata",         "spec",           "status",          "template",       "jobTemplate",  "strategy",
-        "updateStrategy",   "resources",      "names",           "acceptedNames",  "roleRef",      "involvedObject",
-        "source",           "scaleTargetRef", "podSelector",     "nodeInfo",       "loadBalancer", "regarding",
-        "deprecatedSource", "containers",     "daemonEndpoints", "kubeletEndpoint"};
+    static const char *const names[] = {"metadata", "spec", "status", "containers"};
 
     if (!s || (!s->shape->n_props && !s->shape->items))
         return false;
+    if (built_in && s->zero && s->zero->type == FED_JSON_OBJECT)
+        return true;
     for (size_t i = 0; i < (built_in ? FED_ARRAY_LEN(names) : 1); i++)
         if (fed_str_is(name, names[i]))
             return true;

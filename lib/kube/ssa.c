@@ -74,6 +74,18 @@ static const struct fed_fields *reset_fields(const struct writing *w, const stru
     return fed_str_is(w->subresource, "status") ? &no_spec : NULL;
 }
 
+/* What was before: where there was nothing, what every object of the kind has, which belongs to nobody. */
+static const struct fed_json *before(const struct writing *w, const struct fed_kind_version *v)
+{
+    struct fed_json *none;
+
+    if (w->old)
+        return as_version(w, w->old, w->v, v);
+    none = fed_json_object(w->a);
+    fed_schema_zeros(w->a, v->schema, none);
+    return none;
+}
+
 static const struct changes *changes_in(struct writing *w, const struct fed_kind_version *v)
 {
     struct changes *c = w->known;
@@ -88,8 +100,7 @@ static const struct changes *changes_in(struct writing *w, const struct fed_kind
         c = w->known = FED_ARENA_ARRAY(w->a, struct changes, w->v->kind->n_versions + 1);
     c += w->n++;
     c->v = v;
-    fed_fields_compare(w->a, v->schema, of, as_version(w, w->old, w->v, v), as_version(w, w->obj, w->v, v), &c->changed,
-                       &c->removed);
+    fed_fields_compare(w->a, v->schema, of, before(w, v), as_version(w, w->obj, w->v, v), &c->changed, &c->removed);
     c->changed = fed_fields_minus_deep(w->a, c->changed, reset_fields(w, v));
     c->removed = fed_fields_minus_deep(w->a, c->removed, reset_fields(w, v));
     return c;

@@ -162,6 +162,9 @@ def test_durations_and_audiences(k, server):
               "spec": {"token": vault, "audiences": ["x", "vault"]}}
     status = json.loads(k("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))["status"]
     assert status["audiences"] == ["vault"] and status["user"]["username"] == "system:serviceaccount:t:robot"
+    review["spec"]["audiences"] = ["x", "y"]
+    status = json.loads(k("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))["status"]
+    assert status["error"] == 'token audiences ["vault"] is invalid for the target audiences ["x" "y"]'
 
 
 def test_time(k, server):

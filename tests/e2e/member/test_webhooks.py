@@ -44,6 +44,18 @@ def test_an_account_that_a_webhook_names_must_be_there(member, hooks):
     assert 'error looking up service account default/nobody: serviceaccount "nobody" not found' in r.stderr
 
 
+def test_pods_have_the_secrets_of_their_account(member):
+    member.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "puller"}, "imagePullSecrets": [{"name": "registry"}]})
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pulls"},
+           "spec": {"serviceAccountName": "puller", "containers": [{"name": "c", "image": "hansa/echo:v1"}]}}
+    member.apply(pod)
+    assert member.json("pod", "pulls")["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    own = dict(pod, metadata={"name": "own"}, spec=dict(pod["spec"], imagePullSecrets=[{"name": "mine"}]))
+    member.apply(own)
+    assert member.json("pod", "own")["spec"]["imagePullSecrets"] == [{"name": "mine"}]
+    member.kubectl("delete", "pod", "pulls", "own", "--grace-period=1")
+
+
 def test_refusals_reach_who_asked(member, hooks):
     hooks.on("/no", lambda r: deny("not here", code=403, reason="Forbidden"))
     member.apply(deployment("asked"))
