@@ -14,11 +14,11 @@ static void set_text(struct fed_write_op *op, struct fed_json *meta, const char 
 
 static void reset_managers(struct fed_json *meta, const struct fed_json *old_meta, struct fed_arena *a)
 {
-    /* [{}] is the documented way to clear; absence keeps what was. */
+    /* [{}] and [] clear (fed_ssa_track sees to it); absence keeps what was. */
     struct fed_json *mf = fed_json_find(meta, "managedFields");
-    if (mf && mf->n == 1 && mf->first->type == FED_JSON_OBJECT && mf->first->n == 0)
+    if (mf && mf->type != FED_JSON_ARRAY)
         fed_json_remove(mf);
-    else if ((!mf || !mf->n) && old_meta && fed_json_find(old_meta, "managedFields"))
+    else if (!mf && old_meta && fed_json_find(old_meta, "managedFields"))
         fed_json_set(meta, "managedFields", fed_json_copy(a, fed_json_find(old_meta, "managedFields")));
 }
 

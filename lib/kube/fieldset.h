@@ -43,10 +43,12 @@ struct fed_json *fed_fields_json(struct fed_arena *a, const struct fed_fields *s
 
 /* The fields of an applied configuration. */
 const struct fed_fields *fed_fields_of(struct fed_arena *a, const struct fed_schema *s, const struct fed_json *value);
-/* What differs between two objects: fields added or changed, and fields gone. old may be NULL. built_in: parts that
- * Kubernetes keeps in structures are there also where nobody wrote them. */
-void fed_fields_compare(struct fed_arena *a, const struct fed_schema *s, bool built_in, const struct fed_json *old,
-                        const struct fed_json *obj, const struct fed_fields **changed,
+/* Of a built-in kind Kubernetes has structures: some parts are there also where nobody wrote them, and lists and maps
+ * without anything in them are not; but what an applied configuration was laid over is a plain tree. */
+enum fed_fields_of_kind { FED_FIELDS_CUSTOM, FED_FIELDS_BUILT_IN, FED_FIELDS_APPLIED /* obj; built-in, too */ };
+/* What differs between two objects: fields added or changed, and fields gone. old may be NULL. */
+void fed_fields_compare(struct fed_arena *a, const struct fed_schema *s, enum fed_fields_of_kind of,
+                        const struct fed_json *old, const struct fed_json *obj, const struct fed_fields **changed,
                         const struct fed_fields **removed);
 /* The path element of an item of a list map or set; empty when it has no key. */
 struct fed_str fed_fields_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item);

@@ -150,7 +150,7 @@ const struct fed_fields *fed_fields_of(struct fed_arena *a, const struct fed_sch
 
 struct comparison {
     struct fed_arena *a;
-    bool built_in;
+    bool built_in, applied; /* as fed_fields_compare says */
 };
 /* What of one place came or changed, and what went. */
 struct diff {
@@ -198,12 +198,27 @@ static bool always_there(bool built_in, const struct fed_schema *s, struct fed_s
     return false;
 }
 
+/* In built-in kinds' structures lists and maps without anything in them are not there (omitempty). */
+static const struct fed_json *there(const struct comparison *k, const struct fed_schema *s, const struct fed_json *v)
+{
+    if (!k->built_in || !v || v->n)
+        return v;
+    if (v->type == FED_JSON_OBJECT)
+        return s && (s->shape->n_props || !s->shape->additional) ? v : NULL;
+    return v->type == FED_JSON_ARRAY || v->type == FED_JSON_NULL ? NULL : v;
+}
+
 static void compare_member(const struct comparison *k, const struct fed_schema *s, struct fed_str name,
                            const struct fed_json *old, const struct fed_json *obj, struct diffs *all)
 {
     const struct fed_schema *cs = fed_schema_property(s, name);
     struct diff d = diff_at('f', name);
 
+    if (!k->applied || (old && !old->n && old->type == (obj ? obj->type : old->type)))
+        obj = there(k, cs, obj); /* where nothing was, nothing that stays is no news */
+    old = there(k, cs, old);
+    if (!old && !obj)
+        return;
     if ((!old || !obj) && all->both && always_there(k->built_in, cs, name)) {
         struct fed_json *empty =
             (old ? old : obj)->type == FED_JSON_ARRAY ? fed_json_array(k->a) : fed_json_object(k->a);
@@ -213,6 +228,12 @@ static void compare_member(const struct comparison *k, const struct fed_schema *
     }
     compare(k, cs, old, obj, &d);
     add_diff(k, all, &d);
+}
+
+/* Its resources come and go with it, also where nobody wrote them. */
+static bool is_container(const struct fed_schema *s)
+{
+    return declared(s, FED_STR("resources")) && declared(s, FED_STR("image"));
 }
 
 /* both: the objects are there, though one may be empty, and with them what is always in them. */
@@ -230,6 +251,9 @@ static void compare_objects(const struct comparison *k, const struct fed_schema 
         if (!fed_json_index_find(&ix, obj, it->key))
             compare_member(k, s, it->key, it, NULL, &all);
     fed_json_index_release(&ix);
+    if (k->built_in && !both && is_container(s) && !fed_json_find(old ? old : obj, "resources"))
+        compare_member(k, s, FED_STR("resources"), old ? fed_json_object(k->a) : NULL,
+                       old ? NULL : fed_json_object(k->a), &all);
     put_diffs(k, &all, d);
 }
 
@@ -340,7 +364,7 @@ static void compare_as(const struct comparison *k, const struct fed_schema *s, e
             compare_objects(k, s, old && obj, filled(old, type), filled(obj, type), d);
         else
             compare_lists(k, s, filled(old, type), filled(obj, type), d);
-    } else if (old && obj && !fed_json_equal(old, obj)) {
+    } else if (old && obj) { /* they differ */
         d->changed.member = true;
     }
 }
@@ -351,6 +375,8 @@ static void compare(const struct comparison *k, const struct fed_schema *s, cons
 {
     enum fed_json_type type = nature(s, obj ? obj : old);
 
+    if (old && obj && fed_json_equal(old, obj)) /* most of most objects */
+        return;
     if (old && nature(s, old) != type)
         compare_as(k, s, nature(s, old), old, obj, d);
     compare_as(k, s, type, old, obj, d);
@@ -360,11 +386,11 @@ static void compare(const struct comparison *k, const struct fed_schema *s, cons
         d->removed.member = true;
 }
 
-void fed_fields_compare(struct fed_arena *a, const struct fed_schema *s, bool built_in, const struct fed_json *old,
-                        const struct fed_json *obj, const struct fed_fields **changed,
+void fed_fields_compare(struct fed_arena *a, const struct fed_schema *s, enum fed_fields_of_kind of,
+                        const struct fed_json *old, const struct fed_json *obj, const struct fed_fields **changed,
                         const struct fed_fields **removed)
 {
-    struct comparison k = {a, built_in};
+    struct comparison k = {a, of != FED_FIELDS_CUSTOM, of == FED_FIELDS_APPLIED};
     struct diff d = {0};
 
     compare(&k, s, old ? old : fed_json_object(a), obj, &d);

@@ -22,6 +22,7 @@ struct writing {
     struct fed_str subresource;
     struct changes *known;
     size_t n;
+    bool applying;
     struct fed_managers all;
 };
 
@@ -88,6 +89,9 @@ static const struct fed_json *before(const struct writing *w, const struct fed_k
 static const struct changes *changes_in(struct writing *w, const struct fed_kind_version *v)
 {
     struct changes *c = w->known;
+    enum fed_fields_of_kind of = v->kind->custom ? FED_FIELDS_CUSTOM
+                                 : w->applying   ? FED_FIELDS_APPLIED
+                                                 : FED_FIELDS_BUILT_IN;
 
     for (size_t i = 0; i < w->n; i++)
         if (w->known[i].v == v)
@@ -96,8 +100,7 @@ static const struct changes *changes_in(struct writing *w, const struct fed_kind
         c = w->known = FED_ARENA_ARRAY(w->a, struct changes, w->v->kind->n_versions + 1);
     c += w->n++;
     c->v = v;
-    fed_fields_compare(w->a, v->schema, !v->kind->custom, before(w, v), as_version(w, w->obj, w->v, v), &c->changed,
-                       &c->removed);
+    fed_fields_compare(w->a, v->schema, of, before(w, v), as_version(w, w->obj, w->v, v), &c->changed, &c->removed);
     c->changed = fed_fields_minus_deep(w->a, c->changed, reset_fields(w, v));
     c->removed = fed_fields_minus_deep(w->a, c->removed, reset_fields(w, v));
     return c;
@@ -185,7 +188,7 @@ static bool wants_reset(const struct fed_json *obj)
 void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_kind_version *as,
                    const struct fed_json *old, struct fed_json *obj, const struct fed_ssa_write *how)
 {
-    struct writing w = {a, v, old, obj, how->subresource, NULL, 0, {.arena = a}};
+    struct writing w = {a, v, old, obj, how->subresource, NULL, 0, false, {.arena = a}};
     bool reset = !how->subresource.n && wants_reset(obj);
 
     if (v->kind->conversion)
@@ -267,7 +270,7 @@ static const struct fed_fields *last_applied(struct writing *w)
         !fed_str_eq(fed_json_find_text(last, "apiVersion"), w->v->api_version) ||
         fed_ssa_check(w->a, w->v->schema, last).n)
         return NULL;
-    fed_fields_compare(w->a, w->v->schema, false, last, w->old, &changed, &removed);
+    fed_fields_compare(w->a, w->v->schema, FED_FIELDS_CUSTOM, last, w->old, &changed, &removed);
     return fed_fields_minus(w->a, fed_fields_minus(w->a, fed_fields_of(w->a, w->v->schema, last), changed), removed);
 }
 
@@ -458,6 +461,7 @@ static void own_untracked(struct writing *w, const struct fed_ssa_write *how)
     first.old = NULL;
     first.obj = w->old;
     first.known = NULL;
+    first.applying = false;
     first.n = 0;
     track(&first, w->v, FED_STR("before-first-apply"), how->now_ms);
     w->all = first.all;
@@ -503,7 +507,7 @@ int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_version *v, const s
                   const struct fed_json *applied, const struct fed_ssa_write *how, struct fed_json **out,
                   struct fed_causes *causes, struct fed_err *err)
 {
-    struct writing w = {a, v, NULL, NULL, how->subresource, NULL, 0, {.arena = a}};
+    struct writing w = {a, v, NULL, NULL, how->subresource, NULL, 0, true, {.arena = a}};
     struct fed_json *old = live ? fed_json_copy(a, live) : NULL, *made;
     int rc;
 

@@ -42,20 +42,15 @@ static void add_expected(struct walk *w, struct fed_str path, const struct fed_j
     fed_buf_release(&b);
 }
 
-/* `k:{"name":"web"}` as [name="web"], `v:"x"` as [="x"]. */
-static struct fed_str item_path(struct walk *w, struct fed_str path, const struct fed_schema *list,
-                                const struct fed_json *item, size_t index)
+/* The element {"name":"web"} as [name="web"], "x" as [="x"]; of atomic lists the index. */
+static struct fed_str item_step(struct walk *w, const struct fed_schema *list, struct fed_str element, size_t index)
 {
-    struct fed_str e = {NULL, 0};
     struct fed_json *key = NULL;
-    if (list->list_type != FED_LIST_ATOMIC)
-        e = fed_fields_element(w->a, list, item);
-    if (!e.n)
-        return fed_arena_printf(w->a, "%.*s[%zu]", FED_STR_ARG(path), index);
-    if (list->list_type == FED_LIST_SET || fed_json_parse(w->a, fed_str_from(e, 2), NULL, &key, NULL))
-        return fed_arena_printf(w->a, "%.*s[=%.*s]", FED_STR_ARG(path), FED_STR_ARG(fed_str_from(e, 2)));
+    if (!element.n)
+        return fed_arena_printf(w->a, "[%zu]", index);
+    if (list->list_type == FED_LIST_SET || fed_json_parse(w->a, element, NULL, &key, NULL))
+        return fed_arena_printf(w->a, "[=%.*s]", FED_STR_ARG(element));
     struct fed_buf b = {0};
-    fed_buf_add(&b, path);
     FED_JSON_EACH(k, key) {
         fed_buf_addc(&b, k == key->first ? '[' : ',');
         fed_buf_add(&b, k->key);
@@ -66,6 +61,33 @@ static struct fed_str item_path(struct walk *w, struct fed_str path, const struc
     struct fed_str out = fed_arena_dup(w->a, fed_buf_str(&b));
     fed_buf_release(&b);
     return out;
+}
+
+/* Why an item of a list map or set can be none; empty when it can. */
+static struct fed_str no_element(struct walk *w, const struct fed_schema *list, const struct fed_json *item)
+{
+    bool map = item->type == FED_JSON_OBJECT;
+    if (list->list_type == FED_LIST_SET && map)
+        return FED_STR("associative list without keys has an element that's a map type");
+    if (list->list_type == FED_LIST_SET && item->type == FED_JSON_ARRAY)
+        return FED_STR("not supported: associative list with lists as elements");
+    if (list->list_type == FED_LIST_SET)
+        return item->type == FED_JSON_NULL
+                   ? FED_STR("associative list without keys has an element that's an explicit null")
+                   : (struct fed_str){NULL, 0};
+    if (item->type == FED_JSON_NULL)
+        return FED_STR("associative list with keys may not have a null element");
+    if (!map)
+        return FED_STR("associative list with keys may not have non-map elements");
+    for (size_t i = 0; i < list->n_map_keys; i++) {
+        const struct fed_prop *p = fed_shape_find(list->shape->items->shape, list->map_keys[i]);
+        if (!fed_json_find_str(item, list->map_keys[i]) && !(p && p->schema.dflt))
+            return fed_arena_printf(w->a,
+                                    "associative list with keys has an element that omits key field \"%.*s\" (and "
+                                    "doesn't have default value)",
+                                    FED_STR_ARG(list->map_keys[i]));
+    }
+    return (struct fed_str){NULL, 0};
 }
 
 static void check_object(struct walk *w, const struct fed_schema *s, const struct fed_json *v, struct fed_str path)
@@ -82,11 +104,26 @@ static void check_object(struct walk *w, const struct fed_schema *s, const struc
 
 static void check_list(struct walk *w, const struct fed_schema *s, const struct fed_json *v, struct fed_str path)
 {
+    struct fed_map seen = {0};
     size_t i = 0;
     FED_JSON_EACH(item, v) {
-        check(w, s->shape->items, item, item_path(w, path, s, item, i));
-        i++;
+        struct fed_str element = {NULL, 0}, step;
+        if (s->list_type != FED_LIST_ATOMIC) {
+            struct fed_str why = no_element(w, s, item);
+            if (why.n) {
+                add(w, path, fed_arena_printf(w->a, "element %zu: %.*s", i, FED_STR_ARG(why)).p);
+                break;
+            }
+            element = fed_fields_element(w->a, s, item);
+        }
+        step = item_step(w, s, element, i++);
+        if (element.n && fed_map_has(&seen, element))
+            add(w, path, fed_arena_printf(w->a, "duplicate entries for key %.*s", FED_STR_ARG(step)).p);
+        else if (element.n)
+            fed_map_set(&seen, element, NULL);
+        check(w, s->shape->items, item, fed_arena_printf(w->a, "%.*s%.*s", FED_STR_ARG(path), FED_STR_ARG(step)));
     }
+    fed_map_release(&seen);
 }
 
 static void check(struct walk *w, const struct fed_schema *s, const struct fed_json *v, struct fed_str path)

@@ -227,15 +227,17 @@ static void test_nodes_are_owned(void **state)
     struct fed_json *o =
         track(NULL,
               "{metadata: {labels: {a: b}}, spec: {strategy: {rollingUpdate: {maxSurge: 1}}, template: "
-              "{spec: {containers: [{name: c, resources: {limits: {cpu: 1}}, ports: []}]}}}}",
+              "{spec: {containers: [{name: c, resources: {limits: {cpu: 1}}, ports: []}, {name: d}]}}}}",
               "curl");
 
     (void)state;
+    /* Empty lists are not there, the structure of resources is. */
     assert_string_equal(
         text(set_of(o, "curl")),
         "{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:a\":{}}},\"f:spec\":{\"f:strategy\":{\"f:rollingUpdate\":{"
         "\".\":{},\"f:maxSurge\":{}}},\"f:template\":{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
-        "\".\":{},\"f:name\":{},\"f:ports\":{},\"f:resources\":{\".\":{},\"f:limits\":{\".\":{},\"f:cpu\":{}}}}}}}}}");
+        "\".\":{},\"f:name\":{},\"f:resources\":{\".\":{},\"f:limits\":{\".\":{},\"f:cpu\":{}}}},"
+        "\"k:{\\\"name\\\":\\\"d\\\"}\":{\".\":{},\"f:name\":{},\"f:resources\":{}}}}}}}");
     /* An applier owns what it applies and its items, not the map that they go to. */
     o = apply(o, "{metadata: {labels: {c: d}}}", "kubectl", false, 0, NULL);
     assert_string_equal(text(set_of(o, "kubectl")), "{\"f:metadata\":{\"f:labels\":{\"f:c\":{}}}}");
