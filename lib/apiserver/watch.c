@@ -397,13 +397,20 @@ void fed_watch_drained(struct fed_watcher *w)
         fed_task_post(w->hub->api->env, &w->task, pump_task);
 }
 
+/* A bookmark promises that all up to its revision was sent: not while changes wait for the followers, or it for them. */
+static void bookmark(struct fed_watcher *w)
+{
+    const struct fed_cache *c = &w->hub->api->cache;
+    if (w->spec.bookmarks && w->state == FOLLOWING && w->backlog <= BACKLOG_MAX && w->hub->seq == c->next_seq)
+        send_bookmark(w, c->rev, false);
+}
+
 static void timed_out(struct fed_timer *t)
 {
     struct fed_watcher *w = fed_container_of(t, struct fed_watcher, timer);
     struct fed_hub *hub = w->hub;
     hub->busy++;
-    if (w->spec.bookmarks && w->state == FOLLOWING)
-        send_bookmark(w, w->hub->api->cache.rev, false);
+    bookmark(w);
     end_watcher(w, 0, "");
     hub->busy--;
     sweep(hub);
@@ -532,18 +539,11 @@ static void each_watcher(struct fed_hub *hub, void (*fn)(struct fed_watcher *w))
     sweep(hub);
 }
 
-static void bookmark(struct fed_watcher *w)
-{
-    if (w->spec.bookmarks && w->state == FOLLOWING && w->backlog <= BACKLOG_MAX)
-        send_bookmark(w, w->hub->api->cache.rev, false);
-}
-
 static void bookmark_all(struct fed_timer *t)
 {
     struct fed_hub *hub = fed_container_of(t, struct fed_hub, bookmarks);
     fed_timer_start(hub->api->env, t, BOOKMARK_MS, bookmark_all);
-    if (hub->seq == hub->api->cache.next_seq) /* else a follower may not yet have what the revision promises */
-        each_watcher(hub, bookmark);
+    each_watcher(hub, bookmark);
 }
 
 static void end_one(struct fed_watcher *w)

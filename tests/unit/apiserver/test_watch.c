@@ -137,6 +137,53 @@ static void ends(void **state)
     world_release(&w);
 }
 
+/* Time passes in the turn of the loop that is `left` after the one in which it was posted. */
+struct passing {
+    struct fed_task task;
+    struct world *w;
+    int left;
+};
+
+static void pass(struct fed_task *t)
+{
+    struct passing *p = fed_container_of(t, struct passing, task);
+    if (p->left--)
+        fed_task_post(&p->w->t.env, t, pass);
+    else
+        p->w->t.mono_ns += 2000000000;
+}
+
+/* Who goes on from the last bookmark misses nothing, whichever turn between a change and its event ends the watch. */
+static void last_bookmark_promises_what_was_sent(void **state)
+{
+    struct world w;
+    (void)state;
+    world_init(&w, 0);
+    for (int turn = 0; turn < 12; turn++) {
+        struct seen first, second;
+        struct passing passing = {.w = &w, .left = turn};
+        char path[256], name[16];
+        snprintf(name, sizeof name, "+late-%d ", turn);
+        struct fed_str body = fed_arena_printf(&w.arena, "{\"metadata\":{\"name\":\"late-%d\"}}", turn);
+        struct fed_call_request req = {
+            .method = "POST", .path = FED_STR(CM), .content_type = FED_STR(JSON), .body = body};
+        watch(&w, &first, CM "?watch=1&allowWatchBookmarks=true&timeoutSeconds=100");
+        test_env_advance(&w.t, 99000);
+        w.done = false;
+        fed_task_post(&w.t.env, &passing.task, pass);
+        w.admin->ops->call(w.admin, &req, answered, &w);
+        assert_true(world_run(&w, is_done) && w.status == 201);
+        test_env_advance(&w.t, 2000);
+        assert_true(first.ended);
+        snprintf(path, sizeof path, CM "?watch=1&resourceVersion=%llu", (unsigned long long)first.last_rev);
+        watch(&w, &second, path);
+        if (!strstr(first.text, name) == !strstr(second.text, name))
+            fail_msg("turn %d: first %s, then %s", turn, first.text, second.text);
+        fed_call_cancel(second.call);
+    }
+    world_release(&w);
+}
+
 static void cancels_inside(void **state)
 {
     (void)state;
@@ -177,6 +224,7 @@ static void other_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(follows), cmocka_unit_test(ends),
+                                       cmocka_unit_test(last_bookmark_promises_what_was_sent),
                                        cmocka_unit_test(cancels_inside), cmocka_unit_test(other_version)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
