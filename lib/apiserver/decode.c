@@ -167,13 +167,15 @@ bool fed_found_report_applied(struct fed_write_op *op)
 {
     if (!op->found.n || op->strict == FED_STRICT_IGNORE)
         return true;
-    if (op->strict == FED_STRICT_WARN)
+    if (op->strict == FED_STRICT_WARN) {
         warn_of_found(op);
-    else
-        fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL, "error strict decoding YAML: error converting YAML to JSON: %.*s",
-                     FED_STR_ARG(fed_strict_text(&op->found)));
-    op->found.n = 0;
-    return op->strict == FED_STRICT_WARN;
+        op->found.n = 0;
+        return true;
+    }
+    /* With the answer the request is over, and op with it. */
+    fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL, "error strict decoding YAML: error converting YAML to JSON: %.*s",
+                 FED_STR_ARG(fed_strict_text(&op->found)));
+    return false;
 }
 
 /* What the schema does not have goes. False: refused because of what is unknown or written twice. */
