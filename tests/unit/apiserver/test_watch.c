@@ -158,7 +158,7 @@ static void last_bookmark_promises_what_was_sent(void **state)
 {
     struct world w;
     (void)state;
-    world_init(&w, 0);
+    world_init(&w, 1000);
     for (int turn = 0; turn < 12; turn++) {
         struct seen first, second;
         struct passing passing = {.w = &w, .left = turn};
@@ -170,13 +170,14 @@ static void last_bookmark_promises_what_was_sent(void **state)
         watch(&w, &first, CM "?watch=1&allowWatchBookmarks=true&timeoutSeconds=100");
         test_env_advance(&w.t, 99000);
         w.done = false;
-        fed_task_post(&w.t.env, &passing.task, pass);
         w.admin->ops->call(w.admin, &req, answered, &w);
+        fed_task_post(&w.t.env, &passing.task, pass);
         assert_true(world_run(&w, is_done) && w.status == 201);
         test_env_advance(&w.t, 2000);
         assert_true(first.ended);
         snprintf(path, sizeof path, CM "?watch=1&resourceVersion=%llu", (unsigned long long)first.last_rev);
         watch(&w, &second, path);
+        test_env_advance(&w.t, 1);
         if (!strstr(first.text, name) == !strstr(second.text, name))
             fail_msg("turn %d: first %s, then %s", turn, first.text, second.text);
         fed_call_cancel(second.call);
