@@ -4,6 +4,7 @@
 #define TESTS_UNIT_TREES_H
 
 #include "codec/json.h"
+#include "codec/yaml.h"
 #include "tests/unit/unit.h"
 
 /* Single quotes stand for double ones. */
@@ -15,6 +16,15 @@ static inline struct fed_json *tree_of(struct fed_arena *a, const char *text)
     for (char *p = z; *p; p++)
         *p = *p == '\'' ? '"' : *p;
     if (fed_json_parse(a, fed_str(z), NULL, &v, &err) != 0)
+        fail_msg("%s: %s", text, err.text);
+    return v;
+}
+
+static inline struct fed_json *yaml_of(struct fed_arena *a, const char *text)
+{
+    struct fed_json *v = NULL;
+    struct fed_err err = {0};
+    if (fed_yaml_parse(a, fed_str(text), NULL, &v, &err) != 0)
         fail_msg("%s: %s", text, err.text);
     return v;
 }

@@ -4,7 +4,7 @@
 A text that is expected is the whole output, but for
 
     ...       within a line: anything; alone in a line: any lines, or none
-    <age>     5s, 3m20s, 4d       <n>  a number       <any>  anything without spaces
+    <age>     5s, 3m20s, 4d, and of events "9s (x2 over 12s)"       <n>  a number       <any>  anything without spaces
 
 and one space stands for any number of them, so that tables stay readable.
 """
@@ -18,7 +18,8 @@ import yaml
 KEYS = {"run", "input", "exit", "out", "err", "then", "until", "versions", "at", "during", "edit", "why", "out has", "out lacks",
         "err has", "sh"}
 GROUP_KEYS = {"group", "at", "files", "rows", "versions", "alone", "label"}
-MARKS = {"...": ".*", "<age>": r"(?:\d+[smhdy]\d*[smhd]?|<unknown>)", "<n>": r"\d+", "<any>": r"\S+"}
+AGE = r"\d+[smhdy]\d*[smhd]?"
+MARKS = {"...": ".*", "<age>": rf"(?:{AGE}(?: \(x\d+ over {AGE}\))?|<unknown>)", "<n>": r"\d+", "<any>": r"\S+"}
 
 
 def pattern(text):

@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which webhooks a request concerns, what their answers say, and values encrypted at rest: tables of cases. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "apiserver/admission_review.h"
 #include "apiserver/encryption.h"
-#include "codec/yaml.h"
 #include "support/test_env.h"
-
-static struct fed_json *tree(struct fed_arena *a, const char *yaml)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    if (fed_yaml_parse(a, fed_str(yaml), NULL, &v, &err))
-        fail_msg("%s: %s", yaml, err.text);
-    return v;
-}
+#include "tests/unit/trees.h"
 
 #define RULE(ops, group, version, res, more)                                                                           \
     "rules: [{operations: [" ops "], apiGroups: [" group "], apiVersions: [" version "], resources: [" res "]" more "}]"
@@ -62,7 +47,7 @@ static void test_matching(void **state)
                              "{metadata: {name: c}, webhooks: [{name: a.b.c, clientConfig: {url: 'https://h'}, "
                              "admissionReviewVersions: [v9, v1], %s}]}",
                              cases[i].hook);
-        fed_hook_list_add(&l, tree(&a, text.p));
+        fed_hook_list_add(&l, yaml_of(&a, text.p));
         assert_int_equal(l.n, 1);
         assert_null(l.hooks[0].broken);
         struct fed_hook_resource resources[] = {
@@ -73,9 +58,9 @@ static void test_matching(void **state)
                                       .n_resources = 2,
                                       .subresource = fed_str(cases[i].sub),
                                       .ns = fed_str(cases[i].ns),
-                                      .ns_labels = tree(&a, "{team: a}"),
-                                      .labels = tree(&a, "{app: new}"),
-                                      .old_labels = tree(&a, "{app: old}"),
+                                      .ns_labels = yaml_of(&a, "{team: a}"),
+                                      .labels = yaml_of(&a, "{app: new}"),
+                                      .old_labels = yaml_of(&a, "{app: old}"),
                                       .has_object = true,
                                       .has_old = true};
         int got = fed_hook_match(&l.hooks[0], &q);

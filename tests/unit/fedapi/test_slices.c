@@ -1,22 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the endpoints controller publishes for each type of Service. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "codec/yaml.h"
 #include "fedapi/controllers/slices.h"
 #include "kube/obj.h"
-
-static struct fed_json *yaml(struct fed_arena *a, const char *text)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    if (fed_yaml_parse(a, fed_str(text), NULL, &v, &err) != 0)
-        fail_msg("%s", err.text);
-    return v;
-}
+#include "tests/unit/trees.h"
 
 #define NODE                                                                                                           \
     "{metadata: {name: n1, labels: {topology.kubernetes.io/zone: z1}}, status: {addresses: [{type: InternalIP, "       \
@@ -85,8 +71,8 @@ static void test_each_type_of_service(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_buf got;
-        struct fed_json *service = yaml(&a, cases[i].service), *slice = yaml(&a, cases[i].slice),
-                        *node = yaml(&a, NODE);
+        struct fed_json *service = yaml_of(&a, cases[i].service), *slice = yaml_of(&a, cases[i].slice),
+                        *node = yaml_of(&a, NODE);
         const struct fed_json *slices[] = {slice}, *nodes[] = {node};
         struct fapi_slices_in in = {service, FED_STR("c1"), service, slices, 1, nodes, 1};
         struct fed_json *out = fed_json_array(&a);
@@ -103,12 +89,12 @@ static void test_each_type_of_service(void **state)
 static void test_ready_tells_whether_a_pod_stands_behind(void **state)
 {
     struct fed_arena a = {0};
-    struct fed_json *service =
-        yaml(&a, "{metadata: {name: web}, spec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}}");
+    struct fed_json *service = yaml_of(
+        &a, "{metadata: {name: web}, spec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}}");
     struct fed_json *slice =
-        yaml(&a, "{metadata: {name: x}, endpoints: [{addresses: [127.70.64.1], conditions: {ready: "
-                 "false}}], ports: []}");
-    const struct fed_json *slices[] = {slice}, *nodes[] = {yaml(&a, NODE)};
+        yaml_of(&a, "{metadata: {name: x}, endpoints: [{addresses: [127.70.64.1], conditions: {ready: "
+                    "false}}], ports: []}");
+    const struct fed_json *slices[] = {slice}, *nodes[] = {yaml_of(&a, NODE)};
     struct fapi_slices_in in = {service, FED_STR("c1"), service, slices, 1, nodes, 1};
     struct fed_json *out = fed_json_array(&a);
     (void)state;
@@ -129,15 +115,15 @@ static void test_v1_service_ingresses(void **state)
     "{metadata: {labels: {multicluster.kubernetes.io/source-cluster: " cluster                                         \
     ", federation.hansa.io/scope: global}}, "                                                                          \
     "addressType: " type ", endpoints: [{addresses: ['" address "'], conditions: {ready: " ready "}}]}"
-    const struct fed_json *slices[] = {yaml(&a, GLOBAL("c1", "IPv4", "192.0.2.1", "true")),
-                                       yaml(&a, GLOBAL("c2", "IPv4", "192.0.2.2", "false")),
-                                       yaml(&a, GLOBAL("c1", "FQDN", "lb.test", "true"))};
-    struct fed_json *service = yaml(&a, "{spec: {type: LoadBalancer}}");
+    const struct fed_json *slices[] = {yaml_of(&a, GLOBAL("c1", "IPv4", "192.0.2.1", "true")),
+                                       yaml_of(&a, GLOBAL("c2", "IPv4", "192.0.2.2", "false")),
+                                       yaml_of(&a, GLOBAL("c1", "FQDN", "lb.test", "true"))};
+    struct fed_json *service = yaml_of(&a, "{spec: {type: LoadBalancer}}");
     struct fed_str text = fapi_service_ingresses(&a, service, slices, 3);
     assert_string_equal(fed_arena_dupz(&a, text), "{\"items\":[{\"cluster\":\"c1\",\"items\":[{\"ip\":\"192.0.2.1\"},"
                                                   "{\"hostname\":\"lb.test\"}]},{\"cluster\":\"c2\",\"items\":null}]}");
     assert_null(fapi_service_ingresses(&a, service, slices, 0).p);
-    assert_null(fapi_service_ingresses(&a, yaml(&a, "{spec: {type: NodePort}}"), slices, 3).p);
+    assert_null(fapi_service_ingresses(&a, yaml_of(&a, "{spec: {type: NodePort}}"), slices, 3).p);
     fed_arena_release(&a);
 }
 

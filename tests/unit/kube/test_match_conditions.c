@@ -1,22 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conditions of webhooks: what they see, when they hold, and lists that are refused: tables of cases. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "codec/yaml.h"
 #include "kube/match_conditions.h"
-
-static struct fed_json *tree(struct fed_arena *a, const char *yaml)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    if (fed_yaml_parse(a, fed_str(yaml), NULL, &v, &err))
-        fail_msg("%s: %s", yaml, err.text);
-    return v;
-}
+#include "tests/unit/trees.h"
 
 #define TEN "[1,2,3,4,5,6,7,8,9,10]"
 /* Ten to the fifth turns, or ten times as many. */
@@ -57,12 +42,13 @@ static void test_hold(void **state)
         struct fed_arena a = {0};
         struct fed_match_conditions c;
         struct fed_str why = {NULL, 0};
-        fed_match_conditions_compile(&a, tree(&a, cases[i].conditions), &c);
+        fed_match_conditions_compile(&a, yaml_of(&a, cases[i].conditions), &c);
         int got = fed_match_conditions_hold(
-            &c, &a, tree(&a, "{metadata: {name: x, labels: {tier: web}}}"), NULL,
-            tree(&a, "{kind: {group: '', version: v1, kind: Pod}, resource: {group: '', version: v1, resource: pods}, "
-                     "name: x, namespace: ns, operation: CREATE, dryRun: false, options: {kind: CreateOptions}, "
-                     "userInfo: {username: u, groups: [dev], extra: {k: [v]}}}"),
+            &c, &a, yaml_of(&a, "{metadata: {name: x, labels: {tier: web}}}"), NULL,
+            yaml_of(&a,
+                    "{kind: {group: '', version: v1, kind: Pod}, resource: {group: '', version: v1, resource: pods}, "
+                    "name: x, namespace: ns, operation: CREATE, dryRun: false, options: {kind: CreateOptions}, "
+                    "userInfo: {username: u, groups: [dev], extra: {k: [v]}}}"),
             &why);
         if (got != cases[i].want || (cases[i].why && fed_str_find(why, fed_str(cases[i].why), 0) < 0))
             fail_msg("%s: %d %.*s", cases[i].conditions, got, FED_STR_ARG(why));
@@ -91,7 +77,7 @@ static void test_refused(void **state)
         struct fed_arena a = {0};
         struct fed_causes c = {.arena = &a};
         struct fed_str got = {NULL, 0};
-        fed_match_conditions_check(tree(&a, cases[i].conditions), FED_STR("at"), &c);
+        fed_match_conditions_check(yaml_of(&a, cases[i].conditions), FED_STR("at"), &c);
         if (c.n)
             got = fed_arena_printf(&a, "%.*s: %.*s", FED_STR_ARG(c.items[0].field), FED_STR_ARG(c.items[0].message));
         if (!cases[i].want ? c.n > 0 : fed_str_find(got, fed_str(cases[i].want), 0) < 0)

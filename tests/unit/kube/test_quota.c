@@ -1,23 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of resources, limit ranges and what objects cost a quota: tables of cases. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "codec/yaml.h"
 #include "kube/limits.h"
 #include "kube/quota.h"
-
-static struct fed_json *tree(struct fed_arena *a, const char *yaml)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    if (fed_yaml_parse(a, fed_str(yaml), NULL, &v, &err))
-        fail_msg("%s: %s", yaml, err.text);
-    return v;
-}
+#include "tests/unit/trees.h"
 
 static const char *show(struct fed_arena *a, const struct fed_amounts *l)
 {
@@ -74,7 +59,7 @@ static void test_pods(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_amounts l = {.arena = &a};
-        fed_amounts_add_pod(&l, tree(&a, cases[i].spec), "requests");
+        fed_amounts_add_pod(&l, yaml_of(&a, cases[i].spec), "requests");
         assert_string_equal(show(&a, &l), cases[i].want);
         fed_arena_release(&a);
     }
@@ -103,9 +88,9 @@ static void test_limits(void **state)
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
-        struct fed_json *range = tree(&a, fed_arena_printf(&a, "{spec: {limits: [%s]}}", cases[i].item).p);
+        struct fed_json *range = yaml_of(&a, fed_arena_printf(&a, "{spec: {limits: [%s]}}", cases[i].item).p);
         struct fed_json *pod =
-            tree(&a, fed_arena_printf(&a, "{spec: {containers: [{name: c, resources: %s}]}}", cases[i].resources).p);
+            yaml_of(&a, fed_arena_printf(&a, "{spec: {containers: [{name: c, resources: %s}]}}", cases[i].resources).p);
         struct fed_json *wrong = fed_json_array(&a);
         fed_limits_check(&a, range, pod, true, wrong);
         struct fed_str got = wrong->n ? fed_limits_join(&a, wrong) : FED_STR("");
@@ -140,7 +125,7 @@ static void test_usage(void **state)
         struct fed_quota_kind k;
         struct fed_amounts l = {.arena = &a};
         fed_quota_kind_init(&k, &a, &kind);
-        fed_quota_usage(&k, tree(&a, cases[i].obj), &l);
+        fed_quota_usage(&k, yaml_of(&a, cases[i].obj), &l);
         assert_string_equal(show(&a, &l), cases[i].want);
         fed_arena_release(&a);
     }
@@ -174,14 +159,14 @@ static void test_scopes(void **state)
     fed_quota_kind_init(&k, &a, &pods);
     fed_quota_kind_init(&other, &a, &maps);
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
-        const struct fed_json *spec = tree(&a, cases[i].quota);
-        if (fed_quota_in_scope(&k, spec, tree(&a, cases[i].pod)) != cases[i].want)
+        const struct fed_json *spec = yaml_of(&a, cases[i].quota);
+        if (fed_quota_in_scope(&k, spec, yaml_of(&a, cases[i].pod)) != cases[i].want)
             fail_msg("case %zu", i);
         assert_int_equal(fed_quota_in_scope(&other, spec, NULL), i == 0);
     }
     struct fed_str said = fed_quota_unspecified(
-        &a, tree(&a, "{limits.cpu: 1, requests.memory: 1, pods: 1}"),
-        tree(&a, "{spec: {containers: [{name: x, resources: {requests: {memory: 1}}}, {name: z}]}}"));
+        &a, yaml_of(&a, "{limits.cpu: 1, requests.memory: 1, pods: 1}"),
+        yaml_of(&a, "{spec: {containers: [{name: x, resources: {requests: {memory: 1}}}, {name: z}]}}"));
     assert_string_equal(said.p, "must specify limits.cpu for: x,z; requests.memory for: z");
     fed_arena_release(&a);
 }

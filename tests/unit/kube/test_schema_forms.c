@@ -1,58 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conversion between versions, table rows, ages, JSON paths, preparation. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/env.h"
-#include "codec/yaml.h"
-#include "kube/schema.h"
-
-static struct fed_kinds *kinds;
-static struct fed_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    kinds = fed_kinds_new();
-    return fed_kinds_add_core(kinds, NULL, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fed_kinds_free(kinds);
-    fed_arena_release(&arena);
-    return 0;
-}
-
-static struct fed_json *yaml(const char *text)
-{
-    struct fed_json *v = NULL;
-
-    assert_int_equal(fed_yaml_parse(&arena, fed_str(text), NULL, &v, NULL), 0);
-    return v;
-}
-
-static const char *text(const struct fed_json *v)
-{
-    struct fed_buf b = {0};
-    struct fed_str out;
-
-    if (v)
-        fed_json_write(&b, v);
-    out = fed_arena_dup(&arena, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out.p;
-}
-
-static const struct fed_kind_version *version_of(const struct fed_json *obj)
-{
-    return fed_kinds_by_kind(kinds, fed_json_find_text(obj, "apiVersion"), fed_json_find_text(obj, "kind"));
-}
+#include "tests/unit/kube/core_kinds.h"
 
 /* There and back again gives the same. */
 static const struct {
@@ -86,30 +35,32 @@ static void test_convert(void **state)
 {
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(conversions); i++) {
-        struct fed_json *obj = yaml(conversions[i].in), *orig = fed_json_copy(&arena, obj);
+        struct fed_json *obj = yaml_of(&arena, conversions[i].in), *orig = fed_json_copy(&arena, obj);
         const struct fed_kind_version *from = version_of(obj);
         const struct fed_kind_version *to =
             fed_kinds_by_kind(kinds, fed_str(conversions[i].to), fed_json_find_text(obj, "kind"));
 
         assert_int_equal(fed_kind_convert(&arena, obj, from, to, NULL), 0);
-        assert_string_equal(text(obj), conversions[i].want);
+        assert_string_equal(text_of(&arena, obj).p, conversions[i].want);
         assert_int_equal(fed_kind_convert(&arena, obj, to, from, NULL), 0);
         if (!fed_json_equal(obj, orig))
-            fail_msg("back: %s", text(obj));
+            fail_msg("back: %s", text_of(&arena, obj).p);
     }
 }
 
 /* Between two versions of which neither is stored. */
 static void test_convert_through_storage(void **state)
 {
-    struct fed_json *obj = yaml("{apiVersion: apps/v1beta1, kind: Deployment, metadata: {name: a}, spec: {rollbackTo: "
-                                "{revision: 1}}}");
+    struct fed_json *obj =
+        yaml_of(&arena, "{apiVersion: apps/v1beta1, kind: Deployment, metadata: {name: a}, spec: {rollbackTo: "
+                        "{revision: 1}}}");
     const struct fed_kind_version *to = fed_kinds_by_kind(kinds, FED_STR("extensions/v1beta1"), FED_STR("Deployment"));
 
     (void)state;
     assert_int_equal(fed_kind_convert(&arena, obj, version_of(obj), to, NULL), 0);
-    assert_string_equal(text(obj), "{\"apiVersion\":\"extensions/v1beta1\",\"kind\":\"Deployment\",\"metadata\":{"
-                                   "\"name\":\"a\"},\"spec\":{\"rollbackTo\":{\"revision\":1}}}");
+    assert_string_equal(text_of(&arena, obj).p,
+                        "{\"apiVersion\":\"extensions/v1beta1\",\"kind\":\"Deployment\",\"metadata\":{"
+                        "\"name\":\"a\"},\"spec\":{\"rollbackTo\":{\"revision\":1}}}");
 }
 
 static const struct {
@@ -153,12 +104,12 @@ static void test_rows(void **state)
 {
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++) {
-        struct fed_json *obj = yaml(rows[i].in);
+        struct fed_json *obj = yaml_of(&arena, rows[i].in);
         const struct fed_kind_version *v = version_of(obj);
         struct fed_json *row = fed_kind_row(&arena, v, obj, 100000);
 
-        if (strcmp(text(row), rows[i].want))
-            fail_msg("%zu: got %s", i, text(row));
+        if (strcmp(text_of(&arena, row).p, rows[i].want))
+            fail_msg("%zu: got %s", i, text_of(&arena, row).p);
         assert_int_equal(row->n, fed_kind_column_definitions(&arena, v)->n);
     }
 }
@@ -210,9 +161,9 @@ static void test_paths(void **state)
                  {".none.at.all", ""},
                  {".status.conditions[?(@", ""},
                  {"", "{}"}};
-    struct fed_json *obj =
-        yaml("{spec: {ports: [{port: 80}, {port: 443}]}, status: {phase: Up, conditions: [{type: Ready, status: "
-             "\"True\"}, {type: Other, status: \"False\"}]}, metadata: {annotations: {a.b/c: x}}}");
+    struct fed_json *obj = yaml_of(
+        &arena, "{spec: {ports: [{port: 80}, {port: 443}]}, status: {phase: Up, conditions: [{type: Ready, status: "
+                "\"True\"}, {type: Other, status: \"False\"}]}, metadata: {annotations: {a.b/c: x}}}");
 
     (void)state;
     for (size_t i = 0; i + 1 < FED_ARRAY_LEN(cases); i++)
@@ -241,12 +192,13 @@ static void test_prepare(void **state)
 {
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(prepared); i++) {
-        struct fed_json *obj = yaml(prepared[i].in), *old = prepared[i].old ? yaml(prepared[i].old) : NULL;
+        struct fed_json *obj = yaml_of(&arena, prepared[i].in),
+                        *old = prepared[i].old ? yaml_of(&arena, prepared[i].old) : NULL;
         const struct fed_kind_version *v = version_of(obj);
         struct fed_write w = {.arena = &arena, .kind = v->kind, .version = v, .old = old, .subresource = FED_STR("")};
 
         assert_int_equal(v->kind->hooks.prepare(v->kind->hooks.ud, &w, obj, NULL), 0);
-        assert_string_equal(text(fed_json_find(obj, prepared[i].path)), prepared[i].want);
+        assert_string_equal(text_of(&arena, fed_json_find(obj, prepared[i].path)).p, prepared[i].want);
     }
 }
 
@@ -257,5 +209,5 @@ int main(void)
                                        cmocka_unit_test(test_ages),    cmocka_unit_test(test_paths),
                                        cmocka_unit_test(test_prepare)};
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, core_kinds_setup, core_kinds_teardown);
 }

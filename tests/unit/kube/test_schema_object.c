@@ -1,55 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Defaults, pruning and validation of core kinds, as tables of YAML in and words out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "codec/yaml.h"
-#include "kube/schema.h"
-
-static struct fed_kinds *kinds;
-
-static int setup(void **state)
-{
-    struct fed_err err = {0};
-
-    (void)state;
-    kinds = fed_kinds_new();
-    if (fed_kinds_add_core(kinds, NULL, &err)) {
-        print_error("%s\n", err.text);
-        return -1;
-    }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fed_kinds_free(kinds);
-    return 0;
-}
-
-static struct fed_json *yaml(struct fed_arena *a, const char *text)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-
-    if (fed_yaml_parse(a, fed_str(text), NULL, &v, &err))
-        fail_msg("%s: %s", text, err.text);
-    return v;
-}
-
-static const struct fed_kind_version *version_of(const struct fed_json *obj)
-{
-    const struct fed_kind_version *v =
-        fed_kinds_by_kind(kinds, fed_json_find_text(obj, "apiVersion"), fed_json_find_text(obj, "kind"));
-
-    assert_non_null(v);
-    return v;
-}
+#include "tests/unit/kube/core_kinds.h"
 
 static void to_text(const struct fed_json *v, struct fed_buf *b)
 {
@@ -119,7 +70,7 @@ static void test_defaults(void **state)
 
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(default_cases); i++) {
-        struct fed_json *obj = yaml(&a, default_cases[i].in);
+        struct fed_json *obj = yaml_of(&a, default_cases[i].in);
 
         fed_schema_default(&a, version_of(obj)->schema, obj);
         to_text(at_path(obj, default_cases[i].path), &b);
@@ -165,7 +116,7 @@ static void test_prune(void **state)
 
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(prune_cases); i++) {
-        struct fed_json *obj = yaml(&a, prune_cases[i].in);
+        struct fed_json *obj = yaml_of(&a, prune_cases[i].in);
 
         fed_buf_reset(&unknown);
         fed_schema_prune(version_of(obj)->schema, obj, note_unknown, &unknown);
@@ -230,7 +181,7 @@ static void test_validate(void **state)
 
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(validate_cases); i++) {
-        struct fed_json *obj = yaml(&a, validate_cases[i].in);
+        struct fed_json *obj = yaml_of(&a, validate_cases[i].in);
         const struct fed_kind_version *v = version_of(obj);
         struct fed_causes c = {.arena = &a};
         struct fed_write w = {.arena = &a, .kind = v->kind, .version = v, .subresource = FED_STR("")};
@@ -269,7 +220,7 @@ static void test_type_errors(void **state)
 
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(type_cases); i++) {
-        struct fed_json *obj = yaml(&a, type_cases[i].in);
+        struct fed_json *obj = yaml_of(&a, type_cases[i].in);
         struct fed_causes c = {.arena = &a};
         struct fed_str e;
 
@@ -296,9 +247,9 @@ static void test_custom(void **state)
     struct fed_json *obj;
 
     (void)state;
-    if (fed_kinds_add(kinds, yaml(&a, doc), &err))
+    if (fed_kinds_add(kinds, yaml_of(&a, doc), &err))
         fail_msg("%s", err.text);
-    obj = yaml(&a, in);
+    obj = yaml_of(&a, in);
     fed_schema_default(&a, version_of(obj)->schema, obj);
     fed_schema_validate(version_of(obj)->schema, obj, &c, NULL);
     join(&b, &c);
@@ -319,5 +270,5 @@ int main(void)
         cmocka_unit_test(test_type_errors), cmocka_unit_test(test_custom),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, core_kinds_setup, core_kinds_teardown);
 }

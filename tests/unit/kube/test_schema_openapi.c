@@ -1,32 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OpenAPI v3 and v2: what kubectl looks for is there; the protobuf form says the same as the JSON form. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "codec/pb.h"
-#include "kube/schema.h"
-
-static struct fed_kinds *kinds;
-static struct fed_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    kinds = fed_kinds_new();
-    return fed_kinds_add_core(kinds, NULL, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fed_kinds_free(kinds);
-    fed_arena_release(&arena);
-    return 0;
-}
+#include "tests/unit/kube/core_kinds.h"
 
 static const struct fed_json_limits limits = {.max_bytes = 16 << 20, .max_nodes = 2000000};
 
@@ -150,5 +125,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_v3), cmocka_unit_test(test_v2)};
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, core_kinds_setup, core_kinds_teardown);
 }

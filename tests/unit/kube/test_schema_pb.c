@@ -1,32 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Protobuf bodies, built by hand as Go writes them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "codec/pb.h"
-#include "kube/schema.h"
-
-static struct fed_kinds *kinds;
-static struct fed_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    kinds = fed_kinds_new();
-    return fed_kinds_add_core(kinds, NULL, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fed_kinds_free(kinds);
-    fed_arena_release(&arena);
-    return 0;
-}
+#include "tests/unit/kube/core_kinds.h"
 
 static void put(struct fed_buf *b, uint32_t field, const char *z)
 {
@@ -208,5 +183,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_configmap), cmocka_unit_test(test_deployment),
                                        cmocka_unit_test(test_small_kinds), cmocka_unit_test(test_refused)};
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, core_kinds_setup, core_kinds_teardown);
 }

@@ -1,55 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Server-side apply: stories of several managers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/kube/core_kinds.h"
 
-#include <cmocka.h>
-
-#include "codec/yaml.h"
-#include "kube/schema.h"
-
-static struct fed_kinds *kinds;
-static struct fed_arena arena;
 static const struct fed_kind_version *deploy;
 
 static int setup(void **state)
 {
-    (void)state;
-    kinds = fed_kinds_new();
-    if (fed_kinds_add_core(kinds, NULL, NULL))
+    if (core_kinds_setup(state))
         return -1;
     deploy = fed_kinds_by_kind(kinds, FED_STR("apps/v1"), FED_STR("Deployment"));
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fed_kinds_free(kinds);
-    fed_arena_release(&arena);
-    return 0;
-}
-
-static struct fed_json *yaml(const char *text)
-{
-    struct fed_json *v = NULL;
-
-    assert_int_equal(fed_yaml_parse(&arena, fed_str(text), NULL, &v, NULL), 0);
-    return v;
-}
-
-static const char *text(const struct fed_json *v)
-{
-    struct fed_buf b = {0};
-    struct fed_str out;
-
-    if (v)
-        fed_json_write(&b, v);
-    out = fed_arena_dup(&arena, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out.p;
 }
 
 static struct fed_json *apply(const struct fed_json *live, const char *config, const char *manager, bool force,
@@ -58,7 +18,7 @@ static struct fed_json *apply(const struct fed_json *live, const char *config, c
     struct fed_json *out = NULL;
     struct fed_causes c = {.arena = &arena};
 
-    assert_int_equal(fed_ssa_apply(&arena, deploy, live, yaml(config),
+    assert_int_equal(fed_ssa_apply(&arena, deploy, live, yaml_of(&arena, config),
                                    &(struct fed_ssa_write){.manager = fed_str(manager), .force = force, .now_ms = 1000},
                                    &out, &c, err),
                      want);
@@ -85,7 +45,7 @@ static void test_create(void **state)
 
     (void)state;
     assert_string_equal(
-        text(set_of(o, "kubectl")),
+        text_of(&arena, set_of(o, "kubectl")).p,
         "{\"f:metadata\":{\"f:labels\":{\"f:app\":{}}},\"f:spec\":{\"f:replicas\":{},\"f:template\":{\"f:spec\":{"
         "\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{\".\":{},\"f:image\":{},\"f:name\":{},\"f:ports\":{"
         "\"k:{\\\"containerPort\\\":80,\\\"protocol\\\":\\\"TCP\\\"}\":{\".\":{},\"f:containerPort\":{}}}}}}}}}");
@@ -99,7 +59,7 @@ static void test_removal(void **state)
     (void)state;
     o = apply(o, "{" HEAD ", spec: {template: {spec: {containers: [{name: c, image: z}]}}}}", "kubectl", false, 0,
               NULL);
-    assert_string_equal(text(fed_json_find(o, "spec")),
+    assert_string_equal(text_of(&arena, fed_json_find(o, "spec")).p,
                         "{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"z\"}]}}}");
 }
 
@@ -112,7 +72,7 @@ static void test_conflict(void **state)
     /* Another writer scales: it owns replicas now. */
     fed_json_set(fed_json_find(o, "spec"), "replicas", fed_json_new_int(&arena, 5));
     fed_ssa_track(&arena, deploy, deploy, old, o, &(struct fed_ssa_write){.manager = FED_STR("curl"), .now_ms = 0});
-    assert_string_equal(text(set_of(o, "curl")), "{\"f:spec\":{\"f:replicas\":{}}}");
+    assert_string_equal(text_of(&arena, set_of(o, "curl")).p, "{\"f:spec\":{\"f:replicas\":{}}}");
     assert_null(fed_json_at(set_of(o, "kubectl"), "f:spec", "f:replicas", NULL));
     apply(o, first, "kubectl", false, FED_E_CONFLICT, &err);
     assert_string_equal(err.text, "Apply failed with 1 conflict: conflict with \"curl\" using apps/v1: .spec.replicas");
@@ -128,19 +88,19 @@ static void test_conflict(void **state)
 static void test_repeat_changes_nothing(void **state)
 {
     struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL);
-    const char *before = text(o);
+    const char *before = text_of(&arena, o).p;
     struct fed_json *again, *copy;
 
     (void)state;
-    assert_int_equal(fed_ssa_apply(&arena, deploy, o, yaml(first),
+    assert_int_equal(fed_ssa_apply(&arena, deploy, o, yaml_of(&arena, first),
                                    &(struct fed_ssa_write){.manager = FED_STR("kubectl"), .now_ms = 99000000}, &again,
                                    NULL, NULL),
                      0);
-    assert_string_equal(text(again), before);
+    assert_string_equal(text_of(&arena, again).p, before);
     copy = fed_json_copy(&arena, o);
     fed_ssa_track(&arena, deploy, deploy, o, copy,
                   &(struct fed_ssa_write){.manager = FED_STR("x"), .now_ms = 99000000});
-    assert_string_equal(text(copy), before);
+    assert_string_equal(text_of(&arena, copy).p, before);
 }
 
 static void test_two_managers_share_a_list(void **state)
@@ -160,12 +120,12 @@ static void test_reset(void **state)
     struct fed_json *o = apply(NULL, first, "kubectl", false, 0, NULL), *copy = fed_json_copy(&arena, o);
 
     (void)state;
-    fed_json_set(fed_json_find(copy, "metadata"), "managedFields", yaml("[{}]"));
+    fed_json_set(fed_json_find(copy, "metadata"), "managedFields", yaml_of(&arena, "[{}]"));
     fed_ssa_track(&arena, deploy, deploy, o, copy, &(struct fed_ssa_write){.manager = FED_STR("x"), .now_ms = 0});
     assert_null(fed_json_at(copy, "metadata", "managedFields", NULL));
 }
 
-static struct fed_str version_of(const struct fed_json *obj, const char *manager)
+static struct fed_str version_by(const struct fed_json *obj, const char *manager)
 {
     FED_JSON_EACH(it, fed_json_at(obj, "metadata", "managedFields", NULL))
         if (fed_str_is(fed_json_find_text(it, "manager"), manager))
@@ -184,20 +144,23 @@ static void test_versions(void **state)
     (void)state;
     v1 = fed_kinds_by_kind(kinds, FED_STR("autoscaling/v1"), FED_STR("HorizontalPodAutoscaler"));
     v2 = fed_kinds_by_kind(kinds, FED_STR("autoscaling/v2"), FED_STR("HorizontalPodAutoscaler"));
-    o = yaml("{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: d}, spec: "
-             "{maxReplicas: 5, scaleTargetRef: {kind: Deployment, name: w}, targetCPUUtilizationPercentage: 50}}");
+    o = yaml_of(&arena,
+                "{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: d}, spec: "
+                "{maxReplicas: 5, scaleTargetRef: {kind: Deployment, name: w}, targetCPUUtilizationPercentage: 50}}");
     assert_int_equal(fed_kind_convert(&arena, o, v1, v2, NULL), 0);
     fed_ssa_track(&arena, v2, v1, NULL, o, &(struct fed_ssa_write){.manager = FED_STR("curl"), .now_ms = 0});
-    assert_true(fed_str_is(version_of(o, "curl"), "autoscaling/v1"));
+    assert_true(fed_str_is(version_by(o, "curl"), "autoscaling/v1"));
     assert_non_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:targetCPUUtilizationPercentage", NULL));
     assert_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:metrics", NULL));
 
     assert_int_equal(
-        fed_ssa_apply(&arena, v2, o,
-                      yaml("{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: "
-                           "d}, spec: {metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, "
-                           "averageUtilization: 70}}}]}}"),
-                      &(struct fed_ssa_write){.manager = FED_STR("kubectl")}, &out, &c, &err),
+        fed_ssa_apply(
+            &arena, v2, o,
+            yaml_of(&arena,
+                    "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: "
+                    "d}, spec: {metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, "
+                    "averageUtilization: 70}}}]}}"),
+            &(struct fed_ssa_write){.manager = FED_STR("kubectl")}, &out, &c, &err),
         FED_E_CONFLICT);
     assert_string_equal(err.text, "Apply failed with 1 conflict: conflict with \"curl\" using autoscaling/v1: "
                                   ".spec.targetCPUUtilizationPercentage");
@@ -207,15 +170,15 @@ static void test_versions(void **state)
     fed_json_set(fed_json_at(metrics->first, "resource", "target", NULL), "averageUtilization",
                  fed_json_new_int(&arena, 60));
     fed_ssa_track(&arena, v2, v2, old, o, &(struct fed_ssa_write){.manager = FED_STR("edit"), .now_ms = 0});
-    assert_true(fed_str_is(version_of(o, "edit"), "autoscaling/v2"));
-    assert_string_equal(text(set_of(o, "edit")), "{\"f:spec\":{\"f:metrics\":{}}}");
+    assert_true(fed_str_is(version_by(o, "edit"), "autoscaling/v2"));
+    assert_string_equal(text_of(&arena, set_of(o, "edit")).p, "{\"f:spec\":{\"f:metrics\":{}}}");
     assert_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:targetCPUUtilizationPercentage", NULL));
     assert_non_null(fed_json_at(set_of(o, "curl"), "f:spec", "f:maxReplicas", NULL));
 }
 
 static struct fed_json *track(const struct fed_json *old, const char *obj, const char *manager)
 {
-    struct fed_json *o = yaml(obj);
+    struct fed_json *o = yaml_of(&arena, obj);
 
     fed_ssa_track(&arena, deploy, deploy, old, o, &(struct fed_ssa_write){.manager = fed_str(manager)});
     return o;
@@ -233,21 +196,21 @@ static void test_nodes_are_owned(void **state)
     (void)state;
     /* Empty lists are not there, the structure of resources is. */
     assert_string_equal(
-        text(set_of(o, "curl")),
+        text_of(&arena, set_of(o, "curl")).p,
         "{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:a\":{}}},\"f:spec\":{\"f:strategy\":{\"f:rollingUpdate\":{"
         "\".\":{},\"f:maxSurge\":{}}},\"f:template\":{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
         "\".\":{},\"f:name\":{},\"f:resources\":{\".\":{},\"f:limits\":{\".\":{},\"f:cpu\":{}}}},"
         "\"k:{\\\"name\\\":\\\"d\\\"}\":{\".\":{},\"f:name\":{},\"f:resources\":{}}}}}}}");
     /* An applier owns what it applies and its items, not the map that they go to. */
     o = apply(o, "{metadata: {labels: {c: d}}}", "kubectl", false, 0, NULL);
-    assert_string_equal(text(set_of(o, "kubectl")), "{\"f:metadata\":{\"f:labels\":{\"f:c\":{}}}}");
+    assert_string_equal(text_of(&arena, set_of(o, "kubectl")).p, "{\"f:metadata\":{\"f:labels\":{\"f:c\":{}}}}");
     /* The map stays its maker's when nothing of his is left in it; and its maker's only. */
     o = apply(o, "{metadata: {labels: {a: c}}}", "kubectl", true, 0, NULL);
-    assert_string_equal(text(fed_json_at(set_of(o, "curl"), "f:metadata", NULL)), "{\"f:labels\":{}}");
-    assert_string_equal(text(fed_json_at(o, "metadata", "labels", NULL)), "{\"a\":\"c\"}");
+    assert_string_equal(text_of(&arena, fed_json_at(set_of(o, "curl"), "f:metadata", NULL)).p, "{\"f:labels\":{}}");
+    assert_string_equal(text_of(&arena, fed_json_at(o, "metadata", "labels", NULL)).p, "{\"a\":\"c\"}");
     o = apply(o, "{metadata: {}}", "kubectl", false, 0, NULL);
     assert_null(fed_json_at(o, "metadata", "labels", NULL)); /* what is left empty goes; it stays owned */
-    assert_string_equal(text(fed_json_at(set_of(o, "curl"), "f:metadata", NULL)), "{\"f:labels\":{}}");
+    assert_string_equal(text_of(&arena, fed_json_at(set_of(o, "curl"), "f:metadata", NULL)).p, "{\"f:labels\":{}}");
     /* Gone is gone for everybody. */
     o = track(o, "{metadata: {name: a, labels: {x: y}}}", "edit");
     o = track(o, "{metadata: {name: a}, spec: {strategy: {}}}", "edit");
@@ -272,13 +235,13 @@ static void test_zero_values_are_nobodys(void **state)
 
     (void)state;
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
-        struct fed_json *o = yaml(cases[i].given);
+        struct fed_json *o = yaml_of(&arena, cases[i].given);
         const struct fed_kind_version *v =
             fed_kinds_by_kind(kinds, fed_json_find_text(o, "apiVersion"), fed_json_find_text(o, "kind"));
 
         fed_schema_zeros(&arena, v->schema, o);
         fed_ssa_track(&arena, v, v, NULL, o, &(struct fed_ssa_write){.manager = FED_STR("curl"), .now_ms = 1000});
-        assert_string_equal(text(set_of(o, "curl")), cases[i].want);
+        assert_string_equal(text_of(&arena, set_of(o, "curl")).p, cases[i].want);
     }
 }
 
@@ -296,5 +259,5 @@ int main(void)
         cmocka_unit_test(test_zero_values_are_nobodys),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, core_kinds_teardown);
 }

@@ -4,21 +4,13 @@
  * the managed fields after each step as structured-merge-diff v4.4.1 and the field manager of Kubernetes 1.29 had them. A
  * step: {op: apply | patch (a merge patch) | put, by, at: seconds, obj, v, sub, force}, and what comes of it: {want: spec,
  * status, labels…, managed: [[manager, operation, version, subresource, time, fields], …]} or {error}. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/env.h"
 #include "base/file.h"
 #include "codec/patch.h"
 #include "kube/crd.h"
-#include "kube/schema.h"
+#include "tests/unit/kube/core_kinds.h"
 
-static struct fed_arena kept, arena;
-static struct fed_kinds *kinds;
+static struct fed_arena kept;
 static struct fed_kind *kind;
 static struct fed_buf file;
 
@@ -30,18 +22,6 @@ static struct fed_json *parse(struct fed_arena *a, struct fed_str text)
     if (fed_json_parse(a, text, NULL, &v, &err))
         fail_msg("%s", err.text);
     return v;
-}
-
-static const char *text(const struct fed_json *v)
-{
-    struct fed_buf b = {0};
-    struct fed_str out;
-
-    if (v)
-        fed_json_write(&b, v);
-    out = fed_arena_dup(&arena, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out.p;
 }
 
 static struct fed_json *definition(const struct fed_json *doc)
@@ -67,10 +47,7 @@ static int setup(void **state)
     struct fed_err err = {0};
     struct fed_str first, rest;
 
-    (void)state;
-    kinds = fed_kinds_new();
-    if (fed_kinds_add_core(kinds, NULL, &err) ||
-        fed_file_read(HANSA_SOURCE_DIR "/tests/data/kube/ssa.jsonl", 1 << 20, &file, &err))
+    if (core_kinds_setup(state) || fed_file_read(HANSA_SOURCE_DIR "/tests/data/kube/ssa.jsonl", 1 << 20, &file, &err))
         return -1;
     rest = fed_buf_str(&file);
     (void)fed_str_cut(&rest, '\n', &first);
@@ -82,18 +59,15 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     fed_kind_unref(kind);
-    fed_kinds_free(kinds);
     fed_arena_release(&kept);
-    fed_arena_release(&arena);
     fed_buf_release(&file);
-    return 0;
+    return core_kinds_teardown(state);
 }
 
 /* --- one step, as the server does it --- */
 
-static const struct fed_kind_version *version_of(const struct fed_json *step)
+static const struct fed_kind_version *version_at(const struct fed_json *step)
 {
     struct fed_str name = fed_json_find_text(step, "v");
 
@@ -144,7 +118,7 @@ static struct fed_json *convert(const struct fed_json *obj, const struct fed_kin
 
 static struct fed_json *run(const struct fed_json *step, const struct fed_json *live, struct fed_err *err)
 {
-    const struct fed_kind_version *v = version_of(step), *stored = fed_kind_storage(kind);
+    const struct fed_kind_version *v = version_at(step), *stored = fed_kind_storage(kind);
     struct fed_json *old = convert(live, stored, v), *obj = fed_json_copy(&arena, fed_json_find(step, "obj")),
                     *out = NULL;
     struct fed_ssa_write how = {.manager = fed_json_find_text(step, "by"),
@@ -245,10 +219,11 @@ static void replay(size_t line, const struct fed_json *steps)
             fail_msg("line %zu, step %zu: %s", line, n, err.text);
         live = out;
         if (!fed_json_equal(seen(live), want))
-            fail_msg("line %zu, step %zu: %s\nshould be %s", line, n, text(seen(live)), text(want));
+            fail_msg("line %zu, step %zu: %s\nshould be %s", line, n, text_of(&arena, seen(live)).p,
+                     text_of(&arena, want).p);
         if (!fed_json_equal(managed(live), fed_json_find(step, "managed")))
-            fail_msg("line %zu, step %zu: %s\nshould be %s", line, n, text(managed(live)),
-                     text(fed_json_find(step, "managed")));
+            fail_msg("line %zu, step %zu: %s\nshould be %s", line, n, text_of(&arena, managed(live)).p,
+                     text_of(&arena, fed_json_find(step, "managed")).p);
         fed_json_set(fed_json_find(live, "metadata"), "uid", fed_json_new_strz(&arena, "u"));
     }
 }
