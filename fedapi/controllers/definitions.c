@@ -150,7 +150,7 @@ void fapi_definition_delete(struct fapi_replicator *r, const char *key, struct f
 bool fapi_definition_has_objects(const struct fapi_member *m, const struct fapi_kind *k, struct fed_str name)
 {
     const struct fapi_kind *of = k == m->fed->definitions ? fapi_kinds_defined(m->fed, name) : NULL;
-    return of && fapi_member_count(m, of) > 0;
+    return of && fapi_member_has_any(m, of);
 }
 
 /* --- being there --- */

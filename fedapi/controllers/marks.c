@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fedapi/controllers/marks.h"
 
+bool fapi_is_marked(const struct fed_kobj *o)
+{
+    return o && fed_str_is(fed_kobj_label(o, FAPI_MANAGED), "true");
+}
+
 enum fapi_whose fapi_whose(const struct fed_kobj *member_obj, struct fed_str federation_uid, struct fed_str source_uid)
 {
     struct fed_str federation = fed_kobj_annotation(member_obj, FAPI_FEDERATION_UID);

@@ -33,6 +33,8 @@ enum fapi_whose {
     FAPI_STALE,   /* ours, from an earlier federated object of the same name: may be taken over */
     FAPI_OTHERS   /* another federation's: never touched */
 };
+/* True for an object (NULL: false) that bears the label: what a cluster's informers show of every kind. */
+bool fapi_is_marked(const struct fed_kobj *o);
 enum fapi_whose fapi_whose(const struct fed_kobj *member_obj, struct fed_str federation_uid, struct fed_str source_uid);
 
 /* True for namespaces that are a cluster's own affair (federation-system, kube-*): nothing inside is propagated. */

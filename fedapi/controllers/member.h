@@ -60,8 +60,8 @@ struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi
 bool fapi_member_sees(const struct fapi_member *m, const struct fapi_kind *k);
 /* The same for all kinds but those of users, each of which waits for itself. */
 bool fapi_member_sees_all(const struct fapi_member *m);
-/* Marked objects of the kind there. */
-size_t fapi_member_count(const struct fapi_member *m, const struct fapi_kind *k);
+/* Marked objects of the kind there: whether there is one, and each. */
+bool fapi_member_has_any(const struct fapi_member *m, const struct fapi_kind *k);
 void fapi_member_each(const struct fapi_member *m, const struct fapi_kind *k,
                       bool (*each)(void *ud, struct fed_kobj *o), void *ud);
 /* How the kind is spoken to there: in a version that the cluster serves. */

@@ -8,7 +8,7 @@
  *                              ▲                        │ deleted, another version
  *                              └────────────────────────┘
  *
- * Namespaces have one more, of all: the end of a shared one, which bears no mark, must be seen.
+ * Of namespaces all are watched: the end of a shared one, which bears no mark, must be seen.
  *
  * So nothing asks again and again for a kind that is not there. Absence of a seen definition is absence of its objects.
  */
@@ -39,14 +39,21 @@ static void on_object(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     struct fapi_there *t = ud;
     struct fapi_federation *f = t->member->fed;
     const struct fed_kobj *o = now ? now : old;
+    bool marked = fapi_is_marked(now), was = fapi_is_marked(old);
+    if (!marked && !was && now) /* the cluster's own */
+        return;
     struct fed_arena a = {0};
     struct fed_str key = fapi_key(&a, t->kind, o->ns, o->name);
     fapi_due_replicate(t->member, key);
+    if (!marked && !was) { /* a shared one is gone: ours is due */
+        fed_arena_release(&a);
+        return;
+    }
     fapi_due_decide_of_copy(f, key);
     fapi_due_status(f, key);
     if (fed_str_is(fapi_kind_name(t->kind), "Service"))
         fapi_due_service(f, o->ns, o->name);
-    if (!now && (t->kind->ending || t->member->deleting))
+    if (!marked && (t->kind->ending || t->member->deleting))
         fapi_due_definition(t->kind);
     fed_arena_release(&a);
 }
@@ -72,30 +79,11 @@ static void on_synced(void *ud)
 
 static void watch_objects(struct fapi_there *t, bool optional)
 {
+    bool all = t->kind->spread == FAPI_SPREAD_NAMESPACE;
     struct fed_informer_conf conf = {
-        .resource = &t->resource, .label_selector = FAPI_MANAGED "=true", .optional = optional};
+        .resource = &t->resource, .label_selector = all ? NULL : FAPI_MANAGED "=true", .optional = optional};
     struct fed_informer_handlers h = {.changed = on_object, .synced = on_synced, .ud = t};
     t->objects = fapi_member_informer(t->member, &conf, &h);
-}
-
-/* --- namespaces that are shared --- */
-
-/* One that the cluster made itself is used as it is; when it goes, ours is due. */
-static void on_namespace(void *ud, struct fed_kobj *old, struct fed_kobj *now)
-{
-    struct fapi_there *t = ud;
-    struct fed_arena a = {0};
-    if (now || fed_kobj_label(old, FAPI_MANAGED).n)
-        return;
-    fapi_due_replicate(t->member, fapi_key(&a, t->kind, old->ns, old->name));
-    fed_arena_release(&a);
-}
-
-static void watch_namespaces(struct fapi_there *t)
-{
-    struct fed_informer_conf conf = {.resource = &t->resource};
-    struct fed_informer_handlers h = {.changed = on_namespace, .ud = t};
-    t->shared = fapi_member_informer(t->member, &conf, &h);
 }
 
 static void forget_objects(struct fapi_there *t)
@@ -200,8 +188,6 @@ void fapi_member_kind_start(struct fapi_member *m, struct fapi_kind *k)
     } else {
         watch_objects(t, true);
     }
-    if (k->spread == FAPI_SPREAD_NAMESPACE)
-        watch_namespaces(t);
 }
 
 void fapi_member_kind_stop(struct fapi_member *m, struct fapi_kind *k)
@@ -212,7 +198,6 @@ void fapi_member_kind_stop(struct fapi_member *m, struct fapi_kind *k)
     m->there[k->index] = NULL;
     forget_objects(t);
     fed_informer_free(t->definition);
-    fed_informer_free(t->shared);
     free(t->why);
     free(t);
 }

@@ -17,13 +17,12 @@ struct fapi_clusters {
 struct fapi_there { /* a kind in a member */
     struct fapi_member *member;
     struct fapi_kind *kind;
-    struct fed_informer *objects;
+    struct fed_informer *objects; /* marked ones; of namespaces all */
     /* Of custom kinds: */
     struct fed_informer *definition;
     struct fed_resource resource; /* version is owned */
     enum fapi_served served;
-    char *why;                   /* of FAPI_SERVED_OTHER; owned or NULL */
-    struct fed_informer *shared; /* of namespaces: all of them, marked or not */
+    char *why; /* of FAPI_SERVED_OTHER; owned or NULL */
 };
 
 struct fapi_member *fapi_member_new(struct fapi_federation *f, struct fed_str name);

@@ -40,7 +40,8 @@ struct fed_kobj *fapi_member_find(const struct fapi_member *m, const struct fapi
                                   struct fed_str name)
 {
     const struct fapi_there *t = fapi_member_there(m, k);
-    return t && t->objects ? fed_informer_find(t->objects, ns, name) : NULL;
+    struct fed_kobj *o = t && t->objects ? fed_informer_find(t->objects, ns, name) : NULL;
+    return fapi_is_marked(o) ? o : NULL;
 }
 
 bool fapi_member_sees(const struct fapi_member *m, const struct fapi_kind *k)
@@ -61,10 +62,15 @@ bool fapi_member_sees_all(const struct fapi_member *m)
     return true;
 }
 
-size_t fapi_member_count(const struct fapi_member *m, const struct fapi_kind *k)
+struct marked {
+    bool (*each)(void *ud, struct fed_kobj *o);
+    void *ud;
+};
+
+static bool if_marked(void *ud, struct fed_kobj *o)
 {
-    const struct fapi_there *t = fapi_member_there(m, k);
-    return t && t->objects ? fed_informer_count(t->objects) : 0;
+    struct marked *w = ud;
+    return !fapi_is_marked(o) || w->each(w->ud, o);
 }
 
 void fapi_member_each(const struct fapi_member *m, const struct fapi_kind *k,
@@ -72,7 +78,21 @@ void fapi_member_each(const struct fapi_member *m, const struct fapi_kind *k,
 {
     const struct fapi_there *t = fapi_member_there(m, k);
     if (t && t->objects)
-        fed_informer_each(t->objects, (struct fed_str){0}, each, ud);
+        fed_informer_each(t->objects, (struct fed_str){0}, if_marked, &(struct marked){each, ud});
+}
+
+static bool found(void *ud, struct fed_kobj *o)
+{
+    (void)o;
+    *(bool *)ud = true;
+    return false;
+}
+
+bool fapi_member_has_any(const struct fapi_member *m, const struct fapi_kind *k)
+{
+    bool any = false;
+    fapi_member_each(m, k, found, &any);
+    return any;
 }
 
 const struct fed_resource *fapi_member_resource(const struct fapi_member *m, const struct fapi_kind *k)

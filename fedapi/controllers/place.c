@@ -124,7 +124,7 @@ struct fed_json *fapi_place_without_finalizer(struct fed_arena *a, const struct 
 bool fapi_place_has_objects(const struct fapi_member *m)
 {
     FAPI_KIND_EACH(k, m->fed)
-        if (fapi_member_count(m, k) > 0)
+        if (fapi_member_has_any(m, k))
             return true;
     return false;
 }

@@ -323,7 +323,7 @@ static bool has_own_definition(const struct fapi_kind *k, const struct fed_kobj 
 static bool has_objects(const struct fapi_kind *k, const struct fed_kobj *hub, const struct fapi_member *m)
 {
     const struct fapi_kind *of = k == k->fed->definitions ? fapi_kinds_defined(k->fed, hub->name) : NULL;
-    return of && (!fapi_member_sees(m, of) || fapi_member_count(m, of) > 0);
+    return of && (!fapi_member_sees(m, of) || fapi_member_has_any(m, of));
 }
 
 /* True while a cluster that can be seen still has our copy. What is orphaned or withdrawn must be let go in every

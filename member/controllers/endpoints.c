@@ -5,9 +5,9 @@
 #include "kube/names.h"
 #include "kube/selector.h"
 #include "member/controllers/controllers.h"
+#include "member/controllers/slices.h"
 
-#define MANAGED_BY "endpointslice.kubernetes.io/managed-by"
-#define MANAGER    "endpointslice-controller.hansa.io"
+#define MANAGER "endpointslice-controller.hansa.io"
 
 struct backend {
     struct fed_kobj *pod;
@@ -190,19 +190,10 @@ static struct fed_str slice_name(struct work *w, size_t i)
 
 static void put_slice(struct work *w, size_t i, const struct group *g)
 {
-    static const char *const keys[] = {"endpoints", "ports", NULL};
-    struct fed_json *o = fed_obj_new(w->a, "discovery.k8s.io/v1", "EndpointSlice", w->obj->ns, slice_name(w, i));
-    struct fed_json *labels = labels_of(w), *list = fed_json_array(w->a);
-    fed_json_set(labels, MBR_SERVICE_NAME, fed_json_new_str(w->a, w->obj->name));
-    fed_json_set(labels, MANAGED_BY, fed_json_new_strz(w->a, MANAGER));
-    fed_json_set(fed_obj_metadata(w->a, o), "labels", labels);
-    fed_obj_set_controller(w->a, o, w->obj);
-    fed_json_set(o, "addressType", fed_json_new_strz(w->a, "IPv4"));
+    struct mbr_slice s = {slice_name(w, i), MANAGER, "IPv4", labels_of(w), fed_json_array(w->a), ports_of(w, g, true)};
     for (size_t k = 0; k < g->n; k++)
-        fed_json_push(list, slice_endpoint(w, &g->backends[k]));
-    fed_json_set(o, "endpoints", list);
-    fed_json_set(o, "ports", ports_of(w, g, true));
-    mbr_job_put(w->job, MBR_SLICES, o, keys);
+        fed_json_push(s.endpoints, slice_endpoint(w, &g->backends[k]));
+    mbr_slice_put(w->job, w->obj, &s);
 }
 
 static void drop_slices(struct work *w, size_t from)
@@ -276,10 +267,7 @@ static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 
 static void slice_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 {
-    const struct fed_kobj *o = now ? now : old;
-    struct fed_str service = fed_kobj_label(o, MBR_SERVICE_NAME);
-    if (service.n && fed_str_is(fed_kobj_label(o, MANAGED_BY), MANAGER))
-        mbr_ctl_add(ctl, o->ns, service);
+    mbr_slice_enqueue(ctl, now ? now : old, MANAGER);
 }
 
 /* Somebody's own Endpoints may be there before their Service; only at the start is what a Service left behind looked for. */

@@ -3,8 +3,8 @@
  * endpoints controller makes has slices of its own. Labels and exceptions are those of Kubernetes' mirroring. */
 #include "kube/names.h"
 #include "member/controllers/controllers.h"
+#include "member/controllers/slices.h"
 
-#define MANAGED_BY  "endpointslice.kubernetes.io/managed-by"
 #define MANAGER     "endpointslicemirroring-controller.k8s.io"
 #define SKIP        "endpointslice.kubernetes.io/skip-mirror"
 #define LEADER      "control-plane.alpha.kubernetes.io/leader" /* Endpoints that are a lock */
@@ -29,10 +29,7 @@ static bool mirrored(const struct mbr *m, struct fed_kobj *endpoints, const stru
 
 static struct fed_json *labels_of(struct work *w)
 {
-    struct fed_json *l = w->labels ? fed_json_copy(w->a, w->labels) : fed_json_object(w->a);
-    fed_json_set(l, MBR_SERVICE_NAME, fed_json_new_str(w->a, w->obj->name));
-    fed_json_set(l, MANAGED_BY, fed_json_new_strz(w->a, MANAGER));
-    return l;
+    return w->labels ? fed_json_copy(w->a, w->labels) : fed_json_object(w->a);
 }
 
 static void add_endpoints(struct work *w, struct fed_json *list, const struct fed_json *addresses, bool v6, bool ready)
@@ -68,8 +65,7 @@ static struct fed_json *ports_of(struct work *w, const struct fed_json *subset)
 
 static void put_slice(struct work *w, const struct fed_json *subset, size_t i, bool v6)
 {
-    static const char *const keys[] = {"endpoints", "ports", NULL};
-    struct fed_json *list = fed_json_array(w->a), *o;
+    struct fed_json *list = fed_json_array(w->a);
     struct fed_str name;
     char hash[11];
     add_endpoints(w, list, fed_json_find(subset, "addresses"), v6, true);
@@ -78,20 +74,15 @@ static void put_slice(struct work *w, const struct fed_json *subset, size_t i, b
         return;
     fed_name_hash(fed_arena_printf(w->a, "%.*s/%zu/%d", FED_STR_ARG(w->obj->uid), i, v6), hash);
     name = fed_arena_printf(w->a, "%.*s-%.5s", FED_STR_ARG(fed_str_head(w->obj->name, 57)), hash);
-    o = fed_obj_new(w->a, "discovery.k8s.io/v1", "EndpointSlice", w->obj->ns, name);
-    fed_json_set(fed_obj_metadata(w->a, o), "labels", labels_of(w));
-    fed_obj_set_controller(w->a, o, w->obj);
-    fed_json_set(o, "addressType", fed_json_new_strz(w->a, v6 ? "IPv6" : "IPv4"));
-    fed_json_set(o, "endpoints", list);
-    fed_json_set(o, "ports", ports_of(w, subset));
     fed_json_set_str(w->keep, name, fed_json_new_bool(w->a, true));
-    mbr_job_put(w->job, MBR_SLICES, o, keys);
+    mbr_slice_put(w->job, w->obj,
+                  &(struct mbr_slice){name, MANAGER, v6 ? "IPv6" : "IPv4", labels_of(w), list, ports_of(w, subset)});
 }
 
 static bool drop_other(void *ud, struct fed_kobj *slice)
 {
     struct work *w = ud;
-    if (fed_str_is(fed_kobj_label(slice, MANAGED_BY), MANAGER) && !fed_json_find_str(w->keep, slice->name))
+    if (mbr_slice_is_of(slice, MANAGER) && !fed_json_find_str(w->keep, slice->name))
         mbr_job_delete(w->job, MBR_SLICES, slice);
     return true;
 }
@@ -117,10 +108,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
 
 static void slice_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 {
-    const struct fed_kobj *o = now ? now : old;
-    struct fed_str service = fed_kobj_label(o, MBR_SERVICE_NAME);
-    if (service.n && fed_str_is(fed_kobj_label(o, MANAGED_BY), MANAGER))
-        mbr_ctl_add(ctl, o->ns, service);
+    mbr_slice_enqueue(ctl, now ? now : old, MANAGER);
 }
 
 void mbr_mirror_init(struct mbr_ctl *c)
