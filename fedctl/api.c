@@ -2,6 +2,7 @@
 /* api.c: calls to a Kubernetes API that are waited for, and objects made to be there. */
 #include "base/mem.h"
 #include "fedctl/fedctl.h"
+#include "fedctl/keep.h"
 #include "kube/remote.h"
 
 const struct fed_resource fctl_namespaces = {"", "v1", "namespaces", "Namespace", false};
@@ -237,6 +238,11 @@ int fctl_ensure(struct fctl_api *api, const struct fed_resource *r, const struct
     if (code)
         return fed_err_wrap(err, code, "change %s \"%s\"", r->kind, name);
     tell(api, r, name, "configured");
+    struct fed_buf changes = {0};
+    fctl_changes(have, patch, r == &fctl_secrets, &changes);
+    fwrite(fed_buf_z(&changes), 1, changes.n, api->c->out);
+    fed_buf_release(&changes);
+    fflush(api->c->out);
     return 0;
 }
 

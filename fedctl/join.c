@@ -40,6 +40,7 @@ static const struct fed_setting rows[] = {
      .help = "Context of the cluster that joins (default: NAME)"},
     FCTL_HOST_ROW(join_conf),
     FCTL_FEDERATION_ROW(join_conf),
+    FCTL_CONTEXT_ROW(join_conf),
     FCTL_NS_ROW(join_conf),
     FCTL_KUBECONFIG_ROW(join_conf),
     {.name = "credentials-kubeconfig",
@@ -340,9 +341,11 @@ static int give_access(struct join *j, struct fed_err *err)
         return code;
     if (!code) {
         code = ensure_account(j, err);
-        if (code || j->c->dry_run)
+        if (code)
             return code;
         j->token = token_in_use(j);
+        if (!j->token && j->c->dry_run)
+            j->token = "made-when-joining";
         if (j->token)
             return 0;
         obtain_token(j);
@@ -417,8 +420,6 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     int code = look(&j, err);
     if (!code)
         code = give_access(&j, err);
-    if (!code && c->dry_run)
-        j.token = "made-when-joining";
     if (!code)
         code = register_cluster(&j, err);
     if (!code)

@@ -349,6 +349,10 @@ int fed_settings_load(const struct fed_settings *t, const struct fed_settings_in
     const char *dir = dir_of(&l, in);
     if (!rc && dir)
         rc = load_dir(&l, dir);
+    bool *given = FED_ARENA_ARRAY(a, bool, t->n_rows + 1);
+    for (size_t i = 0; i < t->n_rows; i++)
+        given[i] = l.set[i] > FROM_DEFAULT;
+    res->given = given;
     return rc ? rc : load_defaults(&l);
 }
 

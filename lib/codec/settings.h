@@ -66,6 +66,7 @@ struct fed_settings_result {
     enum fed_settings_action action;
     const char *config_path; /* --config, or NULL */
     struct fed_strings args; /* positional */
+    const bool *given;       /* row by row: some source gave it, it is no default; in the arena */
 };
 struct fed_settings_input {
     int argc;

@@ -6,7 +6,7 @@
 #include "codec/yaml.h"
 
 static const struct fed_setting own[] = {
-    {.name = "config", .arg = "FILE", .help = "read settings from this YAML file (keys as the flags below)"},
+    {.name = "config", .arg = "FILE", .help = "read settings from this YAML file (keys as the flags)"},
     {.name = "check", .type = FED_SET_BOOL, .help = "check the settings, print them and exit"},
     {.name = "help", .type = FED_SET_BOOL, .help = "print this text and exit (--help=man: the man page)"},
     {.name = "version", .type = FED_SET_BOOL, .help = "print the version and exit"},
