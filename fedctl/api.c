@@ -258,3 +258,35 @@ void fctl_undo(struct fctl *c, struct fctl_made *until)
             fprintf(stderr, "kubefed: could not delete %s \"%s\" again: %s\n", m->resource->kind, m->name, err.text);
     }
 }
+
+/* --- namespaces on their way out --- */
+
+struct leaving {
+    struct fctl_api *api;
+    const char *ns;
+    struct fed_json *have;
+};
+
+static int has_left(void *ud, struct fed_err *why)
+{
+    struct leaving *l = ud;
+    l->have = NULL;
+    int code = fctl_get(l->api, &fctl_namespaces, "", l->ns, &l->have, why);
+    if (code == FED_E_NOT_FOUND)
+        return 0;
+    if (!code && fed_json_at(l->have, "metadata", "deletionTimestamp", NULL))
+        return fed_err_set(why, FED_E_BUSY, "namespace \"%s\" of context \"%s\" is just being deleted", l->ns,
+                           l->api->name);
+    return code;
+}
+
+int fctl_settle_namespace(struct fctl_api *api, const char *ns, int64_t timeout_ms, struct fed_json **have,
+                          struct fed_err *err)
+{
+    struct leaving l = {.api = api, .ns = ns};
+    const char *what = fed_arena_printf(&api->c->arena, "namespace %s to be gone", ns).p;
+    int code = fctl_wait(api->c, what, api->c->dry_run ? 0 : timeout_ms, has_left, &l, err);
+    bool dry = code == FED_E_TIMEOUT && api->c->dry_run;
+    *have = code ? NULL : l.have;
+    return dry ? 0 : code;
+}

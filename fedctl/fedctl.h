@@ -160,6 +160,10 @@ FED_MUST_USE int fctl_patch(struct fctl_api *api, const struct fed_resource *r, 
 /* Absent is success. */
 FED_MUST_USE int fctl_delete(struct fctl_api *api, const struct fed_resource *r, const char *ns, const char *name,
                              struct fed_err *err);
+/* A namespace that is just being deleted (an unjoin, or an undo a moment ago) is waited for. *have: as it is then, NULL
+ * when it is not there. A dry run does not wait. */
+FED_MUST_USE int fctl_settle_namespace(struct fctl_api *api, const char *ns, int64_t timeout_ms, struct fed_json **have,
+                                       struct fed_err *err);
 /* Deletes what this verb made, newest first, back to `until` (a former c->made; NULL: all). */
 void fctl_undo(struct fctl *c, struct fctl_made *until);
 

@@ -332,11 +332,11 @@ static int look(struct init *i, struct fed_err *err)
 {
     struct fed_json *ns = NULL;
     const struct fctl_plane *p = i->plane;
-    int code = fctl_get(i->host, &fctl_namespaces, "", p->ns, &ns, err);
-    if (code && code != FED_E_NOT_FOUND)
+    int code = fctl_settle_namespace(i->host, p->ns, i->conf->common.timeout, &ns, err);
+    if (code)
         return code;
     struct fed_str other = fed_obj_annotation(ns, FCTL_ANN_FEDERATION);
-    if (!code && other.n && !fed_str_is(other, p->federation)) {
+    if (other.n && !fed_str_is(other, p->federation)) {
         struct fed_json *deployment =
             NULL; /* a member of that federation has the namespace too, but no control plane */
         if (fctl_get(i->host, &fctl_deployments, p->ns, "apiserver", &deployment, NULL) == 0)
@@ -346,7 +346,7 @@ static int look(struct init *i, struct fed_err *err)
                 "another namespace with --federation-system-namespace",
                 p->ns, i->host->name, FED_STR_ARG(other));
     }
-    code = code ? code : fctl_get(i->host, &fctl_secrets, p->ns, FCTL_CREDENTIALS, &i->secret, err);
+    code = fctl_get(i->host, &fctl_secrets, p->ns, FCTL_CREDENTIALS, &i->secret, err);
     if (code && code != FED_E_NOT_FOUND)
         return code;
     code = check_context(i, err);

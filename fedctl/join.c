@@ -320,9 +320,11 @@ static int ensure_account(struct join *j, struct fed_err *err)
     for (size_t i = 0; i < FED_ARRAY_LEN(objects); i++) {
         struct fed_json *have = NULL;
         /* The namespace is shared (the host is often a member too): its annotations are left to who made it. */
-        if (i == 0 && fctl_get(j->member, objects[i].resource, "", j->m.ns, &have, NULL) == 0)
+        int code = i == 0 ? fctl_settle_namespace(j->member, j->m.ns, j->conf->common.timeout, &have, err) : 0;
+        if (have)
             continue;
-        int code = fctl_ensure(j->member, objects[i].resource,
+        if (!code)
+            code = fctl_ensure(j->member, objects[i].resource,
                                fctl_plan_member(&j->c->arena, &j->m, objects[i].kind, objects[i].name), NULL, err);
         if (code)
             return code;
