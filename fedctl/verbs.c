@@ -174,6 +174,10 @@ static int run_verb(struct fctl *c, const struct fctl_verb *v, void *conf)
     if (code) {
         fflush(c->out);
         fprintf(stderr, "kubefed %s: %s\n", v->name, err.text[0] ? err.text : fed_code_text(code));
+        if (code == FED_E_FORBIDDEN)
+            fputs("Use a context whose user may do that; `kubectl --context CONTEXT auth can-i --list` shows what one "
+                  "may\n",
+                  stderr);
         fctl_undo(c, NULL);
     }
     c->made = outer;
