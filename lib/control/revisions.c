@@ -143,6 +143,7 @@ struct fed_json *fed_replicaset_new(struct fed_arena *a, const struct fed_replic
     const struct fed_json *from = fed_json_find(conf->tree, "spec");
     struct fed_json *spec = fed_json_object(a), *template = fed_json_copy(a, fed_json_find(from, "template"));
     struct fed_json *selector = fed_json_copy(a, fed_json_find(from, "selector"));
+    int64_t ready = fed_json_int(fed_json_find(from, "minReadySeconds"), 0);
     struct fed_json *labels = fed_json_ensure_object(a, fed_json_ensure_object(a, template, "metadata"), "labels");
     fed_json_set(labels, FED_TEMPLATE_HASH, fed_json_new_strf(a, "%s", hash));
     fed_json_set(fed_json_ensure_object(a, selector, "matchLabels"), FED_TEMPLATE_HASH,
@@ -150,7 +151,8 @@ struct fed_json *fed_replicaset_new(struct fed_arena *a, const struct fed_replic
     fed_json_set(meta, "labels", fed_json_copy(a, labels));
     fed_json_set(meta, "annotations", fed_replicaset_annotations(a, conf, NULL));
     fed_json_set(spec, "replicas", fed_json_new_int(a, replicas));
-    fed_json_set(spec, "minReadySeconds", fed_json_new_int(a, fed_json_int(fed_json_find(from, "minReadySeconds"), 0)));
+    if (ready > 0)
+        fed_json_set(spec, "minReadySeconds", fed_json_new_int(a, ready));
     fed_json_set(spec, "selector", selector);
     fed_json_set(spec, "template", template);
     fed_json_set(rs, "spec", spec);
