@@ -2,7 +2,8 @@
 /* Reading all keys.
  *
  * At the start: a mark is written; its revision is the one that is read, in pages; the watch then begins after the last
- * compaction and gives the history up to the mark's own event, which tells that it is complete.
+ * compaction, or as far back as is wanted, and gives the history up to the mark's own event, which tells that it is
+ * complete.
  *
  * After a compaction took our place in the watch: all keys again, at one revision; what differs from the index is
  * delivered in revision order, deletions last and at that revision. */
@@ -39,6 +40,14 @@ void etcd_load_fail(struct etcd *e, int code, const struct fed_err *err)
     e->loaded(e->load_ud, code, 0, 0, &copy);
 }
 
+/* The revision after which history is told: not more of it than is wanted, or a start takes as long as all of it. The
+ * mark itself is no change. */
+static uint64_t history_since(const struct etcd *e)
+{
+    uint64_t max = e->base.history_max, before_mark = e->load_rev - 1;
+    return max && before_mark > max ? before_mark - max : 0;
+}
+
 static void pages_done(struct etcd *e)
 {
     e->seen = e->load_rev;
@@ -51,8 +60,8 @@ static void pages_done(struct etcd *e)
         return;
     }
     e->phase = ETCD_HISTORY;
-    e->settled = e->seen = 0;
-    etcd_watch_open(e, 1);
+    e->settled = e->seen = e->compacted = history_since(e);
+    etcd_watch_open(e, e->settled + 1);
 }
 
 /* --- the difference after a reload --- */

@@ -43,6 +43,15 @@ static struct mem_store *self(struct store *s)
     return fed_container_of(s, struct mem_store, base);
 }
 
+/* Where the last changes begin, as many as are wanted: not in the middle of a transaction. */
+static size_t first_told(const struct mem_store *m)
+{
+    size_t max = m->base.history_max, i = max && m->n_history > max ? m->n_history - max : 0;
+    while (i && i < m->n_history && m->history[i].rev == m->history[i - 1].rev)
+        i++;
+    return i;
+}
+
 static void mem_load(struct store *s, void (*live)(void *ud, const struct store_change *c),
                      void (*history)(void *ud, const struct store_change *c),
                      void (*done)(void *ud, int code, uint64_t rev, uint64_t compacted, const struct fed_err *err),
@@ -54,7 +63,8 @@ static void mem_load(struct store *s, void (*live)(void *ud, const struct store_
         struct store_change c = {.key = e->key, .value = r->value, .rev = r->rev, .create_rev = r->create_rev};
         live(ud, &c);
     }
-    for (size_t i = 0; history && i < m->n_history; i++) {
+    size_t first = first_told(m);
+    for (size_t i = first; history && i < m->n_history; i++) {
         const struct past *p = &m->history[i];
         struct store_change c = {.key = fed_str(p->key),
                                  .value = p->value,
@@ -64,7 +74,7 @@ static void mem_load(struct store *s, void (*live)(void *ud, const struct store_
                                  .before_rev = p->before_rev};
         history(ud, &c);
     }
-    done(ud, 0, m->rev, m->compacted, NULL);
+    done(ud, 0, m->rev, first ? m->history[first - 1].rev : m->compacted, NULL);
 }
 
 static bool expectation_holds(const struct mem_store *m, const struct store_op_copy *op)

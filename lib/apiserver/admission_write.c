@@ -257,11 +257,8 @@ static void visit_mutated(struct fed_admission *ad, int status, struct fed_str t
         return;
     }
     if (ad->changed) {
-        struct fed_buf b = {0};
-        fed_json_write(&b, ad->obj);
-        r->q.body = fed_arena_dup(&r->arena, fed_buf_str(&b));
+        r->q.body = fed_json_text(&r->arena, ad->obj);
         r->q.content_type = FED_STR("application/json");
-        fed_buf_release(&b);
     }
     ad->done = visit_validated;
     fed_admission_validate(ad);

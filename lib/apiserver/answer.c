@@ -121,33 +121,31 @@ static void fail(struct fed_api_reply *r, int code, const char *message, const s
     fed_buf_release(&b);
 }
 
-void fed_api_fail(struct fed_api_reply *r, int code, const struct fed_status_details *details, const char *fmt, ...)
+static void fail_in_words(struct fed_api_reply *r, int code, const struct fed_status_details *details, const char *fmt,
+                          va_list ap)
 {
     char *text = NULL;
-    if (fmt) {
-        va_list ap;
-        va_start(ap, fmt);
-        if (vasprintf(&text, fmt, ap) < 0)
-            text = NULL;
-        va_end(ap);
-    }
+    if (fmt && vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
     fail(r, code, text, details);
     free(text);
+}
+
+void fed_api_fail(struct fed_api_reply *r, int code, const struct fed_status_details *details, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fail_in_words(r, code, details, fmt, ap);
+    va_end(ap);
 }
 
 void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...)
 {
     struct fed_status_details d = {.name = r->q.name, .group = r->q.group, .kind = r->q.resource};
-    char *text = NULL;
-    if (fmt) {
-        va_list ap;
-        va_start(ap, fmt);
-        if (vasprintf(&text, fmt, ap) < 0)
-            text = NULL;
-        va_end(ap);
-    }
-    fail(r, code, text, &d);
-    free(text);
+    va_list ap;
+    va_start(ap, fmt);
+    fail_in_words(r, code, &d, fmt, ap);
+    va_end(ap);
 }
 
 void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err)

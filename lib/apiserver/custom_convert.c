@@ -308,12 +308,8 @@ bool fed_conv_current(struct fed_write_op *op)
 static struct fed_str text_to_send(struct fed_arena *a, const struct fed_json *obj)
 {
     struct fed_json *copy = fed_json_copy(a, obj);
-    struct fed_buf b = {0};
     fed_json_remove_key(fed_json_find(copy, "metadata"), "managedFields");
-    fed_json_write(&b, copy);
-    struct fed_str out = fed_arena_dup(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out;
+    return fed_json_text(a, copy);
 }
 
 static void body_done(void *ud, int code, struct fed_str body, const struct fed_err *why)
@@ -322,12 +318,8 @@ static void body_done(void *ud, int code, struct fed_str body, const struct fed_
     struct fed_arena a = {0};
     struct fed_err err = why ? *why : (struct fed_err){0}, full = {0};
     struct fed_json *list = code ? NULL : fed_conv_review_read(&a, body, op->conv_uid, 1, &err);
-    if (list) {
-        struct fed_buf b = {0};
-        fed_json_write(&b, list->first);
-        op->conv_out = fed_arena_dup(&op->r->arena, fed_buf_str(&b));
-        fed_buf_release(&b);
-    }
+    if (list)
+        op->conv_out = fed_json_text(&op->r->arena, list->first);
     fed_arena_release(&a);
     if (list) {
         restart(op);

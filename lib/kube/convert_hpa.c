@@ -18,17 +18,6 @@ static bool is_cpu(const struct fed_json *metric)
            fed_str_is(fed_json_find_text(fed_json_find(metric, "resource"), "name"), "cpu");
 }
 
-static struct fed_str text_of(struct fed_arena *a, const struct fed_json *v)
-{
-    struct fed_buf b = {0};
-    struct fed_str out;
-
-    fed_json_write(&b, v);
-    out = fed_arena_dup(a, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out;
-}
-
 static struct fed_json *cpu_metric(struct fed_arena *a, const char *side, const char *type, int64_t percent)
 {
     struct fed_json *m = fed_json_object(a), *r = fed_json_object(a), *t = fed_json_object(a);
@@ -71,7 +60,7 @@ static void to_v1(struct fed_arena *a, struct fed_json *obj)
 
         if (!v)
             continue;
-        fed_obj_set_annotation(a, obj, kept[i].annotation, text_of(a, v));
+        fed_obj_set_annotation(a, obj, kept[i].annotation, fed_json_text(a, v));
         fed_json_remove(v);
     }
 }

@@ -21,24 +21,12 @@ static int bad(struct smp *m, const char *what)
     return fed_err_set(m->err, FED_E_BAD_REQUEST, "invalid strategic merge patch: %s", what);
 }
 
-static struct fed_str text_of(struct smp *m, const struct fed_json *v)
-{
-    struct fed_buf b;
-    struct fed_str out;
-
-    fed_buf_init(&b, 4 << 20);
-    fed_json_write(&b, v);
-    out = fed_arena_dup(m->arena, fed_buf_str(&b));
-    fed_buf_release(&b);
-    return out;
-}
-
 /* The identity of a list element: its merge key's value, or the element itself. Empty: it has none. */
 static struct fed_str element_id(struct smp *m, const struct fed_json *item, struct fed_str key)
 {
     const struct fed_json *v = key.n ? fed_json_find_str(item, key) : item;
 
-    return v && v->type != FED_JSON_NULL ? text_of(m, v) : (struct fed_str){NULL, 0};
+    return v && v->type != FED_JSON_NULL ? fed_json_text(m->arena, v) : (struct fed_str){NULL, 0};
 }
 
 static bool is_directive_key(struct fed_str key)

@@ -17,7 +17,7 @@
 #include "support/test_env.h"
 
 struct seen {
-    char key[64], value[64];
+    char key[64], value[64], before[64];
     bool deleted;
     uint64_t rev, create_rev;
 };
@@ -34,6 +34,7 @@ struct world {
     bool closed, failed;
     uint64_t base; /* revision of the empty store */
     unsigned mark; /* revisions that a start takes for itself */
+    uint64_t history_max;
     /* etcd alone: real time */
     struct fed_loop *loop;
     struct fed_timer timer;
@@ -49,6 +50,8 @@ static void record(struct world *w, const struct store_change *c)
     snprintf(s->key, sizeof(s->key), "%.*s", FED_STR_ARG(c->key));
     struct fed_str v = fed_blob_str(c->value);
     snprintf(s->value, sizeof(s->value), "%.*s", FED_STR_ARG(v));
+    v = fed_blob_str(c->before);
+    snprintf(s->before, sizeof(s->before), "%.*s", FED_STR_ARG(v));
     s->deleted = c->value == NULL;
     s->rev = c->rev;
     s->create_rev = c->create_rev;
@@ -174,6 +177,7 @@ static void open_store(struct world *w, struct loaded *l)
     }
     struct store_handlers h = {.on_change = on_change, .on_failed = on_failed, .ud = w};
     store_set_handlers(w->store, &h);
+    w->store->history_max = w->history_max;
     memset(l, 0, sizeof(*l));
     loading = l;
     w->store->ops->load(w->store, on_live, on_history, on_loaded, l);
@@ -359,6 +363,49 @@ static void test_reload_and_compaction(void **state)
     assert_int_equal(l.history[0].rev, w->base + 6);
 }
 
+/* A start with much history behind it reads no more of it than it keeps. */
+static void test_only_the_last_history(void **state)
+{
+    struct world *w = world_of(state);
+    static struct loaded l;
+    static struct store_op ops[2] = {{.key = FED_STR_INIT("/c"), .expect = STORE_ANY},
+                                     {.key = FED_STR_INIT("/d"), .expect = STORE_ANY}};
+    assert_int_equal(write_one(w, "/a", "1", STORE_ABSENT), 0);
+    assert_int_equal(write_one(w, "/b", "1", STORE_ABSENT), 0);
+    assert_int_equal(write_one(w, "/a", "2", w->base + 2), 0);
+    assert_int_equal(write_one(w, "/b", NULL, w->base + 3), 0);
+    assert_int_equal(write_one(w, "/a", "3", w->base + 4), 0);
+    w->history_max = 2;
+    if (strcmp(w->backend, "mem") != 0)
+        close_store(w);
+    open_store(w, &l);
+    assert_int_equal(l.rev, w->base + 6 + w->mark);
+    assert_int_equal(l.n_live, 1);
+    assert_int_equal(l.compacted, w->base + 4);
+    assert_int_equal(l.n_history, 2);
+    assert_int_equal(l.history[0].rev, w->base + 5);
+    assert_true(l.history[0].deleted);
+    assert_string_equal(l.history[0].before, "1");
+    assert_string_equal(l.history[1].before, "2");
+    /* A transaction is told whole or not at all. */
+    ops[0].value = ops[1].value = blob("x");
+    w->pending++;
+    w->store->ops->commit(w->store, ops, 2, on_commit, w);
+    fed_blob_unref(ops[0].value);
+    assert_true(run(w, settled));
+    assert_int_equal(write_one(w, "/e", "1", STORE_ABSENT), 0);
+    if (strcmp(w->backend, "mem") != 0)
+        close_store(w);
+    open_store(w, &l);
+    assert_true(l.n_history == 1 || l.n_history == 3);
+    assert_string_equal(l.history[l.n_history - 1].key, "/e");
+    if (l.n_history == 3)
+        assert_int_equal(l.history[0].rev, l.history[1].rev);
+    assert_true(l.compacted < l.history[0].rev && l.compacted > w->base + 4);
+    /* And what follows is told as ever. */
+    assert_int_equal(write_one(w, "/e", "2", STORE_ANY), 0);
+}
+
 static void on_backup(void *ud, int code, const struct fed_err *err)
 {
     struct world *w = ud;
@@ -508,6 +555,7 @@ static void test_backup_is_a_store(void **state)
         cmocka_unit_test_setup_teardown(test_check_fences, backend, tear_down),                                        \
         cmocka_unit_test_setup_teardown(test_race_has_one_winner, backend, tear_down),                                 \
         cmocka_unit_test_setup_teardown(test_reload_and_compaction, backend, tear_down),                               \
+        cmocka_unit_test_setup_teardown(test_only_the_last_history, backend, tear_down),                               \
         cmocka_unit_test_setup_teardown(test_revision_survives_compaction_of_everything, backend, tear_down)
 
 int main(void)
