@@ -78,6 +78,8 @@ static void man_row(const struct fed_setting *r, FILE *out)
 {
     fputs(".TP\n.B \\-\\-", out);
     roff(out, r->name);
+    if (r->letter)
+        fprintf(out, ", \\-%c", r->letter);
     if (r->arg) {
         fputs(" \\fI", out);
         roff(out, r->arg);

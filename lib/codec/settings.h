@@ -43,6 +43,7 @@ struct fed_setting {
     int64_t min, max;    /* INT, DURATION (ms): checked when max > min */
     bool required;
     bool hidden; /* not in --help */
+    char letter; /* 'o': also "-o VALUE" and "-oVALUE"; 0: none */
 };
 
 struct fed_settings {

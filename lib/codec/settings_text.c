@@ -29,7 +29,10 @@ static void add_facts(const struct fed_setting *r, struct fed_buf *out, const ch
 static void help_row(const struct fed_setting *r, struct fed_buf *out)
 {
     size_t start = out->n;
-    fed_buf_addf(out, "  --%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
+    fed_buf_addf(out, "  --%s", r->name);
+    if (r->letter)
+        fed_buf_addf(out, ", -%c", r->letter);
+    fed_buf_addf(out, "%s%s", r->arg ? " " : "", r->arg ? r->arg : "");
     if (out->n - start > 30) {
         fed_buf_addc(out, '\n');
         start = out->n;

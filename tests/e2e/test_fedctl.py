@@ -174,6 +174,10 @@ NEW_AT_HOST = ("init", "other", "--host-cluster-context=us-east1", "--federation
      "only with"),
     (("join", "Bad_Name"), "no name for a cluster"),
     (("join", "x", "--coordinates=here"), "LATITUDE,LONGITUDE"),
+    (("join", "x", "-o", "wide"), "none of none|yaml|json|name"),
+    (("join", "x", "-o"), "-o needs a value"),
+    (("join", "x", "-q"), "unknown flag -q"),
+    (("join", "x", "--save-config"), "apply set-last-applied"),
     (("unjoin", "x", "--keep", "--cleanup"), "opposite"),
     (("frobnicate",), "unknown verb"),
 ])
@@ -232,6 +236,16 @@ def test_join_again_changes_nothing(federation):
     assert "is a member of" in out and " created" not in out and " configured" not in out
     after = versions(federation, "secrets", "-A")
     assert all(before[key] == version for key, version in after.items())
+
+
+def test_join_prints_the_cluster(federation):
+    """-o as in the original: the object alone on standard output."""
+    argv = ("join", "us-east1", "--host-cluster-context=us-east1", "--context=fed", "--generator=cluster/v1beta1")
+    assert federation.kubefed(*argv, "-o", "name").stdout == "cluster.federation/us-east1\n"
+    cluster = json.loads(federation.kubefed(*argv, "-o", "json").stdout)
+    assert cluster["kind"] == "Cluster" and "managedFields" not in cluster["metadata"] and cluster["status"]["conditions"]
+    planned = federation.kubefed(*argv, "-oyaml", "--dry-run").stdout
+    assert planned.startswith("apiVersion: federation/v1beta1\nkind: Cluster\n") and "status:" not in planned
 
 
 def test_dry_run_writes_nothing(small):
