@@ -266,3 +266,16 @@ bool fed_pki_key_matches(struct fed_str cert_pem, struct fed_str key_pem)
     X509_free(cert);
     return same;
 }
+
+bool fed_pki_is_for(struct fed_str cert_pem, const char *const *dns_names, const char *const *ips)
+{
+    X509 *cert = fed_ossl_read_cert(cert_pem, NULL);
+    bool all = cert != NULL;
+    for (; all && dns_names && *dns_names; dns_names++) /* a pattern is no name that could be asked for */
+        all =
+            **dns_names == '*' || X509_check_host(cert, *dns_names, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
+    for (; all && ips && *ips; ips++)
+        all = X509_check_ip_asc(cert, *ips, 0) == 1;
+    X509_free(cert);
+    return all;
+}

@@ -34,6 +34,8 @@ FED_MUST_USE int fed_pki_validity(struct fed_str cert_pem, int64_t *not_before_m
 bool fed_pki_signed_by(struct fed_str cert_pem, struct fed_str ca_pem);
 /* True when the certificate's public key is that of the private key. */
 bool fed_pki_key_matches(struct fed_str cert_pem, struct fed_str key_pem);
+/* True when it is for all these names and addresses (NULL-terminated lists or NULL). */
+bool fed_pki_is_for(struct fed_str cert_pem, const char *const *dns_names, const char *const *ips);
 
 /* JSON Web Tokens (RFC 7519; see jwt.h for reading them with many keys). Claims are JSON text. Signed with the algorithm
  * of the key: ES256, ES384 or ES512 by its curve, RS256 for RSA. */

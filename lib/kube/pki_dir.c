@@ -98,7 +98,7 @@ static int ensure_leaf(struct fed_pki_dir *p, struct pair *leaf, const struct fe
     int rc = ensure_key(leaf, false, &made, err);
     if (rc < 0 || (!made && (rc = read_part(leaf->cert_path, &leaf->cert, err)) < 0))
         return rc;
-    if (!made && leaf_good(p, leaf))
+    if (!made && leaf_good(p, leaf) && fed_pki_is_for(fed_buf_str(&leaf->cert), what->dns_names, what->ips))
         return 0;
     struct fed_cert_spec spec = *what;
     spec.not_before_ms = fed_wall_ms(p->env) - DAY_MS; /* clocks of clients may be behind */

@@ -383,6 +383,9 @@ def test_init_again_keeps_what_it_does_not_say(small):
         assert "--log-level" in args("--context", "again", "-n", "federation-edge", "get", "daemonset", "dns")
         service = small.get("--context", "beta", "-n", "again", "service", "apiserver")
         assert service["spec"]["type"] == "NodePort"
+        # The way in may change: the server gets a certificate for it, and the context is written anew.
+        small.kubefed(*init, "--api-server-service-type=LoadBalancer")
+        small.kubectl("--context", "again", "get", "namespaces")
     finally:
         small.kubectl("--context", "beta", "delete", "namespace", "again", check=False)
         small.kubectl("config", "delete-context", "again", check=False)

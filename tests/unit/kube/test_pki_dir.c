@@ -120,9 +120,38 @@ static void test_after_a_long_stop(void **state)
     assert_true(server_ends(w) > fed_wall_ms(&w->env.env));
 }
 
+static void test_another_address(void **state)
+{
+    struct world *w = *state;
+    static const char *const more_ips[] = {"127.0.0.1", "127.0.0.9", "::1", NULL};
+    static const char *const more_names[] = {"api.test", "*.wide.test", NULL}, *const others[] = {"other.test", NULL};
+    const struct {
+        const char *name;
+        const char *const *ips, *const *names;
+        bool changes;
+    } steps[] = {{"as it was", ips, names, false},
+                 {"one more address", more_ips, names, true},
+                 {"again", more_ips, names, false},
+                 {"one less is still for all", ips, names, false},
+                 {"a pattern is not asked for", ips, more_names, false},
+                 {"another name", ips, others, true}};
+    for (size_t i = 0; i < FED_ARRAY_LEN(steps); i++) {
+        struct fed_pki_dir_conf conf = {
+            .dir = w->dir, .name = "c", .server_cn = "server", .ips = steps[i].ips, .names = steps[i].names};
+        int64_t before = server_ends(w);
+        test_env_advance(&w->env, DAY_MS);
+        fed_pki_dir_free(w->pki);
+        assert_int_equal(fed_pki_dir_open(&w->env.env, &conf, &w->pki, NULL), 0);
+        if ((server_ends(w) > before) != steps[i].changes)
+            fail_msg("%s", steps[i].name);
+        assert_false(renew(w));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_another_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_at_two_thirds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listener_takes_the_new_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_after_a_long_stop, set_up, tear_down),
