@@ -168,7 +168,7 @@ def test_deleting(kubectl, cascade):
     again["metadata"]["annotations"]["federation.hansa.io/adopt"] = "true"
     kubectl("apply", "-f", "-", stdin=json.dumps(again))
     has(kubectl, "deployment/app", [("2", "first"), ("3", "first")])
-    rolled(kubectl, None)
+    poll(lambda: counts(sets(kubectl)["3"]) == (3, 3, 3), what="the adopted pods are the newest set's")
 
 
 def test_daemonset_and_statefulset(kubectl):
