@@ -127,7 +127,7 @@ static void divide(struct work *w)
 {
     int64_t all = number(w->status, "replicas", 0), ready = number(w->status, "readyReplicas", 0);
     int64_t available = number(w->status, "availableReplicas", 0), updated = all;
-    bool observed = number(w->status, "observedGeneration", 0) >= w->h->owner->generation, others = false;
+    bool observed = w->h->confirmed, others = false;
     for (size_t i = 0; i < w->n; i++)
         others |= &w->sets[i] != w->newest && number(fed_json_find(w->sets[i].tree, "status"), "replicas", 0) > 0;
     w->known = !others || (observed && w->fresh);

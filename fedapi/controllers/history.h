@@ -24,6 +24,7 @@ struct fapi_history {
     size_t n_past;
     struct fed_kobj *const *lost; /* such that nobody controls, of its namespace */
     size_t n_lost;
+    bool confirmed; /* every cluster whose pods the status counts has looked at the present template */
     bool (*taken)(void *ud, struct fed_str name); /* another record has the name */
     void *ud;
 };

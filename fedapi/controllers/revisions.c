@@ -8,6 +8,7 @@
 #include "fedapi/controllers/history.h"
 #include "fedapi/controllers/jobs.h"
 #include "fedapi/controllers/kinds.h"
+#include "fedapi/controllers/member.h"
 
 enum {
     COALESCE_MS = 100, /* of changes of a status */
@@ -123,6 +124,38 @@ static bool is_taken(void *ud, struct fed_str name)
     return fed_informer_find(l->records->informer, l->ns, name) != NULL;
 }
 
+static bool has_looked(const struct fed_kobj *copy)
+{
+    struct fed_arena a = {0};
+    const struct fed_json *status = fed_json_find(fed_kobj_parse(copy, &a), "status");
+    bool looked = fed_json_int(fed_json_find(status, "observedGeneration"), 0) >= copy->generation;
+    fed_arena_release(&a);
+    return looked;
+}
+
+/* As the status says, or but for clusters that are Offline, of which it counts nothing. */
+static bool is_confirmed(struct fapi_federation *f, const char *key, const struct fapi_kind *k,
+                         const struct fed_kobj *hub, const struct fed_json *tree)
+{
+    const struct fapi_assignment *as = fapi_assignment_find(f, key);
+    if (fed_json_int(fed_json_at(tree, "status", "observedGeneration", NULL), 0) >= hub->generation)
+        return true;
+    bool any = false;
+    for (size_t i = 0; as && as->decided && i < as->n; i++) {
+        const struct fapi_share *share = &as->shares[i];
+        const struct fapi_member *m = share->member;
+        if (!share->placed || m->deleting)
+            continue;
+        any |= m->health == FAPI_OFFLINE || m->lost;
+        if (m->health == FAPI_OFFLINE || m->lost)
+            continue;
+        const struct fed_kobj *copy = fapi_member_find(m, k, hub->ns, hub->name);
+        if (share->state != FAPI_SYNC_SYNCED || !copy || !has_looked(copy))
+            return false;
+    }
+    return any;
+}
+
 static int wrote(struct fapi_job *job, int code, const struct fed_call_response *res, const struct fed_err *err)
 {
     struct fapi_revisions *r = job->ud;
@@ -205,6 +238,7 @@ static bool look_at(struct fapi_revisions *r, const char *key)
         return false;
     struct look l = {.records = o->records, .ns = ns};
     struct fapi_history h = {.owner = hub, .tree = fed_kobj_parse(hub, &l.arena), .taken = is_taken, .ud = &l};
+    h.confirmed = is_confirmed(r->fed, key, k, hub, h.tree);
     FED_MAP_EACH(e, &o->records->lost)
         if (fed_str_eq(((struct fed_kobj *)e->value)->ns, ns))
             (void)pick(&l, e->value);

@@ -4,7 +4,8 @@
  *
  * Model:      hub informers of the workloads and of the records feed one queue of the workloads' keys. Each look makes
  *             at most one write; its event brings the key back until nothing is due, so a crash anywhere is made up by the
- *             next look. Clusters and assignments are not asked: what is in members comes by the workload's status.
+ *             next look. What is in clusters comes by the workload's status; of them only is asked whether they have looked
+ *             at its template.
  * Invariants: nothing is decided before all informers have listed, nor before they show the record that was written last:
  *             two templates would get one number. A change of status alone waits for others that follow it.
  * Failure:    a record that the hub refuses (a quota, a webhook) is an event of the workload, tried again with back-off.

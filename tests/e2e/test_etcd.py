@@ -186,6 +186,36 @@ def test_another_takes_over_when_the_leader_is_killed(world):
     poll(lambda: server.call("GET", "/api/v1/namespaces/gone")[0] == 404, timeout=60, what="the namespace is gone")
 
 
+def test_rollout_history_is_kept_by_the_leader_alone(world):
+    """A template changes while the leader dies: one ReplicaSet for each, numbered on, whoever made it."""
+    base = "/apis/apps/v1/namespaces/default/"
+    world.up(servers=3)
+    app = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
+           "spec": {"selector": {"matchLabels": {"app": "app"}},
+                    "template": {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "web", "image": "v1"}]}}}}
+
+    def revisions(server):
+        items = server.call("GET", base + "replicasets")[1]["items"]
+        return sorted((o["metadata"]["annotations"]["deployment.kubernetes.io/revision"],
+                       o["spec"]["template"]["spec"]["containers"][0]["image"]) for o in items)
+
+    world.leader()
+    assert world.servers[0].call("POST", base + "deployments", app)[0] == 201
+    poll(lambda: revisions(world.servers[0]) == [("1", "v1")], timeout=60, what="the first revision")
+    for number in (2, 3):
+        leader = world.leader()
+        alive = [s for s in world.servers if s is not leader]
+        app["spec"]["template"]["spec"]["containers"][0]["image"] = f"v{number}"
+        assert alive[0].call("PATCH", base + "deployments/app", app, content_type="application/merge-patch+json")[0] == 200
+        leader.signal(signal.SIGKILL)
+        leader.end()
+        world.servers = alive
+        want = [(str(n), f"v{n}") for n in range(1, number + 1)]
+        poll(lambda: revisions(alive[0]) == want, timeout=60, what=f"{want}")
+    poll(lambda: world.servers[0].call("GET", base + "deployments/app")[1]["metadata"]["annotations"][
+        "deployment.kubernetes.io/revision"] == "3", what="the Deployment says the last")
+
+
 def test_an_orderly_end_hands_over_at_once(world):
     world.up()
     leader = world.leader()

@@ -287,6 +287,12 @@ static void marks(void **state)
         {"{'kind':'Secret','metadata':{'name':'x','namespace':'n'},'type':'kubernetes.io/service-account-token'}",
          false},
         {"{'kind':'Secret','metadata':{'name':'x','namespace':'n'},'type':'Opaque'}", true},
+        {"{'kind':'ReplicaSet','metadata':{'name':'x','namespace':'n'}}", true},
+        {"{'kind':'ReplicaSet','metadata':{'name':'x','namespace':'n','labels':{'federation.hansa.io/"
+         "history':'true'}}}",
+         false},
+        {"{'kind':'ConfigMap','metadata':{'name':'x','namespace':'n','labels':{'federation.hansa.io/history':'true'}}}",
+         true},
     };
     for (size_t i = 0; i < FED_ARRAY_LEN(goes); i++) {
         struct fed_kobj *o = object(goes[i].text);

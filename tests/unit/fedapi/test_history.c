@@ -86,6 +86,7 @@ static struct fapi_due_write look(struct world *w, struct fed_kobj **kept, size_
 {
     struct fed_kobj *past[MAX], *lost[MAX], *owner = object(w, w->owner);
     struct fapi_history h = {.owner = owner, .tree = w->owner, .past = past, .lost = lost, .taken = taken, .ud = w};
+    h.confirmed = fed_json_int(fed_json_at(w->owner, "status", "observedGeneration", NULL), 0) >= owner->generation;
     for (size_t i = 0; i < w->n; i++) {
         struct fed_kobj *o = kept[(*n_kept)++] = object(w, w->records[i]);
         if (fed_kobj_controller(o))
