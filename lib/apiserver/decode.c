@@ -146,7 +146,7 @@ void fed_patch_refused(struct fed_write_op *op, const struct fed_json *obj, stru
     fed_buf_release(&value);
 }
 
-void fed_decode_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str kind,
+void fed_refuse_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str kind,
                          struct fed_str version, struct fed_str words)
 {
     struct fed_api_reply *r = op->r;
@@ -252,7 +252,7 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj)
     struct fed_str mistyped = {NULL, 0};
     fed_schema_validate(v->schema, obj, &scratch, &mistyped);
     if (mistyped.n) {
-        fed_decode_mistyped(op, obj, v->kind->kind, v->version, mistyped);
+        fed_refuse_mistyped(op, obj, v->kind->kind, v->version, mistyped);
         return false;
     }
     if (!v->kind->custom) /* their amounts are text */

@@ -203,7 +203,7 @@ static bool scale_fits(struct fed_write_op *op, struct fed_json *scale)
         return false;
     fed_schema_validate(s, scale, &scratch, &mistyped);
     if (mistyped.n)
-        fed_decode_mistyped(op, scale, kind, version, mistyped);
+        fed_refuse_mistyped(op, scale, kind, version, mistyped);
     return !mistyped.n;
 }
 

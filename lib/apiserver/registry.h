@@ -74,7 +74,7 @@ bool fed_found_tell(struct fed_api_reply *r, enum fed_strictness strict, struct 
                     const char *version);
 bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version);
 /* A value of the wrong type: 422 of a patch, else 400; in the words of the decoder. */
-void fed_decode_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str kind,
+void fed_refuse_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str kind,
                          struct fed_str version, struct fed_str words);
 /* 422 for what a patch made of the object. */
 void fed_patch_refused(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words);
