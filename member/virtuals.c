@@ -9,62 +9,11 @@
 #define TOKEN_PATH  "/var/run/secrets/kubernetes.io/serviceaccount"
 #define PROXY_VERBS "create,delete,get,patch,update"
 
-struct relay { /* a virtual request answered by a call of our own */
-    struct fed_api_reply *reply;
-    int status;
-};
-
-static void relayed(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
-{
-    struct relay *x = ud;
-    (void)res;
-    if (code < 0) {
-        fed_api_reply_error(x->reply, code, "%s", err && err->text[0] ? err->text : fed_code_text(code));
-    } else {
-        static const char ok[] =
-            "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"code\":201}";
-        fed_api_reply_text(x->reply, x->status, "application/json", FED_STR(ok));
-    }
-    free(x);
-}
-
-static struct relay *relay_new(struct fed_api_reply *reply)
-{
-    struct relay *x = FED_NEW(struct relay);
-    x->reply = reply;
-    x->status = 201;
-    return x;
-}
-
-static void serve_binding(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply)
-{
-    struct mbr *m = ud;
-    struct fed_arena *a = req->arena;
-    struct fed_json *body, *patch = fed_json_object(a), *spec = fed_json_object(a);
-    struct fed_err err = {0};
-    if (fed_json_parse(a, req->body, NULL, &body, &err) < 0)
-        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "%s", err.text);
-    struct fed_str node = fed_json_str(fed_json_at(body, "target", "name", NULL)), uid = fed_obj_uid(body);
-    struct fed_kobj *pod = mbr_find(m, MBR_PODS, req->ns, req->name);
-    if (!node.n || !mbr_find(m, MBR_NODES, FED_STR(""), node))
-        return fed_api_reply_error(reply, FED_E_INVALID, "target.name: node \"%.*s\" not found", FED_STR_ARG(node));
-    if (pod && uid.n && !fed_str_eq(uid, pod->uid))
-        return fed_api_reply_error(reply, FED_E_CONFLICT, "the pod is another one by now");
-    struct fed_str has =
-        pod ? fed_json_str(fed_json_at(fed_kobj_parse(pod, a), "spec", "nodeName", NULL)) : FED_STR("");
-    if (has.n)
-        return fed_api_reply_error(reply, FED_E_CONFLICT, "pod %.*s is already assigned to node \"%.*s\"",
-                                   FED_STR_ARG(req->name), FED_STR_ARG(has));
-    fed_json_set(spec, "nodeName", fed_json_new_str(a, node));
-    fed_json_set(patch, "spec", spec);
-    fed_client_patch(m->binder, mbr_resource(MBR_PODS), req->ns, req->name, "", "merge", patch, "", relayed,
-                     relay_new(reply));
-}
-
 void mbr_virtuals_init(struct mbr *m)
 {
     const struct fed_virtual list[] = {
-        {"", "v1", "pods/binding", "Binding", true, "create", serve_binding, m},
+        {"", "v1", "bindings", "Binding", true, "create", mbr_serve_binding, m},
+        {"", "v1", "pods/binding", "Binding", true, "create", mbr_serve_binding, m},
         {"", "v1", "pods/eviction", "Eviction", true, "create", mbr_serve_eviction, m},
         {"", "v1", "pods/log", "Pod", true, "get", mbr_serve_log, m},
         {"", "v1", "pods/exec", "PodExecOptions", true, "get,create", mbr_serve_exec, m},
@@ -80,7 +29,7 @@ void mbr_virtuals_init(struct mbr *m)
     m->n_virtuals = FED_ARRAY_LEN(list);
 }
 
-/* The core rules, which ran before, freeze a pod's spec. The binder's writes are made by serve_binding alone and change
+/* The core rules, which ran before, freeze a pod's spec. The binder's writes are made by binding.c alone and change
  * spec.nodeName of an unassigned pod only, so what those rules found is nodeName. */
 static void validate_binding(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* virtuals.h: what the included cluster answers beside its stored kinds: pods/binding, pods/eviction, pods/log,
+/* virtuals.h: what the included cluster answers beside its stored kinds: bindings, pods/binding, pods/eviction, pods/log,
  * what uses channels (streams/streams.h), and metrics.k8s.io. */
 #ifndef MEMBER_VIRTUALS_H
 #define MEMBER_VIRTUALS_H
@@ -12,6 +12,7 @@ void mbr_virtuals_hooks(struct mbr *m); /* lets the binder, and nobody else, set
 int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
               struct fed_json *obj, struct fed_err *err);
 /* evict.c */
+void mbr_serve_binding(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply); /* binding.c */
 void mbr_serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);
 /* metrics.c */
 void mbr_serve_node_metrics(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);

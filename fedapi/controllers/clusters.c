@@ -249,7 +249,8 @@ struct fapi_clusters *fapi_clusters_new(struct fapi_federation *f)
     struct fapi_clusters *c = FED_NEW(struct fapi_clusters);
     struct fed_informer_conf objects = {.transport = f->hub, .resource = &clusters_resource};
     struct fed_informer_conf secrets = {.transport = f->hub, .resource = &secrets_resource, .ns = FAPI_SYSTEM_NS};
-    struct fed_workqueue_conf queue = {.env = f->env, .name = "cluster-status", .work = report_one, .ud = c};
+    struct fed_workqueue_conf queue = {
+        .env = f->env, .name = "cluster-status", .metrics = f->metrics, .work = report_one, .ud = c};
     c->fed = f;
     fapi_jobs_init(&c->jobs);
     c->objects = fed_informer_new(&objects);

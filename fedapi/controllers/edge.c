@@ -227,7 +227,7 @@ static void reconcile(void *ud, const char *key)
 struct fapi_edge *fapi_edge_new(struct fapi_federation *f, const struct fapi_issuer *issuer)
 {
     struct fapi_edge *e = FED_NEW(struct fapi_edge);
-    struct fed_workqueue_conf conf = {.env = f->env, .name = "edge", .work = reconcile, .ud = e};
+    struct fed_workqueue_conf conf = {.env = f->env, .name = "edge", .metrics = f->metrics, .work = reconcile, .ud = e};
     e->fed = f;
     e->issuer = *issuer;
     e->queue = f->due.edges = fed_workqueue_new(&conf);

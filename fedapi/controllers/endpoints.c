@@ -353,7 +353,7 @@ struct fapi_endpoints *fapi_endpoints_new(struct fapi_federation *f)
                                        .label_selector = FAPI_LABEL_MANAGED_BY "=" FAPI_SLICES_MANAGER,
                                        .index_label = FAPI_LABEL_SERVICE};
     struct fed_workqueue_conf queue = {
-        .env = f->env, .name = "endpoints", .concurrency = 16, .work = reconcile, .ud = e};
+        .env = f->env, .name = "endpoints", .metrics = f->metrics, .concurrency = 16, .work = reconcile, .ud = e};
     e->fed = f;
     e->services = fapi_kind_find(f, "", "services");
     e->ingresses = fapi_kind_find(f, "networking.k8s.io", "ingresses");

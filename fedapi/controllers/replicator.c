@@ -281,8 +281,12 @@ struct fapi_replicator *fapi_replicator_new(struct fapi_member *m)
 
 void fapi_replicator_start(struct fapi_replicator *r)
 {
-    struct fed_workqueue_conf conf = {
-        .env = r->member->fed->env, .name = r->member->name, .concurrency = 64, .work = reconcile, .ud = r};
+    struct fed_workqueue_conf conf = {.env = r->member->fed->env,
+                                      .name = "replicator",
+                                      .metrics = r->member->fed->metrics,
+                                      .concurrency = 64,
+                                      .work = reconcile,
+                                      .ud = r};
     if (r->running)
         return;
     r->queue = r->member->due = fed_workqueue_new(&conf);

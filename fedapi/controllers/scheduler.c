@@ -458,7 +458,7 @@ struct fapi_scheduler *fapi_scheduler_new(struct fapi_federation *f)
 {
     struct fapi_scheduler *s = FED_NEW(struct fapi_scheduler);
     struct fed_workqueue_conf conf = {
-        .env = f->env, .name = "scheduler", .concurrency = 32, .work = reconcile, .ud = s};
+        .env = f->env, .name = "scheduler", .metrics = f->metrics, .concurrency = 32, .work = reconcile, .ud = s};
     s->fed = f;
     s->queue = f->due.decide = fed_workqueue_new(&conf);
     fapi_jobs_init(&s->jobs);

@@ -233,7 +233,8 @@ static void reconcile(void *ud, const char *key)
 struct fapi_status *fapi_status_new(struct fapi_federation *f)
 {
     struct fapi_status *s = FED_NEW(struct fapi_status);
-    struct fed_workqueue_conf conf = {.env = f->env, .name = "status", .concurrency = 32, .work = reconcile, .ud = s};
+    struct fed_workqueue_conf conf = {
+        .env = f->env, .name = "status", .metrics = f->metrics, .concurrency = 32, .work = reconcile, .ud = s};
     s->fed = f;
     s->queue = f->due.status = fed_workqueue_new(&conf);
     fapi_jobs_init(&s->jobs);

@@ -248,6 +248,8 @@ const struct fed_virtual *fed_api_virtual_find(struct fed_api *api, struct fed_s
 void fed_api_virtual_each(struct fed_api *api, void (*each)(void *ud, const struct fed_virtual *v), void *ud);
 const char *fed_api_virtual_short_name(const struct fed_virtual *v); /* NULL: none */
 void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v);
+/* --- virtual_body.c: the body fits its type, and has nothing that the client wants refused. Answers: false. */
+bool fed_api_virtual_body_ok(struct fed_api_reply *r, const struct fed_virtual *v);
 
 /* --- local_call.c, local_watch.c, local.c --- */
 void fed_api_local_answer(struct fed_local_call *call, int status, struct fed_str body);

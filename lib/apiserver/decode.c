@@ -11,16 +11,15 @@ static const char *options_kind(const struct fed_api_reply *r)
                                              : "UpdateOptions";
 }
 
-bool fed_decode_strictness(struct fed_write_op *op)
+bool fed_api_strictness(struct fed_api_reply *r, enum fed_strictness *out)
 {
-    struct fed_api_reply *r = op->r;
     struct fed_str v = fed_query_find(&r->query, "fieldValidation");
     if (!v.n || fed_str_is(v, "Warn"))
-        op->strict = FED_STRICT_WARN;
+        *out = FED_STRICT_WARN;
     else if (fed_str_is(v, "Ignore"))
-        op->strict = FED_STRICT_IGNORE;
+        *out = FED_STRICT_IGNORE;
     else if (fed_str_is(v, "Strict"))
-        op->strict = FED_STRICT_STRICT;
+        *out = FED_STRICT_STRICT;
     else {
         struct fed_causes c = {.arena = &r->arena};
         fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("fieldValidation"),
@@ -31,6 +30,11 @@ bool fed_decode_strictness(struct fed_write_op *op)
         return false;
     }
     return true;
+}
+
+bool fed_decode_strictness(struct fed_write_op *op)
+{
+    return fed_api_strictness(op->r, &op->strict);
 }
 
 bool fed_decode_manager(struct fed_write_op *op)
@@ -125,12 +129,12 @@ bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
 }
 
 /* 422 for a patch that gives a field another type or makes one that is not there: `words` are those of the decoder. */
-static void patch_refused(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words)
+void fed_patch_refused(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words)
 {
     struct fed_api_reply *r = op->r;
     struct fed_causes c = {.arena = &r->arena};
     struct fed_buf text = {0}, value = {0};
-    if (op->patch == FED_PATCH_STRATEGIC && !r->form.scale)
+    if (op->patch == FED_PATCH_STRATEGIC)
         fed_go_print(&text, op->patch_tree);
     else
         fed_json_write(&text, obj);
@@ -142,25 +146,43 @@ static void patch_refused(struct fed_write_op *op, const struct fed_json *obj, s
     fed_buf_release(&value);
 }
 
-static void warn_of_found(struct fed_write_op *op)
-{
-    FED_JSON_EACH(it, fed_strict_texts(&op->found))
-        fed_api_warn(op->r, "%.*s", FED_STR_ARG(it->s));
-}
-
-bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version)
+void fed_refuse_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str kind,
+                         struct fed_str version, struct fed_str words)
 {
     struct fed_api_reply *r = op->r;
-    if (!op->found.n || op->strict == FED_STRICT_IGNORE)
+    if (op->patch == FED_PATCH_STRATEGIC)
+        words = fed_go_converter_words(&r->arena, words);
+    if (op->patch && op->patch != FED_PATCH_APPLY)
+        fed_patch_refused(op, obj, words);
+    else
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a %.*s: %.*s",
+                     FED_STR_ARG(kind), FED_STR_ARG(version), FED_STR_ARG(kind), FED_STR_ARG(words));
+}
+
+static void warn_of_found(struct fed_api_reply *r, struct fed_strict *found)
+{
+    FED_JSON_EACH(it, fed_strict_texts(found))
+        fed_api_warn(r, "%.*s", FED_STR_ARG(it->s));
+}
+
+bool fed_found_tell(struct fed_api_reply *r, enum fed_strictness strict, struct fed_strict *found, const char *kind,
+                    const char *version)
+{
+    if (!found->n || strict == FED_STRICT_IGNORE)
         return true;
-    if (op->strict == FED_STRICT_WARN) {
-        warn_of_found(op);
+    if (strict == FED_STRICT_WARN) {
+        warn_of_found(r, found);
         return true;
     }
     fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
                  "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %.*s", kind, version, kind,
-                 FED_STR_ARG(fed_strict_text(&op->found)));
+                 FED_STR_ARG(fed_strict_text(found)));
     return false;
+}
+
+bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version)
+{
+    return fed_found_tell(op->r, op->strict, &op->found, kind, version);
 }
 
 bool fed_found_report_applied(struct fed_write_op *op)
@@ -168,7 +190,7 @@ bool fed_found_report_applied(struct fed_write_op *op)
     if (!op->found.n || op->strict == FED_STRICT_IGNORE)
         return true;
     if (op->strict == FED_STRICT_WARN) {
-        warn_of_found(op);
+        warn_of_found(op->r, &op->found);
         op->found.n = 0;
         return true;
     }
@@ -192,8 +214,9 @@ static bool prune(struct fed_write_op *op, struct fed_json *obj)
     if (!op->found.n || !shown)
         return fed_found_report(op, fed_arena_dup(&r->arena, r->v->kind->kind).p,
                                 fed_arena_dup(&r->arena, r->v->version).p);
-    patch_refused(op, whole,
-                  fed_arena_printf(&r->arena, "strict decoding error: %.*s", FED_STR_ARG(fed_strict_text(&op->found))));
+    fed_patch_refused(
+        op, whole,
+        fed_arena_printf(&r->arena, "strict decoding error: %.*s", FED_STR_ARG(fed_strict_text(&op->found))));
     return false;
 }
 
@@ -228,16 +251,8 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj)
     struct fed_causes scratch = {.arena = &r->arena};
     struct fed_str mistyped = {NULL, 0};
     fed_schema_validate(v->schema, obj, &scratch, &mistyped);
-    if (mistyped.n && op->patch && op->patch != FED_PATCH_APPLY) {
-        if (op->patch == FED_PATCH_STRATEGIC)
-            mistyped = fed_go_converter_words(&r->arena, mistyped);
-        patch_refused(op, obj, mistyped);
-        return false;
-    }
     if (mistyped.n) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%.*s in version \"%.*s\" cannot be handled as a %.*s: %.*s",
-                     FED_STR_ARG(v->kind->kind), FED_STR_ARG(v->version), FED_STR_ARG(v->kind->kind),
-                     FED_STR_ARG(mistyped));
+        fed_refuse_mistyped(op, obj, v->kind->kind, v->version, mistyped);
         return false;
     }
     if (!v->kind->custom) /* their amounts are text */

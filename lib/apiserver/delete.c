@@ -123,6 +123,7 @@ struct deletion { /* the operation of one DELETE */
     struct fed_write_op op;
     struct options o;
     struct fed_str uid; /* of the object deleted, for the answer */
+    uint64_t rev;       /* of the object as it was: the answer of a dry run shows that */
 };
 
 /* The words of Kubernetes' own check, which names the kind where others name the resource. */
@@ -291,7 +292,7 @@ static void deleted(struct fed_write_op *op, int code, uint64_t rev, const struc
         fed_commit_fail(op, code);
         return;
     }
-    if (!answer_object(d, rev))
+    if (!answer_object(d, rev ? rev : d->rev))
         answer_deleted(d);
 }
 
@@ -301,6 +302,7 @@ static void admitted(struct fed_write_op *op)
     struct fed_api_reply *r = op->r;
     struct fed_json *obj = fed_json_copy(&r->arena, op->old_tree);
     op->obj = obj;
+    d->rev = op->old->rev;
     if (must_wait(d, obj)) {
         if (fed_meta_same(op->old_tree, obj)) {
             struct fed_kobj *o = fed_kobj_ref(op->old);

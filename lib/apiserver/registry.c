@@ -183,6 +183,30 @@ static bool scale_type_ok(struct fed_write_op *op, const struct fed_json *scale)
     return !wrong;
 }
 
+/* Its members and their types. Answers: false. */
+static bool scale_fits(struct fed_write_op *op, struct fed_json *scale)
+{
+    struct fed_api_reply *r = op->r;
+    const struct fed_str version = FED_STR("v1"), kind = FED_STR("Scale");
+    const struct fed_schema *s = fed_kinds_body(r->api->conf.kinds, FED_STR("autoscaling/v1"), kind);
+    struct fed_causes scratch = {.arena = &r->arena};
+    struct fed_str mistyped = {NULL, 0};
+    struct fed_json *whole = op->patch ? fed_json_copy(&r->arena, scale) : scale;
+    fed_schema_prune(s, scale, fed_strict_unknown, &op->found);
+    if (op->found.n && op->patch && op->strict == FED_STRICT_STRICT) {
+        fed_patch_refused(
+            op, whole,
+            fed_arena_printf(&r->arena, "strict decoding error: %.*s", FED_STR_ARG(fed_strict_text(&op->found))));
+        return false;
+    }
+    if (!fed_found_report(op, kind.p, version.p))
+        return false;
+    fed_schema_validate(s, scale, &scratch, &mistyped);
+    if (mistyped.n)
+        fed_refuse_mistyped(op, scale, kind, version, mistyped);
+    return !mistyped.n;
+}
+
 static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
 {
     struct fed_api_reply *r = op->r;
@@ -194,16 +218,7 @@ static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
         fed_commit_fail(op, FED_E_CONFLICT);
         return;
     }
-    int64_t replicas = 0;
-    const struct fed_json *want = fed_json_at(scale, "spec", "replicas", NULL);
-    if (want && !fed_json_is_int(want, &replicas)) {
-        fed_api_fail(
-            r, FED_E_BAD_REQUEST, NULL,
-            "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal %s into Go struct field "
-            "ScaleSpec.spec.replicas of type int32",
-            fed_go_word(want));
-        return;
-    }
+    int64_t replicas = fed_json_int(fed_json_at(scale, "spec", "replicas", NULL), 0);
     if (replicas < 0 || replicas > INT32_MAX) {
         struct fed_causes c = {.arena = a};
         fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("spec.replicas"),
@@ -243,10 +258,7 @@ static void attempt_update(struct fed_write_op *op)
     if (!obj)
         return;
     if (r->form.scale) {
-        if (!scale_type_ok(op, obj) || !check_place(op, obj))
-            return;
-        fed_strict_scale(&op->found, obj);
-        if (!fed_found_report(op, "Scale", "v1"))
+        if (!scale_type_ok(op, obj) || !scale_fits(op, obj) || !check_place(op, obj))
             return;
         if (need_current(op))
             set_replicas(op, obj);
@@ -274,7 +286,7 @@ static void attempt_patch(struct fed_write_op *op)
     struct fed_json *obj = fed_patch_compute(op);
     if (!obj)
         return;
-    if (r->form.scale && (!scale_type_ok(op, obj) || !check_place(op, obj)))
+    if (r->form.scale && (!scale_type_ok(op, obj) || !scale_fits(op, obj) || !check_place(op, obj)))
         return;
     if (r->form.scale)
         set_replicas(op, obj);

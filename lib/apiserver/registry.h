@@ -70,12 +70,20 @@ bool fed_meta_same_managers(const struct fed_json *old, const struct fed_json *o
 /* Prunes, reports unknown fields as asked, defaults, checks types, converts. Answers the request on error: false. */
 bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj);
 /* Warns of what was found, or refuses it, with no object at hand (scale) or one applied: false. */
+bool fed_found_tell(struct fed_api_reply *r, enum fed_strictness strict, struct fed_strict *found, const char *kind,
+                    const char *version);
 bool fed_found_report(struct fed_write_op *op, const char *kind, const char *version);
+/* A value of the wrong type: 422 of a patch, else 400; in the words of the decoder. */
+void fed_refuse_mistyped(struct fed_write_op *op, const struct fed_json *obj, struct fed_str kind,
+                         struct fed_str version, struct fed_str words);
+/* 422 for what a patch made of the object. */
+void fed_patch_refused(struct fed_write_op *op, const struct fed_json *obj, struct fed_str words);
 bool fed_found_report_applied(struct fed_write_op *op);
 /* apiVersion and kind of the body against the path. Answers: false. */
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj);
-bool fed_decode_strictness(struct fed_write_op *op); /* ?fieldValidation; answers: false */
-bool fed_decode_manager(struct fed_write_op *op);    /* ?fieldManager; answers: false */
+bool fed_api_strictness(struct fed_api_reply *r, enum fed_strictness *out); /* ?fieldValidation; answers: false */
+bool fed_decode_strictness(struct fed_write_op *op);                        /* ?fieldValidation; answers: false */
+bool fed_decode_manager(struct fed_write_op *op);                           /* ?fieldManager; answers: false */
 
 /* --- commit.c --- */
 /* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */

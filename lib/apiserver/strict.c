@@ -100,21 +100,6 @@ void fed_strict_operations(struct fed_strict *s, const struct fed_json *patch)
             }
 }
 
-void fed_strict_scale(struct fed_strict *s, const struct fed_json *scale)
-{
-    static const char *const top[] = {"kind", "apiVersion", "metadata", "spec", "status", NULL};
-    static const char *const spec[] = {"replicas", NULL}, *const status[] = {"replicas", "selector", NULL};
-    FED_JSON_EACH(it, scale)
-        if (!one_of(it->key, top))
-            add_unknown(s, it, "");
-    FED_JSON_EACH(it, fed_json_find(scale, "spec"))
-        if (!one_of(it->key, spec))
-            add_unknown(s, it, "");
-    FED_JSON_EACH(it, fed_json_find(scale, "status"))
-        if (!one_of(it->key, status))
-            add_unknown(s, it, "");
-}
-
 /* --- order --- */
 
 static bool within(struct fed_str path, struct fed_str outer)

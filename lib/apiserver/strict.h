@@ -30,8 +30,6 @@ void fed_strict_duplicate(void *ud, const struct fed_json_duplicate *d);
 void fed_strict_unknown(void *ud, const char *path, const struct fed_json *value);
 /* Members of a JSON patch's operations that are none. */
 void fed_strict_operations(struct fed_strict *s, const struct fed_json *patch);
-/* Members of a Scale that are none. */
-void fed_strict_scale(struct fed_strict *s, const struct fed_json *scale);
 /* Each finding's text, in Kubernetes' order: to be told one by one as warnings. */
 struct fed_json *fed_strict_texts(struct fed_strict *s);
 /* All of them in one text, as an error has it: what YAML has twice is one finding of several lines. */

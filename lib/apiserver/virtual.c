@@ -141,5 +141,6 @@ void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
     }
     struct fed_str dry = fed_query_find(&r->query, "dryRun");
     r->q.dry_run = dry.n > 0;
-    fed_admission_virtual(r, v);
+    if (fed_api_virtual_body_ok(r, v))
+        fed_admission_virtual(r, v);
 }

@@ -33,12 +33,20 @@ struct fed_metric_family {
 };
 
 struct fed_metrics {
-    struct fed_map families; /* by name */
+    struct fed_map families;    /* by name */
+    struct fed_list collectors; /* of struct fed_metrics_collector */
 };
 
 struct fed_metrics *fed_metrics_new(void)
 {
-    return FED_NEW(struct fed_metrics);
+    struct fed_metrics *m = FED_NEW(struct fed_metrics);
+    fed_list_init(&m->collectors);
+    return m;
+}
+
+void fed_metrics_collect(struct fed_metrics *m, struct fed_metrics_collector *c)
+{
+    fed_list_push_back(&m->collectors, &c->link);
 }
 
 static void free_series(struct fed_metric *s)
@@ -67,6 +75,8 @@ void fed_metrics_free(struct fed_metrics *m)
 {
     if (!m)
         return;
+    while (!fed_list_empty(&m->collectors))
+        fed_list_remove(m->collectors.next);
     FED_MAP_EACH(e, &m->families)
         free_family(e->value);
     fed_map_release(&m->families);
@@ -281,6 +291,10 @@ static void render_series(const struct fed_metric *s, struct fed_buf *out)
 void fed_metrics_render(struct fed_metrics *m, struct fed_buf *out)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
+    for (struct fed_list *l = m->collectors.next; l != &m->collectors; l = l->next) {
+        struct fed_metrics_collector *c = fed_container_of(l, struct fed_metrics_collector, link);
+        c->collect(c);
+    }
     FED_MAP_EACH(e, &m->families) {
         struct fed_metric_family *f = e->value;
         fed_buf_addf(out, "# HELP %s ", f->name);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/list.h"
 
 struct fed_metrics;       /* registry */
 struct fed_metric_family; /* borrowed from the registry */
@@ -40,6 +41,13 @@ void fed_metric_raise(struct fed_metric *s, uint64_t total);
 void fed_metric_observe(struct fed_metric *s, double v); /* histogram */
 int64_t fed_metric_value(const struct fed_metric *s);    /* for tests and status */
 
+/* What is only known when somebody asks: collect(c) is called before each rendering. The caller's memory; out by
+ * fed_list_remove(&c->link), or when the registry is freed. */
+struct fed_metrics_collector {
+    struct fed_list link;
+    void (*collect)(struct fed_metrics_collector *c);
+};
+void fed_metrics_collect(struct fed_metrics *m, struct fed_metrics_collector *c);
 void fed_metrics_render(struct fed_metrics *m, struct fed_buf *out);
 
 #endif

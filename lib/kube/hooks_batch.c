@@ -128,7 +128,8 @@ static void validate_job(void *ud, const struct fed_write *w, const struct fed_j
 
     (void)ud;
     if (w->subresource.n) {
-        fed_rules_counts(obj, c);
+        fed_rules_counts(w, obj, c);
+        fed_rules_job_status(w, obj, c);
         return;
     }
     if (!template) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_config.c: Namespace, ConfigMap, Secret, ServiceAccount. */
 #include "codec/base64.h"
+#include "kube/kind_rules.h"
 #include "kube/names.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -39,6 +40,8 @@ static void validate_namespace(void *ud, const struct fed_write *w, const struct
     size_t i = 0;
 
     (void)ud;
+    if (fed_str_is(w->subresource, "status"))
+        fed_rules_namespace_status(obj, c);
     FED_JSON_EACH(f, w->old && !finalize ? NULL : fed_json_at(obj, "spec", "finalizers", NULL)) {
         struct fed_str name = fed_json_str(f);
         const char *at = finalize ? fed_arena_printf(c->arena, "spec.finalizers[%zu]", i).p : "spec.finalizers";

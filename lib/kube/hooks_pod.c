@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks_pod.c: pods: conditional defaults, phase and class of a new pod, what may change later, and the cells that
  * `kubectl get pods` shows. */
+#include "kube/kind_rules.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
@@ -29,14 +30,25 @@ static const char *qos_class(const struct fed_json *spec)
     return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
 }
 
+/* Who does not speak of it does not mean another. */
+static void keep_qos(const struct fed_write *w, struct fed_json *status)
+{
+    const struct fed_json *was = fed_json_at(w->old, "status", "qosClass", NULL);
+
+    if (was && status && !fed_json_find_text(status, "qosClass").n)
+        fed_json_set(status, "qosClass", fed_json_copy(w->arena, was));
+}
+
 static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec"), *status;
 
     (void)ud;
     (void)err;
-    if (fed_str_is(w->subresource, "status"))
+    if (fed_str_is(w->subresource, "status")) {
+        keep_qos(w, fed_json_find(obj, "status"));
         return 0;
+    }
     fed_podspec_prepare(w->arena, spec, false);
     status = fed_json_ensure_object(w->arena, obj, "status");
     if (status && !w->old) {
@@ -184,6 +196,8 @@ static void validate_pod(void *ud, const struct fed_write *w, const struct fed_j
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
 
     (void)ud;
+    if (fed_str_is(w->subresource, "status"))
+        fed_rules_pod_status(w, obj, c);
     if (w->subresource.n && !fed_str_is(w->subresource, "ephemeralcontainers"))
         return;
     if (!spec) {

@@ -108,7 +108,7 @@ static void validate_budget(void *ud, const struct fed_write *w, const struct fe
 
     (void)ud;
     if (w->subresource.n) {
-        fed_rules_counts(obj, c);
+        fed_rules_counts(w, obj, c);
         return;
     }
     if (fed_json_find(spec, "minAvailable") && fed_json_find(spec, "maxUnavailable"))

@@ -61,8 +61,11 @@ static void validate_claim(void *ud, const struct fed_write *w, const struct fed
     struct fed_json *x, *y;
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_amounts(fed_json_at(obj, "status", "capacity", NULL), "status.capacity", c);
+        fed_rules_amounts(fed_json_at(obj, "status", "allocatedResources", NULL), "status.allocatedResources", c);
         return;
+    }
     if (!modes || !modes->n)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.accessModes"), (struct fed_str){NULL, 0},
                        "at least 1 access mode is required");

@@ -110,7 +110,7 @@ static void validate_deployment(void *ud, const struct fed_write *w, const struc
 
     (void)ud;
     if (w->subresource.n) {
-        fed_rules_counts(obj, c);
+        fed_rules_counts(w, obj, c);
         return;
     }
     fed_check_nonnegative(spec, "spec", "replicas", c);
@@ -132,7 +132,7 @@ static void validate_replicaset(void *ud, const struct fed_write *w, const struc
 
     (void)ud;
     if (w->subresource.n) {
-        fed_rules_counts(obj, c);
+        fed_rules_counts(w, obj, c);
         return;
     }
     fed_check_nonnegative(spec, "spec", "replicas", c);
@@ -149,7 +149,7 @@ static void validate_controller(void *ud, const struct fed_write *w, const struc
 
     (void)ud;
     if (w->subresource.n) {
-        fed_rules_counts(obj, c);
+        fed_rules_counts(w, obj, c);
         return;
     }
     fed_check_nonnegative(spec, "spec", "replicas", c);
@@ -179,7 +179,7 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
 
     (void)ud;
     if (w->subresource.n) {
-        fed_rules_counts(obj, c);
+        fed_rules_counts(w, obj, c);
         return;
     }
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
@@ -266,7 +266,7 @@ static void validate_statefulset(void *ud, const struct fed_write *w, const stru
 
     (void)ud;
     if (w->subresource.n) {
-        fed_rules_counts(obj, c);
+        fed_rules_counts(w, obj, c);
         return;
     }
     fed_check_nonnegative(spec, "spec", "replicas", c);

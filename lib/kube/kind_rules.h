@@ -19,7 +19,12 @@ void fed_rules_event(void *ud, const struct fed_write *w, const struct fed_json 
 void fed_rules_node_status(const struct fed_json *status, struct fed_causes *c);
 void fed_rules_node(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c);
 /* kind_rules_workload.c: of a status */
-void fed_rules_counts(const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_counts(const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_job_status(const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+/* kind_rules_status.c */
+void fed_rules_pod_status(const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_namespace_status(const struct fed_json *obj, struct fed_causes *c);
+void fed_rules_amounts(const struct fed_json *map, const char *at, struct fed_causes *c); /* none is negative */
 /* kind_rules_network.c */
 void fed_rules_network_policy(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);

@@ -27,6 +27,8 @@ void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj);
  * the first such message (may be NULL: mismatches become causes). */
 void fed_schema_validate(const struct fed_schema *s, const struct fed_json *obj, struct fed_causes *causes,
                          struct fed_str *type_error);
+/* Of a body by apiVersion and kind: a stored kind's or that of a named type with x-kubernetes-group-version-kind. */
+const struct fed_schema *fed_kinds_body(const struct fed_kinds *k, struct fed_str api_version, struct fed_str kind);
 /* The schema of a member / item, for walkers (NULL: unknown). */
 const struct fed_schema *fed_schema_property(const struct fed_schema *s, struct fed_str name);
 const struct fed_schema *fed_schema_items(const struct fed_schema *s);

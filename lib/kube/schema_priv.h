@@ -121,8 +121,6 @@ struct fed_json *fed_path_find(const struct fed_json *obj, const char *path);
 
 /* The sets' lookups that the other files of the room need. */
 struct fed_shape *fed_kinds_type(const struct fed_kinds *k, struct fed_str name);
-/* Shape of a body by apiVersion and kind: a stored kind's or that of a named type with x-kubernetes-group-version-kind. */
-const struct fed_schema *fed_kinds_body(const struct fed_kinds *k, struct fed_str api_version, struct fed_str kind);
 
 /* Built-in hooks of the core kinds (hooks_*.c): a table ended by plural NULL; the tables' list is ended by NULL. */
 struct fed_core_hooks {

@@ -3,12 +3,14 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "kube/workqueue_metrics.h"
 
 struct item {
     struct fed_list ready;  /* in the queue's list while it waits for a turn */
     struct fed_timer after; /* asked for by fed_workqueue_add_after */
     struct fed_timer retry; /* back-off after a failure */
     struct fed_workqueue *queue;
+    struct fed_workqueue_turn turn;
     char *key;
     uint32_t failures;
     bool running, again; /* again: added while running */
@@ -19,6 +21,7 @@ struct fed_workqueue {
     struct fed_list ready;
     struct fed_task pump;
     size_t n_ready, n_running;
+    struct fed_workqueue_metrics metrics;
 };
 
 static void pump(struct fed_task *task);
@@ -28,6 +31,7 @@ static void item_free(struct item *it)
     fed_timer_stop(it->queue->conf.env, &it->after);
     fed_timer_stop(it->queue->conf.env, &it->retry);
     fed_list_remove(&it->ready);
+    fed_list_remove(&it->turn.link);
     free(it->key);
     free(it);
 }
@@ -43,6 +47,7 @@ struct fed_workqueue *fed_workqueue_new(const struct fed_workqueue_conf *conf)
     if (!q->conf.max_ms)
         q->conf.max_ms = 30000;
     fed_list_init(&q->ready);
+    fed_workqueue_metrics_init(&q->metrics, conf);
     return q;
 }
 
@@ -54,6 +59,7 @@ void fed_workqueue_free(struct fed_workqueue *q)
     FED_MAP_EACH(e, &q->items)
         item_free(e->value);
     fed_map_release(&q->items);
+    fed_workqueue_metrics_release(&q->metrics);
     free(q);
 }
 
@@ -78,20 +84,25 @@ static void item_settle(struct item *it)
     item_free(it);
 }
 
-static void make_ready(struct item *it)
+static void push_ready(struct item *it)
 {
     struct fed_workqueue *q = it->queue;
-    fed_timer_stop(q->conf.env, &it->retry);
-    if (it->running) {
-        it->again = true;
-        return;
-    }
-    if (fed_list_linked(&it->ready))
-        return;
     fed_list_push_back(&q->ready, &it->ready);
     q->n_ready++;
     if (q->n_running < q->conf.concurrency)
         fed_task_post(q->conf.env, &q->pump, pump);
+}
+
+static void make_ready(struct item *it)
+{
+    struct fed_workqueue *q = it->queue;
+    fed_timer_stop(q->conf.env, &it->retry);
+    if (it->running ? it->again : fed_list_linked(&it->ready))
+        return;
+    fed_workqueue_metrics_added(&q->metrics, &it->turn);
+    it->again = it->running;
+    if (!it->running)
+        push_ready(it);
 }
 
 static void pump(struct fed_task *task)
@@ -104,6 +115,7 @@ static void pump(struct fed_task *task)
         q->n_ready--;
         q->n_running++;
         it->running = true;
+        fed_workqueue_metrics_begun(&q->metrics, &it->turn);
         q->conf.work(q->conf.ud, it->key); /* may end with fed_workqueue_done, which may free the item */
     }
     if (q->n_ready && q->n_running < q->conf.concurrency)
@@ -132,6 +144,7 @@ void fed_workqueue_add_after(struct fed_workqueue *q, struct fed_str key, uint64
         make_ready(it);
         return;
     }
+    fed_workqueue_metrics_retried(&q->metrics);
     uint64_t at = fed_mono_ns(q->conf.env) + delay_ms * 1000000;
     if (fed_timer_active(&it->after) && it->after.node.key <= at)
         return;
@@ -151,13 +164,15 @@ void fed_workqueue_done(struct fed_workqueue *q, const char *key, int code)
 {
     struct item *it = fed_map_find(&q->items, fed_str(key));
     FED_REQUIRE(it && it->running);
+    fed_workqueue_metrics_done(&q->metrics, &it->turn);
     it->running = false;
     q->n_running--;
     it->failures = code == 0 ? 0 : it->failures + 1;
     if (it->again) {
         it->again = false;
-        make_ready(it);
+        push_ready(it);
     } else if (code != 0) {
+        fed_workqueue_metrics_retried(&q->metrics);
         fed_timer_start(q->conf.env, &it->retry, back_off(q, it->failures), retry_due);
     }
     item_settle(it);

@@ -9,14 +9,16 @@
 #define FED_KUBE_WORKQUEUE_H
 
 #include "base/env.h"
+#include "base/metrics.h"
 #include "base/str.h"
 
 struct fed_workqueue;
 struct fed_workqueue_conf {
     struct fed_env *env;
-    const char *name;         /* for metrics and logs */
-    uint32_t concurrency;     /* keys worked on at once; 0: 8 */
-    uint32_t base_ms, max_ms; /* back-off; 0: 5 and 30,000 */
+    const char *name;            /* for metrics and logs */
+    struct fed_metrics *metrics; /* workqueue_* with this name, as controllers of Kubernetes have; NULL: none */
+    uint32_t concurrency;        /* keys worked on at once; 0: 8 */
+    uint32_t base_ms, max_ms;    /* back-off; 0: 5 and 30,000 */
     /* Starts work on the key (valid until done). Must call fed_workqueue_done exactly once, now or later. */
     void (*work)(void *ud, const char *key);
     void *ud;

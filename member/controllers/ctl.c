@@ -15,8 +15,8 @@ static void work(void *ud, const char *key)
 void mbr_ctl_queue(struct mbr_ctl *c, const char *name, mbr_reconcile reconcile)
 {
     c->reconcile = reconcile;
-    c->queue = fed_workqueue_new(
-        &(struct fed_workqueue_conf){.env = c->m->env, .name = name, .concurrency = 16, .work = work, .ud = c});
+    c->queue = fed_workqueue_new(&(struct fed_workqueue_conf){
+        .env = c->m->env, .name = name, .metrics = c->m->metrics, .concurrency = 16, .work = work, .ud = c});
     c->events = fed_recorder_new(c->m->client, name, "");
 }
 

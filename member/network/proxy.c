@@ -261,7 +261,8 @@ struct mbr_proxy *mbr_proxy_new(struct mbr *m)
     struct mbr_proxy *px = FED_NEW(struct mbr_proxy);
     px->m = m;
     px->events = fed_recorder_new(m->client, "kube-proxy", m->conf->name);
-    px->queue = fed_workqueue_new(&(struct fed_workqueue_conf){.env = m->env, .name = "proxy", .work = work, .ud = px});
+    px->queue = fed_workqueue_new(
+        &(struct fed_workqueue_conf){.env = m->env, .name = "proxy", .metrics = m->metrics, .work = work, .ud = px});
     fed_informer_add_handlers(m->informers[MBR_SERVICES],
                               &(struct fed_informer_handlers){.changed = changed, .ud = px});
     fed_informer_add_handlers(m->informers[MBR_SLICES],

@@ -139,10 +139,54 @@ static void a_busy_key_leaves_room(void **state)
     teardown(&w);
 }
 
+static void check_line(struct fed_metrics *m, const char *line)
+{
+    struct fed_buf out = {0};
+    fed_metrics_render(m, &out);
+    if (!strstr(fed_buf_z(&out), line))
+        fail_msg("%s not in\n%s", line, fed_buf_z(&out));
+    fed_buf_release(&out);
+}
+
+static void metrics(void **state)
+{
+    (void)state;
+    struct world w;
+    struct fed_metrics *m = fed_metrics_new();
+    setup(&w, 0);
+    fed_workqueue_free(w.q);
+    w.q = fed_workqueue_new(&(struct fed_workqueue_conf){
+        .env = &w.env.env, .name = "q", .metrics = m, .concurrency = 1, .work = work, .ud = &w});
+    w.later = true;
+    fed_workqueue_add(w.q, FED_STR("a"));
+    fed_workqueue_add(w.q, FED_STR("b"));
+    fed_workqueue_add(w.q, FED_STR("b"));
+    check_line(m, "workqueue_depth{name=\"q\"} 2\n");
+    fed_fake_run(&w.env, 0); /* a runs */
+    fed_workqueue_add(w.q, FED_STR("a"));
+    fed_workqueue_add(w.q, FED_STR("a"));
+    fed_fake_run(&w.env, 2000);
+    check_line(m, "workqueue_depth{name=\"q\"} 2\n");
+    check_line(m, "workqueue_adds_total{name=\"q\"} 3\n");
+    check_line(m, "workqueue_unfinished_work_seconds{name=\"q\"} 2\n");
+    check_line(m, "workqueue_longest_running_processor_seconds{name=\"q\"} 2\n");
+    fed_workqueue_done(w.q, "a", 0);
+    fed_fake_run(&w.env, 0);
+    fed_workqueue_done(w.q, "b", FED_E_IO);
+    fed_fake_run(&w.env, 0);
+    check_line(m, "workqueue_retries_total{name=\"q\"} 1\n");
+    check_line(m, "workqueue_unfinished_work_seconds{name=\"q\"} 0\n");
+    check_line(m, "workqueue_work_duration_seconds_bucket{name=\"q\",le=\"1\"} 1\n");
+    check_line(m, "workqueue_queue_duration_seconds_count{name=\"q\"} 3\n");
+    teardown(&w);
+    check_line(m, "workqueue_depth{name=\"q\"} 0\n");
+    fed_metrics_free(m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(keys_coalesce), cmocka_unit_test(one_worker_on_a_key),
-                                       cmocka_unit_test(failures_back_off), cmocka_unit_test(delays),
-                                       cmocka_unit_test(a_busy_key_leaves_room)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(keys_coalesce),          cmocka_unit_test(one_worker_on_a_key),
+                                       cmocka_unit_test(failures_back_off),      cmocka_unit_test(delays),
+                                       cmocka_unit_test(a_busy_key_leaves_room), cmocka_unit_test(metrics)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a status may say of pods, namespaces and amounts. */
+#include "kube/check.h"
+#include "kube/kind_rules.h"
+#include "kube/names.h"
+#include "kube/quantity.h"
+
+static const struct fed_str none = {NULL, 0};
+
+static const struct fed_json *named(const struct fed_json *list, struct fed_str name)
+{
+    FED_JSON_EACH(it, list)
+        if (fed_str_eq(fed_json_find_text(it, "name"), name))
+            return it;
+    return NULL;
+}
+
+/* May this container run again? */
+static bool may_restart(const struct fed_json *spec, const char *list, struct fed_str name, int64_t code)
+{
+    const struct fed_json *ctr = named(fed_json_find(spec, list), name);
+    struct fed_str own = fed_json_find_text(ctr, "restartPolicy"), policy = fed_json_find_text(spec, "restartPolicy");
+    if (own.n)
+        policy = own;
+    return !policy.n || fed_str_is(policy, "Always") || (code != 0 && fed_str_is(policy, "OnFailure"));
+}
+
+/* What has ended for good does not run again. */
+static void check_ended(const struct fed_write *w, const struct fed_json *status, const char *list, const char *of,
+                        struct fed_causes *c)
+{
+    const struct fed_json *spec = fed_json_find(w->old, "spec");
+    size_t i = 0;
+    FED_JSON_EACH(was, fed_json_at(w->old, "status", list, NULL)) {
+        const struct fed_json *ended = fed_json_at(was, "state", "terminated", NULL);
+        struct fed_str name = fed_json_find_text(was, "name");
+        const struct fed_json *now = named(fed_json_find(status, list), name);
+        if (ended && now && !fed_json_at(now, "state", "terminated", NULL) &&
+            !may_restart(spec, of, name, fed_json_int(fed_json_find(ended, "exitCode"), 0)))
+            fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may not be transitioned to non-terminated state",
+                    "status.%s[%zu].state", list, i);
+        i++;
+    }
+}
+
+/* One address of each family. */
+static void check_addresses(const struct fed_json *status, const char *list, struct fed_causes *c)
+{
+    const struct fed_json *ips = fed_json_find(status, list);
+    size_t i = 0, n[2] = {0};
+    FED_JSON_EACH(it, ips) {
+        struct fed_str ip = fed_json_find_text(it, "ip");
+        fed_check_ip(c, ip, "status.%s[%zu]", list, i++);
+        n[fed_str_chr(ip, ':', 0) >= 0]++;
+    }
+    if (n[0] > 1 || n[1] > 1)
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, ips), "may specify no more than one IP for each IP family",
+                "status.%s", list);
+}
+
+static void check_conditions(const struct fed_json *status, struct fed_causes *c)
+{
+    size_t i = 0;
+    FED_JSON_EACH(it, fed_json_find(status, "conditions")) {
+        struct fed_str type = fed_json_find_text(it, "type");
+        fed_check_name(c, type, fed_name_check_qualified, fed_quoted(c->arena, type),
+                       fed_arena_printf(c->arena, "status.conditions[%zu].Type", i++));
+    }
+}
+
+void fed_rules_pod_status(const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    const struct fed_json *status = fed_json_find(obj, "status"), *old = fed_json_find(w->old, "status");
+    struct fed_str node = fed_json_find_text(status, "nominatedNodeName"), qos = fed_json_find_text(status, "qosClass");
+    const struct fed_json *host = fed_json_at(fed_json_item(fed_json_find(status, "hostIPs"), 0), "ip", NULL);
+    check_conditions(status, c);
+    if (!fed_str_eq(node, fed_json_find_text(old, "nominatedNodeName")))
+        fed_check_text(c, node, fed_name_check_subdomain, "status.nominatedNodeName");
+    if (fed_json_find_text(old, "qosClass").n && !fed_str_eq(qos, fed_json_find_text(old, "qosClass")))
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, qos), "field is immutable", "status.qosClass");
+    check_ended(w, status, "containerStatuses", "containers", c);
+    check_ended(w, status, "initContainerStatuses", "initContainers", c);
+    check_addresses(status, "podIPs", c);
+    if (host && !fed_str_eq(fed_json_str(host), fed_json_find_text(status, "hostIP")))
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, fed_json_str(host)), "must be equal to `hostIP`",
+                "status.hostIPs[0].ip");
+    check_addresses(status, "hostIPs", c);
+}
+
+void fed_rules_namespace_status(const struct fed_json *obj, struct fed_causes *c)
+{
+    struct fed_str phase = fed_json_find_text(fed_json_find(obj, "status"), "phase");
+    bool ends = fed_json_find_text(fed_json_find(obj, "metadata"), "deletionTimestamp").n > 0;
+    if (!fed_str_is(phase, ends ? "Terminating" : "Active"))
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, phase),
+                ends ? "may only be 'Terminating' if `deletionTimestamp` is not empty"
+                     : "may only be 'Active' if `deletionTimestamp` is empty",
+                "status.Phase");
+}
+
+void fed_rules_amounts(const struct fed_json *map, const char *at, struct fed_causes *c)
+{
+    int64_t milli;
+    FED_JSON_EACH(q, map)
+        if (fed_quantity_milli(q->s, &milli) == 0 && milli < 0)
+            fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, q), "must be greater than or equal to 0", "%s[%.*s]", at,
+                    FED_STR_ARG(q->key));
+}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a status may not say: counts beyond the whole, an end that is taken back, a phase that is not so."""
+from raw import Raw
+
+MERGE = {"Content-Type": "application/merge-patch+json"}
+POD = {"containers": [{"name": "c", "image": "x"}]}
+TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": POD}
+SELECTED = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
+
+
+class Things:
+    """Objects of one namespace and what their status may say."""
+
+    def __init__(self, engine, ns):
+        self.raw, self.ns = Raw(engine.api), ns
+
+
+    def post(self, path, spec, name="x"):
+        made = self.raw(path, "POST", {"metadata": {"name": name}, "spec": spec})
+        assert made.status == 201, made.body
+        self.path = f"{path}/{name}/status"
+
+    def says(self, status, *says, keep=False):
+        done = self.raw(self.path, "PATCH", {"status": status}, MERGE, dryRun=None if keep else "All")
+        said = [f"{c['field']}: {c['message']}" for c in done.json().get("details", {}).get("causes", [])]
+        assert sorted(said) == sorted(says) and done.status == (422 if says else 200), done.body
+
+
+def test_counts(engine, ns):
+    t = Things(engine, ns)
+    whole = "cannot be greater than status.replicas"
+    base = f"/apis/apps/v1/namespaces/{ns}"
+    t.post(f"{base}/deployments", SELECTED)
+    t.says({"replicas": 2, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2})
+    t.says({"replicas": 1, "updatedReplicas": 3, "readyReplicas": 2, "availableReplicas": 2},
+           f"status.updatedReplicas: Invalid value: 3: {whole}", f"status.readyReplicas: Invalid value: 2: {whole}",
+           f"status.availableReplicas: Invalid value: 2: {whole}")
+    t.says({"replicas": 2, "availableReplicas": 1}, "status.availableReplicas: Invalid value: 1: cannot be greater than readyReplicas")
+    t.says({"replicas": -1}, "status.replicas: Invalid value: -1: must be greater than or equal to 0",
+           *(f"status.{part}: Invalid value: 0: {whole}" for part in ("updatedReplicas", "readyReplicas", "availableReplicas")))
+    t.says({"collisionCount": 2}, keep=True)
+    t.says({"collisionCount": 1}, "status.collisionCount: Invalid value: 1: cannot be decremented")
+    t.post(f"{base}/replicasets", SELECTED)
+    t.says({"replicas": 1, "fullyLabeledReplicas": 2}, f"status.fullyLabeledReplicas: Invalid value: 2: {whole}")
+    t.post(f"{base}/statefulsets", {**SELECTED, "serviceName": "s"})
+    t.says({"replicas": 1, "currentReplicas": 2, "readyReplicas": 0, "availableReplicas": 1},
+           f"status.currentReplicas: Invalid value: 2: {whole}", "status.availableReplicas: Invalid value: 1: cannot be greater than status.readyReplicas")
+    t.post(f"{base}/daemonsets", {k: v for k, v in SELECTED.items() if k != "replicas"})
+    t.says({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": -1},
+           "status.numberReady: Invalid value: -1: must be greater than or equal to 0")
+
+
+def test_jobs_end_once(engine, ns):
+    t = Things(engine, ns)
+    t.post(f"/apis/batch/v1/namespaces/{ns}/jobs", {"template": {"spec": {**POD, "restartPolicy": "Never"}}})
+    end = lambda *types: {"conditions": [{"type": one, "status": "True"} for one in types]}  # noqa: E731
+    t.says(end("Failed", "FailureTarget"))
+    t.says(end("Complete", "Failed"), "status.conditions: Invalid value: cannot set Complete=True and Failed=true conditions")
+    t.says(end("Complete", "FailureTarget"), "status.conditions: Invalid value: cannot set Complete=True and FailureTarget=true conditions")
+
+
+def test_pods(engine, ns):
+    t = Things(engine, ns)
+    t.post(f"/api/v1/namespaces/{ns}/pods", {**POD, "restartPolicy": "OnFailure"})
+
+    def state(code=None):
+        one = {"running": {}} if code is None else {"terminated": {"exitCode": code}}
+        return {"containerStatuses": [{"name": "c", "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": one}]}
+
+    t.says(state(1), keep=True)
+    t.says(state(), keep=True)
+    t.says(state(0), keep=True)
+    t.says(state(), "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state")
+    t.says({"qosClass": "Guaranteed"}, 'status.qosClass: Invalid value: "Guaranteed": field is immutable')
+    t.says({"qosClass": None})
+    t.says({"podIPs": [{"ip": "10.0.0.1"}, {"ip": "::1"}], "hostIP": "10.0.0.2", "hostIPs": [{"ip": "10.0.0.2"}]})
+    t.says({"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}]},
+           'status.podIPs: Invalid value: [{"ip":"10.0.0.1"},{"ip":"10.0.0.2"}]: may specify no more than one IP for each IP family')
+    t.says({"hostIPs": [{"ip": "10.0.0.2"}]}, 'status.hostIPs[0].ip: Invalid value: "10.0.0.2": must be equal to `hostIP`')
+
+
+def test_namespaces_and_claims(engine, ns):
+    t = Things(engine, ns)
+    t.path = f"/api/v1/namespaces/{ns}/status"
+    t.says({"phase": "Active"})
+    for phase in ("Terminating", "Gone"):
+        t.says({"phase": phase}, f'status.Phase: Invalid value: "{phase}": may only be \'Active\' if `deletionTimestamp` is empty')
+    t.post(f"/api/v1/namespaces/{ns}/persistentvolumeclaims", {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}})
+    t.says({"capacity": {"storage": "-1"}}, 'status.capacity[storage]: Invalid value: "-1": must be greater than or equal to 0')
