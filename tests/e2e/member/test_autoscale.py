@@ -30,6 +30,11 @@ def condition(member, name, kind):
     return next((c for c in member.json("hpa", name)["status"].get("conditions", []) if c["type"] == kind), None)
 
 
+def said(member, words):
+    """An event is written after the replicas."""
+    wait_for(lambda: any(e["message"].startswith(words) for e in member.events(reason="SuccessfulRescale")), what=words)
+
+
 def autoscaler(name, target="worker", metrics=None, **spec):
     cpu = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}]
     return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name}, "spec": {
@@ -48,11 +53,10 @@ def test_load_raises_the_replicas_and_its_end_lowers_them(member, load):
     status = member.json("hpa", "worker")["status"]
     assert status["currentMetrics"][0]["resource"]["current"]["averageUtilization"] > 55, status
     assert condition(member, "worker", "ScalingActive")["reason"] == "ValidMetricFound"
-    assert any(e["message"] == "New size: 2; reason: cpu resource utilization (percentage of request) above target"
-               for e in member.events(reason="SuccessfulRescale"))
+    said(member, "New size: 2; reason: cpu resource utilization (percentage of request) above target")
     load.unlink()
     wait_for(lambda: replicas(member) == 1, 90, "the replicas to fall")
-    assert any(e["message"] == "New size: 1; reason: All metrics below target" for e in member.events(reason="SuccessfulRescale"))
+    said(member, "New size: 1; reason: All metrics below target")
     wait_for(lambda: condition(member, "worker", "AbleToScale")["reason"] == "ReadyForNewScale", 60, "ReadyForNewScale")
     described = member.kubectl("describe", "hpa", "worker")
     assert "SuccessfulRescale" in described and "resource cpu on pods" in described
@@ -74,7 +78,7 @@ def test_the_window_holds_the_replicas(member, load):
 
 def test_what_is_missing_is_said(member, load):
     member.apply(autoscaler("lost", "nobody"))
-    got = wait_for(lambda: condition(member, "lost", "AbleToScale"), what="AbleToScale")
+    got = wait_for(lambda: condition(member, "lost", "AbleToScale"), 40, "AbleToScale")
     assert (got["status"], got["reason"]) == ("False", "FailedGetScale")
     assert got["message"] == 'the HPA controller was unable to get the target\'s current scale: deployments.apps "nobody" not found'
     member.apply(deployment("modest", 1))
@@ -90,7 +94,7 @@ def test_what_is_missing_is_said(member, load):
                          for e in member.events(reason="FailedComputeMetricsReplicas")), what="the event")
     external = [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "5"}}}]
     member.apply(autoscaler("outside", "modest", external))
-    got = wait_for(lambda: condition(member, "outside", "ScalingActive"), what="ScalingActive")
+    got = wait_for(lambda: condition(member, "outside", "ScalingActive"), 40, "ScalingActive")
     assert got["reason"] == "FailedGetExternalMetric" and "no external metrics API (external.metrics.k8s.io) registered" in got["message"]
     member.kubectl("scale", "deployment", "modest", "--replicas=0")
     member.apply(autoscaler("modest", "modest", minReplicas=2))
@@ -121,18 +125,16 @@ def test_a_custom_kind_is_scaled(member, load):
     ref = {"apiVersion": "ships.test/v1", "kind": "Crew", "name": "black"}
     wait_for(lambda: member.kubectl("get", "crews", check=False).returncode == 0, 40, "the kind to be served")
     member.apply(autoscaler("crew", minReplicas=2, scaleTargetRef=ref))
-    wait_for(lambda: condition(member, "crew", "AbleToScale"), 40, "the autoscaler to look")
-    assert 'crews.ships.test "black" not found' in condition(member, "crew", "AbleToScale")["message"]
+    wait_for(lambda: 'crews.ships.test "black" not found' in condition(member, "crew", "AbleToScale")["message"], 40,
+             "the autoscaler to look")
     member.apply({"apiVersion": "ships.test/v1", "kind": "Crew", "metadata": {"name": "black"}, "spec": {"hands": 1}})
-    wait_for(lambda: condition(member, "crew", "ScalingActive") and
-             condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 60, "the selector to be missed")
+    wait_for(lambda: condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 60, "the selector to be missed")
     path = "/apis/ships.test/v1/namespaces/default/crews/black"
     black = with_status(member.kubectl("get", "--raw", path), hands=1, selector="app=worker")
     member.kubectl("replace", "--raw", path + "/status", "-f", "-", stdin=black)
     hands = lambda: member.json("crews", "black")["spec"]["hands"]
     wait_for(lambda: hands() == 2, 60, "as many as are required")
-    assert any(e["message"].startswith("New size: 2; reason: Current number of replicas below Spec.MinReplicas")
-               for e in member.events(reason="SuccessfulRescale"))
+    said(member, "New size: 2; reason: Current number of replicas below Spec.MinReplicas")
     load.touch()
     wait_for(lambda: hands() == 3, 90, "more for the load of its pods")
     load.unlink()
