@@ -58,8 +58,8 @@ class Engine:
     def start(self):
         ready = self.dir / "ready"
         ready.unlink(missing_ok=True)
-        log = open(self.dir / "log", "ab")
-        self.proc = subprocess.Popen([apid_binary(), str(self.dir), *self.flags], stdout=log, stderr=log)
+        self.log = open(self.dir / "log", "ab")
+        self.proc = subprocess.Popen([apid_binary(), str(self.dir), *self.flags], stdout=self.log, stderr=self.log)
         wait_for(lambda: ready.exists() and ready.read_text().strip(), 20, "hansa-apid to serve")
         return self
 
