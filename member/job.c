@@ -37,6 +37,12 @@ static void over(struct fed_task *task)
     job_free(j);
 }
 
+/* The hub's task, which was posted before the answer came, posts itself once more before it hands out the news. */
+static void over_soon(struct fed_task *task)
+{
+    fed_task_post(fed_container_of(task, struct mbr_job, over)->m->env, task, over);
+}
+
 void mbr_job_end(struct mbr_job *j, int code)
 {
     if (code < 0)
@@ -44,7 +50,7 @@ void mbr_job_end(struct mbr_job *j, int code)
     if (--j->holds)
         j->wrote = true;
     else if (j->wrote)
-        fed_task_post(j->m->env, &j->over, over);
+        fed_task_post(j->m->env, &j->over, over_soon);
     else
         over(&j->over);
 }

@@ -3,9 +3,9 @@
  *
  * Ownership: a job frees itself when its last hold is dropped; it starts with one hold, the reconciler's own, dropped by
  *            mbr_job_end. Trees given to writes may live in the job's arena. m->jobs lists all, for the shutdown.
- * Order:     the key of a job that wrote is done behind all tasks that were posted before its last answer. That answer comes
- *            before the informers are told of the write; a key looked at in between would be looked at as it was before,
- *            and what was said of the write would be said twice.
+ * Order:     the key of a job that wrote is done when the informers were told of the writes: two turns of the tasks after
+ *            the last answer, which comes before them (watch.c, fan_out_soon). A key looked at in between would be looked
+ *            at as it was before, and what was said of the write would be said twice.
  * Failure:   the worst code of its writes decides whether the key is tried again. A delete of what is gone, and a create
  *            of what is there already, count as done: the informers will show it.
  */

@@ -159,6 +159,21 @@ def test_rolling_update_keeps_serving(member):
     member.ready("app=roll", 1)
 
 
+def test_what_is_done_once_is_said_once(member):
+    """Several rollouts side by side: no step is seen, and told, a second time before its own write has come back."""
+    names = [f"once{i}" for i in range(8)]
+
+    def roll(replicas, version):
+        member.apply(*[deployment(n, replicas, env=[{"name": "V", "value": version}]) for n in names])
+        for n in names:
+            member.kubectl("rollout", "status", f"deploy/{n}", "--timeout=120s")
+    for step in (3, "1"), (3, "2"), (4, "2"):
+        roll(*step)
+    told = [e for e in member.events(reason="ScalingReplicaSet") if e["involvedObject"]["name"] in names]
+    assert len(told) >= 3 * len(names) and not [(e["involvedObject"]["name"], e["message"], e["count"]) for e in told if e["count"] > 1]
+    member.kubectl("delete", "deploy", *names)
+
+
 def test_recreate_strategy(member):
     d = deployment("anew", 2, env=[{"name": "V", "value": "1"}])
     d["spec"]["strategy"] = {"type": "Recreate"}
