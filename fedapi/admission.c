@@ -37,9 +37,31 @@ enum fed_authz fapi_authorize(void *ud FED_UNUSED, const struct fed_api_request 
     return FED_AUTHZ_NO_OPINION;
 }
 
+static bool is_replicaset(const struct fed_kind *kind)
+{
+    return !kind->custom && fed_str_is(kind->kind, "ReplicaSet");
+}
+
+static bool is_history(const struct fed_kind *kind, const struct fed_json *obj)
+{
+    return is_replicaset(kind) && fed_str_is(fed_obj_label(obj, FAPI_HISTORY), "true");
+}
+
+/* A ReplicaSet that is a Deployment's when it is made, or was. Members make their own of the Deployment. */
+static void keep_history(struct fed_arena *a, const struct fed_kind *kind, const struct fed_json *old,
+                         struct fed_json *obj)
+{
+    bool owned = old && is_history(kind, old);
+    FED_JSON_EACH(o, old || !is_replicaset(kind) ? NULL : fed_json_at(obj, "metadata", "ownerReferences", NULL))
+        owned |= fed_json_bool(fed_json_find(o, "controller"), false) &&
+                 fed_str_is(fed_json_find_text(o, "kind"), "Deployment");
+    if (owned && !is_history(kind, obj))
+        fed_obj_set_label(a, obj, FAPI_HISTORY, FED_STR("true"));
+}
+
 static bool goes_to_members(const struct fed_kind *kind, const struct fed_json *obj)
 {
-    return kind->residence == FED_RESIDE_BOTH &&
+    return kind->residence == FED_RESIDE_BOTH && !is_history(kind, obj) &&
            !fapi_stays(kind->custom ? FED_STR("") : kind->kind, kind->namespaced ? fed_obj_ns(obj) : FED_STR(""),
                        fed_obj_name(obj), fed_json_find_text(obj, "type"));
 }
@@ -68,6 +90,7 @@ int fapi_admit(void *ud FED_UNUSED, const struct fed_api_request *req, const str
             add_finalizer(req->arena, obj);
         return 0;
     }
+    keep_history(req->arena, kind, old, obj);
     if (!old && waits_for_members(kind, obj))
         add_finalizer(req->arena, obj);
     return 0;

@@ -210,17 +210,3 @@ const struct mbr_pod_info *mbr_pod_info_get(struct mbr *m, const struct fed_kobj
     *i = fresh;
     return i;
 }
-
-uint64_t mbr_tree_hash(const struct fed_json *v)
-{
-    uint64_t h = (uint64_t)v->type * UINT64_C(0x9e3779b97f4a7c15);
-    if (v->type == FED_JSON_BOOL)
-        return h + v->boolean;
-    if (v->type == FED_JSON_STRING || v->type == FED_JSON_NUMBER)
-        return fed_str_hash(v->s, h);
-    FED_JSON_EACH(c, v) {
-        uint64_t k = mbr_tree_hash(c);
-        h = v->type == FED_JSON_OBJECT ? h + fed_str_hash(c->key, k) : fed_str_hash((struct fed_str){(char *)&k, 8}, h);
-    }
-    return h;
-}

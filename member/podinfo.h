@@ -35,7 +35,4 @@ void mbr_pod_info_read(struct mbr_pod_info *info, const struct fed_json *pod);
 /* The pod as one of several of which some are to go; cost and siblings are left at 0. */
 struct mbr_victim mbr_pod_victim(const struct mbr_pod_info *p, struct fed_kobj *pod);
 
-/* A 64-bit hash of a tree that does not depend on the order of members. */
-uint64_t mbr_tree_hash(const struct fed_json *v);
-
 #endif

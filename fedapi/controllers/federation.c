@@ -9,6 +9,7 @@
 #include "fedapi/controllers/endpoints.h"
 #include "fedapi/controllers/kinds.h"
 #include "fedapi/controllers/member.h"
+#include "fedapi/controllers/revisions.h"
 #include "fedapi/controllers/scheduler.h"
 #include "fedapi/controllers/status.h"
 
@@ -35,6 +36,7 @@ struct fapi_federation *fapi_federation_new(const struct fapi_federation_conf *c
     f->scheduler = fapi_scheduler_new(f);
     f->status = fapi_status_new(f);
     f->endpoints = fapi_endpoints_new(f);
+    f->revisions = fapi_revisions_new(f);
     f->edge = conf->issuer ? fapi_edge_new(f, conf->issuer) : NULL;
     return f;
 }
@@ -58,6 +60,7 @@ static void identified(void *ud, int code, const struct fed_call_response *res, 
     f->started = true;
     fapi_kinds_start(f);
     fapi_endpoints_start(f->endpoints);
+    fapi_revisions_start(f->revisions);
     fapi_clusters_start(f->clusters);
 }
 
@@ -71,6 +74,7 @@ void fapi_federation_free(struct fapi_federation *f)
     if (!f)
         return;
     fapi_edge_free(f->edge);
+    fapi_revisions_free(f->revisions);
     fapi_endpoints_free(f->endpoints);
     fapi_status_free(f->status);
     fapi_scheduler_free(f->scheduler);

@@ -102,6 +102,7 @@ struct fapi_scheduler;
 struct fapi_status;
 struct fapi_endpoints;
 struct fapi_clusters;
+struct fapi_revisions;
 struct fapi_edge;
 struct fapi_issuer;
 struct fapi_queues { /* of keys, where due.h adds them; NULL: the controller does not run */
@@ -128,6 +129,7 @@ struct fapi_federation {
     struct fapi_scheduler *scheduler;
     struct fapi_status *status;
     struct fapi_endpoints *endpoints;
+    struct fapi_revisions *revisions;
     struct fapi_edge *edge; /* NULL: no issuer */
     bool started;
 };

@@ -6,6 +6,11 @@ bool fapi_is_marked(const struct fed_kobj *o)
     return o && fed_str_is(fed_kobj_label(o, FAPI_MANAGED), "true");
 }
 
+bool fapi_is_history(const struct fed_kobj *o)
+{
+    return fed_str_is(o->kind, "ReplicaSet") && fed_str_is(fed_kobj_label(o, FAPI_HISTORY), "true");
+}
+
 enum fapi_whose fapi_whose(const struct fed_kobj *member_obj, struct fed_str federation_uid, struct fed_str source_uid)
 {
     struct fed_str federation = fed_kobj_annotation(member_obj, FAPI_FEDERATION_UID);
@@ -42,6 +47,10 @@ bool fapi_propagates(const struct fed_kobj *obj, bool custom, const char **why)
 {
     struct fed_arena a = {0};
     struct fed_str type = {0};
+    if (!custom && fapi_is_history(obj)) {
+        *why = "it records what a Deployment of the federation was";
+        return false;
+    }
     /* Most Secrets are looked at without reading them. */
     if (!custom && fed_str_is(obj->kind, "Secret") &&
         (fed_str_find(obj->json, FED_STR("kubernetes.io/service-account-token"), 0) >= 0 ||

@@ -24,8 +24,13 @@
 #define FAPI_FINALIZER    "federation.kubernetes.io/delete-from-underlying-clusters"
 #define FAPI_ANN_CLUSTERS "federation.hansa.io/clusters"   /* JSON: state in each cluster, written by status */
 #define FAPI_JOB_ROUNDS   "federation.hansa.io/job-rounds" /* rounds.h */
+#define FAPI_HISTORY      "federation.hansa.io/history" /* label of ReplicaSets, "true": a record of the hub (history.h) */
 /* On Cluster objects. */
 #define FAPI_CORDONED "federation.hansa.io/cordoned" /* "true" */
+
+/* Whether it is a record of what a Deployment was, which lives at the hub alone: it bears the label. Admission gives it to
+ * every ReplicaSet that is made as a Deployment's, and keeps it there, so that none that is let go starts pods. */
+bool fapi_is_history(const struct fed_kobj *o);
 
 enum fapi_whose {
     FAPI_NOBODYS, /* no mark: never touched unless the federated object says adopt */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "control/revisions.h"
 #include "fedapi/controllers/aggregate.h"
 #include "fedapi/controllers/due.h"
 #include "fedapi/controllers/jobs.h"
@@ -132,8 +133,9 @@ static uint64_t content_hash(struct fed_arena *a, struct fed_json *tree)
     fed_json_remove_key(copy, "status");
     for (size_t i = 0; i < FED_ARRAY_LEN(bookkeeping); i++)
         fed_json_remove_key(fed_json_find(copy, "metadata"), bookkeeping[i]);
-    fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), FAPI_ANN_CLUSTERS);
-    fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), FAPI_SERVICE_INGRESSES);
+    static const char *const annotations[] = {FAPI_ANN_CLUSTERS, FAPI_SERVICE_INGRESSES, FED_REVISION};
+    for (size_t i = 0; i < FED_ARRAY_LEN(annotations); i++)
+        fed_json_remove_key(fed_json_at(copy, "metadata", "annotations", NULL), annotations[i]);
     fed_buf_init(&b, 0);
     fed_json_write(&b, copy);
     uint64_t hash = fed_str_hash(fed_buf_str(&b), 0);

@@ -135,16 +135,16 @@ static void check_review_versions(const struct fed_json *list, const char *at, s
 /* A DNS name of three labels: "policy.example.com". */
 static void check_name(struct fed_str name, const char *at, struct fed_causes *c)
 {
-    const char *why = name.n ? fed_name_check_subdomain(name) : NULL;
+    bool bad = fed_name_check_subdomain(name) != NULL;
     size_t dots = 0;
     for (size_t i = 0; i < name.n; i++)
         dots += name.p[i] == '.';
-    if (!why && name.n && dots < 2)
-        why = "should be a domain with at least three segments separated by dots";
     if (!name.n)
         fed_bad(c, FED_CAUSE_REQUIRED, none, "", "%s.name", at);
-    else if (why)
-        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name), why, "%s.name", at);
+    fed_check_text(c, name, fed_name_check_subdomain, "%s.name", at);
+    if (!bad && name.n && dots < 2)
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name),
+                "should be a domain with at least three segments separated by dots", "%s.name", at);
 }
 
 static void check_webhook(const struct fed_json *w, const char *at, struct fed_causes *c)

@@ -186,12 +186,10 @@ static void check_text_map(struct fed_write_op *op, const struct fed_json *map, 
                 *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
             key = fed_str(low);
         }
-        const char *why = fed_name_check_qualified(key);
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_str(field), quoted(c->arena, m->key), "%s", why);
-        why = values ? fed_name_check_label_value(m->s) : NULL;
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_str(field), quoted(c->arena, m->s), "%s", why);
+        if (fed_name_check_qualified(key))
+            fed_check_name(c, key, fed_name_check_qualified, quoted(c->arena, m->key), fed_str(field));
+        if (values && fed_name_check_label_value(m->s))
+            fed_check_name(c, m->s, fed_name_check_label_value, quoted(c->arena, m->s), fed_str(field));
     }
     if (!values && total > ANNOTATIONS_MAX)
         fed_causes_add(c, FED_CAUSE_TOO_LONG, fed_str(field), (struct fed_str){NULL, 0}, "must have at most %u bytes",
@@ -274,25 +272,18 @@ void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
     if (!name.n) {
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("metadata.name"), (struct fed_str){NULL, 0},
                        "name or generateName is required");
-    } else {
-        const char *why = check(name);
-        if (why && op->create)
-            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.name"), quoted(c->arena, name), "%s", why);
+    } else if (op->create && check(name)) {
+        fed_check_name(c, name, check, quoted(c->arena, name), FED_STR("metadata.name"));
     }
-    if (prefix.n && op->create) {
-        const char *why = check(masked(c->arena, prefix));
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.generateName"), quoted(c->arena, prefix), "%s", why);
-    }
+    if (prefix.n && op->create)
+        fed_check_name(c, masked(c->arena, prefix), check, quoted(c->arena, prefix), FED_STR("metadata.generateName"));
     check_text_map(op, fed_json_find(meta, "labels"), "metadata.labels", true);
     check_text_map(op, fed_json_find(meta, "annotations"), "metadata.annotations", false);
     check_owners(op, fed_json_find(meta, "ownerReferences"));
     check_opposites(c, fed_json_find(meta, "finalizers"));
     size_t i = 0;
     FED_JSON_EACH(f, fed_json_find(meta, "finalizers")) {
-        const char *why = fed_name_check_qualified(f->s);
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.finalizers"), quoted(c->arena, f->s), "%s", why);
+        fed_check_name(c, f->s, fed_name_check_qualified, quoted(c->arena, f->s), FED_STR("metadata.finalizers"));
         if (unknown_finalizer(op, f->s))
             fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "metadata.finalizers[%zu]", i),
                            quoted(c->arena, f->s),

@@ -8,7 +8,8 @@
 /* --- built-in --- */
 
 /* What is in the clusters behind this server. kubectl looks for pods when it describes a workload, and for all of these
- * when it prunes or dumps. There are none here, which it is told; who asks for all of them is told where they are. */
+ * when it prunes or dumps, and deletes what may not be there. There are none here, which it is told; who asks for all of
+ * them, or for one, is told where they are. */
 struct elsewhere {
     const char *list, *short_name;
 };
@@ -26,6 +27,12 @@ static const char *where_they_are(struct fed_api_reply *r)
 static void serve_elsewhere(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
 {
     const struct elsewhere *what = ud;
+    if (q->name.n) {
+        struct fed_status_details d = {.name = q->name, .kind = q->resource};
+        fed_api_fail(r, FED_E_NOT_FOUND, &d, "%.*s \"%.*s\" not found: %s", FED_STR_ARG(q->resource),
+                     FED_STR_ARG(q->name), where_they_are(r));
+        return;
+    }
     struct fed_json *list = fed_json_object(&r->arena);
     fed_json_set(list, "kind", fed_json_new_strz(&r->arena, what->list));
     fed_json_set(list, "apiVersion", fed_json_new_str(&r->arena, q->version));
@@ -41,6 +48,7 @@ const char *fed_api_virtual_short_name(const struct fed_virtual *v)
     return v->handle == serve_elsewhere ? ((const struct elsewhere *)v->ud)->short_name : NULL;
 }
 
+#define AWAY_VERBS "delete,deletecollection,get,list"
 static const struct fed_virtual built_in[] = {
     {"authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false, "create",
      fed_review_self_access, NULL},
@@ -55,10 +63,10 @@ static const struct fed_virtual built_in[] = {
      NULL},
     {"authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false, "create", fed_review_token, NULL},
     {"", "v1", "serviceaccounts/token", "TokenRequest", true, "create", fed_sa_request, NULL},
-    {"", "v1", "pods", "Pod", true, "list", serve_elsewhere, &pods},
-    {"", "v1", "nodes", "Node", false, "list", serve_elsewhere, &nodes},
-    {"", "v1", "endpoints", "Endpoints", true, "list", serve_elsewhere, &endpoints},
-    {"", "v1", "persistentvolumes", "PersistentVolume", false, "list", serve_elsewhere, &volumes},
+    {"", "v1", "pods", "Pod", true, AWAY_VERBS, serve_elsewhere, &pods},
+    {"", "v1", "nodes", "Node", false, AWAY_VERBS, serve_elsewhere, &nodes},
+    {"", "v1", "endpoints", "Endpoints", true, AWAY_VERBS, serve_elsewhere, &endpoints},
+    {"", "v1", "persistentvolumes", "PersistentVolume", false, AWAY_VERBS, serve_elsewhere, &volumes},
 };
 
 int fed_api_request_body(struct fed_api_reply *r, struct fed_json **out, struct fed_err *err)

@@ -65,11 +65,19 @@ void fed_check_required(struct fed_causes *c, struct fed_str text, const char *a
 void fed_check_text(struct fed_causes *c, struct fed_str text, const char *(*check)(struct fed_str), const char *at,
                     ...)
 {
-    const char *why = text.n ? check(text) : NULL;
-    if (!why)
+    if (!text.n || !check(text))
         return;
     PATH(c, at, path);
-    fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, text), "%s", why);
+    fed_check_name(c, text, check, fed_quoted(c->arena, text), path);
+}
+
+void fed_check_name(struct fed_causes *c, struct fed_str text, const char *(*check)(struct fed_str),
+                    struct fed_str value, struct fed_str path)
+{
+    const char *why[FED_NAME_FAULTS];
+    size_t n = fed_name_faults(check, text, why);
+    for (size_t i = 0; i < n; i++)
+        fed_causes_add(c, FED_CAUSE_INVALID, path, value, "%s", why[i]);
 }
 
 void fed_check_one_of(struct fed_causes *c, struct fed_str text, const char *const *words, const char *at, ...)
@@ -97,7 +105,6 @@ static bool path_byte(char b)
 void fed_check_domain_path(struct fed_causes *c, struct fed_str text, const char *at, ...)
 {
     struct fed_str rest = text, domain;
-    const char *why;
     bool well = true;
     PATH(c, at, path);
     if (!text.n) {
@@ -109,9 +116,7 @@ void fed_check_domain_path(struct fed_causes *c, struct fed_str text, const char
                        "must be a domain-prefixed path (such as \"acme.io/foo\")");
         return;
     }
-    why = fed_name_check_subdomain(domain);
-    if (why)
-        fed_causes_add(c, FED_CAUSE_INVALID, path, fed_quoted(c->arena, domain), "%s", why);
+    fed_check_text(c, domain, fed_name_check_subdomain, "%.*s", FED_STR_ARG(path));
     for (size_t i = 0; i < rest.n; i++)
         well = well && path_byte(rest.p[i]);
     if (!well)
@@ -215,18 +220,13 @@ void fed_check_port_number(const struct fed_json *v, const char *at, struct fed_
 
 void fed_check_port_ref(const struct fed_json *v, const char *at, struct fed_causes *causes)
 {
-    const char *why;
-
     if (!v)
         return;
     if (v->type != FED_JSON_STRING) {
         fed_check_port_number(v, at, causes);
         return;
     }
-    why = fed_name_check_port(v->s);
-    if (why)
-        fed_causes_add(causes, FED_CAUSE_INVALID, fed_arena_dup(causes->arena, fed_str(at)),
-                       fed_quoted(causes->arena, v->s), "%s", why);
+    fed_check_name(causes, v->s, fed_name_check_port, fed_quoted(causes->arena, v->s), fed_str(at));
 }
 
 bool fed_seen_before(struct fed_map *seen, struct fed_str text)
@@ -258,15 +258,12 @@ void fed_selector_validate(const struct fed_json *selector, const char *at, stru
     size_t i = 0;
 
     FED_JSON_EACH(l, fed_json_find(selector, "matchLabels")) {
-        const char *why = fed_name_check_qualified(l->key);
-
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
-                           fed_quoted(c->arena, l->key), "%s", why);
-        why = l->type == FED_JSON_STRING ? fed_name_check_label_value(l->s) : NULL;
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.matchLabels", at),
-                           fed_quoted(c->arena, l->s), "%s", why);
+        if (!l->key.n)
+            fed_check_name(c, l->key, fed_name_check_qualified, FED_STR("\"\""),
+                           fed_arena_printf(c->arena, "%s.matchLabels", at));
+        fed_check_text(c, l->key, fed_name_check_qualified, "%s.matchLabels", at);
+        if (l->type == FED_JSON_STRING)
+            fed_check_text(c, l->s, fed_name_check_label_value, "%s.matchLabels", at);
     }
     FED_JSON_EACH(e, fed_json_find(selector, "matchExpressions")) {
         struct fed_str op = fed_json_find_text(e, "operator");
@@ -281,9 +278,6 @@ void fed_selector_validate(const struct fed_json *selector, const char *at, stru
             if (values && values->n)
                 fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.values", here), none,
                                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-        } else if (op.n) {
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.operator", here),
-                           fed_quoted(c->arena, op), "not a valid selector operator");
         }
     }
 }

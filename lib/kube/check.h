@@ -15,7 +15,10 @@ void fed_check_required(struct fed_causes *c, struct fed_str text, const char *a
 /* Text that is there must satisfy one of the checks of names.h. */
 void fed_check_text(struct fed_causes *c, struct fed_str text, const char *(*check)(struct fed_str), const char *at,
                     ...) FED_PRINTF(4, 5);
-/* ... must be one of the words (sorted, ended by NULL). */
+/* The same where none is a fault as well: one cause for each fault, showing value at path. */
+void fed_check_name(struct fed_causes *c, struct fed_str text, const char *(*check)(struct fed_str),
+                    struct fed_str value, struct fed_str path);
+/* ... must be one of the words (in the order in which they are told, ended by NULL). */
 void fed_check_one_of(struct fed_causes *c, struct fed_str text, const char *const *words, const char *at, ...)
     FED_PRINTF(4, 5);
 /* "example.com/what", as controllers are named. */

@@ -42,10 +42,8 @@ static void validate_namespace(void *ud, const struct fed_write *w, const struct
     FED_JSON_EACH(f, w->old && !finalize ? NULL : fed_json_at(obj, "spec", "finalizers", NULL)) {
         struct fed_str name = fed_json_str(f);
         const char *at = finalize ? fed_arena_printf(c->arena, "spec.finalizers[%zu]", i).p : "spec.finalizers";
-        const char *why = fed_name_check_qualified(name);
 
-        if (why)
-            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name), why, "%s", at);
+        fed_check_name(c, name, fed_name_check_qualified, fed_quoted(c->arena, name), fed_str(at));
         if (fed_str_chr(name, '/', 0) < 0 && !fed_str_is(name, "kubernetes") && !fed_str_is(name, "orphan") &&
             !fed_str_is(name, "foregroundDeletion"))
             fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name),
@@ -71,12 +69,11 @@ static size_t check_keys(const struct fed_json *obj, const char *member, const c
     size_t bytes = 0;
 
     FED_JSON_EACH(it, map) {
-        const char *why = fed_name_check_config_key(it->key);
         struct fed_str at = fed_arena_printf(c->arena, "%s[%.*s]", member, FED_STR_ARG(it->key));
         struct fed_str shown = fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(it->key));
 
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, at, shown, "%s", why);
+        if (fed_name_check_config_key(it->key))
+            fed_check_name(c, it->key, fed_name_check_config_key, shown, at);
         if (beside && fed_json_find_str(beside, it->key))
             fed_causes_add(c, FED_CAUSE_INVALID, at, shown, "duplicate of key present in %s", other);
         bytes += it->type == FED_JSON_STRING ? it->s.n : 0;

@@ -65,15 +65,18 @@ static void check_subject(const struct fed_json *s, const char *at, bool namespa
     static const char *const ours[] = {"rbac.authorization.k8s.io", NULL}, *const core[] = {"", NULL};
     struct fed_str kind = fed_json_find_text(s, "kind"), group = fed_json_find_text(s, "apiGroup");
 
-    fed_check_one_of(c, group, fed_str_is(kind, "ServiceAccount") ? core : ours, "%s.apiGroup", at);
+    bool account = fed_str_is(kind, "ServiceAccount");
+
+    if (account || fed_str_is(kind, "User") || fed_str_is(kind, "Group"))
+        fed_check_one_of(c, group, account ? core : ours, "%s.apiGroup", at);
     if (fed_str_is(kind, "ServiceAccount")) {
         fed_check_text(c, fed_json_find_text(s, "name"), fed_name_check_subdomain, "%s.name", at);
         if (!fed_json_find_text(s, "namespace").n && !namespaced)
             fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.namespace", at), none, "%s", "");
-    } else if (kind.n && !fed_str_is(kind, "User") && !fed_str_is(kind, "Group")) {
-        fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, fed_arena_printf(c->arena, "%s.kind", at),
-                       fed_shown(c->arena, fed_json_find(s, "kind")),
-                       "supported values: \"Group\", \"ServiceAccount\", \"User\"");
+    } else if (!fed_str_is(kind, "User") && !fed_str_is(kind, "Group")) {
+        fed_causes_drop_required(c, fed_arena_printf(c->arena, "%s.kind", at));
+        fed_bad(c, FED_CAUSE_NOT_SUPPORTED, fed_quoted(c->arena, kind),
+                "supported values: \"ServiceAccount\", \"User\", \"Group\"", "%s.kind", at);
     }
 }
 
@@ -95,10 +98,13 @@ static void validate_binding(void *ud, const struct fed_write *w, const struct f
     (void)ud;
     fed_check_one_of(c, fed_json_find_text(ref, "apiGroup"), groups, "roleRef.apiGroup");
     fed_check_text(c, fed_json_find_text(ref, "name"), fed_name_check_path_segment, "roleRef.name");
-    if (kind.n && !fed_str_is(kind, "ClusterRole") && !(fed_str_is(kind, "Role") && w->kind->namespaced))
-        fed_causes_add(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("roleRef.kind"),
-                       fed_shown(c->arena, fed_json_find(ref, "kind")), "supported values: \"ClusterRole\"%s",
-                       w->kind->namespaced ? ", \"Role\"" : "");
+    if (!fed_str_is(kind, "ClusterRole") && !(fed_str_is(kind, "Role") && w->kind->namespaced)) {
+        fed_causes_drop_required(c, FED_STR("roleRef.kind"));
+        fed_bad(c, FED_CAUSE_NOT_SUPPORTED, fed_quoted(c->arena, kind),
+                w->kind->namespaced ? "supported values: \"Role\", \"ClusterRole\""
+                                    : "supported values: \"ClusterRole\"",
+                "roleRef.kind");
+    }
     if (w->old && !fed_json_equal(fed_json_find(w->old, "roleRef"), ref))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("roleRef"), fed_shown(c->arena, ref), "cannot change roleRef");
     FED_JSON_EACH(s, fed_json_find(obj, "subjects"))

@@ -122,15 +122,12 @@ static void check_service_port(const struct fed_json *spec, const struct fed_jso
                                struct fed_map *names, struct fed_map *numbers, struct fed_causes *c)
 {
     struct fed_str name = fed_json_find_text(p, "name");
-    const char *why = name.n ? fed_name_check_label(name) : NULL;
     const struct fed_json *node_port = fed_json_find(p, "nodePort");
     char key[64];
 
     if (many && !name.n)
         fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.name", at), none, "%s", "");
-    if (why)
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.name", at),
-                       fed_shown(c->arena, fed_json_find(p, "name")), "%s", why);
+    fed_check_text(c, name, fed_name_check_label, "%s.name", at);
     if (name.n && fed_map_has(names, name))
         fed_causes_add(c, FED_CAUSE_DUPLICATE, fed_arena_printf(c->arena, "%s.name", at),
                        fed_shown(c->arena, fed_json_find(p, "name")), "%s", "");
@@ -180,24 +177,20 @@ static void check_service_type(const struct fed_json *spec, struct fed_causes *c
     struct fed_str ip = fed_json_find_text(spec, "clusterIP"), name = fed_json_find_text(spec, "externalName");
 
     if (is_type(spec, "ExternalName")) {
-        const char *why =
-            name.n ? fed_name_check_subdomain(name.p[name.n - 1] == '.' ? fed_str_head(name, name.n - 1) : name) : NULL;
+        struct fed_str bare = name.n && name.p[name.n - 1] == '.' ? fed_str_head(name, name.n - 1) : name;
 
         if (!name.n)
             fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.externalName"), none, "%s", "");
-        else if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.externalName"),
-                           fed_shown(c->arena, fed_json_find(spec, "externalName")), "%s", why);
+        else
+            fed_check_name(c, bare, fed_name_check_subdomain, fed_quoted(c->arena, name), FED_STR("spec.externalName"));
         fed_rules_service_external(spec, c);
     }
     if (fed_str_is(ip, "None") && (is_type(spec, "NodePort") || is_type(spec, "LoadBalancer")))
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.clusterIPs[0]"), FED_STR("\"None\""),
                        "may not be set to 'None' for %.*s services", FED_STR_ARG(fed_json_find_text(spec, "type")));
     FED_JSON_EACH(l, fed_json_find(spec, "selector")) {
-        const char *why = l->type == FED_JSON_STRING ? fed_name_check_label_value(l->s) : NULL;
-
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.selector"), fed_shown(c->arena, l), "%s", why);
+        if (l->type == FED_JSON_STRING)
+            fed_check_text(c, l->s, fed_name_check_label_value, "spec.selector");
     }
 }
 

@@ -40,6 +40,8 @@
  * (default is that sibling's value); x-zero: VALUE (what kube-apiserver writes of the field when nobody gave it a value,
  * because Go writes structures and whatever has no "omitempty" always: {}, "", 0, false, or null for lists, maps, times
  * and pointers; a structure is the default too, unless `default` says another; nothing that a client must send).
+ * x-wrong: TEXT (a value that is
+ * none of `enum`, or none at all, is told as `Invalid value: "V": TEXT`; with an empty TEXT as an unsupported one).
  * Columns named Name or Age take the place of those that the server adds; the core kinds name their Age column because
  * wide columns follow it. A version without columns shows those of the storage version.
  */

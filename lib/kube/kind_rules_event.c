@@ -34,7 +34,7 @@ static void check_new(const struct fed_json *event, bool core, struct fed_causes
     check_namespace(event, false, c);
     if (!who.n) {
         fed_bad(c, FED_CAUSE_REQUIRED, none, "", "%s", field);
-        fed_bad(c, FED_CAUSE_INVALID, FED_STR("\"\""), fed_name_check_qualified(who), "%s", field);
+        fed_check_name(c, who, fed_name_check_qualified, FED_STR("\"\""), fed_str(field));
     }
     fed_check_text(c, who, fed_name_check_qualified, "%s", field);
     check_word(event, "reportingInstance", c);

@@ -14,9 +14,8 @@ static void check_taints(const struct fed_json *taints, struct fed_causes *c)
     size_t i = 0;
     FED_JSON_EACH(t, taints) {
         struct fed_str key = fed_json_find_text(t, "key"), effect = fed_json_find_text(t, "effect");
-        const char *why = fed_name_check_qualified(key);
-        if (why)
-            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, key), why, "spec.taints[%zu].key", i);
+        fed_check_name(c, key, fed_name_check_qualified, fed_quoted(c->arena, key),
+                       fed_arena_printf(c->arena, "spec.taints[%zu].key", i));
         fed_check_text(c, fed_json_find_text(t, "value"), fed_name_check_label_value, "spec.taints[%zu].value", i);
         if (!effect.n)
             fed_bad(c, FED_CAUSE_REQUIRED, none, "", "spec.taints[%zu].effect", i);

@@ -57,47 +57,91 @@ static bool is_dns_label(struct fed_str s)
     return true;
 }
 
+typedef size_t faults_fn(struct fed_str s, const char **out);
+
+static const char *first(faults_fn *faults, struct fed_str s)
+{
+    const char *out[FED_NAME_FAULTS];
+    return faults(s, out) ? out[0] : NULL;
+}
+
+static bool is_subdomain(struct fed_str s)
+{
+    struct fed_str rest = s, piece;
+    if (s.n == 0)
+        return false;
+    while (fed_str_cut(&rest, '.', &piece))
+        if (!is_dns_label(piece))
+            return false;
+    return true;
+}
+
+static size_t faults_label(struct fed_str s, const char **out)
+{
+    size_t n = 0;
+    if (s.n > 63)
+        out[n++] = too_long_63;
+    if (!is_dns_label(s))
+        out[n++] = is_subdomain(s) ? "must not contain dots" : bad_label;
+    return n;
+}
+
 const char *fed_name_check_label(struct fed_str s)
 {
-    if (s.n > 63)
-        return too_long_63;
-    return is_dns_label(s) ? NULL : bad_label;
+    return first(faults_label, s);
+}
+
+static size_t faults_subdomain(struct fed_str s, const char **out)
+{
+    size_t n = 0;
+    if (s.n > 253)
+        out[n++] = too_long_253;
+    if (!is_subdomain(s))
+        out[n++] = bad_subdomain;
+    return n;
 }
 
 const char *fed_name_check_subdomain(struct fed_str s)
 {
-    struct fed_str rest = s, piece;
-    if (s.n > 253)
-        return too_long_253;
-    if (s.n == 0)
-        return bad_subdomain;
-    while (fed_str_cut(&rest, '.', &piece)) {
-        if (!is_dns_label(piece))
-            return bad_subdomain;
-    }
-    return NULL;
+    return first(faults_subdomain, s);
+}
+
+static size_t faults_1035(struct fed_str s, const char **out)
+{
+    size_t n = 0;
+    if (s.n > 63)
+        out[n++] = too_long_63;
+    if (!is_dns_label(s) || !is_lower(s.p[0]))
+        out[n++] = bad_1035;
+    return n;
 }
 
 const char *fed_name_check_1035(struct fed_str s)
 {
-    if (s.n > 63)
-        return too_long_63;
-    return is_dns_label(s) && is_lower(s.p[0]) ? NULL : bad_1035;
+    return first(faults_1035, s);
+}
+
+static size_t faults_path_segment(struct fed_str s, const char **out)
+{
+    size_t n = 0;
+    if (s.n == 0)
+        out[n++] = "must not be empty";
+    else if (fed_str_is(s, "."))
+        out[n++] = "may not be '.'";
+    else if (fed_str_is(s, ".."))
+        out[n++] = "may not be '..'";
+    if (n)
+        return n;
+    if (memchr(s.p, '/', s.n))
+        out[n++] = "may not contain '/'";
+    if (memchr(s.p, '%', s.n))
+        out[n++] = "may not contain '%'";
+    return n;
 }
 
 const char *fed_name_check_path_segment(struct fed_str s)
 {
-    if (s.n == 0)
-        return "must not be empty";
-    if (fed_str_is(s, "."))
-        return "may not be '.'";
-    if (fed_str_is(s, ".."))
-        return "may not be '..'";
-    if (memchr(s.p, '/', s.n))
-        return "may not contain '/'";
-    if (memchr(s.p, '%', s.n))
-        return "may not contain '%'";
-    return NULL;
+    return first(faults_path_segment, s);
 }
 
 /* ([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9] */
@@ -112,86 +156,134 @@ static bool is_qualified_part(struct fed_str s)
     return true;
 }
 
+static bool is_config_key(struct fed_str key)
+{
+    for (size_t i = 0; i < key.n; i++)
+        if (!is_alnum(key.p[i]) && key.p[i] != '-' && key.p[i] != '_' && key.p[i] != '.')
+            return false;
+    return key.n > 0;
+}
+
+static size_t faults_config_key(struct fed_str key, const char **out)
+{
+    size_t n = 0;
+    if (key.n > 253)
+        out[n++] = too_long_253;
+    if (!is_config_key(key))
+        out[n++] = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+                   "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+    if (fed_str_is(key, "."))
+        out[n++] = "must not be '.'";
+    else if (fed_str_is(key, ".."))
+        out[n++] = "must not be '..'";
+    else if (fed_str_starts(key, FED_STR("..")))
+        out[n++] = "must not start with '..'";
+    return n;
+}
+
 const char *fed_name_check_config_key(struct fed_str key)
 {
-    for (size_t i = 0; i < key.n; i++) {
-        char ch = key.p[i];
+    return first(faults_config_key, key);
+}
 
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '-' ||
-              ch == '_' || ch == '.'))
-            return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-                   "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+static size_t faults_qualified(struct fed_str s, const char **out)
+{
+    struct fed_str name = s;
+    ptrdiff_t slash = fed_str_chr(s, '/', 0);
+    size_t n = 0;
+    if (slash >= 0) {
+        struct fed_str prefix = fed_str_head(s, (size_t)slash);
+        name = fed_str_from(s, (size_t)slash + 1);
+        if (fed_str_chr(name, '/', 0) >= 0) {
+            out[n++] = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and "
+                       "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used "
+                       "for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain "
+                       "prefix and '/' (e.g. 'example.com/MyName')";
+            return n;
+        }
+        if (prefix.n == 0)
+            out[n++] = "prefix part must be non-empty";
+        if (prefix.n > 253)
+            out[n++] = "prefix part must be no more than 253 characters";
+        if (prefix.n && !is_subdomain(prefix))
+            out[n++] = "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
+                       "'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex "
+                       "used for validation is '" LABEL_RE "(\\." LABEL_RE ")*')";
     }
-    if (!key.n)
-        return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-               "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-    if (key.n > 253)
-        return "must be no more than 253 characters";
-    if (fed_str_is(key, "."))
-        return "must not be '.'";
-    if (fed_str_is(key, ".."))
-        return "must not be '..'";
-    if (fed_str_starts(key, FED_STR("..")))
-        return "must not start with '..'";
-    return NULL;
+    if (name.n == 0)
+        out[n++] = "name part must be non-empty";
+    else if (name.n > 63)
+        out[n++] = "name part must be no more than 63 characters";
+    if (!is_qualified_part(name))
+        out[n++] = bad_qualified;
+    return n;
 }
 
 const char *fed_name_check_qualified(struct fed_str s)
 {
-    struct fed_str name = s;
-    ptrdiff_t slash = fed_str_chr(s, '/', 0);
-    if (slash >= 0) {
-        struct fed_str prefix = fed_str_head(s, (size_t)slash);
-        name = fed_str_from(s, (size_t)slash + 1);
-        if (fed_str_chr(name, '/', 0) >= 0)
-            return "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-                   "with "
-                   "an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation "
-                   "is "
-                   "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. "
-                   "'example.com/MyName')";
-        if (prefix.n == 0)
-            return "prefix part must be non-empty";
-        if (prefix.n > 253)
-            return "prefix part must be no more than 253 characters";
-        if (fed_name_check_subdomain(prefix))
-            return "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
-                   "'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-                   "for validation is '" LABEL_RE "(\\." LABEL_RE ")*')";
-    }
-    if (name.n == 0)
-        return "name part must be non-empty";
-    if (name.n > 63)
-        return "name part must be no more than 63 characters";
-    return is_qualified_part(name) ? NULL : bad_qualified;
+    return first(faults_qualified, s);
+}
+
+static size_t faults_label_value(struct fed_str s, const char **out)
+{
+    size_t n = 0;
+    if (s.n > 63)
+        out[n++] = too_long_63;
+    if (s.n && !is_qualified_part(s))
+        out[n++] = bad_value;
+    return n;
 }
 
 const char *fed_name_check_label_value(struct fed_str s)
 {
-    if (s.n > 63)
-        return too_long_63;
-    return s.n == 0 || is_qualified_part(s) ? NULL : bad_value;
+    return first(faults_label_value, s);
+}
+
+static size_t faults_port(struct fed_str s, const char **out)
+{
+    bool letter = false, charset = s.n > 0, twice = false;
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        charset = charset && (is_lower_alnum(s.p[i]) || s.p[i] == '-');
+        twice = twice || (s.p[i] == '-' && i > 0 && s.p[i - 1] == '-');
+        letter = letter || is_lower(s.p[i]);
+    }
+    if (s.n > 15)
+        out[n++] = "must be no more than 15 characters";
+    if (!charset)
+        out[n++] = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+    if (!letter)
+        out[n++] = "must contain at least one letter (a-z)";
+    if (twice)
+        out[n++] = "must not contain consecutive hyphens";
+    if (s.n && (s.p[0] == '-' || s.p[s.n - 1] == '-'))
+        out[n++] = "must not begin or end with a hyphen";
+    return n;
 }
 
 const char *fed_name_check_port(struct fed_str s)
 {
-    bool letter = false;
-    if (s.n > 15)
-        return "must be no more than 15 characters";
-    if (s.n == 0)
-        return "must contain at least one letter (a-z)";
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_lower_alnum(s.p[i]) && s.p[i] != '-')
-            return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
-        if (s.p[i] == '-' && i > 0 && s.p[i - 1] == '-')
-            return "must not contain consecutive hyphens";
-        letter = letter || is_lower(s.p[i]);
-    }
-    if (!letter)
-        return "must contain at least one letter (a-z)";
-    if (s.p[0] == '-' || s.p[s.n - 1] == '-')
-        return "must not begin or end with a hyphen";
-    return NULL;
+    return first(faults_port, s);
+}
+
+size_t fed_name_faults(const char *(*check)(struct fed_str s), struct fed_str s, const char *out[FED_NAME_FAULTS])
+{
+    static const struct {
+        const char *(*check)(struct fed_str s);
+        faults_fn *faults;
+    } known[] = {{fed_name_check_subdomain, faults_subdomain},
+                 {fed_name_check_label, faults_label},
+                 {fed_name_check_1035, faults_1035},
+                 {fed_name_check_path_segment, faults_path_segment},
+                 {fed_name_check_qualified, faults_qualified},
+                 {fed_name_check_label_value, faults_label_value},
+                 {fed_name_check_config_key, faults_config_key},
+                 {fed_name_check_port, faults_port}};
+    for (size_t i = 0; i < FED_ARRAY_LEN(known); i++)
+        if (known[i].check == check)
+            return known[i].faults(s, out);
+    out[0] = check(s);
+    return out[0] != NULL;
 }
 
 /* No vowels and nothing that looks like another character: no words come out by chance. */

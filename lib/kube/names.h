@@ -8,15 +8,18 @@
 #include "base/env.h"
 #include "base/str.h"
 
-/* Each returns NULL when valid, else the words that Kubernetes uses (static text). */
+/* Each returns NULL when valid, else the first of the words that Kubernetes uses (static text). */
 const char *fed_name_check_subdomain(struct fed_str s);    /* DNS-1123, <= 253 */
 const char *fed_name_check_label(struct fed_str s);        /* DNS-1123, <= 63 */
 const char *fed_name_check_1035(struct fed_str s);         /* DNS-1035, <= 63 */
 const char *fed_name_check_path_segment(struct fed_str s); /* not ".", "..", no '/' or '%' */
 const char *fed_name_check_qualified(struct fed_str s);    /* label and annotation keys */
 const char *fed_name_check_label_value(struct fed_str s);
-const char *fed_name_check_config_key(struct fed_str s);              /* of ConfigMaps and Secrets */
-const char *fed_name_check_port(struct fed_str s);                    /* IANA service name, <= 15 */
+const char *fed_name_check_config_key(struct fed_str s); /* of ConfigMaps and Secrets */
+const char *fed_name_check_port(struct fed_str s);       /* IANA service name, <= 15 */
+/* All that is wrong with it in their order; check is one of the above, or another that knows of one fault. */
+#define FED_NAME_FAULTS 5
+size_t fed_name_faults(const char *(*check)(struct fed_str s), struct fed_str s, const char *out[FED_NAME_FAULTS]);
 struct fed_str fed_name_lower(struct fed_arena *a, struct fed_str s); /* a copy without capitals (ASCII) */
 /* base + 5 characters of "bcdfghjklmnpqrstvwxz2456789", base cut so that the whole fits 63. */
 struct fed_str fed_name_generate(struct fed_env *env, struct fed_arena *a, struct fed_str base);

@@ -90,11 +90,8 @@ static void check_ports(const struct fed_json *list, const char *at, struct fed_
     FED_JSON_EACH(p, list) {
         struct fed_str name = fed_json_find_text(p, "name");
         const struct fed_json *host = fed_json_find(p, "hostPort");
-        const char *why = name.n ? fed_name_check_port(name) : NULL;
 
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.ports[%zu].name", at, i),
-                           fed_quoted(c->arena, name), "%s", why);
+        fed_check_text(c, name, fed_name_check_port, "%s.ports[%zu].name", at, i);
         if (name.n && fed_map_has(&names, name))
             fed_causes_add(c, FED_CAUSE_DUPLICATE, fed_arena_printf(c->arena, "%s.ports[%zu].name", at, i),
                            fed_quoted(c->arena, name), "%s", "");
@@ -143,11 +140,8 @@ static void check_container(const struct fed_json *ctr, const char *at, const st
                             struct fed_map *host_ports, struct fed_causes *c)
 {
     struct fed_str name = fed_json_find_text(ctr, "name"), image = fed_json_find_text(ctr, "image");
-    const char *why = name.n ? fed_name_check_label(name) : NULL;
 
-    if (why)
-        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.name", at), fed_quoted(c->arena, name),
-                       "%s", why);
+    fed_check_text(c, name, fed_name_check_label, "%s.name", at);
     if (!image.n)
         fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.image", at), none, "%s", "");
     else if (fed_str_trim(image).n != image.n)
@@ -163,11 +157,8 @@ static void check_volumes(const struct fed_json *list, const char *at, struct fe
 
     FED_JSON_EACH(v, list) {
         struct fed_str name = fed_json_find_text(v, "name");
-        const char *why = name.n ? fed_name_check_label(name) : NULL;
 
-        if (why)
-            fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.volumes[%zu].name", at, i),
-                           fed_quoted(c->arena, name), "%s", why);
+        fed_check_text(c, name, fed_name_check_label, "%s.volumes[%zu].name", at, i);
         if (name.n && fed_map_has(names, name))
             fed_causes_add(c, FED_CAUSE_DUPLICATE, fed_arena_printf(c->arena, "%s.volumes[%zu].name", at, i),
                            fed_quoted(c->arena, name), "%s", "");

@@ -268,8 +268,7 @@ static void check_amount_name(struct fed_str name, const char *at, struct fed_ca
     const char *why = fed_name_check_qualified(name);
     bool requests = fed_str_starts(name, FED_STR("requests.")) || fed_str_starts(name, FED_STR("limits."));
     struct fed_str shown = fed_quoted(c->arena, name);
-    if (why)
-        fed_bad(c, FED_CAUSE_INVALID, shown, why, "%s", at);
+    fed_check_name(c, name, fed_name_check_qualified, shown, fed_str(at));
     if (fed_str_chr(name, '/', 0) < 0) {
         if (!why && !is_huge(name) && !requests && !is_word(name, standard))
             fed_bad(c, FED_CAUSE_INVALID, shown, "must be a standard resource type or fully qualified", "%s", at);

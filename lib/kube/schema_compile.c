@@ -108,6 +108,8 @@ static int compile_rules(struct fed_compiler *c, const struct fed_json *doc, str
     r->unique_items = fed_json_bool(fed_json_find(doc, "uniqueItems"), false);
     if (enums && enums->type == FED_JSON_ARRAY)
         r->enums = fed_json_copy(c->arena, enums);
+    if (c->core && fed_json_find(doc, "x-wrong"))
+        r->wrong = fed_arena_dup(c->arena, fed_json_find_text(doc, "x-wrong"));
     if (pattern.n && (rc = compile_pattern(c, pattern, r)))
         return rc;
     if ((rc = compile_branches(c, fed_json_find(doc, "allOf"), &r->all_of, &r->n_all_of)) ||

@@ -46,6 +46,7 @@ struct fed_rules {
     struct fed_regex *regex; /* NULL: no pattern, or one that cannot be evaluated */
     struct fed_str pattern;
     struct fed_json *enums; /* array, or NULL */
+    struct fed_str wrong;   /* x-wrong; p NULL: not given */
     struct fed_schema **all_of, **any_of, **one_of, *not_of;
     size_t n_all_of, n_any_of, n_one_of;
     struct fed_str *required; /* members that the shape does not describe */

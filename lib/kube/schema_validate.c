@@ -294,22 +294,30 @@ static size_t utf8_length(struct fed_str s)
     return n;
 }
 
-static void check_enum(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+static void not_of_enum(struct check *c, const struct fed_rules *r, struct fed_str path, struct fed_str value)
 {
     struct fed_buf b;
 
-    FED_JSON_EACH(it, r->enums)
-        if (fed_json_equal(it, v))
-            return;
+    if (r->wrong.n) {
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path, value, "%.*s", FED_STR_ARG(r->wrong));
+        return;
+    }
     fed_buf_init(&b, 4096);
     FED_JSON_EACH(it, r->enums) {
         if (b.n)
             fed_buf_addz(&b, ", ");
         fed_json_write(&b, it);
     }
-    fed_causes_add(c->causes, FED_CAUSE_NOT_SUPPORTED, path_of(c, v, NULL), shown(c, v), "supported values: %s",
-                   fed_buf_z(&b));
+    fed_causes_add(c->causes, FED_CAUSE_NOT_SUPPORTED, path, value, "supported values: %s", fed_buf_z(&b));
     fed_buf_release(&b);
+}
+
+static void check_enum(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+{
+    FED_JSON_EACH(it, r->enums)
+        if (fed_json_equal(it, v))
+            return;
+    not_of_enum(c, r, path_of(c, v, NULL), shown(c, v));
 }
 
 static void check_number(struct check *c, const struct fed_rules *r, const struct fed_json *v)
@@ -562,7 +570,11 @@ static void check_object(struct check *c, const struct fed_schema *s, const stru
     for (uint32_t i = 0; i < shape->n_props; i++) {
         const struct fed_prop *p = &shape->props[i];
 
-        if (p->schema.required && !p->schema.zero && !elsewhere && missing(c, p, fed_json_index_find(&ix, v, p->name)))
+        if (!p->schema.required || p->schema.zero || elsewhere || !missing(c, p, fed_json_index_find(&ix, v, p->name)))
+            continue;
+        if (p->schema.shape->rules && p->schema.shape->rules->wrong.p)
+            not_of_enum(c, p->schema.shape->rules, path_of(c, v, p->name.p), FED_STR("\"\""));
+        else
             fed_causes_add(c->causes, FED_CAUSE_REQUIRED, path_of(c, v, p->name.p), (struct fed_str){NULL, 0}, "%s",
                            shape->embedded ? "must not be empty" : "");
     }

@@ -42,6 +42,15 @@ static struct fed_cause *said_required(struct fed_causes *c, struct fed_str fiel
     return NULL;
 }
 
+void fed_causes_drop_required(struct fed_causes *c, struct fed_str field)
+{
+    struct fed_cause *said = said_required(c, field);
+    if (!said)
+        return;
+    c->n--;
+    memmove(said, said + 1, (size_t)(&c->items[c->n] - said) * sizeof *said);
+}
+
 void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,
                     const char *detail_fmt, ...)
 {

@@ -3,21 +3,21 @@
  * counts as gone until it is. */
 #include "member/controllers/budget.h"
 
+#include "control/revisions.h"
 #include "kube/selector.h"
 #include "member/controllers/controllers.h"
-#include "member/controllers/rollout.h"
 
 void mbr_budget_count(struct mbr_budget *b, const struct fed_json *spec)
 {
     const struct fed_json *min = fed_json_find(spec, "minAvailable"), *max = fed_json_find(spec, "maxUnavailable");
     b->expected = b->scale;
     if (max) {
-        b->desired = FED_MAX(b->expected - mbr_int_or_percent(max, 0, b->expected, true), 0);
+        b->desired = FED_MAX(b->expected - fed_int_or_percent(max, 0, b->expected, true), 0);
     } else if (min && min->type == FED_JSON_NUMBER) {
         b->expected = b->pods;
         b->desired = fed_json_int(min, 0);
     } else {
-        b->desired = mbr_int_or_percent(min, 0, b->expected, true);
+        b->desired = fed_int_or_percent(min, 0, b->expected, true);
     }
     if (!min && !max) /* as minAvailable 1 */
         b->desired = 1;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DaemonSets: one pod on each node that suits. Pods are bound by us (spec.nodeName), so no other pod can take the
  * place. An update replaces pods node by node, the old one first: they may hold host ports. */
+#include "control/revisions.h"
 #include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/revision.h"
-#include "member/controllers/rollout.h"
-
-#define HASH_LABEL "controller-revision-hash"
 
 struct place {
     struct fed_kobj *node;
@@ -86,7 +84,7 @@ static void sort_pods(struct work *w)
 
 static bool current(const struct work *w, const struct fed_kobj *pod)
 {
-    return fed_str_eq(fed_kobj_label(pod, HASH_LABEL), w->revisions.hash);
+    return fed_str_eq(fed_kobj_label(pod, FED_REVISION_HASH), w->revisions.hash);
 }
 
 static void create_pod(struct work *w, const struct place *p)
@@ -94,7 +92,7 @@ static void create_pod(struct work *w, const struct place *p)
     struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, w->template), *spec = fed_json_find(pod, "spec");
     static const char *const keys[] = {"not-ready",       "unreachable",  "disk-pressure",
                                        "memory-pressure", "pid-pressure", "unschedulable"};
-    fed_obj_set_label(w->a, pod, HASH_LABEL, w->revisions.hash);
+    fed_obj_set_label(w->a, pod, FED_REVISION_HASH, w->revisions.hash);
     fed_json_set(spec, "nodeName", fed_json_new_str(w->a, p->node->name));
     struct fed_json *tolerations = fed_json_ensure_array(w->a, spec, "tolerations");
     for (size_t i = 0; tolerations && i < FED_ARRAY_LEN(keys); i++) {
@@ -119,7 +117,7 @@ static void manage(struct work *w)
         wanted += w->places[i].wanted;
         missing += w->places[i].wanted && !ready(w, &w->places[i]);
     }
-    int64_t may = mbr_int_or_percent(fed_json_at(strategy, "rollingUpdate", "maxUnavailable", NULL), 0, wanted, true);
+    int64_t may = fed_int_or_percent(fed_json_at(strategy, "rollingUpdate", "maxUnavailable", NULL), 0, wanted, true);
     may = FED_MAX(may, 1) - missing;
     bool on_delete = fed_str_is(fed_json_find_text(strategy, "type"), "OnDelete");
     for (size_t i = 0; i < w->n; i++) {
@@ -164,7 +162,7 @@ static void forget_history(struct work *w)
 {
     struct fed_str *live = FED_ARENA_ARRAY(w->a, struct fed_str, w->n + 1);
     for (size_t i = 0; i < w->n; i++)
-        live[i] = w->places[i].pod ? fed_kobj_label(w->places[i].pod, HASH_LABEL) : FED_STR("");
+        live[i] = w->places[i].pod ? fed_kobj_label(w->places[i].pod, FED_REVISION_HASH) : FED_STR("");
     mbr_revisions_forget(w->job, &w->revisions, w->spec, live, w->n);
 }
 

@@ -2,15 +2,11 @@
 /* Deployments: finds, adopts or makes the ReplicaSet of the current template, sizes all sets by rollout.h, keeps revisions
  * and the status. Spec changes of ReplicaSets go as merge patches: nobody else changes the replicas of an owned set. */
 #include "base/mem.h"
-#include "kube/names.h"
+#include "control/revisions.h"
 #include "member/controllers/controllers.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/rollout.h"
 
-#define REVISION     "deployment.kubernetes.io/revision"
-#define DESIRED      "deployment.kubernetes.io/desired-replicas"
-#define MAX_REPLICAS "deployment.kubernetes.io/max-replicas"
-#define HASH_LABEL   "pod-template-hash"
 enum { AGAIN_MS = 1000 };
 
 struct set {
@@ -39,29 +35,6 @@ static int64_t count(const struct fed_json *tree, const char *key)
     return fed_json_int(fed_json_at(tree, "status", key, NULL), 0);
 }
 
-/* What a client in Go adds to a template that it read and writes back, or leaves out of it. */
-static void trim(struct fed_json *v)
-{
-    FED_JSON_EACH_SAFE(c, v) {
-        trim(c);
-        if (c->key.p && (c->type == FED_JSON_NULL || (c->type == FED_JSON_ARRAY && !c->n) ||
-                         (c->type == FED_JSON_OBJECT && !c->n && fed_str_is(c->key, "resources"))))
-            fed_json_remove(c);
-    }
-}
-
-static bool same_template(struct fed_arena *a, const struct fed_json *rs, const struct fed_json *want)
-{
-    struct fed_json *have = fed_json_copy(a, fed_json_at(rs, "spec", "template", NULL));
-    struct fed_json *labels = fed_json_at(have, "metadata", "labels", NULL);
-    fed_json_remove_key(labels, HASH_LABEL);
-    struct fed_json *mine = fed_json_copy(a, want);
-    fed_json_remove_key(fed_json_at(mine, "metadata", "labels", NULL), HASH_LABEL);
-    trim(have);
-    trim(mine);
-    return fed_json_equal(have, mine);
-}
-
 static int older(const void *pa, const void *pb)
 {
     const struct set *a = pa, *b = pb;
@@ -87,17 +60,14 @@ static void read_sets(struct work *w)
         s->size.available = count(s->tree, "availableReplicas");
         (void)!fed_time_parse(fed_json_str(fed_json_at(s->tree, "metadata", "creationTimestamp", NULL)),
                               &s->size.created_ms);
-        uint64_t revision;
-        s->revision = fed_str_u64(fed_kobj_annotation(list[i], REVISION), &revision) == 0 ? (int64_t)revision : 0;
+        s->revision = fed_replicaset_revision(list[i]);
     }
     qsort(w->sets, w->n_sets, sizeof(*w->sets), older);
-    int64_t newest_old = 0;
+    struct fed_past *past = FED_ARENA_ARRAY(w->a, struct fed_past, w->n_sets + 1);
     for (size_t i = 0; i < w->n_sets; i++)
-        if (!w->fresh && same_template(w->a, w->sets[i].tree, w->template))
-            w->fresh = &w->sets[i];
-        else
-            newest_old = FED_MAX(newest_old, w->sets[i].revision);
-    w->revision = w->fresh && w->fresh->revision > newest_old ? w->fresh->revision : newest_old + 1;
+        past[i] = (struct fed_past){fed_json_at(w->sets[i].tree, "spec", "template", NULL), w->sets[i].revision};
+    int at = fed_revision_find(past, w->n_sets, w->template, &w->revision);
+    w->fresh = at >= 0 ? &w->sets[at] : NULL;
 }
 
 static void make_plan(struct work *w)
@@ -111,7 +81,7 @@ static void make_plan(struct work *w)
     for (size_t i = 0; i < w->n_sets; i++) {
         struct set *s = &w->sets[i];
         uint64_t desired;
-        if (s->size.spec > 0 && fed_str_u64(fed_kobj_annotation(s->obj, DESIRED), &desired) == 0 &&
+        if (s->size.spec > 0 && fed_str_u64(fed_kobj_annotation(s->obj, FED_DESIRED_REPLICAS), &desired) == 0 &&
             (int64_t)desired != p->replicas)
             p->scaling = true;
         if (s != w->fresh)
@@ -119,55 +89,33 @@ static void make_plan(struct work *w)
     }
 }
 
-static struct fed_json *set_annotations(struct work *w, int64_t revision)
+static struct fed_replicaset_conf set_conf(const struct work *w, int64_t revision)
 {
-    struct fed_json *to = fed_json_object(w->a);
-    FED_JSON_EACH(an, fed_json_at(w->tree, "metadata", "annotations", NULL))
-        if (!fed_str_is(an->key, "kubectl.kubernetes.io/last-applied-configuration"))
-            fed_json_set_str(to, an->key, fed_json_copy(w->a, an));
-    if (revision)
-        fed_json_set(to, REVISION, fed_json_new_strf(w->a, "%lld", (long long)revision));
-    fed_json_set(to, DESIRED, fed_json_new_strf(w->a, "%lld", (long long)w->plan.replicas));
-    fed_json_set(to, MAX_REPLICAS, fed_json_new_strf(w->a, "%lld", (long long)(w->plan.replicas + w->plan.surge)));
-    return to;
+    return (struct fed_replicaset_conf){
+        .owner = w->obj, .tree = w->tree, .revision = revision, .max_replicas = w->plan.replicas + w->plan.surge};
 }
 
-/* The name of the set to be made, and its hash. A set of that name that is not ours counts as a collision: the next
- * name is taken. */
-static struct fed_str new_name(struct work *w, char hash[11])
+/* The hash that names the set to be made. A set of that name that is not ours counts as a collision: the next name is
+ * taken. */
+static void new_hash(struct work *w, char hash[11])
 {
     for (;; w->collisions++) {
-        fed_name_hash(fed_arena_printf(w->a, "%llx%lld/%lld", (unsigned long long)mbr_tree_hash(w->template),
-                                       /* a deleted set's name may still be on its way out */ (long long)w->revision,
-                                       (long long)w->collisions),
-                      hash);
+        /* the revision: a deleted set's name may still be on its way out */
+        struct fed_str salt = fed_arena_printf(w->a, "%lld/%lld", (long long)w->revision, (long long)w->collisions);
+        fed_template_hash(w->template, salt.p, hash);
         struct fed_str name = fed_arena_printf(w->a, "%.*s-%s", FED_STR_ARG(w->obj->name), hash);
         if (!mbr_find(w->c->m, MBR_REPLICASETS, w->obj->ns, name))
-            return name;
+            return;
     }
 }
 
 static void create_set(struct work *w)
 {
     char hash[11];
-    struct fed_json *rs = fed_obj_new(w->a, "apps/v1", "ReplicaSet", w->obj->ns, new_name(w, hash));
-    struct fed_json *meta = fed_obj_metadata(w->a, rs), *spec = fed_json_object(w->a), *labels;
-    struct fed_json *template = fed_json_copy(w->a, w->template);
-    struct fed_json *selector = fed_json_copy(w->a, fed_json_find(w->spec, "selector"));
-    labels = fed_json_ensure_object(w->a, fed_json_ensure_object(w->a, template, "metadata"), "labels");
-    fed_json_set(labels, HASH_LABEL, fed_json_new_strf(w->a, "%s", hash));
-    fed_json_set(fed_json_ensure_object(w->a, selector, "matchLabels"), HASH_LABEL,
-                 fed_json_new_strf(w->a, "%s", hash));
-    fed_json_set(meta, "labels", fed_json_copy(w->a, labels));
-    fed_json_set(meta, "annotations", set_annotations(w, w->revision));
-    fed_obj_set_controller(w->a, rs, w->obj);
+    struct fed_replicaset_conf conf = set_conf(w, w->revision);
     int64_t first = mbr_rollout_first(&w->plan);
-    fed_json_set(spec, "replicas", fed_json_new_int(w->a, first));
-    fed_json_set(spec, "minReadySeconds",
-                 fed_json_new_int(w->a, fed_json_int(fed_json_find(w->spec, "minReadySeconds"), 0)));
-    fed_json_set(spec, "selector", selector);
-    fed_json_set(spec, "template", template);
-    fed_json_set(rs, "spec", spec);
+    new_hash(w, hash);
+    struct fed_json *rs = fed_replicaset_new(w->a, &conf, hash, first);
     w->made = true;
     mbr_job_create(w->job, MBR_REPLICASETS, w->obj->ns, rs);
     fed_workqueue_add_after(w->c->queue, fed_str(w->job->key), AGAIN_MS); /* the name may have been taken meanwhile */
@@ -179,14 +127,14 @@ static void create_set(struct work *w)
 static void patch_set(struct work *w, struct set *s)
 {
     struct fed_json *patch = fed_json_object(w->a), *meta = fed_json_object(w->a), *spec = fed_json_object(w->a);
-    struct fed_json *annotations = set_annotations(w, s == w->fresh ? w->revision : s->revision);
-    if (s->size.want == s->size.spec &&
-        !(s == w->fresh && mbr_patch_differs(fed_json_at(s->tree, "metadata", "annotations", NULL), annotations)) &&
-        !(w->plan.scaling && mbr_patch_differs(fed_json_at(s->tree, "metadata", "annotations", NULL), annotations)))
+    const struct fed_json *have = fed_json_at(s->tree, "metadata", "annotations", NULL);
+    struct fed_replicaset_conf conf = set_conf(w, s == w->fresh ? w->revision : s->revision);
+    struct fed_json *annotations = fed_replicaset_annotations(w->a, &conf, have);
+    if (s->size.want == s->size.spec && !((s == w->fresh || w->plan.scaling) && mbr_patch_differs(have, annotations)))
         return;
     if (s != w->fresh) { /* an old set keeps what its Deployment said then */
         annotations = fed_json_object(w->a);
-        fed_json_set(annotations, DESIRED, fed_json_new_strf(w->a, "%lld", (long long)w->plan.replicas));
+        fed_json_set(annotations, FED_DESIRED_REPLICAS, fed_json_new_strf(w->a, "%lld", (long long)w->plan.replicas));
     }
     fed_json_set(meta, "annotations", annotations);
     fed_json_set(patch, "metadata", meta);
@@ -208,7 +156,7 @@ static int by_revision(const void *pa, const void *pb)
 
 static void forget_history(struct work *w)
 {
-    int64_t limit = fed_json_int(fed_json_find(w->spec, "revisionHistoryLimit"), 10), n = 0;
+    int64_t limit = fed_revision_limit(w->spec), n = 0;
     struct set **done = FED_ARENA_ARRAY(w->a, struct set *, w->n_sets + 1);
     for (size_t i = 0; i < w->n_sets; i++) {
         struct set *s = &w->sets[i];
@@ -326,12 +274,12 @@ static void write_status(struct work *w)
 
 static void write_revision(struct work *w)
 {
-    struct fed_str have = fed_kobj_annotation(w->obj, REVISION);
+    struct fed_str have = fed_kobj_annotation(w->obj, FED_REVISION);
     struct fed_str want = fed_arena_printf(w->a, "%lld", (long long)w->revision);
     if (fed_str_eq(have, want) || (!w->fresh && !w->made))
         return;
     struct fed_json *patch = fed_json_object(w->a);
-    fed_obj_set_annotation(w->a, patch, REVISION, want);
+    fed_obj_set_annotation(w->a, patch, FED_REVISION, want);
     mbr_job_merge(w->job, MBR_DEPLOYMENTS, w->obj->ns, w->obj->name, "", patch);
 }
 

@@ -2,37 +2,12 @@
 #include "member/controllers/revision.h"
 
 #include "base/mem.h"
-#include "kube/names.h"
-
-#define HASH_LABEL "controller-revision-hash"
+#include "control/revisions.h"
 
 static int by_number(const void *pa, const void *pb)
 {
     const struct mbr_revision *a = pa, *b = pb;
     return a->number < b->number ? -1 : a->number > b->number;
-}
-
-int mbr_revision_find(const struct mbr_revision *list, size_t n, const struct fed_json *data, int64_t *number)
-{
-    int found = -1;
-    int64_t newest_other = 0;
-    for (size_t i = 0; i < n; i++)
-        if (found < 0 && fed_json_equal(list[i].data, data))
-            found = (int)i;
-        else
-            newest_other = FED_MAX(newest_other, list[i].number);
-    *number = found >= 0 && list[found].number > newest_other ? list[found].number : newest_other + 1;
-    return found;
-}
-
-static struct fed_json *patch_of(struct fed_arena *a, const struct fed_json *tree)
-{
-    struct fed_json *data = fed_json_object(a), *spec = fed_json_object(a);
-    struct fed_json *template = fed_json_copy(a, fed_json_at(tree, "spec", "template", NULL));
-    fed_json_set(template, "$patch", fed_json_new_strz(a, "replace"));
-    fed_json_set(spec, "template", template);
-    fed_json_set(data, "spec", spec);
-    return data;
 }
 
 static void read_owned(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner, struct mbr_revisions *out)
@@ -62,37 +37,23 @@ static bool adopt(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj 
     return true;
 }
 
-static void create(struct mbr_job *job, const struct fed_kobj *owner, const struct fed_json *tree,
-                   const struct mbr_revisions *r, struct fed_json *data, int64_t number)
-{
-    struct fed_arena *a = &job->arena;
-    struct fed_json *o = fed_obj_new(a, "apps/v1", "ControllerRevision", owner->ns, r->name);
-    FED_JSON_EACH(l, fed_json_at(tree, "spec", "template", "metadata", "labels", NULL))
-        fed_json_set_str(fed_json_ensure_object(a, fed_obj_metadata(a, o), "labels"), l->key, fed_json_copy(a, l));
-    FED_JSON_EACH(an, fed_json_at(tree, "metadata", "annotations", NULL))
-        fed_json_set_str(fed_json_ensure_object(a, fed_obj_metadata(a, o), "annotations"), an->key,
-                         fed_json_copy(a, an));
-    fed_obj_set_label(a, o, HASH_LABEL, r->hash);
-    fed_obj_set_controller(a, o, owner);
-    fed_json_set(o, "data", data);
-    fed_json_set(o, "revision", fed_json_new_int(a, number));
-    mbr_job_create(job, MBR_REVISIONS, owner->ns, o);
-}
-
 void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner,
                         const struct fed_json *tree, struct mbr_revisions *out)
 {
     struct fed_arena *a = &job->arena;
-    struct fed_json *data = patch_of(a, tree);
+    struct fed_json *data = fed_revision_data(a, tree);
     int64_t number;
     char hash[11];
     *out = (struct mbr_revisions){0};
     read_owned(c, job, owner, out);
-    int at = mbr_revision_find(out->list, out->n, data, &number);
+    struct fed_past *past = FED_ARENA_ARRAY(a, struct fed_past, out->n + 1);
+    for (size_t i = 0; i < out->n; i++)
+        past[i] = (struct fed_past){out->list[i].data, out->list[i].number};
+    int at = fed_revision_find(past, out->n, data, &number);
     if (at >= 0) {
         const struct mbr_revision *r = &out->list[at];
         out->name = r->obj->name;
-        out->hash = fed_kobj_label(r->obj, HASH_LABEL);
+        out->hash = fed_kobj_label(r->obj, FED_REVISION_HASH);
         if (r->number != number) {
             struct fed_json *patch = fed_json_object(a);
             fed_json_set(patch, "revision", fed_json_new_int(a, number));
@@ -100,12 +61,11 @@ void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed
         }
         return;
     }
-    uint64_t h = mbr_tree_hash(fed_json_at(tree, "spec", "template", NULL));
-    fed_name_hash(fed_arena_printf(a, "%llx", (unsigned long long)h), hash);
+    fed_template_hash(fed_json_at(tree, "spec", "template", NULL), "", hash);
     out->hash = fed_arena_dup(a, fed_str(hash));
     out->name = fed_arena_printf(a, "%.*s-%s", FED_STR_ARG(owner->name), hash);
     if (!adopt(c, job, owner, out->name))
-        create(job, owner, tree, out, data, number);
+        mbr_job_create(job, MBR_REVISIONS, owner->ns, fed_revision_new(a, owner, tree, hash, number, NULL));
 }
 
 struct fed_json *mbr_revision_template(struct fed_arena *a, const struct mbr_revisions *r, struct fed_str name)
@@ -124,10 +84,10 @@ struct fed_json *mbr_revision_template(struct fed_arena *a, const struct mbr_rev
 void mbr_revisions_forget(struct mbr_job *job, const struct mbr_revisions *r, const struct fed_json *spec,
                           const struct fed_str *live, size_t n_live)
 {
-    int64_t limit = fed_json_int(fed_json_find(spec, "revisionHistoryLimit"), 10), spare = 0;
+    int64_t limit = fed_revision_limit(spec), spare = 0;
     bool *keep = FED_ARENA_ARRAY(&job->arena, bool, r->n + 1);
     for (size_t i = 0; i < r->n; i++) {
-        struct fed_str name = r->list[i].obj->name, hash = fed_kobj_label(r->list[i].obj, HASH_LABEL);
+        struct fed_str name = r->list[i].obj->name, hash = fed_kobj_label(r->list[i].obj, FED_REVISION_HASH);
         keep[i] = fed_str_eq(name, r->name);
         for (size_t k = 0; k < n_live && !keep[i]; k++)
             keep[i] = live[k].n && (fed_str_eq(name, live[k]) || fed_str_eq(hash, live[k]));

@@ -31,7 +31,4 @@ struct fed_json *mbr_revision_template(struct fed_arena *a, const struct mbr_rev
 void mbr_revisions_forget(struct mbr_job *job, const struct mbr_revisions *r, const struct fed_json *spec,
                           const struct fed_str *live, size_t n_live);
 
-/* Pure: which revision has this data (-1: none), and the number that the current one should have. */
-int mbr_revision_find(const struct mbr_revision *list, size_t n, const struct fed_json *data, int64_t *number);
-
 #endif

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "member/controllers/rollout.h"
 
-int64_t mbr_int_or_percent(const struct fed_json *v, int64_t dflt_percent, int64_t total, bool round_up)
-{
-    int64_t n;
-    uint64_t percent = (uint64_t)dflt_percent;
-    if (v && fed_json_is_int(v, &n))
-        return n < 0 ? 0 : n;
-    struct fed_str s = fed_json_str(v);
-    if (s.n > 1 && s.p[s.n - 1] == '%' && fed_str_u64(fed_str_head(s, s.n - 1), &percent) < 0)
-        percent = (uint64_t)dflt_percent;
-    percent = percent > 100000 ? 100000 : percent;
-    return (total * (int64_t)percent + (round_up ? 99 : 0)) / 100;
-}
+#include "control/revisions.h"
 
 void mbr_rollout_limits(struct mbr_rollout *r, const struct fed_json *strategy)
 {
     const struct fed_json *rolling = fed_json_find(strategy, "rollingUpdate");
     r->recreate = fed_str_is(fed_json_find_text(strategy, "type"), "Recreate");
-    r->surge = r->recreate ? 0 : mbr_int_or_percent(fed_json_find(rolling, "maxSurge"), 25, r->replicas, true);
-    r->unavailable = mbr_int_or_percent(fed_json_find(rolling, "maxUnavailable"), 25, r->replicas, false);
+    r->surge = fed_rollout_surge(strategy, r->replicas);
+    r->unavailable = fed_int_or_percent(fed_json_find(rolling, "maxUnavailable"), 25, r->replicas, false);
     if (r->surge == 0 && r->unavailable == 0)
         r->unavailable = 1; /* both may round to 0; then nothing could ever move */
     if (r->recreate || r->unavailable > r->replicas)

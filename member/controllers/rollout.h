@@ -22,8 +22,6 @@ struct mbr_rollout {
     struct mbr_rollout_set **old;         /* oldest first */
     size_t n_old;
 };
-/* An int or a percentage of `total`. */
-int64_t mbr_int_or_percent(const struct fed_json *v, int64_t dflt_percent, int64_t total, bool round_up);
 /* Surge and unavailable from spec.strategy; never both 0. */
 void mbr_rollout_limits(struct mbr_rollout *r, const struct fed_json *strategy);
 /* Sets `want` of each set. Returns true when a new set may be made now (recreate waits for the old pods to go). */

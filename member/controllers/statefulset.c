@@ -2,12 +2,12 @@
 /* StatefulSets, by setplan.h: pods NAME-0, NAME-1… with claims of their own (kept when the set shrinks, unless
  * persistentVolumeClaimRetentionPolicy says otherwise), templates by revision.h. */
 #include "base/mem.h"
+#include "control/revisions.h"
 #include "member/controllers/controllers.h"
 #include "member/controllers/owner.h"
 #include "member/controllers/revision.h"
 #include "member/controllers/setplan.h"
 
-#define HASH_LABEL "controller-revision-hash"
 enum { RETRY_MS = 10000, MAX_REPLICAS = 10000 };
 
 struct work {
@@ -40,7 +40,7 @@ static bool fits(const struct fed_kobj *set, const struct fed_kobj *pod)
 static void read_pod(struct work *w, struct fed_kobj *pod, struct mbr_set_pod *to)
 {
     const struct mbr_pod_info *p = mbr_pod_info_get(w->c->m, pod);
-    struct fed_str revision = fed_kobj_label(pod, HASH_LABEL);
+    struct fed_str revision = fed_kobj_label(pod, FED_REVISION_HASH);
     int64_t left =
         p->ready_ms + fed_json_int(fed_json_find(w->spec, "minReadySeconds"), 0) * 1000 - fed_wall_ms(w->c->m->env);
     to->exists = true;
@@ -181,7 +181,7 @@ static void create_pod(struct work *w, int64_t at)
     struct fed_str name = fed_arena_printf(w->a, "%.*s-%lld", FED_STR_ARG(w->obj->name), (long long)at);
     struct fed_str service = fed_json_find_text(w->spec, "serviceName");
     fed_json_set(meta, "name", fed_json_new_str(w->a, name));
-    fed_obj_set_label(w->a, pod, HASH_LABEL, revision);
+    fed_obj_set_label(w->a, pod, FED_REVISION_HASH, revision);
     fed_obj_set_label(w->a, pod, "statefulset.kubernetes.io/pod-name", name);
     fed_obj_set_label(w->a, pod, "apps.kubernetes.io/pod-index", fed_arena_printf(w->a, "%lld", (long long)at));
     fed_json_set(spec, "hostname", fed_json_new_str(w->a, name));
@@ -232,7 +232,7 @@ static void forget_history(struct work *w)
 {
     struct fed_str *live = FED_ARENA_ARRAY(w->a, struct fed_str, w->n_pods + 1);
     for (size_t i = 0; i < w->n_pods; i++)
-        live[i] = fed_kobj_label(w->pods[i], HASH_LABEL);
+        live[i] = fed_kobj_label(w->pods[i], FED_REVISION_HASH);
     live[w->n_pods] = w->current;
     mbr_revisions_forget(w->job, &w->revisions, w->spec, live, w->n_pods + 1);
 }

@@ -355,7 +355,7 @@ STORIES = {
         Warning: pods are in the clusters, not here: ask one of those (kubectl --context CLUSTER)
         No resources found
         ! get po/one
-        Error from server (MethodNotAllowed): pods are in the clusters, not here: ask one of those
+        Error from server (NotFound): pods "one" not found: pods are in the clusters, not here: ask one of those
         ! get node one
         nodes are in the clusters, not here
         ! run p --image=hansa/echo:v1

@@ -41,6 +41,37 @@ static void names(void **state)
     assert_string_not_equal(h1, h2);
 }
 
+/* Each fault is told, in order; a name that is well has none. */
+static void all_faults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *(*check)(struct fed_str);
+        const char *name;
+        size_t n;
+        const char *last; /* a part of it */
+    } cases[] = {
+        {fed_name_check_label, "a", 0, NULL},
+        {fed_name_check_label, "a.b", 1, "must not contain dots"},
+        {fed_name_check_label, A63 "_", 2, "RFC 1123 label"},
+        {fed_name_check_1035, A63 "_", 2, "DNS-1035"},
+        {fed_name_check_qualified, "/", 3, "name part must consist"},
+        {fed_name_check_qualified, "A/" A63 "_", 3, "name part must consist"},
+        {fed_name_check_qualified, "a/b/c", 1, "optional DNS subdomain prefix"},
+        {fed_name_check_path_segment, "a/b%", 2, "may not contain '%'"},
+        {fed_name_check_label_value, A63 "_", 2, "a valid label"},
+        {fed_name_check_config_key, "../", 2, "must not start with '..'"},
+        {fed_name_check_port, "-A--0000000000000", 5, "must not begin or end"},
+    };
+    for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
+        const char *why[FED_NAME_FAULTS];
+        size_t n = fed_name_faults(cases[i].check, fed_str(cases[i].name), why);
+        if (n != cases[i].n || (n && !strstr(why[n - 1], cases[i].last)))
+            fail_msg("row %zu: %zu, %s", i, n, n ? why[n - 1] : "");
+        assert_true(!n == !cases[i].check(fed_str(cases[i].name)));
+    }
+}
+
 static void quantities(void **state)
 {
     (void)state;
@@ -134,7 +165,7 @@ static void statuses(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(names), cmocka_unit_test(quantities),
-                                       cmocka_unit_test(statuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(names), cmocka_unit_test(all_faults),
+                                       cmocka_unit_test(quantities), cmocka_unit_test(statuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,29 +98,8 @@ static void test_bounds(void **state)
                 play(replicas, surge, unavailable);
 }
 
-static void test_int_or_percent(void **state)
-{
-    static const struct {
-        const char *json;
-        int64_t total;
-        bool up;
-        int64_t want;
-    } t[] = {{"\"25%\"", 10, true, 3}, {"\"25%\"", 10, false, 2}, {"\"25%\"", 1, false, 0},
-             {"3", 10, true, 3},       {"-1", 10, true, 0},       {"\"100%\"", 7, false, 7},
-             {"\"x%\"", 8, true, 2},   {"null", 8, true, 2},      {"\"0%\"", 8, true, 0}};
-    (void)state;
-    for (size_t i = 0; i < FED_ARRAY_LEN(t); i++) {
-        struct fed_arena a = {0};
-        struct fed_json *v;
-        assert_int_equal(fed_json_parse(&a, fed_str(t[i].json), NULL, &v, NULL), 0);
-        assert_int_equal(mbr_int_or_percent(v, 25, t[i].total, t[i].up), t[i].want);
-        fed_arena_release(&a);
-    }
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_bounds),
-                                       cmocka_unit_test(test_int_or_percent)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_bounds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

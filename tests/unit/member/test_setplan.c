@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* StatefulSets: which pod next. A pod is a letter: '.' missing, 'o' old, 'n' new, 'O'/'N' the same not available,
  * 'd' deleting, 'e' ended; the answer: '+' make, '-' delete, ' ' leave. */
-#include "codec/json.h"
-#include "member/controllers/revision.h"
 #include "member/controllers/setplan.h"
 #include "tests/unit/unit.h"
 
@@ -93,30 +91,8 @@ static void test_ordinals(void **state)
         CHECK(names[i].pod, mbr_set_ordinal("db", 2, names[i].pod, strlen(names[i].pod)) == names[i].want);
 }
 
-static void test_revisions(void **state)
-{
-    struct fed_arena a = {0};
-    struct fed_json *one, *two, *three;
-    int64_t number;
-    (void)state;
-    assert_int_equal(fed_json_parse(&a, FED_STR("{\"v\":1}"), NULL, &one, NULL), 0);
-    assert_int_equal(fed_json_parse(&a, FED_STR("{\"v\":2}"), NULL, &two, NULL), 0);
-    assert_int_equal(fed_json_parse(&a, FED_STR("{\"v\":3}"), NULL, &three, NULL), 0);
-    struct mbr_revision list[] = {{NULL, one, 1}, {NULL, two, 4}};
-    assert_int_equal(mbr_revision_find(list, 0, one, &number), -1);
-    assert_int_equal(number, 1);
-    assert_int_equal(mbr_revision_find(list, 2, two, &number), 1);
-    assert_int_equal(number, 4); /* the newest stays */
-    assert_int_equal(mbr_revision_find(list, 2, one, &number), 0);
-    assert_int_equal(number, 5); /* an old one comes back */
-    assert_int_equal(mbr_revision_find(list, 2, three, &number), -1);
-    assert_int_equal(number, 5);
-    fed_arena_release(&a);
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plans), cmocka_unit_test(test_ordinals),
-                                       cmocka_unit_test(test_revisions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plans), cmocka_unit_test(test_ordinals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
