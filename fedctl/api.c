@@ -2,6 +2,7 @@
 /* api.c: calls to a Kubernetes API that are waited for, and objects made to be there. */
 #include "base/mem.h"
 #include "fedctl/fedctl.h"
+#include "fedctl/keep.h"
 #include "kube/remote.h"
 
 const struct fed_resource fctl_namespaces = {"", "v1", "namespaces", "Namespace", false};
@@ -237,6 +238,11 @@ int fctl_ensure(struct fctl_api *api, const struct fed_resource *r, const struct
     if (code)
         return fed_err_wrap(err, code, "change %s \"%s\"", r->kind, name);
     tell(api, r, name, "configured");
+    struct fed_buf changes = {0};
+    fctl_changes(have, patch, r == &fctl_secrets, &changes);
+    fwrite(fed_buf_z(&changes), 1, changes.n, api->c->out);
+    fed_buf_release(&changes);
+    fflush(api->c->out);
     return 0;
 }
 
@@ -251,4 +257,36 @@ void fctl_undo(struct fctl *c, struct fctl_made *until)
         else
             fprintf(stderr, "kubefed: could not delete %s \"%s\" again: %s\n", m->resource->kind, m->name, err.text);
     }
+}
+
+/* --- namespaces on their way out --- */
+
+struct leaving {
+    struct fctl_api *api;
+    const char *ns;
+    struct fed_json *have;
+};
+
+static int has_left(void *ud, struct fed_err *why)
+{
+    struct leaving *l = ud;
+    l->have = NULL;
+    int code = fctl_get(l->api, &fctl_namespaces, "", l->ns, &l->have, why);
+    if (code == FED_E_NOT_FOUND)
+        return 0;
+    if (!code && fed_json_at(l->have, "metadata", "deletionTimestamp", NULL))
+        return fed_err_set(why, FED_E_BUSY, "namespace \"%s\" of context \"%s\" is just being deleted", l->ns,
+                           l->api->name);
+    return code;
+}
+
+int fctl_settle_namespace(struct fctl_api *api, const char *ns, int64_t timeout_ms, struct fed_json **have,
+                          struct fed_err *err)
+{
+    struct leaving l = {.api = api, .ns = ns};
+    const char *what = fed_arena_printf(&api->c->arena, "namespace %s to be gone", ns).p;
+    int code = fctl_wait(api->c, what, api->c->dry_run ? 0 : timeout_ms, has_left, &l, err);
+    bool dry = code == FED_E_TIMEOUT && api->c->dry_run;
+    *have = code ? NULL : l.have;
+    return dry ? 0 : code;
 }

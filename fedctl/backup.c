@@ -25,7 +25,8 @@ struct backup {
 
 static const struct fed_setting rows[] = {
     FCTL_FEDERATION_ROW(backup_conf), FCTL_HOST_ROW(backup_conf),          FCTL_NS_ROW(backup_conf),
-    FCTL_KUBECONFIG_ROW(backup_conf), FCTL_TIMEOUT_ROW(backup_conf, "5m"),
+    FCTL_KUBECONFIG_ROW(backup_conf), FCTL_TIMEOUT_ROW(backup_conf, "5m"), FCTL_CONTEXT_ROW(backup_conf),
+    FCTL_DRY_RUN_ROW(backup_conf),
 };
 static const struct fed_settings settings = {.program = "kubefed backup",
                                              .summary = "Saves the state of a running federation to a file",
@@ -158,9 +159,12 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     int code = fctl_kubeconfig_load(c, &f->common, &k, err);
     if (!code)
         code = fctl_open_federation(c, k, &f->common, &b.hub, &b.federation, err);
-    if (!code)
+    if (!code && c->dry_run)
+        fctl_say(c, "Federation \"%s\" at %s would be saved to %s (dry run)", b.federation, b.hub->rest.server,
+                 b.to_stdout ? "standard output" : b.file);
+    else if (!code)
         code = copy_all(&b, f, err);
-    if (!code)
+    if (!code && !c->dry_run)
         fprintf(b.to_stdout ? stderr : c->out,
                 "Saved federation \"%s\" to %s: revision %.*s, %" PRId64 " objects, %" PRId64 " bytes\nSHA-256 %.*s\n",
                 b.federation, b.to_stdout ? "standard output" : b.file, FED_STR_ARG(b.revision), b.objects, b.bytes,

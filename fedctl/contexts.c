@@ -13,7 +13,12 @@ int fctl_open_context(struct fctl *c, struct fed_kubeconfig *k, const char *cont
                       struct fctl_api **out, struct fed_err *err)
 {
     struct fed_rest_conf rest = {0};
-    const char *name = context ? context : fed_kubeconfig_current(k);
+    const char *name = context ? context : fed_kubeconfig_current(k), **all = NULL;
+    if (!name[0] && fed_kubeconfig_contexts(k, &all) == 0)
+        return fed_err_set(err, FED_E_NOT_FOUND,
+                           "there is no context: the kubeconfig %s is empty or not there; name another file with "
+                           "--kubeconfig or $KUBECONFIG",
+                           fed_kubeconfig_write_path(k, ""));
     if (!name[0])
         return fed_err_set(err, FED_E_NOT_FOUND,
                            "%s: no context is given and the kubeconfig has no current one; name one (see --help), or "

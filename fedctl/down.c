@@ -123,6 +123,12 @@ static void say_stopped(struct fctl *c, const struct down_conf *f, const char *p
         fctl_say(c, "Stopped the federation in %s; `kubefed up` goes on with all data", path);
 }
 
+static void echo_remove(struct fctl *c, const char *path)
+{
+    const char *const words[] = {"rm", "-r", path, NULL};
+    fctl_echo(c, words);
+}
+
 static int run(struct fctl *c, void *conf, struct fed_err *err)
 {
     struct down_conf *f = conf;
@@ -145,7 +151,9 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     }
     if (!code)
         code = stop_clusters(c, &d, f->cluster, err);
-    if (!code && f->purge && !c->dry_run)
+    if (!code && f->purge && c->dry_run)
+        echo_remove(c, path);
+    else if (!code && f->purge)
         code = fctl_folder_remove(&d, err);
     if (!code && !c->dry_run)
         say_stopped(c, f, path);

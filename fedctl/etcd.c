@@ -72,9 +72,13 @@ int fctl_etcd_check(struct fed_arena *a, struct fctl_etcd *e, struct fed_err *er
         return fed_err_set(err, FED_E_INVALID, "--etcd-cert and --etcd-key go together");
     int code = check_urls(e, err);
     e->files = fed_json_object(a);
-    for (size_t i = 0; !code && i < FED_ARRAY_LEN(files); i++)
+    for (size_t i = 0; !code && i < FED_ARRAY_LEN(files); i++) {
+        const struct fed_json *kept = fed_json_find(e->kept, files[i].name);
         if (path_of(e, i))
             code = read_file(a, e, i, err);
+        else if (kept && strstr(e->servers, "https://"))
+            fed_json_set(e->files, files[i].name, fed_json_copy(a, kept));
+    }
     if (!e->replicas)
         e->replicas = 2;
     return code;
@@ -99,6 +103,19 @@ static struct fed_str store_of(struct fed_json *deployment)
         if (fed_str_is(fed_json_str(arg), "--store") && arg->next)
             return fed_json_str(arg->next);
     return (struct fed_str){NULL, 0};
+}
+
+void fctl_etcd_keep(struct fed_arena *a, struct fctl_etcd *e, const struct fed_json *deployment,
+                    const struct fed_json *secret)
+{
+    struct fed_str store = store_of((struct fed_json *)deployment);
+    if (!fed_str_starts(store, FED_STR("etcd:")))
+        return;
+    if (!e->servers)
+        e->servers = fed_arena_dupz(a, fed_str_from(store, 5));
+    if (!e->replicas && fctl_etcd_used(e))
+        e->replicas = fed_json_int(fed_json_at(deployment, "spec", "replicas", NULL), 0);
+    e->kept = fed_json_find(secret, "data");
 }
 
 int fctl_etcd_check_store(const struct fctl_etcd *e, const struct fed_json *deployment, struct fed_err *err)
@@ -176,7 +193,7 @@ void fctl_etcd_apply(struct fed_arena *a, const struct fctl_etcd *e, struct fed_
     fed_json_set(put(a, spec, "strategy"), "type", fed_json_new_strz(a, "RollingUpdate"));
     push_arg(a, args, "--store", store);
     for (size_t i = 0; i < FED_ARRAY_LEN(files); i++)
-        if (path_of(e, i))
+        if (fed_json_find(e->files, files[i].name))
             push_arg(a, args, files[i].flag, fed_arena_printf(a, MOUNT "/%s", files[i].name).p);
     change_volumes(a, e, pod_of(deployment), container);
     spread(a, deployment);

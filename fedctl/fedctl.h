@@ -38,6 +38,7 @@ struct fctl {
     struct fctl_made *made;
     bool dry_run; /* reads only; what would be written is told */
     bool quiet;   /* what is unchanged is not told */
+    bool misused; /* set by run: what it was told makes no sense with what is there; exit 2 */
     /* fctl_main, for a verb that takes an operator's steps: `up` */
     int (*run)(struct fctl *c, int argc, char **argv);
 };
@@ -48,7 +49,12 @@ struct fctl_common {  /* first member of every verb's settings */
     const char *kubeconfig, *host_context, *system_ns, *federation_context;
     int64_t timeout;
     bool dry_run;
+    /* of which flags were given */
+    const struct fed_settings *settings;
+    const bool *given;
 };
+/* The flag was given; otherwise its value is a default. */
+bool fctl_said(const struct fctl_common *common, const char *flag);
 struct fctl_verb {
     const char *name;
     const struct fed_settings *settings;
@@ -85,6 +91,12 @@ const struct fctl_verb *const *fctl_verbs(void); /* NULL-terminated */
         .help = "Context of the federation (default: the current one if it is a federation's, else the only one of "   \
                 "the host cluster)"                                                                                    \
     }
+/* The original's name for the same. */
+#define FCTL_CONTEXT_ROW(of)                                                                                           \
+    {                                                                                                                  \
+        .name = "context", .type = FED_SET_STR, .offset = FCTL_ROW(of, common.federation_context), .arg = "CONTEXT",   \
+        .hidden = true, .help = "As --federation-context"                                                              \
+    }
 #define FCTL_TIMEOUT_ROW(of, text)                                                                                     \
     {                                                                                                                  \
         .name = "timeout", .type = FED_SET_DURATION, .offset = FCTL_ROW(of, common.timeout), .dflt = text,             \
@@ -94,6 +106,13 @@ const struct fctl_verb *const *fctl_verbs(void); /* NULL-terminated */
     {                                                                                                                  \
         .name = "dry-run", .type = FED_SET_BOOL, .offset = FCTL_ROW(of, common.dry_run),                               \
         .help = "Say what would be done, and do nothing"                                                               \
+    }
+
+/* Of a verb that changes nothing: understood, so that scripts can say it to every verb. */
+#define FCTL_HARMLESS_ROW(of)                                                                                          \
+    {                                                                                                                  \
+        .name = "dry-run", .type = FED_SET_BOOL, .offset = FCTL_ROW(of, common.dry_run), .hidden = true,               \
+        .help = "Changes nothing anyway"                                                                               \
     }
 
 void fctl_init(struct fctl *c, struct fed_loop *loop);
@@ -141,6 +160,10 @@ FED_MUST_USE int fctl_patch(struct fctl_api *api, const struct fed_resource *r, 
 /* Absent is success. */
 FED_MUST_USE int fctl_delete(struct fctl_api *api, const struct fed_resource *r, const char *ns, const char *name,
                              struct fed_err *err);
+/* A namespace that is just being deleted (an unjoin, or an undo a moment ago) is waited for. *have: as it is then, NULL
+ * when it is not there. A dry run does not wait. */
+FED_MUST_USE int fctl_settle_namespace(struct fctl_api *api, const char *ns, int64_t timeout_ms, struct fed_json **have,
+                                       struct fed_err *err);
 /* Deletes what this verb made, newest first, back to `until` (a former c->made; NULL: all). */
 void fctl_undo(struct fctl *c, struct fctl_made *until);
 

@@ -209,25 +209,43 @@ int fctl_program(struct fctl *c, const char *name, const char **path, struct fed
     return 0;
 }
 
-void fctl_echo(struct fctl *c, const char *const *words)
+static void add_quoted(struct fctl *c, const char *w)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,@+";
+    if (w[0] && strspn(w, plain) == strlen(w)) {
+        fputs(w, c->out);
+        return;
+    }
+    fputc('\'', c->out);
+    for (; *w; w++)
+        if (*w == '\'')
+            fputs("'\\''", c->out);
+        else
+            fputc(*w, c->out);
+    fputc('\'', c->out);
+}
+
+static void add_words(struct fctl *c, const char *const *words)
+{
     fputc('+', c->out);
     for (; *words; words++) {
-        const char *w = *words;
         fputc(' ', c->out);
-        if (w[0] && strspn(w, plain) == strlen(w)) {
-            fputs(w, c->out);
-            continue;
-        }
-        fputc('\'', c->out);
-        for (; *w; w++)
-            if (*w == '\'')
-                fputs("'\\''", c->out);
-            else
-                fputc(*w, c->out);
-        fputc('\'', c->out);
+        add_quoted(c, *words);
     }
+}
+
+void fctl_echo(struct fctl *c, const char *const *words)
+{
+    add_words(c, words);
     fputc('\n', c->out);
+    fflush(c->out);
+}
+
+void fctl_echo_into(struct fctl *c, const char *const *words, const char *file, bool background)
+{
+    add_words(c, words);
+    fputs(background ? " >>" : " >", c->out);
+    add_quoted(c, file);
+    fputs(background ? " 2>&1 &\n" : "\n", c->out);
     fflush(c->out);
 }

@@ -33,5 +33,7 @@ FED_MUST_USE int fctl_folder_remove(const struct fctl_folder *f, struct fed_err 
 FED_MUST_USE int fctl_program(struct fctl *c, const char *name, const char **path, struct fed_err *err);
 /* "+ word word", quoted as a shell needs it. words end with NULL. */
 void fctl_echo(struct fctl *c, const char *const *words);
+/* The same, its output to a file: behind what is there (then in the background) or instead of it. */
+void fctl_echo_into(struct fctl *c, const char *const *words, const char *file, bool background);
 
 #endif

@@ -3,11 +3,14 @@
  *
  *   looks (nothing is written yet) -> namespace, keys, Service -> its address -> Deployment -> healthy
  *     -> context in the kubeconfig -> in the federation: the DNS servers and balancers of all clusters
+ *
+ * Again, what the flags do not say stays as it is deployed (keep.h).
  */
 #include "base/mem.h"
 #include "crypto/pki.h"
 #include "fedctl/etcd.h"
 #include "fedctl/fedctl.h"
+#include "fedctl/keep.h"
 #include "kube/names.h"
 #include "net/addr.h"
 
@@ -25,7 +28,7 @@ struct init_conf {
     bool etcd_persistent, basic_auth, token_auth;
     /* of these flags, by check */
     struct fctl_plane plane;
-    struct fed_strings dns_args, globallb_args;
+    struct fed_strings plane_args, dns_args, globallb_args;
 };
 
 static const char *const pull_policies[] = {"IfNotPresent", "Always", "Never"};
@@ -36,7 +39,8 @@ struct init {
     struct fctl_plane *plane;
     struct fed_kubeconfig *k;
     struct fctl_api *host, *hub;
-    struct fed_json *secret; /* apiserver-credentials as it is, or NULL */
+    struct fed_json *secret;               /* apiserver-credentials as it is, or NULL */
+    struct fed_json *deployment, *service; /* as they are, or NULL */
     struct fed_rest_conf admin;
 };
 
@@ -51,8 +55,7 @@ static const struct fed_setting rows[] = {
      .type = FED_SET_STR,
      .offset = ROW(zone_flag),
      .arg = "ZONE",
-     .required = true,
-     .help = "DNS zone that the federation answers for"},
+     .help = "DNS zone that the federation answers for; required the first time"},
     {.name = "dns-provider",
      .type = FED_SET_STR,
      .offset = ROW(provider),
@@ -117,7 +120,9 @@ static const struct fed_setting rows[] = {
      .type = FED_SET_LIST,
      .offset = ROW(api_overrides),
      .arg = "--ARG=VALUE,...",
-     .help = "Arguments of the control plane, over those that init gives"},
+     .help =
+         "Arguments of the control plane, over those that init gives and those of an earlier init; without a VALUE: "
+         "no more"},
     {.name = "controllermanager-arg-overrides",
      .type = FED_SET_LIST,
      .offset = ROW(controller_overrides),
@@ -238,6 +243,12 @@ static int check_service(const struct init_conf *f, struct fed_err *err)
     if (f->advertise && f->advertise[0] && fed_addr_parse(fed_str(f->advertise), 0, &addr) != 0)
         return fed_err_set(err, FED_E_INVALID, "invalid api-server-advertise-address: \"%s\" is no IP address",
                            f->advertise);
+    return 0;
+}
+
+static int check_service_ways(const struct init_conf *f, const char *type, struct fed_err *err)
+{
+    bool node_port = strcmp(type, "NodePort") == 0;
     if (!node_port && ((f->advertise && f->advertise[0]) || f->port))
         return fed_err_set(err, FED_E_INVALID,
                            "--api-server-advertise-address and --api-server-port should be passed only with "
@@ -261,17 +272,20 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
                              .service_type = f->service_type,
                              .pull_secrets = f->pull_secrets,
                              .node_port = f->port};
+    struct fctl_etcd etcd = f->etcd; /* what is wrong whatever is deployed */
     int code = fctl_check_provider(f->provider, err);
     if (!code)
         code = refuse_originals(f, err);
-    if (!code)
+    if (!code && f->zone_flag)
         code = fctl_parse_zone(a, f->zone_flag, &p->zone, err);
     if (!code)
         code = check_service(f, err);
+    if (!code && fctl_said(&f->common, "api-server-service-type"))
+        code = check_service_ways(f, f->service_type, err);
+    if (!code && fctl_etcd_used(&etcd))
+        code = fctl_etcd_check(a, &etcd, err);
     if (!code)
-        code = fctl_etcd_check(a, &f->etcd, err);
-    if (!code)
-        code = fctl_parse_overrides(a, "apiserver-arg-overrides", &f->api_overrides, &p->args, err);
+        code = fctl_parse_overrides(a, "apiserver-arg-overrides", &f->api_overrides, &f->plane_args, err);
     if (!code)
         code = fctl_parse_overrides(a, "controllermanager-arg-overrides", &f->controller_overrides, &more, err);
     if (!code)
@@ -281,7 +295,7 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
     if (!code)
         code = fctl_parse_labels(a, "node-selector", &f->selector, &p->node_selector, err);
     if (!code)
-        fctl_concat(a, &p->args, &more);
+        fctl_concat(a, &f->plane_args, &more);
     return code;
 }
 
@@ -318,11 +332,11 @@ static int look(struct init *i, struct fed_err *err)
 {
     struct fed_json *ns = NULL;
     const struct fctl_plane *p = i->plane;
-    int code = fctl_get(i->host, &fctl_namespaces, "", p->ns, &ns, err);
-    if (code && code != FED_E_NOT_FOUND)
+    int code = fctl_settle_namespace(i->host, p->ns, i->conf->common.timeout, &ns, err);
+    if (code)
         return code;
     struct fed_str other = fed_obj_annotation(ns, FCTL_ANN_FEDERATION);
-    if (!code && other.n && !fed_str_is(other, p->federation)) {
+    if (other.n && !fed_str_is(other, p->federation)) {
         struct fed_json *deployment =
             NULL; /* a member of that federation has the namespace too, but no control plane */
         if (fctl_get(i->host, &fctl_deployments, p->ns, "apiserver", &deployment, NULL) == 0)
@@ -332,12 +346,58 @@ static int look(struct init *i, struct fed_err *err)
                 "another namespace with --federation-system-namespace",
                 p->ns, i->host->name, FED_STR_ARG(other));
     }
-    code = code ? code : fctl_get(i->host, &fctl_secrets, p->ns, FCTL_CREDENTIALS, &i->secret, err);
+    code = fctl_get(i->host, &fctl_secrets, p->ns, FCTL_CREDENTIALS, &i->secret, err);
     if (code && code != FED_E_NOT_FOUND)
         return code;
-    if (err)
-        *err = (struct fed_err){0};
-    return check_context(i, err);
+    code = check_context(i, err);
+    if (!code && fctl_serves_federation(i->host, NULL) == 0)
+        code = fed_err_set(err, FED_E_INVALID,
+                           "context \"%s\" is a federation's, not a cluster's; name the host cluster's with "
+                           "--host-cluster-context",
+                           i->host->name);
+    return code;
+}
+
+static int find(struct init *i, const struct fed_resource *r, const char *name, struct fed_json **out,
+                struct fed_err *err)
+{
+    int code = fctl_get(i->host, r, i->plane->ns, name, out, err);
+    return code == FED_E_NOT_FOUND ? 0 : code;
+}
+
+/* What the flags do not say is as deployed. Only with that their sense can be judged as a whole. */
+static int keep(struct init *i, struct fed_err *err)
+{
+    struct init_conf *f = i->conf;
+    struct fctl_plane *p = i->plane;
+    struct fed_arena *a = &i->c->arena;
+    struct fed_json *etcd = NULL;
+    int code = find(i, &fctl_deployments, "apiserver", &i->deployment, err);
+    if (!code)
+        code = find(i, &fctl_services, "apiserver", &i->service, err);
+    if (!code)
+        code = find(i, &fctl_secrets, FCTL_ETCD_SECRET, &etcd, err);
+    if (code)
+        return code;
+    if (i->service && !fctl_said(&f->common, "api-server-service-type"))
+        p->service_type = fed_arena_dupz(a, fed_json_find_text(fed_json_find(i->service, "spec"), "type"));
+    bool node_port = strcmp(p->service_type, "NodePort") == 0;
+    struct fed_str address = fed_obj_annotation(i->service, FCTL_ANN_ADVERTISE);
+    struct fed_str zone = fed_obj_annotation(i->deployment, FCTL_ANN_FEDERATIONS), name;
+    code = check_service_ways(f, p->service_type, err);
+    if (!f->advertise && node_port && address.n)
+        f->advertise = fed_arena_dupz(a, address);
+    fctl_etcd_keep(a, &f->etcd, i->deployment, etcd);
+    if (!code)
+        code = fctl_etcd_check(a, &f->etcd, err);
+    if (!code && !p->zone && zone.n && fed_str_cut(&zone, '=', &name))
+        code = fctl_parse_zone(a, fed_arena_dupz(a, zone), &p->zone, err);
+    if (!code && !p->zone)
+        code = fed_err_set(err, FED_E_INVALID,
+                           "--dns-zone-name ZONE is required: the DNS zone that the federation "
+                           "answers for");
+    i->c->misused = code != 0;
+    return code;
 }
 
 /* --- the host cluster --- */
@@ -373,11 +433,42 @@ static int address_known(void *ud, struct fed_err *why)
     return find_address(ud, why);
 }
 
+/* plan: a workload without overrides; have: as it is deployed, or NULL. */
+static void keep_workload(struct init *i, struct fed_json *plan, const struct fed_json *have, const char *image_flag,
+                          const struct fed_strings *said)
+{
+    struct fed_arena *a = &i->c->arena;
+    struct fed_json *container = fctl_container(plan), *deployed = fctl_container(have);
+    struct fed_strings overrides;
+    if (deployed && !fctl_said(&i->conf->common, image_flag))
+        fed_json_remove_key(container, "image");
+    if (deployed && !fctl_said(&i->conf->common, "image-pull-policy"))
+        fed_json_remove_key(container, "imagePullPolicy");
+    fctl_fill(a, container, deployed);
+    fctl_keep_overrides(a, have, plan, said, &overrides);
+    fctl_put_overrides(a, plan, &overrides);
+}
+
 static int ensure_deployment(struct init *i, struct fed_err *err)
 {
     struct fed_json *deployment = fctl_plan_deployment(&i->c->arena, i->plane);
     fctl_etcd_apply(&i->c->arena, &i->conf->etcd, deployment);
+    keep_workload(i, deployment, i->deployment, "image", &i->conf->plane_args);
     return fctl_ensure(i->host, &fctl_deployments, deployment, NULL, err);
+}
+
+static int ensure_service(struct init *i, struct fed_err *err)
+{
+    struct fed_arena *a = &i->c->arena;
+    const char *advertise = i->conf->advertise && i->conf->advertise[0] ? i->conf->advertise : NULL;
+    struct fed_json *service = fctl_plan_service(a, i->plane);
+    struct fed_json *port = fed_json_item(fed_json_at(service, "spec", "ports", NULL), 0);
+    fctl_fill(a, port, fed_json_item(fed_json_at(i->service, "spec", "ports", NULL), 0));
+    if (advertise)
+        fed_obj_set_annotation(a, service, FCTL_ANN_ADVERTISE, fed_str(advertise));
+    else if (fed_obj_annotation(i->service, FCTL_ANN_ADVERTISE).n)
+        fed_json_set(fed_json_at(service, "metadata", "annotations", NULL), FCTL_ANN_ADVERTISE, fed_json_null(a));
+    return fctl_ensure(i->host, &fctl_services, service, NULL, err);
 }
 
 /* What the servers need for etcd. */
@@ -480,11 +571,11 @@ static int healthy(void *ud, struct fed_err *why)
 
 static int choose_node(struct init *i, struct fed_err *err)
 {
-    struct fed_json *nodes = NULL, *deployment = NULL;
-    int code = fctl_get(i->host, &fctl_deployments, i->plane->ns, "apiserver", &deployment, err);
-    if (code && code != FED_E_NOT_FOUND)
-        return code;
-    code = fctl_etcd_check_store(&i->conf->etcd, deployment, err);
+    struct fed_json *nodes = NULL, *deployment = i->deployment;
+    struct fed_json *have = fed_json_at(deployment, "spec", "template", "spec", "nodeSelector", NULL);
+    int code = fctl_etcd_check_store(&i->conf->etcd, deployment, err);
+    if (i->plane->node_selector)
+        fctl_replace_members(&i->c->arena, i->plane->node_selector, have);
     if (code || i->plane->node_selector || fctl_etcd_used(&i->conf->etcd))
         return code;
     code = fctl_list(i->host, &fctl_nodes, "", "", &nodes, err);
@@ -507,7 +598,7 @@ static int start_plane(struct init *i, struct fed_err *err)
     if (!code)
         code = ensure_etcd(i, err);
     if (!code)
-        code = fctl_ensure(i->host, &fctl_services, fctl_plan_service(a, i->plane), NULL, err);
+        code = ensure_service(i, err);
     if (!code && i->c->dry_run) {
         if (find_address(i, NULL) != 0)
             i->plane->url = "https://ADDRESS-OF-SERVICE";
@@ -553,29 +644,70 @@ static int write_context(struct init *i, struct fed_err *err)
 
 /* --- in the federation --- */
 
+static int keep_edge(struct init *i, struct fed_json *plan, const char *image_flag, const struct fed_strings *said,
+                     struct fed_err *err)
+{
+    struct fed_json *have = NULL;
+    const char *name = fed_arena_dupz(&i->c->arena, fed_obj_name(plan));
+    int code = fctl_get(i->hub, &fctl_daemonsets, FCTL_EDGE_NS, name, &have, err);
+    if (code && code != FED_E_NOT_FOUND)
+        return code;
+    keep_workload(i, plan, have, image_flag, said);
+    return 0;
+}
+
 static int start_edge(struct init *i, struct fed_err *err)
 {
     struct fed_arena *a = &i->c->arena;
     const struct init_conf *f = i->conf;
     const char *policy = i->plane->pull_policy;
+    const struct fed_strings none = {0};
     const struct fctl_var vars[] = {{"federation", i->plane->federation}, {"zone", i->plane->zone}, {NULL, NULL}};
     const struct {
         const struct fed_resource *resource;
         struct fed_json *object;
+        const char *image_flag;
+        const struct fed_strings *said;
     } objects[] = {
-        {&fctl_configmaps, fctl_manifest(a, "ConfigMap", "federation", vars)},
-        {&fctl_namespaces, fctl_manifest(a, "Namespace", FCTL_EDGE_NS, vars)},
-        {&fctl_services, fctl_manifest(a, "Service", "dns", vars)},
-        {&fctl_services, fctl_manifest(a, "Service", "globallb", vars)},
-        {&fctl_daemonsets, fctl_plan_edge(a, "dns", f->dns_image, policy, &f->dns_args)},
-        {&fctl_daemonsets, fctl_plan_edge(a, "globallb", f->globallb_image, policy, &f->globallb_args)},
+        {&fctl_configmaps, fctl_manifest(a, "ConfigMap", "federation", vars), NULL, NULL},
+        {&fctl_namespaces, fctl_manifest(a, "Namespace", FCTL_EDGE_NS, vars), NULL, NULL},
+        {&fctl_services, fctl_manifest(a, "Service", "dns", vars), NULL, NULL},
+        {&fctl_services, fctl_manifest(a, "Service", "globallb", vars), NULL, NULL},
+        {&fctl_daemonsets, fctl_plan_edge(a, "dns", f->dns_image, policy, &none), "dns-image", &f->dns_args},
+        {&fctl_daemonsets, fctl_plan_edge(a, "globallb", f->globallb_image, policy, &none), "globallb-image",
+         &f->globallb_args},
     };
     for (size_t n = 0; n < FED_ARRAY_LEN(objects); n++) {
-        int code = fctl_ensure(i->hub, objects[n].resource, objects[n].object, NULL, err);
+        int code =
+            objects[n].image_flag ? keep_edge(i, objects[n].object, objects[n].image_flag, objects[n].said, err) : 0;
+        if (!code)
+            code = fctl_ensure(i->hub, objects[n].resource, objects[n].object, NULL, err);
         if (code)
             return code;
     }
     return 0;
+}
+
+/* The federation as the kubeconfig has it, for a dry run; false: it is not there, or does not answer. */
+static bool open_hub(struct init *i)
+{
+    struct fctl_api *hub = NULL;
+    if (!i->secret || fctl_open_context(i->c, i->k, i->plane->federation, "the federation's API", &hub, NULL) != 0 ||
+        fctl_serves_federation(hub, NULL) != 0)
+        return false;
+    i->hub = hub;
+    return true;
+}
+
+static int tell_dry_end(struct init *i, struct fed_err *err)
+{
+    int code = open_hub(i) ? start_edge(i, err) : 0;
+    if (!code && !i->hub)
+        fctl_say(i->c,
+                 "then, in the federation: namespace " FCTL_EDGE_NS
+                 " with daemonsets and services dns and globallb; context \"%s\" in %s (dry run)",
+                 i->plane->federation, fed_kubeconfig_write_path(i->k, i->plane->federation));
+    return code;
 }
 
 static int run(struct fctl *c, void *conf, struct fed_err *err)
@@ -588,6 +720,8 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     if (!code)
         code = look(&i, err);
     if (!code)
+        code = keep(&i, err);
+    if (!code)
         code = choose_node(&i, err);
     if (!code)
         code = start_plane(&i, err);
@@ -596,10 +730,7 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     if (!code && !c->dry_run)
         code = start_edge(&i, err);
     if (!code && c->dry_run)
-        fctl_say(c,
-                 "then, in the federation: namespace " FCTL_EDGE_NS " with daemonsets and services dns and globallb; "
-                 "context \"%s\" in %s (dry run)",
-                 f->common.name, fed_kubeconfig_write_path(i.k, f->common.name));
+        code = tell_dry_end(&i, err);
     else if (!code)
         fctl_say(c, "Federation API server is running at: %s", i.plane->url);
     if (code == FED_E_TIMEOUT) { /* slow is not wrong: what there is may be looked at, or waited for */
@@ -618,8 +749,8 @@ const struct fctl_verb fctl_verb_init = {
     .about =
         "The control plane runs as a Deployment in a namespace of the host cluster, with its keys in a Secret there.\n"
         "A context NAME for the federation's API is added to the kubeconfig; the current context is left as it is.\n"
-        "Run again with the same flags, it goes on where it was and changes nothing; a flag that is left out then\n"
-        "goes back to its default.",
+        "Run again, it goes on where it was: what a flag does not say stays as it is deployed, and what changes is "
+        "told.",
     .examples =
         "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com.\n"
         "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. \\\n"
@@ -627,7 +758,7 @@ const struct fctl_verb fctl_verb_init = {
         "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. --api-server-replicas=3 \\\n"
         "      --etcd-servers=https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379 \\\n"
         "      --etcd-ca=ca.crt --etcd-cert=client.crt --etcd-key=client.key\n"
-        "  kubefed init fed --host-cluster-context=rivendell --dns-zone-name=example.com. --dry-run",
+        "  kubefed init fed --host-cluster-context=rivendell --image=registry.example.com/fedapi:v2 --dry-run",
     .check = check,
     .run = run,
     .needs_name = true};

@@ -6,6 +6,7 @@
  * A cluster without RBAC or tokens is reached with the credentials of its context instead.
  */
 #include "base/mem.h"
+#include "codec/yaml.h"
 #include "fedctl/fedctl.h"
 #include "kube/names.h"
 
@@ -18,7 +19,12 @@ struct join_conf {
     const char *cluster_context, *secret_name, *credentials, *region, *zone, *coordinates;
     struct fed_strings labels_flag;
     struct fed_json *labels;
+    int output;
+    /* the original's */
+    const char *template, *generator, *sort_by;
+    bool save_config, validate, no_headers, show_labels, show_all, allow_missing;
 };
+enum output { NO_OUTPUT, YAML_OUTPUT, JSON_OUTPUT, NAME_OUTPUT };
 
 struct join {
     struct fctl *c;
@@ -40,6 +46,7 @@ static const struct fed_setting rows[] = {
      .help = "Context of the cluster that joins (default: NAME)"},
     FCTL_HOST_ROW(join_conf),
     FCTL_FEDERATION_ROW(join_conf),
+    FCTL_CONTEXT_ROW(join_conf),
     FCTL_NS_ROW(join_conf),
     FCTL_KUBECONFIG_ROW(join_conf),
     {.name = "credentials-kubeconfig",
@@ -72,6 +79,28 @@ static const struct fed_setting rows[] = {
      .offset = ROW(labels_flag),
      .arg = "KEY=VALUE,...",
      .help = "Labels of the cluster, for selectors"},
+    {.name = "output",
+     .letter = 'o',
+     .type = FED_SET_CHOICE,
+     .offset = ROW(output),
+     .dflt = "none",
+     .arg = "FORMAT",
+     .choices = "none|yaml|json|name",
+     .help = "Print the Cluster as it is registered; all else that is said goes to standard error"},
+    {.name = "template", .type = FED_SET_STR, .offset = ROW(template), .hidden = true, .help = "Refused"},
+    {.name = "generator", .type = FED_SET_STR, .offset = ROW(generator), .hidden = true, .help = "There is one"},
+    {.name = "save-config", .type = FED_SET_BOOL, .offset = ROW(save_config), .hidden = true, .help = "Refused"},
+    /* The API validates always; the others are about tables, and join prints none. */
+    {.name = "validate", .type = FED_SET_BOOL, .offset = ROW(validate), .hidden = true, .help = "No effect"},
+    {.name = "no-headers", .type = FED_SET_BOOL, .offset = ROW(no_headers), .hidden = true, .help = "No effect"},
+    {.name = "show-labels", .type = FED_SET_BOOL, .offset = ROW(show_labels), .hidden = true, .help = "No effect"},
+    {.name = "show-all", .type = FED_SET_BOOL, .offset = ROW(show_all), .hidden = true, .help = "No effect"},
+    {.name = "sort-by", .type = FED_SET_STR, .offset = ROW(sort_by), .hidden = true, .help = "No effect"},
+    {.name = "allow-missing-template-keys",
+     .type = FED_SET_BOOL,
+     .offset = ROW(allow_missing),
+     .hidden = true,
+     .help = "No effect"},
     FCTL_TIMEOUT_ROW(join_conf, "2m"),
     FCTL_DRY_RUN_ROW(join_conf),
 };
@@ -82,6 +111,19 @@ static const struct fed_settings settings = {.program = "kubefed join",
                                              .version = FCTL_VERSION,
                                              .rows = rows,
                                              .n_rows = FED_ARRAY_LEN(rows)};
+
+static int check_originals(const struct join_conf *f, struct fed_err *err)
+{
+    if (f->generator && strcmp(f->generator, "cluster/v1beta1") != 0)
+        return fed_err_set(err, FED_E_INVALID, "--generator: \"%s\" is unknown; there is only cluster/v1beta1",
+                           f->generator);
+    if (f->template || f->save_config)
+        return fed_err_set(err, FED_E_INVALID,
+                           "--%s is not supported. Leave it out, and use `kubectl %s` after the join",
+                           f->template ? "template" : "save-config",
+                           f->template ? "get cluster NAME -o go-template=..." : "apply set-last-applied");
+    return 0;
+}
 
 static int check(struct fctl *c, void *conf, struct fed_err *err)
 {
@@ -99,6 +141,8 @@ static int check(struct fctl *c, void *conf, struct fed_err *err)
     if (wrong)
         return fed_err_set(err, FED_E_INVALID, "--zone: \"%s\": %s", f->zone, wrong);
     int code = f->coordinates ? fctl_check_coordinates(f->coordinates, err) : 0;
+    if (!code)
+        code = check_originals(f, err);
     return code ? code : fctl_parse_labels(&c->arena, "labels", &f->labels_flag, &f->labels, err);
 }
 
@@ -319,9 +363,11 @@ static int ensure_account(struct join *j, struct fed_err *err)
     for (size_t i = 0; i < FED_ARRAY_LEN(objects); i++) {
         struct fed_json *have = NULL;
         /* The namespace is shared (the host is often a member too): its annotations are left to who made it. */
-        if (i == 0 && fctl_get(j->member, objects[i].resource, "", j->m.ns, &have, NULL) == 0)
+        int code = i == 0 ? fctl_settle_namespace(j->member, j->m.ns, j->conf->common.timeout, &have, err) : 0;
+        if (have)
             continue;
-        int code = fctl_ensure(j->member, objects[i].resource,
+        if (!code)
+            code = fctl_ensure(j->member, objects[i].resource,
                                fctl_plan_member(&j->c->arena, &j->m, objects[i].kind, objects[i].name), NULL, err);
         if (code)
             return code;
@@ -340,9 +386,11 @@ static int give_access(struct join *j, struct fed_err *err)
         return code;
     if (!code) {
         code = ensure_account(j, err);
-        if (code || j->c->dry_run)
+        if (code)
             return code;
         j->token = token_in_use(j);
+        if (!j->token && j->c->dry_run)
+            j->token = "made-when-joining";
         if (j->token)
             return 0;
         obtain_token(j);
@@ -411,19 +459,50 @@ static int register_cluster(struct join *j, struct fed_err *err)
     return code;
 }
 
+/* In a dry run as it would be registered. */
+static int print_cluster(struct join *j, FILE *out, struct fed_err *err)
+{
+    struct fed_json *cluster = NULL;
+    struct fed_buf text = {0};
+    int code = 0;
+    if (j->c->dry_run)
+        cluster = fctl_plan_cluster(&j->c->arena, &j->m);
+    else
+        code = fctl_get(j->hub, &fctl_clusters, "", j->m.cluster, &cluster, err);
+    if (code)
+        return code;
+    fed_json_remove_key(fed_json_find(cluster, "metadata"), "managedFields"); /* as kubectl shows objects */
+    if (j->conf->output == YAML_OUTPUT)
+        fed_yaml_write(&text, cluster);
+    else if (j->conf->output == JSON_OUTPUT)
+        fed_json_write_indent(&text, cluster, 4);
+    else
+        fed_buf_addf(&text, "cluster.federation/%s", j->m.cluster);
+    if (j->conf->output != YAML_OUTPUT)
+        fed_buf_addc(&text, '\n');
+    fwrite(fed_buf_z(&text), 1, text.n, out);
+    fflush(out);
+    fed_buf_release(&text);
+    return 0;
+}
+
 static int run(struct fctl *c, void *conf, struct fed_err *err)
 {
     struct join j = {.c = c, .conf = conf};
+    FILE *out = c->out;
+    if (j.conf->output != NO_OUTPUT)
+        c->out = stderr;
     int code = look(&j, err);
     if (!code)
         code = give_access(&j, err);
-    if (!code && c->dry_run)
-        j.token = "made-when-joining";
     if (!code)
         code = register_cluster(&j, err);
     if (!code)
         fctl_say(c, "cluster \"%s\" %s federation \"%s\"%s", j.m.cluster, j.cluster ? "is a member of" : "joined",
                  j.m.federation, c->dry_run ? " (dry run)" : "");
+    if (!code && j.conf->output != NO_OUTPUT)
+        code = print_cluster(&j, out, err);
+    c->out = out;
     fed_kubeconfig_free(j.k);
     return code;
 }

@@ -34,6 +34,15 @@ void fctl_say(struct fctl *c, const char *fmt, ...)
     fflush(c->out);
 }
 
+bool fctl_said(const struct fctl_common *common, const char *flag)
+{
+    for (size_t i = 0; i < common->settings->n_rows; i++)
+        if (strcmp(common->settings->rows[i].name, flag) == 0)
+            return common->given[i];
+    FED_REQUIRE(!"no such flag");
+    return false;
+}
+
 /* --- waiting --- */
 
 struct nap {
@@ -57,9 +66,24 @@ void fctl_sleep(struct fctl *c, uint64_t ms)
         fed_loop_run(c->loop);
 }
 
+#define PATIENCE_MS 3000 /* before it is told what is awaited */
+#define MAX_WHYS    8
+
+/* What is awaited, in its own words, when it lasts and whenever these change: a pod that crashes is seen at once. */
+static void tell_why(struct fctl *c, const struct fed_err *why, struct fed_err *last, int *n)
+{
+    if (!why->text[0] || strcmp(why->text, last->text) == 0 || *n >= MAX_WHYS)
+        return;
+    *last = *why;
+    ++*n;
+    fprintf(c->out, "\n  %s\n", why->text);
+}
+
 int fctl_wait(struct fctl *c, const char *what, int64_t timeout_ms, fctl_condition condition, void *ud,
               struct fed_err *err)
 {
+    int whys = 0;
+    struct fed_err last = {0};
     uint64_t start = fed_mono_ms(c->env), told = 0, pause = 50;
     struct fed_err why = {0};
     for (;;) {
@@ -83,6 +107,8 @@ int fctl_wait(struct fctl *c, const char *what, int64_t timeout_ms, fctl_conditi
             fprintf(c->out, "Waiting for %s ...", what);
             told = spent;
         } else if (told && spent - told >= 1000) {
+            if (spent >= PATIENCE_MS)
+                tell_why(c, &why, &last, &whys);
             fputc('.', c->out);
             told = spent;
         }

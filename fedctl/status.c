@@ -10,9 +10,8 @@ struct status_conf {
 };
 
 static const struct fed_setting rows[] = {
-    FCTL_FEDERATION_ROW(status_conf),
-    FCTL_HOST_ROW(status_conf),
-    FCTL_KUBECONFIG_ROW(status_conf),
+    FCTL_FEDERATION_ROW(status_conf), FCTL_CONTEXT_ROW(status_conf),    FCTL_HARMLESS_ROW(status_conf),
+    FCTL_HOST_ROW(status_conf),       FCTL_KUBECONFIG_ROW(status_conf),
 };
 static const struct fed_settings settings = {.program = "kubefed status",
                                              .summary = "Shows a federation's clusters, their health and addresses",

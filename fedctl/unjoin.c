@@ -37,6 +37,7 @@ static const struct fed_setting rows[] = {
      .help = "Context of the cluster that leaves (default: NAME)"},
     FCTL_HOST_ROW(unjoin_conf),
     FCTL_FEDERATION_ROW(unjoin_conf),
+    FCTL_CONTEXT_ROW(unjoin_conf),
     FCTL_NS_ROW(unjoin_conf),
     FCTL_KUBECONFIG_ROW(unjoin_conf),
     FCTL_TIMEOUT_ROW(unjoin_conf, "2m"),
@@ -257,6 +258,8 @@ static int leave(struct unjoin *u, struct fed_err *err)
         code = let_go(u, err);
     if (code)
         return code;
+    if (u->conf->cleanup && u->cluster && u->c->dry_run)
+        fctl_say(u->c, "Objects that the federation put there deleted (dry run) (%s)", u->name);
     if (u->conf->cleanup)
         remove_namespaces(u);
     clean_member(u);

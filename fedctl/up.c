@@ -52,6 +52,7 @@ struct up {
     struct run *runs;
     const char *kubeconfig, *bin_dir;
     struct fctl_api *hub;
+    bool fresh; /* the folder is made by this run */
 };
 
 #define ROW(member) FCTL_ROW(up_conf, member)
@@ -242,7 +243,7 @@ static int start_member(struct run *r, struct fed_err *err)
 {
     const char *words[MAX_WORDS];
     member_words(r, words);
-    fctl_echo(r->up->c, words);
+    fctl_echo_into(r->up->c, words, r->log, true);
     return spawn_member(r, err);
 }
 
@@ -267,6 +268,18 @@ static int start_members(struct up *u, struct fed_err *err)
         if (u->runs[i].child)
             fed_child_forget(u->runs[i].child);
     return code;
+}
+
+/* What an operator would type for it; our own writer does it, and leaves alone what is in the file already. */
+static void echo_merge(struct up *u)
+{
+    struct fed_buf list = {0};
+    for (size_t i = 0; i < u->folder.n; i++)
+        fed_buf_addf(&list, "%s%s", i ? ":" : "KUBECONFIG=", u->runs[i].kubeconfig);
+    const char *const all[] = {"env", fed_buf_z(&list), "kubectl", "config", "view", "--flatten", NULL};
+    if (access(u->kubeconfig, F_OK) != 0)
+        fctl_echo_into(u->c, all, u->kubeconfig, false);
+    fed_buf_release(&list);
 }
 
 static int merge_kubeconfigs(struct up *u, struct fed_err *err)
@@ -409,7 +422,7 @@ static int write_env(struct up *u, struct fed_err *err)
     const char *path = fed_arena_printf(&u->c->arena, "%s/env", u->folder.path).p;
     fed_buf_addz(&text, "# Made by `kubefed up`; read it with: . ");
     fed_buf_addz(&text, path);
-    fed_buf_addz(&text, "\ncase :$PATH: in *:");
+    fed_buf_addz(&text, "\ncase $PATH: in ");
     add_quoted(&text, u->bin_dir);
     fed_buf_addz(&text, ":*) ;; *) PATH=");
     add_quoted(&text, u->bin_dir);
@@ -449,11 +462,14 @@ static int use_kubeconfig(struct up *u, struct fed_err *err)
     struct fed_arena *a = &u->c->arena;
     const char *member = NULL;
     const char *const words[] = {"export", fed_arena_printf(a, "KUBECONFIG=%s/kubeconfig", u->folder.path).p, NULL};
+    const char *const make[] = {"mkdir", "-p", "-m", "700", u->folder.path, NULL};
     u->kubeconfig = fed_arena_printf(a, "%s/kubeconfig", u->folder.path).p;
     int code = fctl_program(u->c, "hansa-member", &member, err);
     if (code)
         return code;
     u->bin_dir = fed_arena_dupz(a, fed_str_head(fed_str(member), strlen(member) - strlen("/hansa-member")));
+    if (u->fresh)
+        fctl_echo(u->c, make);
     fctl_echo(u->c, words);
     return setenv("KUBECONFIG", u->kubeconfig, 1) == 0 ? 0 : fed_err_set(err, FED_E_IO, "setenv: %s", strerror(errno));
 }
@@ -463,6 +479,8 @@ static int run_steps(struct up *u, struct fed_err *err)
     int code = use_kubeconfig(u, err);
     if (!code)
         code = start_members(u, err);
+    if (!code)
+        echo_merge(u);
     if (!code && !u->c->dry_run)
         code = merge_kubeconfigs(u, err);
     if (!code)
@@ -489,6 +507,7 @@ static int run(struct fctl *c, void *conf, struct fed_err *err)
     int code = fctl_folder_path(c, u.conf->dir, u.conf->federation, &path, err);
     if (code)
         return code;
+    u.fresh = access(path, F_OK) != 0;
     code = fctl_folder_open(c, path, &u.folder, err);
     if (!code)
         code = merge_marker(&u, err);

@@ -78,6 +78,8 @@ static void man_row(const struct fed_setting *r, FILE *out)
 {
     fputs(".TP\n.B \\-\\-", out);
     roff(out, r->name);
+    if (r->letter)
+        fprintf(out, ", \\-%c", r->letter);
     if (r->arg) {
         fputs(" \\fI", out);
         roff(out, r->arg);
@@ -105,7 +107,8 @@ void fctl_print_man(FILE *out)
           out);
     for (size_t i = 0; verbs[i]; i++) {
         const struct fctl_verb *v = verbs[i];
-        fprintf(out, ".SS \"kubefed %s%s\"\n", v->name, v->needs_name ? " NAME" : "");
+        fprintf(out, ".SS \"kubefed %s%s%s\"\n", v->name, v->settings->args ? " " : "",
+                v->settings->args ? v->settings->args : "");
         roff(out, v->settings->summary);
         fputs(".\n", out);
         if (v->about) {
@@ -167,16 +170,21 @@ static int run_verb(struct fctl *c, const struct fctl_verb *v, void *conf)
     struct fctl_common *common = conf;
     bool outer_dry = c->dry_run;
     c->made = NULL;
+    c->misused = false;
     c->dry_run = common->dry_run;
     int code = v->run(c, conf, &err);
     if (code) {
         fflush(c->out);
         fprintf(stderr, "kubefed %s: %s\n", v->name, err.text[0] ? err.text : fed_code_text(code));
+        if (code == FED_E_FORBIDDEN)
+            fputs("Use a context whose user may do that; `kubectl --context CONTEXT auth can-i --list` shows what one "
+                  "may\n",
+                  stderr);
         fctl_undo(c, NULL);
     }
     c->made = outer;
     c->dry_run = outer_dry;
-    return code ? 1 : 0;
+    return !code ? 0 : c->misused ? 2 : 1;
 }
 
 static int load_and_run(struct fctl *c, const struct fctl_verb *v, int argc, char **argv)
@@ -197,9 +205,17 @@ static int load_and_run(struct fctl *c, const struct fctl_verb *v, int argc, cha
     }
     struct fctl_common *common = conf;
     common->name = res.args.n ? res.args.v[0] : NULL;
+    common->settings = v->settings;
+    common->given = res.given;
     if (v->check && v->check(c, conf, &err) != 0)
         return wrong_use(v, err.text);
     return run_verb(c, v, conf);
+}
+
+static int unknown_verb(const char *word)
+{
+    fprintf(stderr, "kubefed: unknown verb \"%s\"; `kubefed help` lists the verbs\n", word);
+    return 2;
 }
 
 static int help(int argc, char **argv)
@@ -207,6 +223,8 @@ static int help(int argc, char **argv)
     const struct fctl_verb *v = argc > 2 ? find_verb(argv[2]) : NULL;
     if (argc > 2 && strcmp(argv[2], "--man") == 0)
         fctl_print_man(stdout);
+    else if (argc > 2 && !v && strcmp(argv[2], "help") != 0 && strcmp(argv[2], "options") != 0)
+        return unknown_verb(argv[2]);
     else if (v)
         fctl_print_verb_help(v, stdout);
     else
@@ -229,9 +247,5 @@ int fctl_main(struct fctl *c, int argc, char **argv)
         return 0;
     }
     const struct fctl_verb *v = strcmp(word, "--version") == 0 ? &fctl_verb_version : find_verb(word);
-    if (!v) {
-        fprintf(stderr, "kubefed: unknown verb \"%s\"; `kubefed help` lists the verbs\n", word);
-        return 2;
-    }
-    return load_and_run(c, v, argc - 1, argv + 1);
+    return v ? load_and_run(c, v, argc - 1, argv + 1) : unknown_verb(word);
 }

@@ -191,6 +191,20 @@ static int take_flag(struct loader *l, const struct fed_settings_input *in, int 
     return offer(l, row, FROM_FLAG, value);
 }
 
+/* "-o VALUE", "-o=VALUE", "-oVALUE" */
+static int take_letter(struct loader *l, const struct fed_settings_input *in, int *i)
+{
+    const char *arg = in->argv[*i], *value = arg + 2 + (arg[2] == '=');
+    size_t row = 0;
+    while (row < l->t->n_rows && l->t->rows[row].letter != arg[1])
+        row++;
+    if (row == l->t->n_rows)
+        return fed_err_set(l->err, FED_E_INVALID, "unknown flag %s; see --help", arg);
+    if (!*value && *i + 1 >= in->argc)
+        return fed_err_set(l->err, FED_E_INVALID, "-%c needs a value", arg[1]);
+    return offer(l, row, FROM_FLAG, fed_str(*value ? value : in->argv[++*i]));
+}
+
 static int load_flags(struct loader *l, const struct fed_settings_input *in, struct fed_settings_result *res)
 {
     bool only_args = false;
@@ -204,7 +218,7 @@ static int load_flags(struct loader *l, const struct fed_settings_input *in, str
         else if (!only_args && strncmp(arg, "--", 2) == 0)
             rc = take_flag(l, in, &i, res);
         else if (!only_args && arg[0] == '-' && arg[1])
-            rc = fed_err_set(l->err, FED_E_INVALID, "unknown flag %s; see --help", arg);
+            rc = take_letter(l, in, &i);
         else if (res->args.n >= l->t->max_args)
             rc = fed_err_set(l->err, FED_E_INVALID, "unexpected argument \"%s\"; see --help", arg);
         else
@@ -349,6 +363,10 @@ int fed_settings_load(const struct fed_settings *t, const struct fed_settings_in
     const char *dir = dir_of(&l, in);
     if (!rc && dir)
         rc = load_dir(&l, dir);
+    bool *given = FED_ARENA_ARRAY(a, bool, t->n_rows + 1);
+    for (size_t i = 0; i < t->n_rows; i++)
+        given[i] = l.set[i] > FROM_DEFAULT;
+    res->given = given;
     return rc ? rc : load_defaults(&l);
 }
 

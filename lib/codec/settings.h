@@ -43,6 +43,7 @@ struct fed_setting {
     int64_t min, max;    /* INT, DURATION (ms): checked when max > min */
     bool required;
     bool hidden; /* not in --help */
+    char letter; /* 'o': also "-o VALUE" and "-oVALUE"; 0: none */
 };
 
 struct fed_settings {
@@ -66,6 +67,7 @@ struct fed_settings_result {
     enum fed_settings_action action;
     const char *config_path; /* --config, or NULL */
     struct fed_strings args; /* positional */
+    const bool *given;       /* row by row: some source gave it, it is no default; in the arena */
 };
 struct fed_settings_input {
     int argc;

@@ -6,7 +6,7 @@
 #include "codec/yaml.h"
 
 static const struct fed_setting own[] = {
-    {.name = "config", .arg = "FILE", .help = "read settings from this YAML file (keys as the flags below)"},
+    {.name = "config", .arg = "FILE", .help = "read settings from this YAML file (keys as the flags)"},
     {.name = "check", .type = FED_SET_BOOL, .help = "check the settings, print them and exit"},
     {.name = "help", .type = FED_SET_BOOL, .help = "print this text and exit (--help=man: the man page)"},
     {.name = "version", .type = FED_SET_BOOL, .help = "print the version and exit"},
@@ -29,7 +29,10 @@ static void add_facts(const struct fed_setting *r, struct fed_buf *out, const ch
 static void help_row(const struct fed_setting *r, struct fed_buf *out)
 {
     size_t start = out->n;
-    fed_buf_addf(out, "  --%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
+    fed_buf_addf(out, "  --%s", r->name);
+    if (r->letter)
+        fed_buf_addf(out, ", -%c", r->letter);
+    fed_buf_addf(out, "%s%s", r->arg ? " " : "", r->arg ? r->arg : "");
     if (out->n - start > 30) {
         fed_buf_addc(out, '\n');
         start = out->n;

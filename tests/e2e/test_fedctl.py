@@ -30,10 +30,14 @@ def versions(fed, *argv, context="fed"):
     return dict(line.split() for line in out.splitlines())
 
 
-def everything(fed, host):
-    made = versions(fed, "configmaps,services,daemonsets,secrets,namespaces", "-A")
-    made.update(versions(fed, "secrets,services,deployments", "-n", "federation-system", context=host))
+def everything_of(fed, context, host, namespace):
+    made = versions(fed, "configmaps,services,daemonsets,secrets,namespaces", "-A", context=context)
+    made.update(versions(fed, "secrets,services,deployments", "-n", namespace, context=host))
     return made
+
+
+def everything(fed, host):
+    return everything_of(fed, "fed", host, "federation-system")
 
 
 def quiet(fed, host):
@@ -96,6 +100,23 @@ def test_up_shows_what_it_does(federation):
         assert words in out
 
 
+def test_what_up_shows_can_be_typed(tmp_path, federation):
+    """The lines of a dry run, typed one after the other, make the same federation."""
+    env, dir = dict(federation.env), tmp_path / "typed"
+    env.pop("KUBECONFIG")
+    shown = run(BIN / "kubefed", "up", "--dir", dir, "--clusters=solo", "--dry-run", env=env).stdout
+    assert not dir.exists()
+    wait = f"until kubectl --kubeconfig {dir}/solo/kubeconfig get --raw /readyz; do sleep 0.1; done"
+    lines = [line[2:] for line in shown.splitlines() if line.startswith("+ ")]
+    assert lines[0] == f"mkdir -p -m 700 {dir}" and lines[2].startswith("hansa-member ") and lines[2].endswith("2>&1 &")
+    try:
+        run("sh", "-ec", "\n".join(lines[:3] + [wait] + lines[3:]), env=env, timeout=120)
+        env["KUBECONFIG"] = str(dir / "kubeconfig")
+        assert " Ready " in run("kubectl", "--context", "fed", "get", "clusters", env=env).stdout
+    finally:
+        run(BIN / "hansa-member", "stop", "--dir", dir / "solo", "--stop-pods", check=False)
+
+
 def test_up_refuses_a_folder_of_others(tmp_path):
     (tmp_path / "precious").write_text("x")
     done = run(BIN / "kubefed", "up", "--dir", tmp_path, check=False)
@@ -137,23 +158,34 @@ def test_status_is_one_table(federation):
 
 # --- wrong use ---
 
+NEW_AT_HOST = ("init", "other", "--host-cluster-context=us-east1", "--federation-system-namespace=none")
+
+
 @pytest.mark.parametrize("argv, words", [
-    (("init",), "required"),
+    (("init",), "exactly one NAME is required, got 0"),
+    (("help", "frobnicate"), "unknown verb"),
+    (NEW_AT_HOST, "--dns-zone-name ZONE is required"),
+    ((*NEW_AT_HOST, "--dns-zone-name=x.example", "--etcd-cert=x"), "only with --etcd-servers"),
+    ((*NEW_AT_HOST, "--dns-zone-name=x.example", "--api-server-replicas=2"), "--etcd-servers"),
+    ((*NEW_AT_HOST, "--dns-zone-name=x.example", "--api-server-port=30001"), "only with"),
     (("init", "--dns-zone-name=x.example"), "exactly one NAME is required, got 0"),
     (("init", "a", "b", "--dns-zone-name=x.example"), "exactly one NAME is required, got 2"),
     (("init", "other", "--dns-zone-name=x.example", "--dns-provider=coredns"), "--dns-provider=hansa"),
     (("init", "other", "--dns-zone-name=x.example", "--etcd-image=etcd:3"), "Leave the flag out"),
     (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=10.0.0.1:2379"), "is no URL like https://"),
-    (("init", "other", "--dns-zone-name=x.example", "--etcd-cert=x"), "only with --etcd-servers"),
     (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=https://e:2379", "--etcd-cert=x"), "go together"),
     (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=http://e:2379", "--etcd-ca=x"), "that are https://"),
     (("init", "other", "--dns-zone-name=x.example", "--etcd-servers=https://e:2379", "--etcd-ca=/nowhere"), "--etcd-ca: "),
-    (("init", "other", "--dns-zone-name=x.example", "--api-server-replicas=2"), "--etcd-servers"),
     (("init", "other", "--dns-zone-name=x.example", "--api-server-service-type=Foo"),
      "invalid api-server-service-type: Foo, should be either LoadBalancer or NodePort"),
-    (("init", "other", "--dns-zone-name=x.example", "--api-server-port=30001"), "only with"),
+    (("init", "other", "--dns-zone-name=x.example", "--api-server-service-type=LoadBalancer", "--api-server-port=30001"),
+     "only with"),
     (("join", "Bad_Name"), "no name for a cluster"),
     (("join", "x", "--coordinates=here"), "LATITUDE,LONGITUDE"),
+    (("join", "x", "-o", "wide"), "none of none|yaml|json|name"),
+    (("join", "x", "-o"), "-o needs a value"),
+    (("join", "x", "-q"), "unknown flag -q"),
+    (("join", "x", "--save-config"), "apply set-last-applied"),
     (("unjoin", "x", "--keep", "--cleanup"), "opposite"),
     (("frobnicate",), "unknown verb"),
 ])
@@ -168,6 +200,7 @@ def test_wrong_use_exits_with_2(federation, argv, words):
       "--federation-system-namespace=second"), "another NAME"),
     (("init", "other", "--dns-zone-name=x.example", "--host-cluster-context=us-east1"),
      "has the control plane of federation \"fed\""),
+    (("init", "other", "--dns-zone-name=x.example", "--federation-system-namespace=none"), "not a cluster's"),
     (("join", "fourth"), "context \"fourth\" does not exist"),
     (("join", "us-east1", "--cluster-context=asia-east1"), "is taken"),
     (("join", "x", "--cluster-context=us-east1", "--federation-context=us-east1"), "not a federation's"),
@@ -197,7 +230,7 @@ users: [{name: gone, user: {token: x}}]
 
 
 def test_every_verb_has_help_with_examples():
-    for verb in ("init", "join", "unjoin", "status", "up", "down"):
+    for verb in ("init", "join", "unjoin", "status", "backup", "restore", "up", "down", "version"):
         out = run(BIN / "kubefed", verb, "--help").stdout
         assert "Examples:\n  kubefed " + verb in out
     assert run(BIN / "kubefed", "version").stdout.startswith("kubefed ")
@@ -211,6 +244,16 @@ def test_join_again_changes_nothing(federation):
     assert "is a member of" in out and " created" not in out and " configured" not in out
     after = versions(federation, "secrets", "-A")
     assert all(before[key] == version for key, version in after.items())
+
+
+def test_join_prints_the_cluster(federation):
+    """-o as in the original: the object alone on standard output."""
+    argv = ("join", "us-east1", "--host-cluster-context=us-east1", "--context=fed", "--generator=cluster/v1beta1")
+    assert federation.kubefed(*argv, "-o", "name").stdout == "cluster.federation/us-east1\n"
+    cluster = json.loads(federation.kubefed(*argv, "-o", "json").stdout)
+    assert cluster["kind"] == "Cluster" and "managedFields" not in cluster["metadata"] and cluster["status"]["conditions"]
+    planned = federation.kubefed(*argv, "-oyaml", "--dry-run").stdout
+    assert planned.startswith("apiVersion: federation/v1beta1\nkind: Cluster\n") and "status:" not in planned
 
 
 def test_dry_run_writes_nothing(small):
@@ -325,6 +368,34 @@ def test_interrupted_init_goes_on(small):
     small.kubectl("config", "delete-context", "again")
 
 
+def test_init_again_keeps_what_it_does_not_say(small):
+    """Overrides, images and the way in stay as they are deployed; what changes is told, and an override may go."""
+    def args(*path):
+        return json.loads(small.kubectl(*path, "-o", "jsonpath={.spec.template.spec.containers[0].args}").stdout)
+
+    def plane():
+        return args("--context", "beta", "-n", "again", "get", "deployment", "apiserver")
+
+    init = ("init", "again", "--host-cluster-context=beta", "--federation-system-namespace=again")
+    try:
+        small.kubefed(*init, "--dns-zone-name=again.example", "--api-server-service-type=NodePort",
+                      "--apiserver-arg-overrides=--cluster-failure-grace=7s", "--dns-arg-overrides=--log-level=debug")
+        made = everything_of(small, "again", "beta", "again")
+        out = small.kubefed(*init).stdout
+        assert " created" not in out and " configured" not in out, out
+        assert everything_of(small, "again", "beta", "again") == made
+        out = small.kubefed(*init, "--apiserver-arg-overrides=--cluster-monitor-period=2s", "--dry-run").stdout
+        assert "args: + --cluster-monitor-period 2s" in out and "- --" not in out and "daemonset/dns unchanged" in out
+        small.kubefed(*init, "--apiserver-arg-overrides=--cluster-monitor-period=2s,--cluster-failure-grace=")
+        assert "--cluster-monitor-period" in plane() and "--cluster-failure-grace" not in plane()
+        assert "--log-level" in args("--context", "again", "-n", "federation-edge", "get", "daemonset", "dns")
+        service = small.get("--context", "beta", "-n", "again", "service", "apiserver")
+        assert service["spec"]["type"] == "NodePort"
+    finally:
+        small.kubectl("--context", "beta", "delete", "namespace", "again", check=False)
+        small.kubectl("config", "delete-context", "again", check=False)
+
+
 @pytest.mark.skipif(not ETCD, reason="etcd is not installed (Debian: etcd-server)")
 def test_init_with_etcd(small, tmp_path):
     """Two servers of the control plane, their state in an etcd that wants certificates; one server may go."""
@@ -345,10 +416,11 @@ def test_init_with_etcd(small, tmp_path):
         assert etcd.value("/hansa/s/registry/configmaps/default/kept")
         lease = ("get", "--context", "ha", "lease", "-n", "federation-system", "-o", "name")
         assert "lease.coordination.k8s.io/hansa-fedapi-controllers" in small.kubectl(*lease).stdout
-        # Again: nothing changes. Without etcd, or with it where there was a file: refused.
-        again = small.kubefed(*argv).stdout
-        assert " created" not in again and " configured" not in again
-        moved = small.kubefed(*argv[:5], check=False)
+        # Again, with all flags or with none: nothing changes. With etcd where there was a file, or the other way: refused.
+        for again in (argv, argv[:4]):
+            out = small.kubefed(*again).stdout
+            assert " created" not in out and " configured" not in out
+        moved = small.kubefed(*argv[:4], "--etcd-servers=", check=False)
         assert moved.returncode != 0 and "give --etcd-servers=" + etcd.urls[0] in moved.stderr
         moved = small.kubefed("init", "fed", "--host-cluster-context=alpha", "--dns-zone-name=small.example",
                               "--etcd-servers=http://e:2379", check=False)

@@ -47,9 +47,9 @@ def test_load_raises_the_replicas_and_its_end_lowers_them(member, load):
     member.apply(autoscaler("worker", behavior={
         "scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]},
         "scaleDown": {"stabilizationWindowSeconds": 0}}))
-    wait_for(lambda: replicas(member) == 2, 60, "one more: the policy allows no more at once")
+    wait_for(lambda: replicas(member) == 2, 90, "one more: the policy allows no more at once")
     wait_for(lambda: replicas(member) == 3, 90, "as many as are allowed")
-    wait_for(lambda: condition(member, "worker", "ScalingLimited")["reason"] == "TooManyReplicas", 60, "TooManyReplicas")
+    wait_for(lambda: condition(member, "worker", "ScalingLimited")["reason"] == "TooManyReplicas", 90, "TooManyReplicas")
     status = member.json("hpa", "worker")["status"]
     assert status["currentMetrics"][0]["resource"]["current"]["averageUtilization"] > 55, status
     assert condition(member, "worker", "ScalingActive")["reason"] == "ValidMetricFound"
@@ -57,7 +57,7 @@ def test_load_raises_the_replicas_and_its_end_lowers_them(member, load):
     load.unlink()
     wait_for(lambda: replicas(member) == 1, 90, "the replicas to fall")
     said(member, "New size: 1; reason: All metrics below target")
-    wait_for(lambda: condition(member, "worker", "AbleToScale")["reason"] == "ReadyForNewScale", 60, "ReadyForNewScale")
+    wait_for(lambda: condition(member, "worker", "AbleToScale")["reason"] == "ReadyForNewScale", 90, "ReadyForNewScale")
     described = member.kubectl("describe", "hpa", "worker")
     assert "SuccessfulRescale" in described and "resource cpu on pods" in described
 
@@ -68,7 +68,7 @@ def test_the_window_holds_the_replicas(member, load):
     member.kubectl("autoscale", "deployment", "worker", "--min=1", "--max=2", "--cpu-percent=50")
     assert member.json("horizontalpodautoscalers.v1.autoscaling", "worker")["spec"]["targetCPUUtilizationPercentage"] == 50
     assert member.json("horizontalpodautoscalers.v2beta2.autoscaling", "worker")["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
-    wait_for(lambda: replicas(member) == 2, 60, "two replicas")
+    wait_for(lambda: replicas(member) == 2, 90, "two replicas")
     load.unlink()
     wait_for(lambda: condition(member, "worker", "AbleToScale")["reason"] == "ScaleDownStabilized", 90, "ScaleDownStabilized")
     assert replicas(member) == 2
@@ -86,7 +86,7 @@ def test_what_is_missing_is_said(member, load):
     member.apply(autoscaler("modest", "modest"))
     lacks = f"failed to get cpu utilization: missing request for cpu in container echo of Pod {pod['metadata']['name']}"
     wait_for(lambda: condition(member, "modest", "ScalingActive")["message"] ==
-             "the HPA was unable to compute the replica count: " + lacks, 40, lacks)
+             "the HPA was unable to compute the replica count: " + lacks, 90, lacks)  # two samples, then a look: each 15 s
     got = condition(member, "modest", "ScalingActive")
     assert (got["status"], got["reason"]) == ("False", "FailedGetResourceMetric")
     assert condition(member, "modest", "AbleToScale")["reason"] == "SucceededGetScale"
@@ -128,12 +128,12 @@ def test_a_custom_kind_is_scaled(member, load):
     wait_for(lambda: 'crews.ships.test "black" not found' in condition(member, "crew", "AbleToScale")["message"], 40,
              "the autoscaler to look")
     member.apply({"apiVersion": "ships.test/v1", "kind": "Crew", "metadata": {"name": "black"}, "spec": {"hands": 1}})
-    wait_for(lambda: condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 60, "the selector to be missed")
+    wait_for(lambda: condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 90, "the selector to be missed")
     path = "/apis/ships.test/v1/namespaces/default/crews/black"
     black = with_status(member.kubectl("get", "--raw", path), hands=1, selector="app=worker")
     member.kubectl("replace", "--raw", path + "/status", "-f", "-", stdin=black)
     hands = lambda: member.json("crews", "black")["spec"]["hands"]
-    wait_for(lambda: hands() == 2, 60, "as many as are required")
+    wait_for(lambda: hands() == 2, 90, "as many as are required")
     said(member, "New size: 2; reason: Current number of replicas below Spec.MinReplicas")
     load.touch()
     wait_for(lambda: hands() == 3, 90, "more for the load of its pods")
