@@ -24,9 +24,23 @@ struct mbr_job *mbr_job_new(struct mbr *m, struct fed_workqueue *queue, const ch
 static void job_free(struct mbr_job *j)
 {
     fed_list_remove(&j->link);
+    fed_task_cancel(&j->over);
     fed_arena_release(&j->arena);
     free(j->key);
     free(j);
+}
+
+static void over(struct fed_task *task)
+{
+    struct mbr_job *j = fed_container_of(task, struct mbr_job, over);
+    fed_workqueue_done(j->queue, j->key, j->code);
+    job_free(j);
+}
+
+/* The hub's task, which was posted before the answer came, posts itself once more before it hands out the news. */
+static void over_soon(struct fed_task *task)
+{
+    fed_task_post(fed_container_of(task, struct mbr_job, over)->m->env, task, over);
 }
 
 void mbr_job_end(struct mbr_job *j, int code)
@@ -34,9 +48,11 @@ void mbr_job_end(struct mbr_job *j, int code)
     if (code < 0)
         j->code = code;
     if (--j->holds)
-        return;
-    fed_workqueue_done(j->queue, j->key, j->code);
-    job_free(j);
+        j->wrote = true;
+    else if (j->wrote)
+        fed_task_post(j->m->env, &j->over, over_soon);
+    else
+        over(&j->over);
 }
 
 void mbr_jobs_release(struct mbr *m)

@@ -3,6 +3,9 @@
  *
  * Ownership: a job frees itself when its last hold is dropped; it starts with one hold, the reconciler's own, dropped by
  *            mbr_job_end. Trees given to writes may live in the job's arena. m->jobs lists all, for the shutdown.
+ * Order:     the key of a job that wrote is done when the informers were told of the writes: two turns of the tasks after
+ *            the last answer, which comes before them (watch.c, fan_out_soon). A key looked at in between would be looked
+ *            at as it was before, and what was said of the write would be said twice.
  * Failure:   the worst code of its writes decides whether the key is tried again. A delete of what is gone, and a create
  *            of what is there already, count as done: the informers will show it.
  */
@@ -17,7 +20,9 @@ struct mbr_job {
     struct fed_workqueue *queue;
     char *key;
     unsigned holds;
+    bool wrote;
     int code;
+    struct fed_task over;
     struct fed_arena arena;
 };
 struct mbr_job *mbr_job_new(struct mbr *m, struct fed_workqueue *queue, const char *key);

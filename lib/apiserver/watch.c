@@ -515,7 +515,7 @@ void fed_hub_wake(struct fed_hub *hub)
     /* In a burst larger than half the log, hand out at once rather than in the posted task. */
     if (c->next_seq - hub->seq >= c->keep / 2 && !hub->busy)
         fan_out(&hub->task);
-    else
+    else if (!fed_list_linked(&hub->task.link)) /* one that is to come takes these along: it is not put off again */
         fed_task_post(hub->api->env, &hub->task, fan_out_soon);
 }
 

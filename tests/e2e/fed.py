@@ -46,7 +46,8 @@ def with_status(text, **status):
 
 
 def poll(condition, timeout=30, interval=0.1, what=None):
-    """Calls condition() until it returns something true, which is returned. A failed assertion in it means: not yet."""
+    """Calls condition() until it returns something true, which is returned. A failed assertion in it, and a field or an object that
+    is not there, mean: not yet."""
     end = time.monotonic() + timeout * SLOW
     last = None
     while True:
@@ -54,8 +55,8 @@ def poll(condition, timeout=30, interval=0.1, what=None):
             last = condition()
             if last:
                 return last
-        except AssertionError as e:
-            last = e
+        except (AssertionError, LookupError, TypeError) as e:
+            last = f"{type(e).__name__}: {e}"
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout} s: {what or condition.__name__}: {last}")
         time.sleep(interval)
@@ -129,7 +130,7 @@ class Federation:
         """The values of the answer section; server "address:port" (default HANSA_DNS); near: a client's network."""
         address, port = (server or self.env["HANSA_DNS"]).rsplit(":", 1)
         subnet = [f"+subnet={near}"] if near else []
-        out = run("dig", f"@{address}", "-p", port, name, kind, "+short", "+time=2", "+tries=1", *subnet, *flags)
+        out = run("dig", f"@{address}", "-p", port, name, kind, "+short", "+time=5", "+tries=1", *subnet, *flags)
         return out.stdout.split("\n")[:-1]
 
     def curl(self, url, *flags, check=True):

@@ -8,12 +8,14 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import ssl
 import subprocess
 import threading
 import time
 
 import pytest
+from builds import SLOW
 from test_engine_kubectl import ROOT, Kubectl, Server, kubectls, wait_for
 
 OLDEST = pathlib.Path(ROOT, "build/tools/kubectl-debian/usr/bin/kubectl")
@@ -182,12 +184,15 @@ def test_refused(server, newest):
     k("wait", "--for=condition=Established", "crd/kettles.example.com", "--timeout=20s")
 
 
-def test_changed_schema(server, newest):
+def test_changed_schema(server, newest, tmp_path):
     """A new schema holds at once: for requests, for what is stored (defaults, unknown fields), for explain; watches end."""
     k = newest
     install(k, definition([V1]))
     k("create", "-f", "-", stdin=boiler("one", litres=3, host="h"))
-    watch = subprocess.Popen([k.path, "get", "boilers", "--watch-only"], env=k.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    log = tmp_path / "watch"
+    with open(log, "w") as f:
+        watch = subprocess.Popen([k.path, "get", "boilers", "--watch-only", "-v=6"], env=k.env, stdout=f, stderr=f)
+    wait_for(lambda: re.search(r"watch=true.*200 OK", log.read_text()), "the watch to be open")
     props = json.loads(json.dumps(BOILER))
     props["spec"]["properties"]["kelvin"] = {"type": "integer", "default": 333, "description": "How hot."}
     del props["spec"]["properties"]["host"]
@@ -197,7 +202,7 @@ def test_changed_schema(server, newest):
     assert got["spec"]["kelvin"] == 333 and "host" not in got["spec"]
     assert got["metadata"]["resourceVersion"] == before
     assert "How hot." in k("explain", "boiler.spec")
-    watch.wait(20)
+    watch.wait(20 * SLOW)
     server.stop()
     server.start()
     assert k.json("get", "boiler", "one")["spec"]["kelvin"] == 333

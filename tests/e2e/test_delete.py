@@ -105,8 +105,8 @@ def test_objects_of_others_are_conflicts_until_adopted(federation, ns):
     fed.kubectl("-n", ns, "create", "configmap", "c", "--from-literal=whose=ours")
     poll(lambda: there(fed, "us-east1", ns, "configmap", "c"))
     poll(lambda: "Conflict" in fed.kubectl("-n", ns, "get", "events").stdout, what="an event Conflict")
-    told = there(fed, "fed", ns, "configmap", "c")["metadata"]["annotations"]["federation.hansa.io/clusters"]
-    assert "Conflict" in told and cluster in told
+    poll(lambda: "Conflict" in (told := there(fed, "fed", ns, "configmap", "c")["metadata"]["annotations"]["federation.hansa.io/clusters"])
+         and cluster in told, what="the annotation")
     assert there(fed, cluster, ns, "configmap", "c") == before
 
     fed.kubectl("-n", ns, "delete", "configmap", "c", "--timeout=20s")

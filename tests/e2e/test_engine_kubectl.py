@@ -63,8 +63,14 @@ class Server:
 
 
 def wait_for(cond, what, seconds=20):
+    """Until cond() is true; a field that is not there yet is none."""
+    def holds():
+        try:
+            return cond()
+        except (LookupError, TypeError):
+            return False
     end = time.monotonic() + seconds * SLOW
-    while not cond():
+    while not holds():
         assert time.monotonic() < end, "waited too long for " + what
         time.sleep(0.02)
 

@@ -62,7 +62,7 @@ def test_cordoning_a_cluster_moves_its_replicas(federation):
         assert federation.kubefed("status").stdout.count("cordoned") == 1
         poll(lambda: divided()["asia-east1"] == 0 and sum(divided().values()) == 6, what="its replicas elsewhere")
         poll(lambda: federation.get("--context", "asia-east1", "deployment", "moved")["spec"]["replicas"] == 0)
-        assert "from 2 to 0 (cordoned" in federation.kubectl("describe", "deployment", "moved").stdout
+        poll(lambda: "from 2 to 0 (cordoned" in federation.kubectl("describe", "deployment", "moved").stdout, what="the event")
     finally:
         federation.kubectl("annotate", "cluster", "asia-east1", "federation.hansa.io/cordoned-", check=False)
         federation.kubectl("delete", "deployment", "moved")

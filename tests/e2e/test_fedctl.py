@@ -40,6 +40,14 @@ def everything(fed, host):
     return everything_of(fed, "fed", host, "federation-system")
 
 
+def quiet(fed, host):
+    """Everything, when what tests before this one have begun is through."""
+    def still():
+        now = everything(fed, host)
+        return now if now == everything(fed, host) else None
+    return poll(still, timeout=60, what="quiet")
+
+
 # --- up ---
 
 def test_up_makes_its_folder(federation):
@@ -73,7 +81,7 @@ def test_clusters_are_ready_with_their_places(federation):
 
 
 def test_up_again_is_quick_and_changes_nothing(federation):
-    before, env, config = (everything(federation, "us-east1"), (federation.dir / "env").read_text(),
+    before, env, config = (quiet(federation, "us-east1"), (federation.dir / "env").read_text(),
                            (federation.dir / "kubeconfig").read_text())
     pids = set(federation.pids())
     start = time.monotonic()
@@ -200,7 +208,7 @@ def test_wrong_use_exits_with_2(federation, argv, words):
     (("join", "x", "--cluster-context=fed"), "is a federation's, not a cluster's"),
 ])
 def test_a_mistake_leaves_nothing_half_made(federation, argv, words):
-    before = everything(federation, "us-east1")
+    before = quiet(federation, "us-east1")
     done = federation.kubefed(*argv, check=False)
     assert done.returncode == 1 and words in done.stderr, done.stderr
     assert everything(federation, "us-east1") == before
@@ -249,7 +257,7 @@ def test_join_prints_the_cluster(federation):
 
 
 def test_dry_run_writes_nothing(small):
-    before = everything(small, "alpha")
+    before = quiet(small, "alpha")
     out = small.kubefed("init", "third", "--host-cluster-context=beta", "--dns-zone-name=x.example", "--dry-run").stdout
     assert "deployment/apiserver created (dry run)" in out
     out = small.kubefed("unjoin", "beta", "--dry-run").stdout

@@ -448,11 +448,11 @@ STORIES = {
         service/app exposed
         ~ get endpoints app
         /127\\.\\S+:8080/
-        $ describe service app
+        ~ describe service app
         /Endpoints: +127/
         $ autoscale deployment app --max=3
         autoscaled
-        $ get events
+        ~ get events
         Scheduled
         $ auth can-i get pods --subresource=log
         yes
@@ -468,7 +468,7 @@ STORIES = {
         condition met
         $ get pod p
         /p +1\\/1 +Running +0/
-        $ logs p
+        ~ logs p
         listening
         $ logs p --tail=1 -c p
         listening
@@ -577,7 +577,8 @@ def play(kubectl, context, session, ns):
     kubectl("create", "namespace", ns)
     try:
         if context != "fed":
-            poll(lambda: kubectl.run(["--context", context, "get", "namespace", ns]).returncode == 0, 20, what="namespace")
+            account = ["--context", context, "-n", ns, "get", "serviceaccount", "default"]  # as which pods run
+            poll(lambda: kubectl.run(account).returncode == 0, 20, what="namespace")
         for mark, condition, argv, stdin, expected in commands(session, ns):
             if not kubectl.serves(condition):
                 continue

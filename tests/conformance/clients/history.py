@@ -89,7 +89,7 @@ class Storm:
 
     def truth(self):
         """All events since the start, as (type, name, resourceVersion); and what is there now."""
-        request = urllib.request.Request(f"{self.server.api.url}{self.path}?watch=1&resourceVersion={self.start}&timeoutSeconds=1")
+        request = urllib.request.Request(f"{self.server.api.url}{self.path}?watch=1&resourceVersion={self.start}&timeoutSeconds=3")
         with urllib.request.urlopen(request, context=self.server.api.context, timeout=20) as answer:
             events = [json.loads(line) for line in answer]
         assert {e["type"] for e in events} <= {"ADDED", "MODIFIED", "DELETED"}, events[-1]

@@ -151,7 +151,7 @@ def test_streams(engine, maps, tmp_path, version, encoding):
     ca = tmp_path / "ca"
     ca.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
     p = subprocess.Popen(["curl", "-sN", version, "--cacert", ca, "--cert", engine.pair, "-H", f"Accept-Encoding: {encoding}", "-w",
-                          "%{http_version}", f"{engine.api.url}{path}?watch=1&resourceVersion={first}&timeoutSeconds=3"],
+                          "%{http_version}", f"{engine.api.url}{path}?watch=1&resourceVersion={first}&timeoutSeconds=5"],
                          stdout=subprocess.PIPE, text=True)
     try:
         assert [json.loads(p.stdout.readline())["object"]["metadata"]["name"] for _ in "12"] == ["c1", "c2"]

@@ -58,8 +58,8 @@ class Engine:
     def start(self):
         ready = self.dir / "ready"
         ready.unlink(missing_ok=True)
-        log = open(self.dir / "log", "ab")
-        self.proc = subprocess.Popen([apid_binary(), str(self.dir), *self.flags], stdout=log, stderr=log)
+        self.log = open(self.dir / "log", "ab")
+        self.proc = subprocess.Popen([apid_binary(), str(self.dir), *self.flags], stdout=self.log, stderr=self.log)
         wait_for(lambda: ready.exists() and ready.read_text().strip(), 20, "hansa-apid to serve")
         return self
 
@@ -91,7 +91,7 @@ class Endpoint:
         self.log = open(self.dir.parent / "log", "ab")
         self.proc = subprocess.Popen([BIN / "hansa-fedapi", "--name", "fed", "--dir", self.dir, "--listen", f"127.0.0.1:{port}"],
                                      stdout=self.log, stderr=self.log)
-        wait_for(lambda: self.kubeconfig.exists() and Api(self.kubeconfig, self.dir.parent)("GET", "/version"), 20, "hansa-fedapi to serve")
+        wait_for(lambda: self.kubeconfig.exists() and Api(self.kubeconfig, self.dir.parent).is_ready(), 20, "hansa-fedapi to serve")
         return self
 
     def stop(self):
@@ -114,6 +114,10 @@ class Api:
     @staticmethod
     def data(part, name):
         return base64.b64decode(part[name + "-data"]) if name + "-data" in part else pathlib.Path(part[name]).read_bytes()
+
+    def is_ready(self):
+        with urllib.request.urlopen(self.url + "/readyz", context=self.context, timeout=20) as answer:
+            return answer.read() == b"ok"
 
     def __call__(self, method, path, body=None, **headers):
         request = urllib.request.Request(self.url + path, method=method, data=json.dumps(body).encode() if body else None,

@@ -8,6 +8,7 @@ A text that is expected is the whole output, but for
 
 and one space stands for any number of them, so that tables stay readable.
 """
+import pathlib
 import re
 import shlex
 import subprocess
@@ -84,7 +85,6 @@ class Runner:
 
     def __init__(self, kubectl, minor, env, ns, files):
         self.kubectl, self.minor, self.env, self.ns, self.files = kubectl, minor, env, ns, files or {}
-        self.took = 0.0  # the last command, in seconds
 
     def fill(self, text):
         return text.replace("$NS", self.ns) if isinstance(text, str) else text
@@ -96,10 +96,8 @@ class Runner:
         given = row.get("input")
         env = dict(self.env, KUBE_EDITOR=row.get("edit", "false"), KUBECTL=self.kubectl)
         argv = ["sh", "-c", self.fill(row["sh"])] if "sh" in row else self.argv(command)
-        began = time.monotonic()
         done = subprocess.run(argv, env=env, capture_output=True, timeout=120, cwd=self.env["HOME"],
                               input=self.fill(self.files.get(given, given) or "").encode())
-        self.took = time.monotonic() - began
         return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     def judge(self, row, code, out, err):
@@ -125,24 +123,31 @@ class Runner:
         return wrong
 
     def watched(self, row):
-        """A command that does not end by itself: what it prints while the commands of `during` run."""
-        path = f"{self.env['HOME']}/watched"
-        with open(path, "w+b") as f:
-            p = subprocess.Popen(self.argv(row["run"]), env=self.env, stdout=f, stderr=subprocess.STDOUT, cwd=self.env["HOME"])
+        """A command that does not end by itself: what it prints while the commands of `during` run. They begin when its watch is
+        open, which it notes with -v=6."""
+        path, side = pathlib.Path(self.env["HOME"], "watched"), pathlib.Path(self.env["HOME"], "noted")
+        said = lambda: path.read_text() + re.sub("^I\\d{4} .*\n", "", side.read_text(), flags=re.M)
+        with open(path, "wb") as f, open(side, "wb") as g:
+            p = subprocess.Popen([*self.argv(row["run"]), "-v=6"], env=self.env, stdout=f, stderr=g, cwd=self.env["HOME"])
             try:
                 steps = list(row["during"])
+                end = time.monotonic() + 60
+                while not re.search("(watch|follow)=true.*200 OK", side.read_text()):
+                    if time.monotonic() > end or p.poll() is not None:
+                        return p.poll() or 1, path.read_text(), side.read_text()
+                    time.sleep(0.02)
                 end = time.monotonic() + 20
-                time.sleep(max(0.5, 3 * self.took))  # nothing says that a watch is open; a busy machine takes longer
                 while True:
                     if steps:
                         code, out, err = self.call(steps.pop(0), {})
                         if code:
                             return 1, out, err
-                    text = open(path).read()
+                    over = time.monotonic() > end or p.poll() is not None
+                    text = said()
                     if not steps and not misfit(self.fill(for_version(row["out"], self.minor)), text):
                         return 0, text, ""
-                    if time.monotonic() > end or (p.poll() is not None and not steps):
-                        return p.poll() or 0, text, ""
+                    if over and not steps:
+                        return p.poll() or 0, text, side.read_text()
                     time.sleep(0.05)
             finally:
                 p.kill()

@@ -118,4 +118,6 @@ def test_there_is_a_kubectl():
 def test_group(bench, case):
     failed = bench.result(*case)
     if failed:
-        pytest.fail(f"{len(failed)} of {len(case[2]['rows'])} rows\n\n" + "\n\n".join(failed), pytrace=False)
+        log = pathlib.Path(bench.server(case[0])[0].log.name).read_text(errors="replace")[-3000:]
+        pytest.fail(f"{len(failed)} of {len(case[2]['rows'])} rows\n\n" + "\n\n".join(failed) + f"\n--- the server's log\n{log}",
+                    pytrace=False)

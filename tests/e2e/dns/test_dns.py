@@ -141,7 +141,7 @@ class Dns:
         wait_for(lambda: self.ask("example.com", 6) or self.process.poll() is not None)
         assert self.process.poll() is None, pathlib.Path(self.log.name).read_text()
 
-    def ask(self, name, qtype=1, ecs=None, timeout=0.5):
+    def ask(self, name, qtype=1, ecs=None, timeout=5):
         """Addresses (A), or the rcode as text when there is none; None when nothing came."""
         rid = random.randrange(65536)
         wire = b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0"
@@ -170,7 +170,7 @@ class Dns:
         return found or "0"
 
     def dig(self, *args):
-        r = subprocess.run(["dig", "@127.0.0.1", "-p", str(self.port), "+norec", "+tries=1", "+time=2", *args],
+        r = subprocess.run(["dig", "@127.0.0.1", "-p", str(self.port), "+norec", "+tries=1", "+time=10", *args],
                            capture_output=True, text=True, check=False)
         return r.stdout
 
@@ -182,7 +182,7 @@ class Dns:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(5)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

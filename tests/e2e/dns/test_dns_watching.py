@@ -60,7 +60,7 @@ def test_watch_lose_and_restart(parts):
     assert dns.ask(API) == "2" and dns.ask("example.com", 6) == "0"  # SERVFAIL, and the zone itself
     kubeconfig(tmp / "kubeconfig", port)  # join writes the credentials
     wait_for(lambda: dns.ask(API, **EUROPE) and set(dns.ask(API, **EUROPE)) == {"127.2.1.1", "127.2.1.2"})
-    assert dns.metric("hansa_traffic_connected") == 1
+    wait_for(lambda: dns.metric("hansa_traffic_connected") == 1)
 
     slices = {o["metadata"]["name"]: o for o in api.objects["endpointslices"].values()}
     europe = slices["api-status-europe-west1"]

@@ -18,7 +18,7 @@ BIN = pathlib.Path(os.environ.get("HANSA_BIN", ROOT / "build/release/bin")).reso
 PLACES = {"us-east1": (33.2, -80.0), "europe-west1": (50.45, 3.82), "asia-east1": (24.05, 120.5)}
 
 
-def wait_for(what, seconds=10.0, every=0.01):
+def wait_for(what, seconds=30.0, every=0.01):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = what()
@@ -159,11 +159,15 @@ class Balancer:
                     total += float(line.rsplit(" ", 1)[1])
         return total
 
+    def counts(self, name, value, **labels):
+        """Until the metric has the value: an answer is on its way before it is counted."""
+        wait_for(lambda: self.metric(name, **labels) == value)
+
     def stop(self):
         if self.proc.poll() is None:
             self.proc.send_signal(signal.SIGTERM)
             try:
-                self.proc.wait(10)
+                self.proc.wait(30)
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()

@@ -42,7 +42,7 @@ def test_watch_lose_and_restart(tmp_path, backend):
             api.put(doc)
         write_kubeconfig(tmp_path / "kubeconfig", port)
         wait_for(lambda: one(b, GET)[1] == b"here\n")
-        assert b.metric("hansa_traffic_connected") == 1
+        b.counts("hansa_traffic_connected", 1)
         wait_for(lambda: (state / "snapshot").exists())
         api.stop()
         assert one(b, GET)[1] == b"here\n"
@@ -50,7 +50,7 @@ def test_watch_lose_and_restart(tmp_path, backend):
         b.proc.wait()
         b = Balancer(tmp_path, None, *argv, cluster=None)
         assert one(b, GET)[1] == b"here\n"
-        assert b.metric("hansa_traffic_connected") == 0
+        b.counts("hansa_traffic_connected", 0)
         # The cluster is renamed: the engine is made anew and goes on.
         (edge / "cluster").write_text("asia-east1\n")
         wait_for(lambda: "settings read again cluster=asia-east1" in b.text())

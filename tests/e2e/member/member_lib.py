@@ -16,7 +16,7 @@ BIN = pathlib.Path(os.environ.get("HANSA_BIN", ROOT / "build/release/bin"))
 
 
 def wait_for(check, timeout=15.0, what="condition", every=0.02):
-    """Polls until check() is true-ish and returns it; errors of kubectl and JSON count as not yet."""
+    """Polls until check() is true-ish and returns it; errors of kubectl and JSON, and what is not there, count as not yet."""
     end = time.monotonic() + timeout * SLOW
     last = None
     while time.monotonic() < end:
@@ -24,7 +24,7 @@ def wait_for(check, timeout=15.0, what="condition", every=0.02):
             last = check()
             if last:
                 return last
-        except (subprocess.CalledProcessError, ValueError, KeyError, IndexError, OSError) as e:
+        except (subprocess.CalledProcessError, ValueError, LookupError, TypeError, OSError) as e:
             last = e
         time.sleep(every)
     raise AssertionError(f"timed out waiting for {what}; last: {last!r}")

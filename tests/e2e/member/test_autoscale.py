@@ -30,6 +30,11 @@ def condition(member, name, kind):
     return next((c for c in member.json("hpa", name)["status"].get("conditions", []) if c["type"] == kind), None)
 
 
+def said(member, words):
+    """An event is written after the replicas."""
+    wait_for(lambda: any(e["message"].startswith(words) for e in member.events(reason="SuccessfulRescale")), what=words)
+
+
 def autoscaler(name, target="worker", metrics=None, **spec):
     cpu = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}]
     return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name}, "spec": {
@@ -42,18 +47,17 @@ def test_load_raises_the_replicas_and_its_end_lowers_them(member, load):
     member.apply(autoscaler("worker", behavior={
         "scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]},
         "scaleDown": {"stabilizationWindowSeconds": 0}}))
-    wait_for(lambda: replicas(member) == 2, 60, "one more: the policy allows no more at once")
+    wait_for(lambda: replicas(member) == 2, 90, "one more: the policy allows no more at once")
     wait_for(lambda: replicas(member) == 3, 90, "as many as are allowed")
-    wait_for(lambda: condition(member, "worker", "ScalingLimited")["reason"] == "TooManyReplicas", 60, "TooManyReplicas")
+    wait_for(lambda: condition(member, "worker", "ScalingLimited")["reason"] == "TooManyReplicas", 90, "TooManyReplicas")
     status = member.json("hpa", "worker")["status"]
     assert status["currentMetrics"][0]["resource"]["current"]["averageUtilization"] > 55, status
     assert condition(member, "worker", "ScalingActive")["reason"] == "ValidMetricFound"
-    assert any(e["message"] == "New size: 2; reason: cpu resource utilization (percentage of request) above target"
-               for e in member.events(reason="SuccessfulRescale"))
+    said(member, "New size: 2; reason: cpu resource utilization (percentage of request) above target")
     load.unlink()
     wait_for(lambda: replicas(member) == 1, 90, "the replicas to fall")
-    assert any(e["message"] == "New size: 1; reason: All metrics below target" for e in member.events(reason="SuccessfulRescale"))
-    wait_for(lambda: condition(member, "worker", "AbleToScale")["reason"] == "ReadyForNewScale", 60, "ReadyForNewScale")
+    said(member, "New size: 1; reason: All metrics below target")
+    wait_for(lambda: condition(member, "worker", "AbleToScale")["reason"] == "ReadyForNewScale", 90, "ReadyForNewScale")
     described = member.kubectl("describe", "hpa", "worker")
     assert "SuccessfulRescale" in described and "resource cpu on pods" in described
 
@@ -64,7 +68,7 @@ def test_the_window_holds_the_replicas(member, load):
     member.kubectl("autoscale", "deployment", "worker", "--min=1", "--max=2", "--cpu-percent=50")
     assert member.json("horizontalpodautoscalers.v1.autoscaling", "worker")["spec"]["targetCPUUtilizationPercentage"] == 50
     assert member.json("horizontalpodautoscalers.v2beta2.autoscaling", "worker")["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
-    wait_for(lambda: replicas(member) == 2, 60, "two replicas")
+    wait_for(lambda: replicas(member) == 2, 90, "two replicas")
     load.unlink()
     wait_for(lambda: condition(member, "worker", "AbleToScale")["reason"] == "ScaleDownStabilized", 90, "ScaleDownStabilized")
     assert replicas(member) == 2
@@ -74,7 +78,7 @@ def test_the_window_holds_the_replicas(member, load):
 
 def test_what_is_missing_is_said(member, load):
     member.apply(autoscaler("lost", "nobody"))
-    got = wait_for(lambda: condition(member, "lost", "AbleToScale"), what="AbleToScale")
+    got = wait_for(lambda: condition(member, "lost", "AbleToScale"), 40, "AbleToScale")
     assert (got["status"], got["reason"]) == ("False", "FailedGetScale")
     assert got["message"] == 'the HPA controller was unable to get the target\'s current scale: deployments.apps "nobody" not found'
     member.apply(deployment("modest", 1))
@@ -82,7 +86,7 @@ def test_what_is_missing_is_said(member, load):
     member.apply(autoscaler("modest", "modest"))
     lacks = f"failed to get cpu utilization: missing request for cpu in container echo of Pod {pod['metadata']['name']}"
     wait_for(lambda: condition(member, "modest", "ScalingActive")["message"] ==
-             "the HPA was unable to compute the replica count: " + lacks, 40, lacks)
+             "the HPA was unable to compute the replica count: " + lacks, 90, lacks)  # two samples, then a look: each 15 s
     got = condition(member, "modest", "ScalingActive")
     assert (got["status"], got["reason"]) == ("False", "FailedGetResourceMetric")
     assert condition(member, "modest", "AbleToScale")["reason"] == "SucceededGetScale"
@@ -90,7 +94,7 @@ def test_what_is_missing_is_said(member, load):
                          for e in member.events(reason="FailedComputeMetricsReplicas")), what="the event")
     external = [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "5"}}}]
     member.apply(autoscaler("outside", "modest", external))
-    got = wait_for(lambda: condition(member, "outside", "ScalingActive"), what="ScalingActive")
+    got = wait_for(lambda: condition(member, "outside", "ScalingActive"), 40, "ScalingActive")
     assert got["reason"] == "FailedGetExternalMetric" and "no external metrics API (external.metrics.k8s.io) registered" in got["message"]
     member.kubectl("scale", "deployment", "modest", "--replicas=0")
     member.apply(autoscaler("modest", "modest", minReplicas=2))
@@ -121,18 +125,16 @@ def test_a_custom_kind_is_scaled(member, load):
     ref = {"apiVersion": "ships.test/v1", "kind": "Crew", "name": "black"}
     wait_for(lambda: member.kubectl("get", "crews", check=False).returncode == 0, 40, "the kind to be served")
     member.apply(autoscaler("crew", minReplicas=2, scaleTargetRef=ref))
-    wait_for(lambda: condition(member, "crew", "AbleToScale"), 40, "the autoscaler to look")
-    assert 'crews.ships.test "black" not found' in condition(member, "crew", "AbleToScale")["message"]
+    wait_for(lambda: 'crews.ships.test "black" not found' in condition(member, "crew", "AbleToScale")["message"], 40,
+             "the autoscaler to look")
     member.apply({"apiVersion": "ships.test/v1", "kind": "Crew", "metadata": {"name": "black"}, "spec": {"hands": 1}})
-    wait_for(lambda: condition(member, "crew", "ScalingActive") and
-             condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 60, "the selector to be missed")
+    wait_for(lambda: condition(member, "crew", "ScalingActive")["reason"] == "InvalidSelector", 90, "the selector to be missed")
     path = "/apis/ships.test/v1/namespaces/default/crews/black"
     black = with_status(member.kubectl("get", "--raw", path), hands=1, selector="app=worker")
     member.kubectl("replace", "--raw", path + "/status", "-f", "-", stdin=black)
     hands = lambda: member.json("crews", "black")["spec"]["hands"]
-    wait_for(lambda: hands() == 2, 60, "as many as are required")
-    assert any(e["message"].startswith("New size: 2; reason: Current number of replicas below Spec.MinReplicas")
-               for e in member.events(reason="SuccessfulRescale"))
+    wait_for(lambda: hands() == 2, 90, "as many as are required")
+    said(member, "New size: 2; reason: Current number of replicas below Spec.MinReplicas")
     load.touch()
     wait_for(lambda: hands() == 3, 90, "more for the load of its pods")
     load.unlink()

@@ -173,8 +173,9 @@ def test_the_more_important_take_the_place(three, ns):
     apply(three, ns, pods("urgent", 1, requests=share, priorityClassName="high"))
     wait_for(lambda: [p for p in listed(three, ns) if p["metadata"]["labels"]["app"] == "urgent" and is_ready(p)], 40, "the urgent pod")
     wait_for(lambda: [e for e in three.json("-n", ns, "events")["items"] if e["reason"] == "Preempted"], what="the event")
-    fillers = [p for p in listed(three, ns) if p["metadata"]["labels"]["app"] == "filler"]
-    assert len([p for p in fillers if is_ready(p)]) == 2 and len(fillers) == 3
+    fillers = lambda: [p for p in listed(three, ns) if p["metadata"]["labels"]["app"] == "filler"]
+    wait_for(lambda: len(fillers()) == 3, what="another pod for the one that was ended")
+    assert len([p for p in fillers() if is_ready(p)]) == 2
     three.kubectl("-n", ns, "delete", "deployment", "urgent")
     assert placed(three, ns, 3) == three.nodes
     three.kubectl("delete", "priorityclass", "low", "high", "meek")

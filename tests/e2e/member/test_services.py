@@ -51,14 +51,16 @@ def test_headless_and_kubernetes(member, pods):
     ip = member.json("svc", "kubernetes")["spec"]["clusterIP"]
     if os.geteuid() != 0:
         return  # port 443 is not for an ordinary user
-    assert "major" in curl(f"https://{ip}/version", "-k") or "Unauthorized" in curl(f"https://{ip}/version", "-k") \
-        or "forbidden" in curl(f"https://{ip}/version", "-k")
+    said = wait_for(lambda: curl(f"https://{ip}/version", "-k"), what="an answer")
+    assert "major" in said or "Unauthorized" in said or "forbidden" in said
 
 
 def test_a_backend_that_is_gone_is_not_asked(member, pods):
     ip = member.json("svc", "web")["spec"]["clusterIP"]
     member.kubectl("scale", "deploy/web", "--replicas=1")
     left = {p["metadata"]["name"] for p in member.ready("app=web", 1)}
+    wait_for(lambda: {a["targetRef"]["name"] for a in member.json("endpoints", "web")["subsets"][0]["addresses"]} == left,
+             what="one endpoint")
     for _ in range(20):
         assert who(f"http://{ip}:8080/") in left
 
@@ -72,14 +74,14 @@ def test_an_ordinary_user(make_member):
     pod = m.ready("app=web", 1)[0]
     assert json.loads(pod["metadata"]["annotations"]["member.hansa.io/ports"]) == {"80": 20080}
     wait_for(lambda: m.json("endpoints", "web")["subsets"][0]["ports"][0]["port"] == 20080, what="the real port in endpoints")
-    svc = wait_for(lambda: "member.hansa.io/load-balancer-ports" in (s := m.json("svc", "web"))["metadata"].get("annotations", {}) and s,
-                   what="the annotation")
+    svc = wait_for(lambda: "member.hansa.io/load-balancer-ports" in (s := m.json("svc", "web"))["metadata"]["annotations"] and
+                   s["status"]["loadBalancer"]["ingress"] and s, what="the annotation and the address")
     real = json.loads(svc["metadata"]["annotations"]["member.hansa.io/load-balancer-ports"])["80"]
     assert real == svc["spec"]["ports"][0]["nodePort"]
     ingress = svc["status"]["loadBalancer"]["ingress"][0]
     assert ingress["ports"] == [{"port": real, "protocol": "TCP"}]
     wait_for(lambda: who(f"http://{ingress['ip']}:{real}/") == pod["metadata"]["name"], what="the balancer")
-    assert m.events(reason="PortMoved")
+    wait_for(lambda: m.events(reason="PortMoved"), what="the event")
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_endpoints_of_ones_own(member, outside):
     member.apply({**ends, "metadata": {"name": "second"}})
     for name in ("first", "second"):
         wait_for(lambda: asked(member, name) == "outside", what=name)
-        mirror, = slices_of(member, name)
+        mirror, = wait_for(lambda: len(s := slices_of(member, name)) == 1 and s, what="the mirror")
         assert mirror["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] == "endpointslicemirroring-controller.k8s.io"
         assert mirror["metadata"]["ownerReferences"][0]["kind"] == "Endpoints" and mirror["endpoints"][0]["addresses"] == ["127.0.0.1"]
         assert mirror["ports"][0]["port"] == outside
@@ -133,7 +135,7 @@ def test_endpoints_of_ones_own(member, outside):
     wait_for(lambda: not slices_of(member, "second"), what="no mirror")
     member.kubectl("delete", "svc", "first", "second")
     wait_for(lambda: not slices_of(member, "first"), what="no slices")
-    assert member.kubectl("get", "endpoints", "first", check=False).returncode
+    wait_for(lambda: member.kubectl("get", "endpoints", "first", check=False).returncode, what="no endpoints")
 
 
 def test_slices_of_ones_own(member, outside):

@@ -33,9 +33,9 @@ def test_killed_agent_kills_no_pod(member):
     pods = member.ready("app=stay", 2)
     addresses = {p["metadata"]["uid"]: p["status"]["podIP"] for p in pods}
     ips = list(addresses.values())
-    shims = shim_pids(member)
+    shims = wait_for(lambda: len(s := shim_pids(member)) == 2 and s, what="the shims of the first two to end")
     processes = [children(s) for s in shims]
-    assert len(shims) == 2 and all(len(p) == 1 for p in processes)
+    assert all(len(p) == 1 for p in processes)
     member.kill()
     for ip in ips:
         assert json.loads(curl(f"http://{ip}:8080/"))

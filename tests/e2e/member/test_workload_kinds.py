@@ -45,8 +45,8 @@ def test_a_job_completes(member):
     assert len(pods) == 3 and all(p["status"]["phase"] == "Succeeded" for p in pods)
     wait_for(lambda: not any(p["metadata"].get("finalizers") for p in all_pods(member, "job-name=once")), what="no finalizer")
     assert member.kubectl("logs", "job/once").strip() == "done"
-    described = member.kubectl("describe", "job", "once")
-    assert "Job completed" in described and "3 Succeeded" in described
+    wait_for(lambda: "Job completed" in member.kubectl("describe", "job", "once"), what="the event")
+    assert "3 Succeeded" in member.kubectl("describe", "job", "once")
     member.kubectl("delete", "job", "once", "--timeout=20s")
     wait_for(lambda: not all_pods(member, "job-name=once"), what="its pods to go")
 
@@ -128,7 +128,7 @@ def owned_jobs(member, name):
 def test_a_cronjob_fires(member):
     member.apply(cronjob("often", "@every 3s", successfulJobsHistoryLimit=1))
     wait_for(lambda: member.json("cronjob", "often")["status"].get("lastSuccessfulTime"), what="a success", timeout=60)
-    assert member.events(reason="SawCompletedJob")
+    wait_for(lambda: member.events(reason="SawCompletedJob"), what="the event")
     wait_for(lambda: member.events(reason="SuccessfulDelete"), what="old Jobs to go", timeout=60)
     member.kubectl("patch", "cronjob", "often", "-p", '{"spec":{"suspend":true}}')
     assert "True" in member.kubectl("get", "cronjob", "often")
@@ -209,7 +209,9 @@ def test_the_order_of_a_statefulset(member, policy):
     name = policy.lower()
     slow = pod_template(name, "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done",
                         container={"readinessProbe": {"exec": {"command": ["true"]}, "initialDelaySeconds": 1, "periodSeconds": 1}})
-    path = f"/api/v1/namespaces/default/pods?watch=true&labelSelector=app%3D{name}&timeoutSeconds=60"
+    pods = "/api/v1/namespaces/default/pods"
+    now = json.loads(member.kubectl("get", "--raw", pods + "?limit=1"))["metadata"]["resourceVersion"]
+    path = f"{pods}?watch=true&labelSelector=app%3D{name}&timeoutSeconds=300&resourceVersion={now}"
     watch = subprocess.Popen(["kubectl", "--kubeconfig", str(member.kubeconfig), "get", "--raw", path], stdout=subprocess.PIPE, text=True)
     wanted = statefulset(name, 3, claims=False, podManagementPolicy=policy)
     wanted["spec"]["template"] = slow
@@ -365,6 +367,6 @@ def test_taints_drive_pods_away(member):
     wait_for(lambda: member.pods("app=bare") and not member.pods("app=bare")[0]["spec"].get("nodeName"), what="a pod without node",
              timeout=30)
     assert member.ready("app=hardy", 1)[0]["metadata"]["uid"] == uid
-    assert member.events(reason="TaintManagerEviction")
+    wait_for(lambda: member.events(reason="TaintManagerEviction"), what="the event")
     member.kubectl("taint", "node", node, "broken-")
     member.ready("app=bare", 1)

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When a job's key is worked on again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "kube/fake.h"
+#include "member/job.h"
+
+struct world {
+    struct fed_fake_env env;
+    struct mbr m;
+    struct fed_workqueue *q;
+    struct mbr_job *job; /* the last that began */
+    struct fed_buf log;
+    struct fed_task news;
+    bool writes;
+};
+
+static void work(void *ud, const char *key)
+{
+    struct world *w = ud;
+    fed_buf_addf(&w->log, "%s ", key);
+    w->job = mbr_job_new(&w->m, w->q, key);
+    if (w->writes)
+        w->job->holds++;
+    mbr_job_end(w->job, 0);
+}
+
+static void tell(struct fed_task *task)
+{
+    fed_buf_addz(&fed_container_of(task, struct world, news)->log, "news ");
+}
+
+static void tell_soon(struct fed_task *task)
+{
+    fed_task_post(&fed_container_of(task, struct world, news)->env.env, task, tell);
+}
+
+static void setup(struct world *w)
+{
+    *w = (struct world){0};
+    fed_fake_env_init(&w->env, 1);
+    w->m.env = &w->env.env;
+    fed_list_init(&w->m.jobs);
+    w->q = fed_workqueue_new(&(struct fed_workqueue_conf){.env = w->m.env, .concurrency = 2, .work = work, .ud = w});
+}
+
+static void teardown(struct world *w)
+{
+    fed_workqueue_free(w->q);
+    mbr_jobs_release(&w->m);
+    fed_fake_env_release(&w->env);
+    fed_buf_release(&w->log);
+}
+
+/* The answer to the write of "a" comes when the queue's turn, and behind it the hub's for the write, are posted already. */
+static void news_of_a_write_comes_before_the_next_turn(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w);
+    w.writes = true;
+    fed_workqueue_add(w.q, FED_STR("a"));
+    fed_fake_run(&w.env, 0);
+    struct mbr_job *a = w.job;
+    fed_workqueue_add(w.q, FED_STR("a"));
+    fed_workqueue_add(w.q, FED_STR("b"));
+    fed_task_post(w.m.env, &w.news, tell_soon);
+    mbr_job_end(a, 0);
+    fed_fake_run(&w.env, 0);
+    assert_string_equal(fed_buf_z(&w.log), "a b news a ");
+    mbr_job_end(w.job, 0); /* released before it came through */
+    teardown(&w);
+}
+
+static void a_job_that_wrote_nothing_is_over_at_once(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w);
+    fed_workqueue_add(w.q, FED_STR("a"));
+    fed_fake_run(&w.env, 0);
+    assert_true(fed_list_empty(&w.m.jobs) && fed_workqueue_idle(w.q));
+    teardown(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(news_of_a_write_comes_before_the_next_turn),
+                                       cmocka_unit_test(a_job_that_wrote_nothing_is_over_at_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
