@@ -138,6 +138,8 @@ static void reload_done(struct etcd *e)
     e->n_seen = 0;
     etcd_watch_open(e, e->load_rev + 1);
     etcd_settle(e, e->load_rev);
+    etcd_pump_soon(e); /* what was asked for meanwhile has waited */
+    etcd_nudge_later(e);
 }
 
 void etcd_reload_start(struct etcd *e)

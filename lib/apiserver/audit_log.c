@@ -130,6 +130,10 @@ static void drop_old(struct fed_audit_log *l)
 static void rotate(struct fed_audit_log *l, int64_t wall_ms)
 {
     char *to = backup_name(l, wall_ms);
+    while (access(to, F_OK) == 0) { /* two within a millisecond: the later name, or the first file would be lost */
+        free(to);
+        to = backup_name(l, ++wall_ms);
+    }
     close_file(l);
     if (rename(l->path, to) == 0 && l->conf.max_backup)
         drop_old(l);
