@@ -295,6 +295,7 @@ static void test_compaction_took_our_place(void **state)
     put(&w->a, "/goes", "1");
     put(&w->a, "/changes", "1");
     assert_true(run(w, settled));
+    assert_same(w); /* b has seen all of it */
     size_t before = w->b.n_changes;
     /* The clients do not run meanwhile; the restart cuts their connections. Keys in base64, as the gateway takes them. */
     etcd_server_kill(&w->etcd[0]);
