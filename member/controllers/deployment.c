@@ -56,6 +56,7 @@ static void read_sets(struct work *w)
         s->tree = fed_kobj_parse(list[i], w->a);
         s->size.spec = fed_json_int(fed_json_at(s->tree, "spec", "replicas", NULL), 1);
         s->size.actual = count(s->tree, "replicas");
+        s->size.stale = count(s->tree, "observedGeneration") < s->obj->generation;
         s->size.ready = count(s->tree, "readyReplicas");
         s->size.available = count(s->tree, "availableReplicas");
         (void)!fed_time_parse(fed_json_str(fed_json_at(s->tree, "metadata", "creationTimestamp", NULL)),
@@ -160,8 +161,7 @@ static void forget_history(struct work *w)
     struct set **done = FED_ARENA_ARRAY(w->a, struct set *, w->n_sets + 1);
     for (size_t i = 0; i < w->n_sets; i++) {
         struct set *s = &w->sets[i];
-        bool settled = s->obj->generation <= count(s->tree, "observedGeneration");
-        if (s != w->fresh && s->size.spec == 0 && s->size.actual == 0 && settled)
+        if (s != w->fresh && s->size.spec == 0 && s->size.actual == 0 && !s->size.stale)
             done[n++] = s;
     }
     qsort(done, (size_t)n, sizeof(*done), by_revision);

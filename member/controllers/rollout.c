@@ -31,6 +31,14 @@ static int64_t old_actual(const struct mbr_rollout *r)
     return n;
 }
 
+static bool old_stale(const struct mbr_rollout *r)
+{
+    for (size_t i = 0; i < r->n_old; i++)
+        if (r->old[i]->stale)
+            return true;
+    return false;
+}
+
 int64_t mbr_rollout_first(const struct mbr_rollout *r)
 {
     if (r->recreate)
@@ -132,7 +140,7 @@ bool mbr_rollout_plan(struct mbr_rollout *r)
     if (r->recreate) {
         for (size_t i = 0; i < r->n_old; i++)
             r->old[i]->want = 0;
-        bool gone = old_spec(r) == 0 && old_actual(r) == 0;
+        bool gone = old_spec(r) == 0 && old_actual(r) == 0 && !old_stale(r);
         if (r->fresh && gone)
             r->fresh->want = r->replicas;
         return gone;

@@ -14,6 +14,7 @@ struct mbr_rollout_set {
     int64_t spec, actual, ready, available; /* spec.replicas and status */
     int64_t created_ms;
     int64_t want; /* the answer */
+    bool stale;   /* the status is of an earlier spec: it may have pods that it does not count yet */
 };
 struct mbr_rollout {
     int64_t replicas, surge, unavailable; /* resolved */

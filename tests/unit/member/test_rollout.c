@@ -32,6 +32,8 @@ static const struct plan_case cases[] = {
      .want_fresh = 1, .want_old = {3}, .may_make = true},
     {"recreate: old go first", 2, 0, 2, .recreate = true, .old = {{2, 2, 2, 2}}, .n_old = 1, .want_old = {0}},
     {"recreate: old still ending", 2, 0, 2, .recreate = true, .old = {{0, 1, 0, 0}}, .n_old = 1, .want_old = {0}},
+    {"recreate: a pod that is just being made is not counted yet", 2, 0, 2, .recreate = true,
+     .old = {{.spec = 0, .stale = true}}, .n_old = 1, .want_old = {0}},
     {"recreate: gone", 2, 0, 2, .recreate = true, .old = {{0, 0, 0, 0}}, .n_old = 1, .want_old = {0}, .may_make = true},
     {"paused: as it is", 3, 1, 0, .paused = true, .old = {{3, 3, 3, 3}}, .n_old = 1, .want_old = {3}},
     {"paused and scaled", 5, 1, 0, .paused = true, .scaling = true, .old = {{3, 3, 3, 3}}, .n_old = 1, .want_old = {5}},
@@ -69,7 +71,9 @@ static void test_cases(void **state)
 /* Plays a rollout: each step the sets get what was planned, and pods become available one at a time. */
 static void play(int64_t replicas, int64_t surge, int64_t unavailable)
 {
-    struct mbr_rollout_set fresh = {0}, old = {replicas, replicas, replicas, replicas, 0, 0}, *list[1] = {&old};
+    struct mbr_rollout_set fresh = {0},
+                           old = {.spec = replicas, .actual = replicas, .ready = replicas, .available = replicas},
+                           *list[1] = {&old};
     for (int step = 0; step < 1000; step++) {
         struct mbr_rollout r = {
             .replicas = replicas, .surge = surge, .unavailable = unavailable, .fresh = &fresh, .old = list, .n_old = 1};
