@@ -7,17 +7,22 @@
 #include "codec/yaml.h"
 #include "tests/unit/unit.h"
 
-/* Single quotes stand for double ones. */
-static inline struct fed_json *tree_of(struct fed_arena *a, const char *text)
+static inline struct fed_json *json_of(struct fed_arena *a, const char *text)
 {
     struct fed_json *v = NULL;
     struct fed_err err = {0};
+    if (fed_json_parse(a, fed_str(text), NULL, &v, &err) != 0)
+        fail_msg("%s: %s", text, err.text);
+    return v;
+}
+
+/* Single quotes stand for double ones. */
+static inline struct fed_json *tree_of(struct fed_arena *a, const char *text)
+{
     char *z = fed_arena_dupz(a, fed_str(text));
     for (char *p = z; *p; p++)
         *p = *p == '\'' ? '"' : *p;
-    if (fed_json_parse(a, fed_str(z), NULL, &v, &err) != 0)
-        fail_msg("%s: %s", text, err.text);
-    return v;
+    return json_of(a, z);
 }
 
 static inline struct fed_json *yaml_of(struct fed_arena *a, const char *text)

@@ -5,23 +5,14 @@
 #include "fedctl/etcd.h"
 #include "fedctl/plan.h"
 #include "kube/obj.h"
-#include "tests/unit/unit.h"
-
-static struct fed_json *json(struct fed_arena *a, const char *text)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    if (fed_json_parse(a, fed_str(text), NULL, &v, &err) != 0)
-        fail_msg("%s: %s", text, err.text);
-    return v;
-}
+#include "tests/unit/trees.h"
 
 static struct fed_json *workload(struct fed_arena *a, const char *args, const char *note)
 {
     struct fed_json *w =
-        json(a, fed_arena_printf(
-                    a, "{\"metadata\":{},\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"args\":%s}]}}}}", args)
-                    .p);
+        json_of(a, fed_arena_printf(
+                       a, "{\"metadata\":{},\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"args\":%s}]}}}}", args)
+                       .p);
     if (note)
         fed_obj_set_annotation(a, w, FCTL_ANN_OVERRIDES, fed_str(note));
     return w;
@@ -91,12 +82,12 @@ static void test_members(void **state)
 {
     (void)state;
     struct fed_arena a = {0};
-    struct fed_json *plan = json(&a, "{\"args\":[\"x\"]}");
-    fctl_fill(&a, plan, json(&a, "{\"args\":[\"y\"],\"image\":\"i:2\",\"resources\":{}}"));
+    struct fed_json *plan = json_of(&a, "{\"args\":[\"x\"]}");
+    fctl_fill(&a, plan, json_of(&a, "{\"args\":[\"y\"],\"image\":\"i:2\",\"resources\":{}}"));
     CHECK_TEXT("filled", fed_json_text(&a, plan), "{\"args\":[\"x\"],\"image\":\"i:2\",\"resources\":{}}");
     fctl_fill(&a, plan, NULL);
-    struct fed_json *selector = json(&a, "{\"disk\":\"ssd\"}");
-    fctl_replace_members(&a, selector, json(&a, "{\"disk\":\"hdd\",\"kubernetes.io/hostname\":\"n1\"}"));
+    struct fed_json *selector = json_of(&a, "{\"disk\":\"ssd\"}");
+    fctl_replace_members(&a, selector, json_of(&a, "{\"disk\":\"hdd\",\"kubernetes.io/hostname\":\"n1\"}"));
     CHECK_TEXT("replaced", fed_json_text(&a, selector), "{\"disk\":\"ssd\",\"kubernetes.io/hostname\":null}");
     fed_arena_release(&a);
 }
@@ -128,7 +119,7 @@ static void test_changes(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         struct fed_arena a = {0};
         struct fed_buf out = {0};
-        fctl_changes(json(&a, cases[i].have), json(&a, cases[i].want), cases[i].hide, &out);
+        fctl_changes(json_of(&a, cases[i].have), json_of(&a, cases[i].want), cases[i].hide, &out);
         CHECK_TEXT(cases[i].name, fed_buf_str(&out), cases[i].told);
         fed_buf_release(&out);
         fed_arena_release(&a);
@@ -162,7 +153,7 @@ static void test_etcd(void **state)
         struct fctl_etcd e = cases[i].flags;
         struct fed_json *have = workload(&a, cases[i].deployed, NULL);
         fed_json_set(fed_json_find(have, "spec"), "replicas", fed_json_new_int(&a, 5));
-        fctl_etcd_keep(&a, &e, have, cases[i].secret ? json(&a, cases[i].secret) : NULL);
+        fctl_etcd_keep(&a, &e, have, cases[i].secret ? json_of(&a, cases[i].secret) : NULL);
         CHECK(cases[i].name, fctl_etcd_check(&a, &e, &err) == 0 && fctl_etcd_check_store(&e, have, &err) == 0);
         CHECK(cases[i].name, fctl_etcd_used(&e) == (cases[i].servers != NULL));
         if (cases[i].servers) {

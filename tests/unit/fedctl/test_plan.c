@@ -5,18 +5,9 @@
 #include "crypto/pki.h"
 #include "fedctl/edges.h"
 #include "kube/obj.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/trees.h"
 
 #define NOW_MS 1800000000000LL
-
-static struct fed_json *json(struct fed_arena *a, const char *text)
-{
-    struct fed_json *v = NULL;
-    struct fed_err err = {0};
-    if (fed_json_parse(a, fed_str(text), NULL, &v, &err) != 0)
-        fail_msg("%s: %s", text, err.text);
-    return v;
-}
 
 static const struct fctl_plane plane = {.federation = "fed",
                                         .zone = "example.com.",
@@ -45,7 +36,7 @@ static void test_deployment(void **state)
                *args[] = {"--cluster-failure-grace", "5s", "--zone", "x."};
     p.sans = (struct fed_strings){sans, 2};
     p.args = (struct fed_strings){args, 4};
-    p.node_selector = json(&a, "{\"disk\":\"ssd\"}");
+    p.node_selector = json_of(&a, "{\"disk\":\"ssd\"}");
     struct fed_json *d = fctl_plan_deployment(&a, &p);
     CHECK_TEXT("annotation", fed_obj_annotation(d, "federations"), "fed=example.com");
     CHECK_TEXT("strategy", fed_json_find_text(fed_json_at(d, "spec", "strategy", NULL), "type"), "Recreate");
@@ -127,7 +118,7 @@ static void test_service_address(void **state)
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
         const char *url = NULL;
         struct fed_strings sans;
-        int code = fctl_service_address(&a, json(&a, cases[i].service), json(&a, nodes), cases[i].advertise, &url,
+        int code = fctl_service_address(&a, json_of(&a, cases[i].service), json_of(&a, nodes), cases[i].advertise, &url,
                                         &sans, NULL);
         CHECK(cases[i].name, code == (cases[i].url ? 0 : FED_E_BUSY));
         if (code)
@@ -184,7 +175,7 @@ static void test_cluster(void **state)
                             .server = "https://192.0.2.1:6443",
                             .region = "eu",
                             .coordinates = "1,2",
-                            .labels = json(&a, "{\"tier\":\"web\"}")};
+                            .labels = json_of(&a, "{\"tier\":\"web\"}")};
     struct fed_json *c = fctl_plan_cluster(&a, &m);
     CHECK_TEXT("the original's annotation", fed_obj_annotation(c, FCTL_ANN_ACCOUNT), "c1-host");
     CHECK_TEXT("role", fed_obj_annotation(c, FCTL_ANN_ROLE), m.role);
@@ -232,7 +223,7 @@ static void test_covers(void **state)
                  {"{\"a\":\"1\"}", "{\"a\":1}", false}};
     struct fed_arena a = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++)
-        CHECK(cases[i].want, fctl_covers(json(&a, cases[i].have), json(&a, cases[i].want)) == cases[i].covers);
+        CHECK(cases[i].want, fctl_covers(json_of(&a, cases[i].have), json_of(&a, cases[i].want)) == cases[i].covers);
     fed_arena_release(&a);
 }
 
@@ -246,8 +237,8 @@ static void test_edges(void **state)
     "\"ports\":[{\"name\":\"dns-tcp\",\"port\":1},{\"name\":\"dns\",\"port\":" port "}],"                              \
     "\"endpoints\":[{\"addresses\":[\"127.70.0.1\"],\"conditions\":{\"ready\":" ready "}}]}"
     struct fed_json *slices =
-        json(&a, "{\"items\":[" SLICE("dns", "c1", "local", "9", "true") "," SLICE(
-                     "dns", "c1", "global", "20053", "true") "," SLICE("dns", "c2", "global", "53", "false") "]}");
+        json_of(&a, "{\"items\":[" SLICE("dns", "c1", "local", "9", "true") "," SLICE(
+                        "dns", "c1", "global", "20053", "true") "," SLICE("dns", "c2", "global", "53", "false") "]}");
     struct fctl_edge e = fctl_find_edge(&a, slices, "dns", "c1", "dns");
     CHECK_TEXT("c1", fed_str(e.address), "127.70.0.1:20053");
     CHECK("ready", e.ready);
@@ -281,8 +272,8 @@ static void test_node(void **state)
     };
     struct fed_arena a = {0};
     for (size_t i = 0; i < FED_ARRAY_LEN(cases); i++) {
-        struct fed_json *d = cases[i].deployment ? json(&a, cases[i].deployment) : NULL;
-        struct fed_json *got = fctl_choose_node(&a, json(&a, cases[i].nodes), d);
+        struct fed_json *d = cases[i].deployment ? json_of(&a, cases[i].deployment) : NULL;
+        struct fed_json *got = fctl_choose_node(&a, json_of(&a, cases[i].nodes), d);
         CHECK(cases[i].name, (got != NULL) == (cases[i].want != NULL));
         if (got)
             CHECK_TEXT(cases[i].name, fed_json_find_text(got, "kubernetes.io/hostname"), cases[i].want);
