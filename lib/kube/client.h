@@ -51,8 +51,9 @@ struct fed_transport_ops {
 struct fed_transport {
     const struct fed_transport_ops *ops;
     struct fed_env *env;
-    bool watch_list;  /* sendInitialEvents is known to work: informers use one watch instead of list + watch */
-    const char *name; /* for logs: "europe-west1", "local" */
+    bool watch_list;         /* sendInitialEvents is known to work: informers use one watch instead of list + watch */
+    const char *name;        /* for logs: "europe-west1", "local" */
+    struct fed_list waiting; /* the informers' own: those that wait to try again; zero at first */
 };
 struct fed_call { /* first member of a transport's own */
     struct fed_transport *transport;

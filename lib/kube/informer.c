@@ -42,7 +42,8 @@ struct fed_informer {
     struct fed_call *call;
     struct fed_timer timer;
     struct fed_task welcome; /* tells late handlers */
-    uint64_t last_rev, sweep, opened_ns;
+    struct fed_list waiting; /* in its transport's list while WAITING */
+    uint64_t last_rev, sweep, opened_ns, waits_since_ns;
     char *cont; /* of the next page */
     uint32_t delay_ms;
     bool synced, live, no_watch_list, must_list;
@@ -55,6 +56,7 @@ static void run(struct fed_informer *inf);
 /* --- telling --- */
 
 static void destroy(struct fed_informer *inf);
+static void hurry_others(struct fed_informer *inf);
 
 static void leave(struct fed_informer *inf)
 {
@@ -81,6 +83,8 @@ static void set_live(struct fed_informer *inf, bool live)
         if (!h->fresh && h->h.connected && !inf->freed)
             h->h.connected(h->h.ud, live);
     }
+    if (live && !inf->freed)
+        hurry_others(inf);
 }
 
 static void tell_synced(struct fed_informer *inf)
@@ -210,6 +214,7 @@ static void retry_due(struct fed_timer *timer)
 {
     struct fed_informer *inf = fed_container_of(timer, struct fed_informer, timer);
     inf->depth++;
+    fed_list_remove(&inf->waiting);
     inf->state = IDLE;
     run(inf);
     leave(inf);
@@ -217,9 +222,32 @@ static void retry_due(struct fed_timer *timer)
 
 static void back_off(struct fed_informer *inf)
 {
+    if (inf->freed) /* by a handler that was told of the failure */
+        return;
+    struct fed_list *waiting = &inf->conf.transport->waiting;
+    if (!fed_list_linked(waiting))
+        fed_list_init(waiting);
+    fed_list_push_back(waiting, &inf->waiting);
+    inf->waits_since_ns = fed_mono_ns(inf->env);
     inf->state = WAITING;
     inf->delay_ms = inf->delay_ms ? FED_MIN(inf->delay_ms * 2, (uint32_t)MAX_DELAY_MS) : FIRST_DELAY_MS;
     fed_timer_start(inf->env, &inf->timer, inf->delay_ms * (500 + fed_random_below(inf->env, 1001)) / 1000, retry_due);
+}
+
+/* The server is back: the others that failed need not wait for the end of their own back-off, or what was deployed would
+ * be seen seconds before its endpoints. A quarter of it they do wait: a server that takes each watch and drops it at once
+ * gets no storm. */
+static void hurry_others(struct fed_informer *inf)
+{
+    if (!fed_list_linked(&inf->conf.transport->waiting))
+        return;
+    uint64_t now = fed_mono_ns(inf->env);
+    FED_LIST_EACH(l, &inf->conf.transport->waiting) {
+        struct fed_informer *other = fed_container_of(l, struct fed_informer, waiting);
+        uint64_t waited = (now - other->waits_since_ns) / 1000000,
+                 least = FED_MAX(other->delay_ms / 4, FIRST_DELAY_MS / 2U);
+        fed_timer_start(inf->env, &other->timer, waited < least ? least - waited : 0, retry_due);
+    }
 }
 
 /* An API that is not there, or cannot be watched, holds nothing; what it held once stays until it says otherwise. */
@@ -514,6 +542,7 @@ void fed_informer_free(struct fed_informer *inf)
     fed_call_cancel(inf->call);
     inf->call = NULL;
     fed_timer_stop(inf->env, &inf->timer);
+    fed_list_remove(&inf->waiting);
     fed_task_cancel(&inf->welcome);
     if (inf->depth == 0)
         destroy(inf);

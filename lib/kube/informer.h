@@ -4,7 +4,8 @@
  * Model:      start -> listing -> synced (following); on any failure it resumes from its last revision, on 410 it lists
  *             again and reports only real differences. After the first sync it never becomes unsynced: stale data is
  *             still data; fed_informer_connected tells whether it is live and since when it has heard nothing.
- *             Back-off 100 ms doubling to 2 s with jitter (what is stale after an outage is traffic's).
+ *             Back-off 100 ms doubling to 2 s with jitter; when one informer of a transport is live again, those
+ *             that wait on the same one try within a quarter of it: after an outage all see the same present.
  * Invariants: handlers see each object's history in order: added, modified…, deleted; never twice the same revision.
  * Ownership:  handlers borrow objects. fed_informer_find borrows until the next turn of the loop.
  * Threads:    the env's thread.

@@ -169,6 +169,68 @@ static void failures_back_off(void **state)
     teardown(&w);
 }
 
+static const struct fed_resource secrets = {"", "v1", "secrets", "Secret", true};
+
+/* Both informers of a server that fails their next `failures` watches and is back then. Returns for how long, in ms of
+ * virtual time, one was connected and the other was not. */
+static uint64_t apart_after(uint32_t failures)
+{
+    struct world w;
+    setup(&w, true, NULL);
+    struct fed_informer *other = fed_informer_new(&(struct fed_informer_conf){.transport = w.t, .resource = &secrets});
+    fed_informer_start(w.inf);
+    fed_informer_start(other);
+    fed_fake_run(&w.env, 1000);
+    assert_true(fed_informer_connected(other));
+    fed_fake_fail(w.fake, "WATCH", NULL, FED_E_UNREACHABLE, failures);
+    fed_fake_drop_watches(w.fake, FED_E_UNREACHABLE);
+    fed_fake_run(&w.env, 10);
+    uint64_t apart_ms = 0, waited_ms = 0;
+    for (; !fed_informer_connected(w.inf) || !fed_informer_connected(other); waited_ms += 10) {
+        apart_ms += fed_informer_connected(w.inf) != fed_informer_connected(other) ? 10 : 0;
+        assert_in_range(waited_ms, 0, 60000);
+        fed_fake_run(&w.env, 10);
+    }
+    assert_in_range(waited_ms, 3000, 60000);
+    fed_informer_free(other);
+    teardown(&w);
+    return apart_ms;
+}
+
+static void one_that_is_back_brings_the_others(void **state)
+{
+    (void)state;
+    for (uint32_t failures = 12; failures < 32; failures++)
+        assert_in_range(apart_after(failures), 0, 510); /* alone: up to 3000 */
+}
+
+static void drop_at_once(void *ud, bool live)
+{
+    if (live)
+        fed_fake_drop_watches(ud, FED_E_UNREACHABLE);
+}
+
+/* A server that takes each watch and drops it at once is not asked without a pause, each for the other's sake. */
+static void flapping_makes_no_storm(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, true, NULL);
+    struct fed_informer *other = fed_informer_new(&(struct fed_informer_conf){.transport = w.t, .resource = &secrets});
+    struct fed_informer_handlers dropping = {.connected = drop_at_once, .ud = w.fake};
+    fed_informer_add_handlers(w.inf, &dropping);
+    fed_informer_add_handlers(other, &dropping);
+    fed_informer_start(w.inf);
+    fed_informer_start(other);
+    fed_fake_run(&w.env, 30000);
+    int tries = 0;
+    for (const char *p = fed_fake_log(w.fake); (p = strstr(p, "WATCH ")); p++)
+        tries++;
+    assert_in_range(tries, 20, 1300); /* twice what one alone does */
+    fed_informer_free(other);
+    teardown(&w);
+}
+
 static void server_without_watch_list(void **state)
 {
     (void)state;
@@ -268,6 +330,8 @@ int main(void)
         cmocka_unit_test(one_watch),
         cmocka_unit_test(pages),
         cmocka_unit_test(failures_back_off),
+        cmocka_unit_test(one_that_is_back_brings_the_others),
+        cmocka_unit_test(flapping_makes_no_storm),
         cmocka_unit_test(server_without_watch_list),
         cmocka_unit_test(late_handlers_and_owners),
         cmocka_unit_test(an_indexed_label),
