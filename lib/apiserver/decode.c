@@ -247,6 +247,8 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj)
     const struct fed_kind_version *v = r->v, *to = fed_kind_storage(v->kind);
     if (!prune(op, obj))
         return false;
+    if (!v->kind->custom)
+        fed_schema_drop_empty(v->schema, obj);
     fed_schema_default(&r->arena, v->schema, obj);
     struct fed_causes scratch = {.arena = &r->arena};
     struct fed_str mistyped = {NULL, 0};

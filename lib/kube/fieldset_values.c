@@ -205,7 +205,9 @@ static const struct fed_json *there(const struct comparison *k, const struct fed
         return v;
     if (v->type == FED_JSON_OBJECT)
         return s && (s->shape->n_props || !s->shape->additional) ? v : NULL;
-    return v->type == FED_JSON_ARRAY || v->type == FED_JSON_NULL ? NULL : v;
+    if (v->type == FED_JSON_NULL) /* but what Go writes of a time that is not set is one */
+        return s && s->zero && s->zero->type == FED_JSON_NULL ? v : NULL;
+    return v->type == FED_JSON_ARRAY ? NULL : v;
 }
 
 static void compare_member(const struct comparison *k, const struct fed_schema *s, struct fed_str name,

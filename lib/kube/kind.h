@@ -94,7 +94,10 @@ struct fed_write {
 };
 struct fed_hooks {
     void *ud;
-    /* After defaulting, before validation: computed and reset fields. obj is in the storage version. */
+    /* Defaults that a schema cannot say. They belong to whoever writes the object, and webhooks see them; idempotent, as
+     * what webhooks made gets them, too. obj is in the storage version. */
+    int (*defaults)(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
+    /* After admission, before validation: what the server alone sets or resets, which nobody owns. */
     int (*prepare)(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
     /* Cross-field rules and immutability. */
     void (*validate)(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);

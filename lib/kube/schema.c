@@ -206,6 +206,29 @@ void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
         prune_value(&p, s, obj);
 }
 
+/* A list or map in a structure of Go, which writes it only when something is in it. */
+static bool is_omitted(const struct fed_schema *s, const struct fed_json *v)
+{
+    if (v->type == FED_JSON_ARRAY)
+        return s->shape->type == FED_SHAPE_ARRAY;
+    return v->type == FED_JSON_OBJECT && s->shape->type == FED_SHAPE_OBJECT && s->shape->additional &&
+           !s->shape->n_props;
+}
+
+void fed_schema_drop_empty(const struct fed_schema *s, struct fed_json *obj)
+{
+    FED_JSON_EACH_SAFE(child, obj) {
+        const struct fed_schema *cs = child->key.p ? fed_schema_property(s, child->key) : s->shape->items;
+
+        if (!cs || (child->type != FED_JSON_OBJECT && child->type != FED_JSON_ARRAY))
+            continue;
+        if (child->n)
+            fed_schema_drop_empty(cs, child);
+        else if (child->key.p && cs != s->shape->additional && is_omitted(cs, child))
+            fed_json_remove(child);
+    }
+}
+
 void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj)
 {
     if (!s)
