@@ -208,7 +208,7 @@ static bool prune(struct fed_write_op *op, struct fed_json *obj)
     struct fed_json *whole = shown ? fed_json_copy(&r->arena, obj) : NULL;
     if (r->v->kind->custom)
         op->found.patch = true; /* they are pruned when they have been read, also where they were not patched */
-    fed_schema_prune(r->v->schema, obj, fed_strict_unknown, &op->found);
+    fed_kind_prune(r->v, obj, fed_strict_unknown, &op->found);
     if (r->v->kind->custom)
         fed_schema_drop_nulls(r->v->schema, obj);
     if (!op->found.n || !shown)
@@ -247,8 +247,6 @@ bool fed_decode_refine(struct fed_write_op *op, struct fed_json *obj)
     const struct fed_kind_version *v = r->v, *to = fed_kind_storage(v->kind);
     if (!prune(op, obj))
         return false;
-    if (!v->kind->custom)
-        fed_schema_drop_empty(v->schema, obj);
     fed_schema_default(&r->arena, v->schema, obj);
     struct fed_causes scratch = {.arena = &r->arena};
     struct fed_str mistyped = {NULL, 0};

@@ -41,8 +41,12 @@ static void keep_qos(const struct fed_write *w, struct fed_json *status)
 
 static int default_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
+    struct fed_json *status = fed_json_find(obj, "status");
+
     (void)ud;
     (void)err;
+    if (status)
+        fed_kind_pair(w->arena, status, "podIP", "podIPs", "ip");
     if (!fed_str_is(w->subresource, "status"))
         fed_podspec_prepare(w->arena, fed_json_find(obj, "spec"), false);
     return 0;

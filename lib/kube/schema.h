@@ -22,8 +22,10 @@ void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
 /* Removes all members that are null where the schema knows them and does not let them be: of custom kinds also those of
  * maps and of what may be anything, as Kubernetes does when it reads them. */
 void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj);
-/* Removes lists and maps without anything in them, as Kubernetes does of its own kinds when it writes them. In place. */
-void fed_schema_drop_empty(const struct fed_schema *s, struct fed_json *obj);
+/* The same of an object; of a built-in kind's also what Go does not write: empty lists and maps, zero values that are as
+ * good as none. */
+void fed_kind_prune(const struct fed_kind_version *v, struct fed_json *obj,
+                    void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud);
 /* Types, required, enum, ranges, lengths, patterns, formats (int-or-string, quantity, date-time, byte), list maps and
  * sets without duplicates. A type mismatch on decoding is what Kubernetes answers 400 for: *type_error is then set to
  * the first such message (may be NULL: mismatches become causes). */
