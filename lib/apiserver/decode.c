@@ -77,12 +77,11 @@ static bool check_texts(struct fed_write_op *op, const struct fed_json *obj)
     }
     const struct fed_json *meta = fed_json_find(obj, "metadata");
     if (meta && meta->type != FED_JSON_OBJECT && meta->type != FED_JSON_NULL) {
-        fed_api_fail(
-            op->r, FED_E_BAD_REQUEST, NULL,
-            "%.*s in version \"%.*s\" cannot be handled as a %.*s: json: cannot unmarshal %s into Go struct field "
-            "%.*s.metadata of type v1.ObjectMeta",
-            FED_STR_ARG(v->kind->kind), FED_STR_ARG(v->version), FED_STR_ARG(v->kind->kind), fed_go_word(meta),
-            FED_STR_ARG(v->kind->kind));
+        fed_refuse_mistyped(op, obj, v->kind->kind, v->version,
+                            fed_arena_printf(&op->r->arena,
+                                             "json: cannot unmarshal %s into Go struct field %.*s.metadata of type "
+                                             "v1.ObjectMeta",
+                                             fed_go_word(meta), FED_STR_ARG(v->kind->kind)));
         return false;
     }
     return true;
