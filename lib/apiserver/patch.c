@@ -22,8 +22,8 @@ bool fed_patch_type(struct fed_write_op *op)
     if (op->patch == FED_PATCH_NONE) {
         fed_api_fail(r, FED_E_UNSUPPORTED_MEDIA, NULL,
                      "the body of the request was in an unknown format - accepted media types include: "
-                     "application/json-patch+json, application/merge-patch+json, "
-                     "application/strategic-merge-patch+json, application/apply-patch+yaml");
+                     "application/json-patch+json, application/merge-patch+json, %sapplication/apply-patch+yaml",
+                     r->v->kind->custom ? "" : "application/strategic-merge-patch+json, ");
         return false;
     }
     struct fed_causes c = {.arena = &r->arena};
@@ -116,7 +116,8 @@ static struct fed_json *apply(struct fed_write_op *op, struct fed_json *applied)
     struct fed_api_reply *r = op->r;
     if (!typed_alike(op, applied))
         return NULL;
-    if (fed_json_at(applied, "metadata", "managedFields", NULL)) {
+    const struct fed_json *entries = fed_json_at(applied, "metadata", "managedFields", NULL);
+    if (entries && entries->type != FED_JSON_NULL) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "metadata.managedFields must be nil");
         return NULL;
     }
@@ -157,8 +158,7 @@ static bool operations_ok(struct fed_write_op *op, const struct fed_json *patch)
         if (it->type == FED_JSON_OBJECT || it->type == FED_JSON_NULL)
             continue;
         fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL,
-                     "%sjson: cannot unmarshal %s into Go value of type jsonpatch.Operation", decoding(op),
-                     fed_go_word(it));
+                     "json: cannot unmarshal %s into Go value of type jsonpatch.Operation", fed_go_word(it));
         return false;
     }
     return true;
@@ -179,6 +179,22 @@ static void keep_type(struct fed_write_op *op, struct fed_json *out)
     }
 }
 
+/* The reader's "…: line 2, column 1: did not find …" in the words of Go's. */
+static void fail_yaml(struct fed_write_op *op)
+{
+    const char *line = strstr(op->err.text, "line "), *what = op->err.text, *p = what, *paren = strrchr(what, '(');
+    int n = paren ? (int)(paren - what) : (int)strlen(what);
+    long number = line ? strtol(line + 5, NULL, 10) : 0;
+    while ((p = strstr(p, ": ")) != NULL)
+        what = p += 2;
+    n -= (int)(what - op->err.text);
+    while (n > 0 && what[n - 1] == ' ')
+        n--;
+    struct fed_str at = number > 1 ? fed_arena_printf(&op->r->arena, "line %ld: ", number) : FED_STR("");
+    fed_api_fail(op->r, FED_E_BAD_REQUEST, NULL, "error decoding YAML: error converting YAML to JSON: yaml: %.*s%.*s",
+                 FED_STR_ARG(at), n < 0 ? 0 : n, what);
+}
+
 struct fed_json *fed_patch_compute(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
@@ -193,12 +209,16 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%s%s", decoding(op), words.n ? words.p : what);
         return NULL;
     }
-    if (rc) {
+    if ((rc == FED_E_BAD_REQUEST || rc == FED_E_SYNTAX) && fed_str_trim(r->q.body).n) {
+        fail_yaml(op);
+        return NULL;
+    }
+    if (rc && (op->patch != FED_PATCH_APPLY || fed_str_trim(r->q.body).n)) {
         fed_api_fail_err(r, &op->err);
         return NULL;
     }
-    if (op->patch == FED_PATCH_APPLY)
-        return apply(op, patch);
+    if (op->patch == FED_PATCH_APPLY) /* nothing at all is an object without a version */
+        return apply(op, patch && patch->type != FED_JSON_NULL ? patch : fed_json_object(&r->arena));
     bool list = op->patch == FED_PATCH_JSON;
     if (patch->type != (list ? FED_JSON_ARRAY : FED_JSON_OBJECT)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%sjson: cannot unmarshal %s into Go value of type %s", decoding(op),
@@ -220,6 +240,12 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op)
         rc = fed_smp_apply(&r->arena, r->v->schema, live, patch, &out, &op->err);
     } else {
         out = fed_json_merge_patch(&r->arena, live, patch);
+    }
+    if (rc == FED_E_LIMIT && list && patch->n > FED_JSON_PATCH_MAX) {
+        fed_api_fail(r, FED_E_LIMIT, NULL,
+                     "Request entity too large: The allowed maximum operations in a JSON patch is %d, got %u",
+                     FED_JSON_PATCH_MAX, patch->n);
+        return NULL;
     }
     if (rc == FED_E_INVALID || (list && rc == FED_E_BAD_REQUEST)) {
         fed_api_fail(r, FED_E_INVALID, &(struct fed_status_details){0},

@@ -5,7 +5,6 @@
 
 #include "codec/json_priv.h"
 
-#define MAX_OPS   10000
 #define MAX_WORK  20000000 /* nodes looked at; an honest patch takes thousands */
 #define MAX_NODES 500000   /* nodes that a patch may add */
 #define MAX_DEPTH 128
@@ -298,8 +297,8 @@ int fed_json_patch(struct fed_arena *a, struct fed_json **doc, const struct fed_
 {
     if (!patch || patch->type != FED_JSON_ARRAY)
         return fed_err_set(err, FED_E_BAD_REQUEST, "a JSON patch must be an array of operations");
-    if (patch->n > MAX_OPS)
-        return fed_err_set(err, FED_E_LIMIT, "a JSON patch may have %d operations at most", MAX_OPS);
+    if (patch->n > FED_JSON_PATCH_MAX)
+        return fed_err_set(err, FED_E_LIMIT, "a JSON patch may have %d operations at most", FED_JSON_PATCH_MAX);
     struct patcher p = {.arena = a, .doc = *doc, .work_left = MAX_WORK, .nodes_left = MAX_NODES, .err = err};
     int rc = 0;
     FED_JSON_EACH(op, patch) {

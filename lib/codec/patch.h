@@ -6,6 +6,7 @@
 
 #include "codec/json.h"
 
+#define FED_JSON_PATCH_MAX 10000 /* operations */
 /* Applies `patch` (array of operations) to *doc in place; *doc may be replaced. At most 10,000 operations.
  * FED_E_BAD_REQUEST: malformed patch; FED_E_INVALID: a path is missing or a test fails (doc is then undefined). */
 FED_MUST_USE int fed_json_patch(struct fed_arena *a, struct fed_json **doc, const struct fed_json *patch,

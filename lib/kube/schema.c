@@ -191,6 +191,20 @@ static void report_unknown(const struct prune *p, const struct fed_json *child)
 
 static void prune_value(const struct prune *p, const struct fed_schema *s, struct fed_json *v);
 
+/* What Go reads null as, where there is a value for each key or place; NULL: it is none of those. */
+static const struct fed_json *nothing_of(const struct fed_schema *s)
+{
+    static const struct fed_json text = {.type = FED_JSON_STRING, .s = FED_STR_INIT("")};
+    static const struct fed_json amount = {.type = FED_JSON_STRING, .s = FED_STR_INIT("0")};
+    static const struct fed_json object = {.type = FED_JSON_OBJECT};
+
+    if (s->shape->format == FED_FORMAT_QUANTITY)
+        return &amount;
+    if (s->shape->type == FED_SHAPE_STRING)
+        return &text;
+    return s->shape->type == FED_SHAPE_OBJECT && s->shape->n_props ? &object : NULL;
+}
+
 static void prune_object(const struct prune *p, const struct fed_schema *s, struct fed_json *v)
 {
     const struct fed_shape *shape = s->shape;
@@ -204,6 +218,9 @@ static void prune_object(const struct prune *p, const struct fed_schema *s, stru
             if (child->type != FED_JSON_NULL)
                 report_unknown(p, child);
             fed_json_remove(child);
+        } else if (child->type == FED_JSON_NULL && p->omit && cs == shape->additional && nothing_of(cs)) {
+            child->type = nothing_of(cs)->type;
+            child->s = nothing_of(cs)->s;
         } else if (child->type == FED_JSON_NULL && !cs->nullable && cs->shape->type != FED_SHAPE_ANY &&
                    cs != shape->additional) {
             fed_json_remove(child);
@@ -223,8 +240,13 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
         if (shape->n_props || shape->additional || !shape->preserve)
             prune_object(p, s, v);
     } else if (v->type == FED_JSON_ARRAY && shape->items) {
-        FED_JSON_EACH(child, v)
+        FED_JSON_EACH(child, v) {
+            if (child->type == FED_JSON_NULL && p->omit && nothing_of(shape->items)) {
+                child->type = nothing_of(shape->items)->type;
+                child->s = nothing_of(shape->items)->s;
+            }
             prune_value(p, shape->items, child);
+        }
     }
 }
 

@@ -513,7 +513,8 @@ int fed_ssa_apply(struct fed_arena *a, const struct fed_kind_version *v, const s
 
     if (applied->type != FED_JSON_OBJECT)
         return fed_err_set(err, FED_E_BAD_REQUEST, "an object is expected");
-    if (fed_json_at(applied, "metadata", "managedFields", NULL))
+    if (fed_json_at(applied, "metadata", "managedFields", NULL) &&
+        fed_json_at(applied, "metadata", "managedFields", NULL)->type != FED_JSON_NULL)
         return fed_err_set(err, FED_E_BAD_REQUEST, "metadata.managedFields must be nil");
     (void)fed_managers_read(&w.all, old);
     if (old)
