@@ -116,6 +116,26 @@ def test_mutating_adds_and_kubectl_sees_it(api, k, hooks):
     assert r["options"]["kind"] == "CreateOptions" and "system:masters" in r["userInfo"]["groups"]
 
 
+def test_who_owns_what_webhooks_see_and_add(api, hooks):
+    def owners(o):
+        return {m["manager"]: m["fieldsV1"] for m in o["metadata"].get("managedFields", [])}
+    label = [{"op": "add", "path": "/metadata/labels", "value": {"by": "hook"}}]
+    hooks.on("/label", lambda r: allow(label if not r["object"]["metadata"].get("labels") else []))
+    register(api, "Mutating", "m", hooks.hook("label.hooks.test", "/label"))
+    r = api("POST", V1 + "configmaps?fieldManager=me", cm("owned", a="1"))
+    data = {"f:data": {".": {}, "f:a": {}}}
+    assert r.data["metadata"]["labels"] == {"by": "hook"} and owners(r.data) == {"me": data}  # what a webhook adds is nobody's
+    api("PATCH", V1 + "configmaps/owned?fieldManager=you", {"data": {"b": "2"}}, **{"Content-Type": "application/merge-patch+json"})
+    first, second = hooks.asked("/label")
+    assert owners(first["object"]) == {"me": data}
+    assert owners(second["oldObject"]) == {"me": data}
+    assert owners(second["object"]) == {"me": data, "you": {"f:data": {"f:b": {}}}}
+    hooks.on("/label", lambda r: allow([{"op": "add", "path": "/metadata/managedFields/0/operation", "value": "Bogus"}]))
+    r = api("PATCH", V1 + "configmaps/owned?fieldManager=you", {"data": {"b": "3"}}, **{"Content-Type": "application/merge-patch+json"})
+    assert r.status == 200 and owners(r.data) == {"me": data, "you": {"f:data": {"f:b": {}}}}
+    assert api("DELETE", V1 + "configmaps/owned").status == 200
+
+
 def test_denied_in_kubernetes_words(api, k, hooks):
     hooks.on("/deny", lambda r: deny("no maps today"))
     register(api, "Validating", "v", hooks.hook("deny.hooks.test", "/deny"))
@@ -349,7 +369,7 @@ def test_conditions(api, hooks):
     register(api, "Mutating", "m", on("broken", ["object.data.a == 'b'"]), on("false", ["object.data.a == 'b'", "false"]))
     r = asked([], "POST", V1 + "configmaps", cm("x"))
     assert (r.status, r.data["reason"]) == (403, "Forbidden")
-    assert r.data["message"] == """configmaps "x" is forbidden: expression 'object.data.a == 'b'' resulted in error: no such key: a"""
+    assert r.data["message"] == """configmaps "x" is forbidden: expression 'object.data.a == 'b'' resulted in error: no such key: data"""
     asked(["broken"], "POST", V1 + "configmaps", cm("x", a="b"))
     assert api("DELETE", HOOKS % "mutating" + "/m").status == 200
     unlimited = "[1,2,3,4,5,6,7,8,9,10].all(a, %s)"
