@@ -127,7 +127,8 @@ static int parse_values(struct lexer *l, struct fed_requirement *r, struct fed_e
     if (l->token != T_OPEN)
         return fed_err_set(err, FED_E_BAD_REQUEST, "found '%.*s' expected: '('", FED_STR_ARG(l->text));
     advance(l);
-    if (l->token == T_CLOSE) {
+    if (l->token == T_CLOSE) { /* "a in ()" asks for the empty value */
+        add_value(l->arena, r, FED_STR(""));
         advance(l);
         return 0;
     }
@@ -479,9 +480,11 @@ static int unescape(struct fed_arena *a, struct fed_str s, struct fed_str *out, 
         if (s.p[i] == '\\') {
             i++;
             if (i == s.n || !strchr("\\,=", s.p[i]) || !s.p[i])
-                return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: invalid escape sequence");
+                return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: invalid escape sequence: \\%.*s",
+                                   i < s.n, s.p + FED_MIN(i, s.n - 1));
         } else if (s.p[i] == '=' || s.p[i] == ',') {
-            return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: unescaped '%c' in a value", s.p[i]);
+            return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: unescaped character in value: %d",
+                               s.p[i]);
         }
         to[n++] = s.p[i];
     }
