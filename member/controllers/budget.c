@@ -179,7 +179,8 @@ static void write_status(struct work *w)
         fed_json_set(c, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
     const struct fed_json *was = fed_json_find(w->tree, "status");
     bool news = fed_json_int(fed_json_find(was, "observedGeneration"), 0) != w->obj->generation ||
-                fed_json_int(fed_json_find(was, "expectedPods"), 0) != w->count.expected;
+                fed_json_int(fed_json_find(was, "expectedPods"), 0) != w->count.expected ||
+                fed_json_int(fed_json_find(was, "currentHealthy"), 0) != w->count.healthy;
     mbr_job_update_status(w->job, MBR_BUDGETS, w->tree, status); /* an eviction may be writing too */
     if (news)
         tell(w);
