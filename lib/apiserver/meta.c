@@ -270,14 +270,14 @@ void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
     const struct fed_json *meta = fed_json_find(obj, "metadata");
     struct fed_str name = fed_obj_name(obj), prefix = fed_json_find_text(meta, "generateName");
     const char *(*check)(struct fed_str) = op->w.kind->check_name ? op->w.kind->check_name : fed_name_check_subdomain;
+    if (prefix.n && op->create)
+        fed_check_name(c, masked(c->arena, prefix), check, quoted(c->arena, prefix), FED_STR("metadata.generateName"));
     if (!name.n) {
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("metadata.name"), (struct fed_str){NULL, 0},
                        "name or generateName is required");
     } else if (op->create && check(name)) {
         fed_check_name(c, name, check, quoted(c->arena, name), FED_STR("metadata.name"));
     }
-    if (prefix.n && op->create)
-        fed_check_name(c, masked(c->arena, prefix), check, quoted(c->arena, prefix), FED_STR("metadata.generateName"));
     check_text_map(op, fed_json_find(meta, "labels"), "metadata.labels", true);
     check_text_map(op, fed_json_find(meta, "annotations"), "metadata.annotations", false);
     check_owners(op, fed_json_find(meta, "ownerReferences"));

@@ -116,7 +116,7 @@ static void ingress_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
 {
     const struct fed_json *spec = fed_json_find(obj, "spec"), *tls = fed_json_find(spec, "tls");
     struct fed_str class = fed_json_find_text(spec, "ingressClassName");
-    struct fed_buf hosts = {0}, address = {0};
+    struct fed_buf hosts = {0};
 
     (void)ud;
     (void)v;
@@ -129,20 +129,12 @@ static void ingress_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
             fed_buf_addc(&hosts, ',');
         fed_buf_add(&hosts, host);
     }
-    FED_JSON_EACH(it, fed_json_at(obj, "status", "loadBalancer", "ingress", NULL)) {
-        struct fed_str s = fed_json_find_text(it, "ip");
-
-        if (address.n)
-            fed_buf_addc(&address, ',');
-        fed_buf_add(&address, s.n ? s : fed_json_find_text(it, "hostname"));
-    }
     fed_cell_or(a, cells, class, "<none>");
     fed_cell_or(a, cells, fed_arena_dup(a, fed_buf_str(&hosts)), "*");
-    fed_cell_str(a, cells, fed_arena_dup(a, fed_buf_str(&address)));
+    fed_cell_str(a, cells, fed_cell_balancers(a, obj));
     fed_cell_strz(a, cells, tls && tls->n ? "80, 443" : "80");
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
     fed_buf_release(&hosts);
-    fed_buf_release(&address);
 }
 
 /* --- IngressClass, NetworkPolicy --- */

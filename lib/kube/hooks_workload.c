@@ -2,6 +2,7 @@
 /* hooks_workload.c: Deployment, ReplicaSet, DaemonSet, StatefulSet, ReplicationController, ControllerRevision. */
 #include "kube/check.h"
 #include "kube/kind_rules.h"
+#include "kube/names.h"
 #include "kube/convert.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -368,9 +369,14 @@ static void revision_cells(void *ud, struct fed_arena *a, const struct fed_kind_
     (void)ud;
     (void)v;
     FED_JSON_EACH(o, fed_json_at(obj, "metadata", "ownerReferences", NULL))
-        if (fed_json_bool(fed_json_find(o, "controller"), false))
-            text = fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(o, "kind")),
-                                    FED_STR_ARG(fed_json_find_text(o, "name")));
+        if (fed_json_bool(fed_json_find(o, "controller"), false)) {
+            struct fed_str group = fed_json_find_text(o, "apiVersion");
+            ptrdiff_t slash = fed_str_chr(group, '/', 0);
+
+            group = fed_str_head(group, slash < 0 ? 0 : (size_t)slash);
+            text = fed_arena_printf(a, "%.*s%s%.*s/%.*s", FED_STR_ARG(fed_name_lower(a, fed_json_find_text(o, "kind"))),
+                                    group.n ? "." : "", FED_STR_ARG(group), FED_STR_ARG(fed_json_find_text(o, "name")));
+        }
     fed_cell_str(a, cells, text);
     fed_cell_int(a, cells, fed_json_int(fed_json_find(obj, "revision"), 0));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));

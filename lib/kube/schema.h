@@ -71,6 +71,8 @@ FED_MUST_USE int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, con
 /* The row of an object: [Name, columns…, Age] cells as a JSON array, in the version's column order. */
 struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
                               int64_t now_ms);
+/* Adds `,"conditions":[…]` of a row, when it has any. */
+void fed_kind_row_conditions(struct fed_buf *out, const struct fed_kind_version *v, const struct fed_json *obj);
 /* Table columnDefinitions for the version, [Name, columns…, Age]. */
 struct fed_json *fed_kind_column_definitions(struct fed_arena *a, const struct fed_kind_version *v);
 /* "5s", "3m20s", "4d3h": as kubectl prints ages. */
@@ -84,6 +86,8 @@ FED_MUST_USE int fed_pb_to_json(struct fed_arena *a, const struct fed_kinds *kin
 /* Evaluates a simple JSON path as printer columns use it (".status.phase", ".spec.ports[*].port",
  * ".status.conditions[?(@.type==\"Ready\")].status"): text of the results joined by ','. */
 struct fed_str fed_json_path_text(struct fed_arena *a, const struct fed_json *obj, struct fed_str path);
+/* The first result alone, borrowed; NULL: there is none. */
+const struct fed_json *fed_json_path_first(struct fed_arena *a, const struct fed_json *obj, struct fed_str path);
 
 /* OpenAPI documents of the set, made once by the caller and cached: v3 JSON of one group/version ("apis/apps/v1",
  * "api/v1"), v2 as JSON and as the gnostic protobuf that kubectl asks for. */
