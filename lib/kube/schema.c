@@ -150,14 +150,16 @@ struct prune {
 };
 
 /* In Kubernetes' structures lists and maps without anything in them are not written, nor are values that are zero, but
- * where "not there" is another value (pointers). An empty list of owners resets them, so it stays until it has. */
+ * where "not there" is another value (pointers). What must be there, or always is, is written though it is empty. An
+ * empty list of managers resets them, so it stays until it has. */
 static bool is_omitted(const struct fed_schema *s, const struct fed_json *v)
 {
     int64_t n = 1;
 
     switch (v->type) {
     case FED_JSON_ARRAY:
-        return !v->n && s->shape->type == FED_SHAPE_ARRAY && !fed_str_is(v->key, "managedFields");
+        return !v->n && !s->zero && !s->required && s->shape->type == FED_SHAPE_ARRAY &&
+               !fed_str_is(v->key, "managedFields");
     case FED_JSON_OBJECT:
         return !v->n && s->shape->type == FED_SHAPE_OBJECT && s->shape->additional && !s->shape->n_props;
     default:
