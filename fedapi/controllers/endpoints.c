@@ -56,7 +56,7 @@ static struct fapi_job *start(struct work *w)
 
 static bool same_part(const struct fed_json *want, const struct fed_json *have, const char *part)
 {
-    return fed_json_equal(fed_json_find(want, part), fed_json_find(have, part));
+    return fed_json_equal_filled(fed_json_find(want, part), fed_json_find(have, part));
 }
 
 static bool same_object(const struct fed_json *want, const struct fed_json *have)
