@@ -38,7 +38,7 @@ static void check_metric(const struct fed_json *m, const char *at, struct fed_ca
     size_t before = c->n;
     fed_check_required(c, type, "%s.type", at);
     fed_check_one_of(c, type, types, "%s.type", at);
-    if (c->n != before)
+    if (c->n != before || !type.n) /* the schema may have said first that it is required */
         return;
     const char *key = member_of(c, type);
     const struct fed_json *of = fed_json_find(m, key), *target = fed_json_find(of, "target");

@@ -146,6 +146,7 @@ void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct 
 struct prune {
     void (*unknown)(void *ud, const char *path, const struct fed_json *value);
     void *ud;
+    bool native; /* a kind that Go has a type of */
 };
 
 static void report_unknown(const struct prune *p, const struct fed_json *child)
@@ -161,6 +162,41 @@ static void report_unknown(const struct prune *p, const struct fed_json *child)
 }
 
 static void prune_value(const struct prune *p, const struct fed_schema *s, struct fed_json *v);
+
+/* Go cannot tell an empty value from none, unless there is a pointer to it, and does not write it again: `type: ""` is the
+ * default, `selector: {}` is nothing. What is written always ("x-zero") comes back with the zero values. Only of fields
+ * with a number in protobuf is known what Go makes of them. */
+static bool is_nothing(const struct fed_schema *s, const struct fed_json *v)
+{
+    if (!s->pb)
+        return false;
+    switch (s->shape->type) {
+    case FED_SHAPE_STRING:
+        return v->type == FED_JSON_STRING && !v->s.n && !s->pb_ptr &&
+               (s->shape->format == FED_FORMAT_NONE || s->shape->format == FED_FORMAT_BYTE);
+    case FED_SHAPE_INTEGER:
+        return v->type == FED_JSON_NUMBER && !s->pb_ptr && fed_json_int(v, 1) == 0;
+    case FED_SHAPE_BOOLEAN:
+        return v->type == FED_JSON_BOOL && !s->pb_ptr && !v->boolean;
+    case FED_SHAPE_ARRAY:
+        return v->type == FED_JSON_ARRAY && !v->n && !s->zero;
+    case FED_SHAPE_OBJECT:
+        return v->type == FED_JSON_OBJECT && !v->n && !s->zero && s->shape->additional && !s->shape->model.n;
+    default:
+        return false;
+    }
+}
+
+/* Null as an item of a list, or as a value of a map, is the zero value there. */
+static void fill_null(const struct fed_schema *s, struct fed_json *v)
+{
+    if (s->shape->type == FED_SHAPE_OBJECT && s->shape->model.n) {
+        v->type = FED_JSON_OBJECT;
+    } else if (s->shape->type == FED_SHAPE_STRING && s->shape->format == FED_FORMAT_NONE) {
+        v->type = FED_JSON_STRING;
+        v->s = FED_STR("");
+    }
+}
 
 static void prune_object(const struct prune *p, const struct fed_schema *s, struct fed_json *v)
 {
@@ -178,7 +214,11 @@ static void prune_object(const struct prune *p, const struct fed_schema *s, stru
         } else if (child->type == FED_JSON_NULL && !cs->nullable && cs->shape->type != FED_SHAPE_ANY &&
                    cs != shape->additional) {
             fed_json_remove(child);
+        } else if (is_nothing(cs, child)) {
+            fed_json_remove(child);
         } else {
+            if (child->type == FED_JSON_NULL && p->native && cs == shape->additional)
+                fill_null(cs, child);
             prune_value(p, cs, child);
         }
     }
@@ -192,15 +232,18 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
         if (shape->n_props || shape->additional || !shape->preserve)
             prune_object(p, s, v);
     } else if (v->type == FED_JSON_ARRAY && shape->items) {
-        FED_JSON_EACH(child, v)
+        FED_JSON_EACH(child, v) {
+            if (child->type == FED_JSON_NULL && p->native)
+                fill_null(shape->items, child);
             prune_value(p, shape->items, child);
+        }
     }
 }
 
 void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
                       void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud)
 {
-    struct prune p = {unknown, ud};
+    struct prune p = {unknown, ud, s && s->shape->model.n};
 
     if (s && obj)
         prune_value(&p, s, obj);

@@ -15,7 +15,8 @@ void fed_schema_zeros(struct fed_arena *a, const struct fed_schema *s, struct fe
 void fed_schema_quantities(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
 /* A short name for all defaults of the storage version: it differs when any of them does. Empty: there are none. */
 struct fed_str fed_kind_defaults_id(const struct fed_kind *kind);
-/* Removes unknown fields and nulls where a field is not nullable; unknown(ud, path, value) is called for each unknown
+/* Removes unknown fields, nulls where a field is not nullable, and of Kubernetes' own kinds what Go does not write (empty
+ * texts, lists, maps, zero, false; null items are zero values); unknown(ud, path, value) is called for each unknown
  * field, still in its place, with its path ("spec.template.spec.containers[0].imag"); may be NULL. metadata is checked against ObjectMeta. */
 void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
                       void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud);
@@ -27,6 +28,8 @@ void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj);
  * the first such message (may be NULL: mismatches become causes). */
 void fed_schema_validate(const struct fed_schema *s, const struct fed_json *obj, struct fed_causes *causes,
                          struct fed_str *type_error);
+/* Puts causes about objects of that schema into the order in which Kubernetes tells them (schema_order.c). */
+void fed_causes_order(const struct fed_schema *s, struct fed_causes *c);
 /* Of a body by apiVersion and kind: a stored kind's or that of a named type with x-kubernetes-group-version-kind. */
 const struct fed_schema *fed_kinds_body(const struct fed_kinds *k, struct fed_str api_version, struct fed_str kind);
 /* The schema of a member / item, for walkers (NULL: unknown). */

@@ -89,10 +89,12 @@ struct fed_schema {
     bool patch_merge, patch_retain; /* x-kubernetes-patch-strategy */
     bool atomic, required, nullable;
     bool or_bool; /* a boolean fits as well (JSONSchemaPropsOrBool) */
+    struct fed_str missing; /* x-missing: what is told where it is missing, "Invalid value: 0: ..." */
     bool pb_ptr;  /* zero and empty are values on the wire (a pointer in Go) */
 };
 struct fed_prop {
     struct fed_str name;
+    uint16_t place; /* in the document: faults are told in that order */
     struct fed_schema schema;
 };
 

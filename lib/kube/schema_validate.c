@@ -49,7 +49,7 @@ static struct fed_str shown(struct check *c, const struct fed_json *v)
 
     fed_buf_init(&b, 1 << 22);
     fed_json_write(&b, v);
-    out = fed_arena_dup(c->causes->arena, fed_str_head(fed_buf_str(&b), 256));
+    out = fed_arena_dup(c->causes->arena, fed_str_head(fed_buf_str(&b), 1024));
     fed_buf_release(&b);
     return out;
 }
@@ -558,6 +558,24 @@ static void check_embedded(struct check *c, const struct fed_json *v)
     }
 }
 
+/* The words of the document for a member that is missing; a number that is zero is. */
+static bool told_missing(struct check *c, const struct fed_prop *p, const struct fed_json *obj, const struct fed_json *v)
+{
+    static const enum fed_cause_type types[] = {FED_CAUSE_REQUIRED, FED_CAUSE_INVALID, FED_CAUSE_NOT_SUPPORTED,
+                                                FED_CAUSE_NOT_FOUND};
+    struct fed_str words = p->schema.missing;
+
+    if (!words.n)
+        return false;
+    if (!missing(c, p, v) && !(v->type == FED_JSON_NUMBER && !p->schema.pb_ptr && fed_json_int(v, 1) == 0))
+        return true;
+    for (size_t i = 0; i < FED_ARRAY_LEN(types); i++)
+        if (fed_cause_begins(types[i], &words))
+            fed_causes_add(c->causes, types[i], path_of(c, obj, p->name.p), (struct fed_str){NULL, 0}, "%.*s",
+                           FED_STR_ARG(words));
+    return true;
+}
+
 static void check_object(struct check *c, const struct fed_schema *s, const struct fed_json *v)
 {
     const struct fed_shape *shape = s->shape;
@@ -570,6 +588,8 @@ static void check_object(struct check *c, const struct fed_schema *s, const stru
     for (uint32_t i = 0; i < shape->n_props; i++) {
         const struct fed_prop *p = &shape->props[i];
 
+        if (c->model.n && told_missing(c, p, v, fed_json_index_find(&ix, v, p->name)))
+            continue;
         if (!p->schema.required || p->schema.zero || elsewhere || !missing(c, p, fed_json_index_find(&ix, v, p->name)))
             continue;
         if (p->schema.shape->rules && p->schema.shape->rules->wrong.p)
