@@ -48,7 +48,7 @@ struct fed_kubeconfig_entry { /* one cluster + user + context of the same name, 
  * extensions) stays. A file that may not be written is left as it is. */
 FED_MUST_USE int fed_kubeconfig_write(const char *path, const struct fed_kubeconfig_entry *entries, size_t n,
                                       struct fed_err *err);
-/* 0, or why a write would be refused: to be asked before anything else is changed. */
+/* 0, or why a write would be refused, also for a lock that stays: to be asked before anything else is changed. */
 FED_MUST_USE int fed_kubeconfig_may_write(const char *path, struct fed_err *err);
 /* Removes cluster, user and context `name`; clears current-context if it was the one. Absent: 0. */
 FED_MUST_USE int fed_kubeconfig_remove(const char *path, const char *name, struct fed_err *err);

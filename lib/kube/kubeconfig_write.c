@@ -120,6 +120,11 @@ static int make_parents(const char *path, struct fed_err *err)
 }
 
 /* The same lock file as client-go's. One that stays is reported with its name: its owner may have died. */
+static int locked(const char *lock, struct fed_err *err)
+{
+    return fed_err_set(err, FED_E_BUSY, "%s: another program is writing this file; if none is, remove the lock", lock);
+}
+
 static int take_lock(const char *lock, struct fed_err *err)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
@@ -132,10 +137,19 @@ static int take_lock(const char *lock, struct fed_err *err)
             return fed_err_set(err, fed_code_from_errno(errno), "%s: %s", lock, strerror(errno));
         poll(NULL, 0, LOCK_STEP_MS);
     }
-    return fed_err_set(err, FED_E_BUSY, "%s: another program is writing this file; if none is, remove the lock", lock);
+    return locked(lock, err);
 }
 
-int fed_kubeconfig_may_write(const char *path, struct fed_err *err)
+/* A symbolic link stays one: what it points to is replaced. Owned; *there (NULL ok): whether the file exists. */
+static char *target_of(const char *path, bool *there)
+{
+    char *real = realpath(path, NULL);
+    if (there)
+        *there = real != NULL;
+    return real ? real : fed_strdup(path);
+}
+
+static int is_meant_to_be_written(const char *path, struct fed_err *err)
 {
     struct stat was;
     /* Root is denied nothing, but what its owner may not write is not meant to be written. */
@@ -143,6 +157,22 @@ int fed_kubeconfig_may_write(const char *path, struct fed_err *err)
         return fed_err_set(err, FED_E_FORBIDDEN,
                            "%s is read-only; name another kubeconfig first in $KUBECONFIG, or with --kubeconfig", path);
     return 0;
+}
+
+int fed_kubeconfig_may_write(const char *path, struct fed_err *err)
+{
+    char *target = target_of(path, NULL);
+    char *lock = fed_asprintf("%s.lock", target);
+    int code = is_meant_to_be_written(path, err);
+    for (int i = 0; code == 0 && access(lock, F_OK) == 0; i++) {
+        if (i == LOCK_TRIES)
+            code = locked(lock, err);
+        else
+            poll(NULL, 0, LOCK_STEP_MS);
+    }
+    free(lock);
+    free(target);
+    return code;
 }
 
 static int write_file(const char *path, struct fed_str text, struct fed_err *err)
@@ -243,14 +273,13 @@ static int change_locked(const char *path, const struct change *c, struct fed_er
 
 static int change(const char *path, const struct change *c, struct fed_err *err)
 {
-    /* A symbolic link stays one: what it points to is replaced. */
-    char *real = realpath(path, NULL);
-    char *target = real ? real : fed_strdup(path);
+    bool there;
+    char *target = target_of(path, &there);
     char *lock = fed_asprintf("%s.lock", target);
-    int code = c->remove && !real ? 0 : fed_kubeconfig_may_write(target, err);
-    if (code == 0 && !real && !c->remove)
+    int code = c->remove && !there ? 0 : is_meant_to_be_written(target, err);
+    if (code == 0 && !there && !c->remove)
         code = make_parents(target, err);
-    if (code == 0 && (real || !c->remove)) {
+    if (code == 0 && (there || !c->remove)) {
         code = take_lock(lock, err);
         if (code == 0) {
             code = change_locked(target, c, err);

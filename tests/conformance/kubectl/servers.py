@@ -78,6 +78,19 @@ class Cluster(Member):
         super().__init__("conform", folder)
 
 
+class Given:
+    """A real Kubernetes, to see whether a table says what it says: the cluster of a kubeconfig. Nothing there is taken away."""
+
+    def __init__(self, kubeconfig):
+        self.kubeconfig, self.log = pathlib.Path(kubeconfig), open(os.devnull, "rb")
+
+    def start(self):
+        return self
+
+    def stop(self):
+        pass
+
+
 class Endpoint:
     """The federation's endpoint, with no cluster joined."""
 
@@ -107,21 +120,23 @@ class Api:
         cluster, user = conf["clusters"][0]["cluster"], conf["users"][0]["user"]
         self.url = cluster["server"]
         self.context = ssl.create_default_context(cadata=self.data(cluster, "certificate-authority").decode())
-        pair = pathlib.Path(folder) / "client.pem"
-        pair.write_bytes(self.data(user, "client-certificate") + b"\n" + self.data(user, "client-key"))
-        self.context.load_cert_chain(pair)
+        self.headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if not self.headers:
+            pair = pathlib.Path(folder) / "client.pem"
+            pair.write_bytes(self.data(user, "client-certificate") + b"\n" + self.data(user, "client-key"))
+            self.context.load_cert_chain(pair)
 
     @staticmethod
     def data(part, name):
         return base64.b64decode(part[name + "-data"]) if name + "-data" in part else pathlib.Path(part[name]).read_bytes()
 
     def is_ready(self):
-        with urllib.request.urlopen(self.url + "/readyz", context=self.context, timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(self.url + "/readyz", headers=self.headers), context=self.context, timeout=20) as answer:
             return answer.read() == b"ok"
 
     def __call__(self, method, path, body=None, **headers):
         request = urllib.request.Request(self.url + path, method=method, data=json.dumps(body).encode() if body else None,
-                                         headers={"Content-Type": "application/json", **headers})
+                                         headers={"Content-Type": "application/json", **self.headers, **headers})
         with urllib.request.urlopen(request, context=self.context, timeout=20) as answer:
             return json.load(answer)
 

@@ -137,6 +137,12 @@ static void written_and_removed(void **state)
     assert_string_equal(got.key_pem, "K");
     fed_rest_conf_release(&got);
     fed_kubeconfig_free(k);
+
+    /* A lock that nobody takes away is told before anything else is done. */
+    assert_int_equal(fed_kubeconfig_may_write(path, &err), 0);
+    write_text("deep/er/config.lock", "", 0600);
+    assert_int_equal(fed_kubeconfig_may_write(path, &err), FED_E_BUSY);
+    assert_non_null(strstr(err.text, "config.lock: another program is writing this file"));
     free(path);
     free(lock);
 
