@@ -5,6 +5,29 @@
 #include "kube/schema_priv.h"
 #include "kube/table.h"
 
+/* Who knows podCIDR only, or podCIDRs only, gets the other. */
+static int prepare_node(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *spec = fed_json_find(obj, "spec"), *list = fed_json_find(spec, "podCIDRs");
+    struct fed_str one = fed_json_find_text(spec, "podCIDR"), first = fed_json_str(fed_json_item(list, 0));
+
+    (void)ud;
+    (void)err;
+    struct fed_json *status = fed_json_find(obj, "status"), *capacity = fed_json_find(status, "capacity");
+    if (capacity && capacity->n && !fed_json_find(status, "allocatable"))
+        fed_json_set(status, "allocatable", fed_json_copy(w->arena, capacity));
+    if (!spec || w->subresource.n)
+        return 0;
+    if (!one.n && first.n)
+        fed_json_set(spec, "podCIDR", fed_json_new_str(w->arena, first));
+    else if (one.n && !fed_str_eq(one, first)) {
+        fed_json_remove_key(spec, "podCIDRs");
+        list = fed_json_ensure_array(w->arena, spec, "podCIDRs");
+        fed_json_push(list, fed_json_new_str(w->arena, one));
+    }
+    return 0;
+}
+
 static void validate_node(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     (void)ud;
@@ -96,6 +119,6 @@ static void validate_lease(void *ud, const struct fed_write *w, const struct fed
 }
 
 const struct fed_core_hooks fed_hooks_node[] = {
-    {"", "nodes", {.validate = validate_node, .cells = node_cells}},
+    {"", "nodes", {.prepare = prepare_node, .validate = validate_node, .cells = node_cells}},
     {"coordination.k8s.io", "leases", {.validate = validate_lease, .cells = lease_cells}},
     {NULL, NULL, {0}}};

@@ -39,6 +39,21 @@ static void keep_qos(const struct fed_write *w, struct fed_json *status)
         fed_json_set(status, "qosClass", fed_json_copy(w->arena, was));
 }
 
+/* Who knows podIP only, or podIPs only, gives the other too. */
+static void same_addresses(struct fed_arena *a, struct fed_json *status)
+{
+    struct fed_json *list = fed_json_find(status, "podIPs");
+    struct fed_str one = fed_json_find_text(status, "podIP"), first = fed_json_find_text(fed_json_item(list, 0), "ip");
+
+    if (!one.n && first.n) {
+        fed_json_set(status, "podIP", fed_json_new_str(a, first));
+    } else if (one.n && !fed_str_eq(one, first)) {
+        fed_json_remove_key(status, "podIPs");
+        list = fed_json_push(fed_json_ensure_array(a, status, "podIPs"), fed_json_object(a));
+        fed_json_set(list, "ip", fed_json_new_str(a, one));
+    }
+}
+
 static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec"), *status;
@@ -47,6 +62,7 @@ static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj
     (void)err;
     if (fed_str_is(w->subresource, "status")) {
         keep_qos(w, fed_json_find(obj, "status"));
+        same_addresses(w->arena, fed_json_find(obj, "status"));
         return 0;
     }
     fed_podspec_prepare(w->arena, spec, false);
@@ -117,8 +133,21 @@ static bool has_toleration(const struct fed_json *list, const struct fed_json *t
     return false;
 }
 
+static bool as_many(const struct fed_json *old, const struct fed_json *spec, const char *list, struct fed_causes *c)
+{
+    const struct fed_json *was = fed_json_find(old, list), *is = fed_json_find(spec, list);
+
+    if ((was ? was->n : 0) == (is ? is->n : 0))
+        return true;
+    fed_bad(c, FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0}, "pod updates may not add or remove containers",
+            "spec.%s", list);
+    return false;
+}
+
 static void validate_pod_update(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
 {
+    if (!as_many(old, spec, "containers", c) || !as_many(old, spec, "initContainers", c))
+        return;
     FED_JSON_EACH(t, fed_json_find(old, "tolerations")) {
         if (has_toleration(fed_json_find(spec, "tolerations"), t))
             continue;
@@ -220,7 +249,16 @@ static void validate_pod_template(void *ud, const struct fed_write *w, const str
     (void)w;
     if (!fed_json_at(obj, "template", "spec", NULL))
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("template.spec.containers"), (struct fed_str){NULL, 0}, "%s", "");
+    fed_template_check_metadata(fed_json_find(obj, "template"), "template", c);
     fed_podspec_validate(fed_json_at(obj, "template", "spec", NULL), "template.spec", c);
+}
+
+static int prepare_pod_template(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    (void)ud;
+    (void)err;
+    fed_podspec_prepare(w->arena, fed_json_at(obj, "template", "spec", NULL), true);
+    return 0;
 }
 
 /* --- cells --- */
@@ -376,5 +414,5 @@ static void template_cells(void *ud, struct fed_arena *a, const struct fed_kind_
 
 const struct fed_core_hooks fed_hooks_pod[] = {
     {"", "pods", {.prepare = prepare_pod, .validate = validate_pod, .cells = pod_cells}},
-    {"", "podtemplates", {.validate = validate_pod_template, .cells = template_cells}},
+    {"", "podtemplates", {.prepare = prepare_pod_template, .validate = validate_pod_template, .cells = template_cells}},
     {NULL, NULL, {0}}};

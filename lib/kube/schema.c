@@ -214,7 +214,7 @@ static void prune_object(const struct prune *p, const struct fed_schema *s, stru
         } else if (child->type == FED_JSON_NULL && !cs->nullable && cs->shape->type != FED_SHAPE_ANY &&
                    cs != shape->additional) {
             fed_json_remove(child);
-        } else if (is_nothing(cs, child)) {
+        } else if (p->native && is_nothing(cs, child)) {
             fed_json_remove(child);
         } else {
             if (child->type == FED_JSON_NULL && p->native && cs == shape->additional)

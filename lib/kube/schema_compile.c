@@ -110,6 +110,10 @@ static int compile_rules(struct fed_compiler *c, const struct fed_json *doc, str
         r->enums = fed_json_copy(c->arena, enums);
     if (c->core && fed_json_find(doc, "x-wrong"))
         r->wrong = fed_arena_dup(c->arena, fed_json_find_text(doc, "x-wrong"));
+    if (c->core && fed_json_find(doc, "x-told")) {
+        r->told_at_parent = true;
+        r->told_of_parent = fed_str_is(fed_json_find_text(doc, "x-told"), "parent");
+    }
     if (pattern.n && (rc = compile_pattern(c, pattern, r)))
         return rc;
     if ((rc = compile_branches(c, fed_json_find(doc, "allOf"), &r->all_of, &r->n_all_of)) ||

@@ -249,6 +249,7 @@ static bool check_type(struct check *c, const struct fed_schema *s, const struct
     static const char *const names[] = {"any",     "object", "array",   "string",
                                         "integer", "number", "boolean", "integer or string"};
     bool ok = true;
+    int64_t n;
 
     switch (s->shape->type) {
     case FED_SHAPE_ANY:
@@ -273,7 +274,13 @@ static bool check_type(struct check *c, const struct fed_schema *s, const struct
         ok = v->type == FED_JSON_BOOL;
         break;
     case FED_SHAPE_INT_OR_STRING:
-        ok = v->type == FED_JSON_STRING || fed_json_is_int(v, NULL);
+        ok = v->type == FED_JSON_STRING || fed_json_is_int(v, &n);
+        if (ok && c->model.n && v->type == FED_JSON_NUMBER && (n < INT32_MIN || n > INT32_MAX))
+            decode_error(c, v,
+                         fed_arena_printf(c->causes->arena,
+                                          "json: cannot unmarshal number %.*s into Go value of type int32",
+                                          FED_STR_ARG(fed_str_head(v->s, 64)))
+                             .p);
         break;
     }
     if (!ok && s->or_bool && v->type == FED_JSON_BOOL)
@@ -317,7 +324,7 @@ static void check_enum(struct check *c, const struct fed_rules *r, const struct 
     FED_JSON_EACH(it, r->enums)
         if (fed_json_equal(it, v))
             return;
-    not_of_enum(c, r, path_of(c, v, NULL), shown(c, v));
+    not_of_enum(c, r, path_of(c, r->told_at_parent ? v->parent : v, NULL), shown(c, r->told_of_parent ? v->parent : v));
 }
 
 static void check_number(struct check *c, const struct fed_rules *r, const struct fed_json *v)
@@ -440,9 +447,12 @@ static void check_branches(struct check *c, const struct fed_rules *r, const str
         combination(c, v, "must not validate the schema (not)", NULL);
 }
 
-static void check_rules(struct check *c, const struct fed_rules *r, const struct fed_json *v, bool native)
+static void check_rules(struct check *c, const struct fed_schema *s, const struct fed_json *v, bool native)
 {
-    if (r->enums && !(native && v->type == FED_JSON_STRING && v->s.n == 0))
+    const struct fed_rules *r = s->shape->rules;
+
+    /* Empty is none where Go has no pointer; as an item of a list it is a value. */
+    if (r->enums && !(native && v->type == FED_JSON_STRING && !v->s.n && !s->pb_ptr && v->key.p))
         check_enum(c, r, v);
     if (v->type == FED_JSON_NUMBER)
         check_number(c, r, v);
@@ -559,7 +569,8 @@ static void check_embedded(struct check *c, const struct fed_json *v)
 }
 
 /* The words of the document for a member that is missing; a number that is zero is. */
-static bool told_missing(struct check *c, const struct fed_prop *p, const struct fed_json *obj, const struct fed_json *v)
+static bool told_missing(struct check *c, const struct fed_prop *p, const struct fed_json *obj,
+                         const struct fed_json *v)
 {
     static const enum fed_cause_type types[] = {FED_CAUSE_REQUIRED, FED_CAUSE_INVALID, FED_CAUSE_NOT_SUPPORTED,
                                                 FED_CAUSE_NOT_FOUND};
@@ -621,7 +632,7 @@ static void check_value(struct check *c, const struct fed_schema *s, const struc
         c->model = shape->model;
     native = c->model.n != 0;
     if (shape->rules)
-        check_rules(c, shape->rules, v, native);
+        check_rules(c, s, v, native);
     if (v->type == FED_JSON_STRING)
         check_string_format(c, s, v);
     if (v->type == FED_JSON_OBJECT) {

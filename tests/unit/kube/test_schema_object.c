@@ -102,8 +102,13 @@ static const struct {
      "metadata.nam spec.replicaz spec.template.spec.containers[0].imag extra",
      "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"a\"},\"spec\":{\"template\":{"
      "\"spec\":{\"containers\":[{\"name\":\"c\",\"resources\":{\"limits\":{\"cpu\":1}}}]}}}}"},
-    {"{apiVersion: v1, kind: ConfigMap, data: {any.key: v}, binaryData: {}}", "",
-     "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"data\":{\"any.key\":\"v\"},\"binaryData\":{}}"},
+    {"{apiVersion: v1, kind: ConfigMap, data: {any.key: v, empty: '', nil: null}, binaryData: {}}", "",
+     "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"data\":{\"any.key\":\"v\",\"empty\":\"\",\"nil\":\"\"}}"},
+    {"{apiVersion: v1, kind: Service, spec: {type: '', selector: {}, externalIPs: [], publishNotReadyAddresses: false, "
+     "sessionAffinityConfig: {}, loadBalancerClass: '', ports: [null, {nodePort: 0, targetPort: 0}]}}",
+     "",
+     "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"spec\":{\"sessionAffinityConfig\":{},\"loadBalancerClass\":\"\","
+     "\"ports\":[{},{\"targetPort\":0}]}}"},
     {"{apiVersion: apps/v1, kind: ControllerRevision, data: {spec: {anything: [1]}}, revision: 1}", "",
      "{\"apiVersion\":\"apps/v1\",\"kind\":\"ControllerRevision\",\"data\":{\"spec\":{\"anything\":[1]}},"
      "\"revision\":1}"},
