@@ -297,7 +297,8 @@ static void validate_revision(void *ud, const struct fed_write *w, const struct 
     (void)ud;
     if (w->old)
         fed_check_immutable(w->old, obj, "", "data", c);
-    if (!fed_json_find(obj, "data"))
+    const struct fed_json *data = fed_json_find(obj, "data");
+    if (!data || data->type == FED_JSON_NULL)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("data"), (struct fed_str){NULL, 0}, "data is mandatory");
     fed_check_nonnegative(obj, "", "revision", c);
 }
