@@ -341,7 +341,7 @@ static void record_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     struct fapi_revisions *r = records->r;
     struct fed_kobj *o = now ? now : old;
     const struct fed_owner *by = fed_kobj_controller(o);
-    bool ours = records == &r->sets ? fapi_is_history(o) : fed_kobj_label(o, FED_REVISION_HASH).n > 0;
+    bool ours = records == &r->sets ? fapi_is_history(o) : fed_revision_hash(o).n > 0;
     bool lost = ours && !by && now && !now->deleting;
     note_lost(records, o, lost ? now : NULL);
     if (!synced(r))

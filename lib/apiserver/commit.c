@@ -261,7 +261,8 @@ static bool run_hooks(struct fed_write_op *op)
 
 static bool is_last_finalizer(struct fed_write_op *op)
 {
-    if (!op->old || !op->old->deleting || (op->w.subresource.n && !fed_str_is(op->w.subresource, "finalize")))
+    const struct fed_str sub = op->w.subresource;
+    if (!op->old || !op->old->deleting || (sub.n && !fed_str_is(sub, "finalize") && !fed_str_is(sub, "status")))
         return false;
     const struct fed_json *meta = fed_json_find(op->obj, "metadata"), *f = fed_json_find(meta, "finalizers");
     if ((f && f->n) || fed_json_int(fed_json_find(meta, "deletionGracePeriodSeconds"), 0) > 0)

@@ -122,6 +122,8 @@ struct fed_json *fed_replicaset_annotations(struct fed_arena *a, const struct fe
     if (conf->revision && fed_str_i64(number, &was) == 0 && was > 0 && was < conf->revision)
         fed_json_set(to, FED_REVISION_HISTORY,
                      fed_json_new_str(a, longer_history(a, fed_json_find_text(have, FED_REVISION_HISTORY), number)));
+    if (conf->max_replicas < 0)
+        return to;
     fed_json_set(to, FED_DESIRED_REPLICAS, fed_json_new_strf(a, "%lld", (long long)replicas));
     fed_json_set(to, FED_MAX_REPLICAS, fed_json_new_strf(a, "%lld", (long long)conf->max_replicas));
     return to;
@@ -171,6 +173,12 @@ struct fed_json *fed_revision_data(struct fed_arena *a, const struct fed_json *t
     return data;
 }
 
+struct fed_str fed_revision_hash(const struct fed_kobj *revision)
+{
+    struct fed_str hash = fed_kobj_label(revision, FED_HISTORY_HASH);
+    return hash.n ? hash : fed_kobj_label(revision, FED_REVISION_HASH);
+}
+
 struct fed_json *fed_revision_new(struct fed_arena *a, const struct fed_kobj *owner, const struct fed_json *tree,
                                   const char *hash, int64_t number, bool (*skips)(struct fed_str key))
 {
@@ -180,7 +188,8 @@ struct fed_json *fed_revision_new(struct fed_arena *a, const struct fed_kobj *ow
     FED_JSON_EACH(an, fed_json_at(tree, "metadata", "annotations", NULL))
         if (!skips || !skips(an->key))
             fed_json_set_str(fed_json_ensure_object(a, meta, "annotations"), an->key, fed_json_copy(a, an));
-    fed_obj_set_label(a, o, FED_REVISION_HASH, fed_arena_dup(a, fed_str(hash)));
+    fed_obj_set_label(a, o, fed_str_is(owner->kind, "StatefulSet") ? FED_HISTORY_HASH : FED_REVISION_HASH,
+                      fed_arena_dup(a, fed_str(hash)));
     fed_json_set(o, "data", fed_revision_data(a, tree));
     fed_json_set(o, "revision", fed_json_new_int(a, number));
     return o;

@@ -113,8 +113,8 @@ struct fed_hooks {
 #define FED_DEFAULTS_ID 9 /* with its end */
 struct fed_kind {
     struct fed_str group, kind, list_kind, plural, singular;
-    struct fed_str *short_names, *categories;
-    size_t n_short_names, n_categories;
+    struct fed_str *short_names, *categories, *status_keeps; /* members of metadata that a write of status leaves */
+    size_t n_short_names, n_categories, n_status_keeps;
     bool namespaced, has_generation, has_status, has_scale; /* of the storage version */
     bool create_on_update;                                  /* a PUT of what is not there makes it */
     enum fed_residence residence;
@@ -169,6 +169,14 @@ const struct fed_kind_version *fed_kinds_by_kind(const struct fed_kinds *k, stru
 static inline const struct fed_kind_version *fed_kind_storage(const struct fed_kind *kind)
 {
     return &kind->versions[0];
+}
+/* Whether a write of status leaves this member of metadata as it is (as the status strategies of kube-apiserver do). */
+static inline bool fed_kind_status_keeps(const struct fed_kind *kind, const char *member)
+{
+    for (size_t i = 0; i < kind->n_status_keeps; i++)
+        if (fed_str_is(kind->status_keeps[i], member))
+            return true;
+    return false;
 }
 
 #endif
