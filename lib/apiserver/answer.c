@@ -27,6 +27,12 @@ static struct fed_blob *packed(struct fed_api_reply *r, int status, struct fed_b
     return fed_blob_new_take(&z);
 }
 
+void fed_api_no_cache(struct fed_api_reply *r)
+{
+    if (r->x && !r->public)
+        fed_http_add_header(r->x, FED_STR("Cache-Control"), FED_STR("no-cache, private"));
+}
+
 void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *content_type, struct fed_blob *blob)
 {
     if (r->answered)
@@ -44,6 +50,7 @@ void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *conten
         if (r->warnings)
             fed_api_put_warnings(r);
         struct fed_blob *z = packed(r, status, blob);
+        fed_api_no_cache(r);
         if (r->flow && fed_flow_answer(r, fed_blob_str(z ? z : blob).n))
             fed_api_request_defer(r);
         fed_http_respond_blob(r->x, status, content_type, z ? z : blob);
@@ -199,6 +206,7 @@ void fed_api_reply_stream(struct fed_api_reply *r, int status, const char *conte
     r->stream_gone = gone;
     r->stream_ud = ud;
     fed_api_request_defer(r);
+    fed_api_no_cache(r);
     if (r->x)
         fed_http_stream_begin(r->x, status, content_type, stream_drained, r);
 }

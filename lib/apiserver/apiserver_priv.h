@@ -94,9 +94,9 @@ struct fed_api_reply {
     struct fed_api *api;
     struct fed_arena arena;
     struct fed_api_request q;
-    struct fed_http_exchange *x; /* NULL: local, or the client is gone */
-    struct fed_local_call *call; /* local, until it was answered or canceled */
-    bool closed_set, answered, gone, streaming;
+    struct fed_http_exchange *x;                        /* NULL: local, or the client is gone */
+    struct fed_local_call *call;                        /* local, until it was answered or canceled */
+    bool closed_set, answered, gone, streaming, public; /* the last: its answer may be kept by caches */
     enum fed_route_kind route;
     bool watch, legacy_watch;
     struct fed_str rest; /* decoded path after the subresource: proxies, checks */
@@ -151,6 +151,7 @@ struct fed_json *fed_identity_json(struct fed_arena *a, const struct fed_identit
 void fed_api_answer(struct fed_api_reply *r, int status, const char *content_type, struct fed_str body);
 void fed_api_answer_blob(struct fed_api_reply *r, int status, const char *content_type, struct fed_blob *blob);
 /* JSON text in the syntax that was asked: as it is, indented, or YAML. */
+void fed_api_no_cache(struct fed_api_reply *r); /* the header that keeps caches from keeping an answer */
 void fed_api_answer_text(struct fed_api_reply *r, int status, struct fed_str json);
 /* A tree in the request's version (dry run, virtual objects). */
 void fed_api_answer_tree(struct fed_api_reply *r, int status, const struct fed_json *tree);

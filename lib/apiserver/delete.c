@@ -240,7 +240,8 @@ static bool must_wait(struct deletion *d, struct fed_json *obj)
     char text[21];
     fed_time_format(fed_wall_ms(op->w.env) + grace * 1000, text);
     fed_json_set(meta, "deletionTimestamp", fed_json_new_str(a, fed_arena_dup(a, fed_str(text))));
-    fed_json_set(meta, "deletionGracePeriodSeconds", fed_json_new_int(a, grace));
+    if (!ns)
+        fed_json_set(meta, "deletionGracePeriodSeconds", fed_json_new_int(a, grace));
     struct fed_json *gen = fed_json_find(meta, "generation");
     if (gen && !op->old->deleting)
         fed_json_set(meta, "generation", fed_json_new_int(a, fed_json_int(gen, 0) + 1));

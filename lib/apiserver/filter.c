@@ -61,12 +61,28 @@ bool fed_filter_match(const struct fed_watch_filter *f, struct fed_kobj *o, stru
 
 static bool selectable(const struct fed_kind_version *v, struct fed_str path)
 {
-    if (fed_str_is(path, "metadata.name") || (fed_str_is(path, "metadata.namespace") && v->kind->namespaced))
+    if (fed_str_is(path, "metadata.name") ||
+        (fed_str_is(path, "metadata.namespace") && (v->kind->namespaced || (!v->kind->custom && !v->n_selectable))))
         return true;
     for (size_t i = 0; i < v->n_selectable; i++)
         if (fed_str_eq(v->selectable[i], path))
             return true;
     return false;
+}
+
+/* Kubernetes has words of its own for kinds with more fields than every kind has, and for custom kinds. */
+static void refuse_field(struct fed_api_reply *r, struct fed_str path)
+{
+    const struct fed_kind *k = r->v->kind;
+    if (!k->custom && fed_str_is(k->plural, "jobs"))
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "field label \"%.*s\" not supported for batchv1.Job",
+                     FED_STR_ARG(path));
+    else if (k->custom || r->v->n_selectable)
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "field label not supported: %.*s", FED_STR_ARG(path));
+    else
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "\"%.*s\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                     FED_STR_ARG(path));
 }
 
 bool fed_filter_read(struct fed_api_reply *r, struct fed_watch_filter *f, struct fed_arena *arena)
@@ -85,8 +101,7 @@ bool fed_filter_read(struct fed_api_reply *r, struct fed_watch_filter *f, struct
     }
     for (size_t i = 0; i < f->fields.n; i++)
         if (!selectable(r->v, f->fields.reqs[i].path)) {
-            fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "field label not supported: %.*s",
-                         FED_STR_ARG(f->fields.reqs[i].path));
+            refuse_field(r, f->fields.reqs[i].path);
             return false;
         }
     if (r->q.name.n) { /* a watch of one object by its path */

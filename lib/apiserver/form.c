@@ -193,6 +193,8 @@ void fed_form_row(struct fed_buf *out, struct fed_kobj *o, const struct fed_form
         obj = fed_kobj_parse(o, &a);
     fed_buf_addz(out, "{\"cells\":");
     fed_json_write(out, f->scale ? fed_scale_row(&a, obj, now_ms) : fed_kind_row(&a, f->v, obj, now_ms));
+    if (!f->scale)
+        fed_kind_row_conditions(out, f->v, obj);
     if (f->include == FED_INCLUDE_OBJECT) {
         fed_buf_addz(out, ",\"object\":");
         struct fed_form whole = {.kind = FED_FORM_OBJECT, .v = f->v, .scale = f->scale};

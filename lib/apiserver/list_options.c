@@ -7,13 +7,22 @@
 #include "apiserver/watch.h"
 #include "base/mem.h"
 
+static const char *why_no_number(struct fed_str t)
+{
+    size_t i = t.n && (t.p[0] == '-' || t.p[0] == '+');
+    while (i < t.n && isdigit((unsigned char)t.p[i]))
+        i++;
+    return i == t.n && t.n > 1 ? "value out of range" : "invalid syntax";
+}
+
 static bool read_int(struct fed_api_reply *r, const char *name, int64_t *n)
 {
     struct fed_str t = fed_query_find(&r->query, name);
     *n = 0;
-    if (!t.n || fed_str_i64(t, n) == 0)
+    if (!t.p || (t.n && fed_str_i64(t, n) == 0))
         return true;
-    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "strconv.ParseInt: parsing \"%.*s\": invalid syntax", FED_STR_ARG(t));
+    fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "strconv.ParseInt: parsing \"%.*s\": %s", FED_STR_ARG(t),
+                 why_no_number(t));
     return false;
 }
 
@@ -166,9 +175,9 @@ int fed_api_read_rev(struct fed_api_reply *r, uint64_t *rev, bool *given)
     *given = t.n > 0;
     if (t.n && fed_str_u64(t, rev)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
-                     "invalid resource version \"%.*s\": strconv.ParseUint: parsing \"%.*s\": "
-                     "invalid syntax",
-                     FED_STR_ARG(t), FED_STR_ARG(t));
+                     "invalid resource version: resourceVersion: Invalid value: \"%.*s\": strconv.ParseUint: parsing "
+                     "\"%.*s\": %s",
+                     FED_STR_ARG(t), FED_STR_ARG(t), t.p[0] == '-' ? "invalid syntax" : why_no_number(t));
         return -1;
     }
     return 0;
@@ -186,7 +195,9 @@ bool fed_api_refuse_future(struct fed_api_reply *r, uint64_t rev)
                  "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],"
                  "\"retryAfterSeconds\":1},\"code\":504}",
                  (unsigned long long)rev, (unsigned long long)now);
-    fed_api_answer(r, 504, "application/json", fed_buf_str(&b));
+    if (r->x)
+        fed_http_add_header(r->x, FED_STR("Retry-After"), FED_STR("1"));
+    fed_api_answer_text(r, 504, fed_buf_str(&b));
     fed_buf_release(&b);
     return true;
 }

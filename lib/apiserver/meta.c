@@ -157,7 +157,8 @@ int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
         op->client_rev |= !op->patch;
     }
     keep_system(op, meta, old_meta);
-    reset_managers(meta, old_meta, op->w.arena);
+    if (op->patch != FED_PATCH_APPLY) /* which has them computed already, maybe to none */
+        reset_managers(meta, old_meta, op->w.arena);
     drop_double_owners(op, meta);
     drop_empty(meta);
     check_new_finalizers(op, meta);
@@ -269,14 +270,14 @@ void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj)
     const struct fed_json *meta = fed_json_find(obj, "metadata");
     struct fed_str name = fed_obj_name(obj), prefix = fed_json_find_text(meta, "generateName");
     const char *(*check)(struct fed_str) = op->w.kind->check_name ? op->w.kind->check_name : fed_name_check_subdomain;
+    if (prefix.n && op->create)
+        fed_check_name(c, masked(c->arena, prefix), check, quoted(c->arena, prefix), FED_STR("metadata.generateName"));
     if (!name.n) {
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("metadata.name"), (struct fed_str){NULL, 0},
                        "name or generateName is required");
     } else if (op->create && check(name)) {
         fed_check_name(c, name, check, quoted(c->arena, name), FED_STR("metadata.name"));
     }
-    if (prefix.n && op->create)
-        fed_check_name(c, masked(c->arena, prefix), check, quoted(c->arena, prefix), FED_STR("metadata.generateName"));
     check_text_map(op, fed_json_find(meta, "labels"), "metadata.labels", true);
     check_text_map(op, fed_json_find(meta, "annotations"), "metadata.annotations", false);
     check_owners(op, fed_json_find(meta, "ownerReferences"));
@@ -326,6 +327,10 @@ bool fed_meta_spec_changed(const struct fed_write_op *op)
     static const char *const but_meta[] = {"metadata", "apiVersion", "kind", NULL};
     /* Without the subresource a custom kind's status is a field like any other. */
     bool whole = op->w.kind->custom && !op->r->v->has_status;
+    if (op->w.kind->generation_notes && !op->w.subresource.n &&
+        !same_but(fed_json_at(op->old_tree, "metadata", "annotations", NULL),
+                  fed_json_at(op->obj, "metadata", "annotations", NULL), (const char *const[]){NULL}))
+        return true;
     return !same_but(op->old_tree, op->obj, whole ? but_meta : but);
 }
 

@@ -127,6 +127,8 @@ struct fed_str fed_api_body_begins(struct fed_arena *a, struct fed_str body)
     enum { SHOWN = 30 };
     const char *more = body.n > SHOWN ? " ..." : "";
     struct fed_str head = fed_str_head(body, SHOWN);
+    if (!head.n)
+        return FED_STR("<empty>");
     if (head.p[0] == '{')
         return fed_arena_printf(a, "%.*s%s", FED_STR_ARG(head), more);
     struct fed_buf b = {0};
@@ -169,10 +171,11 @@ int fed_api_body(struct fed_api_reply *r, struct fed_json **out, struct fed_stri
                                      .body = r->q.body,
                                      .yaml = yaml,
                                      .operations = fed_str_is(main, "application/json-patch+json")};
-    if (!r->q.body.n)
+    bool json = !main.n || fed_str_ieq(main, FED_STR("application/json"));
+    if (!r->q.body.n && !json)
         return fed_err_set(err, FED_E_BAD_REQUEST, "the request body is empty");
     int rc;
-    if (!main.n || fed_str_ieq(main, FED_STR("application/json")) || fed_str_ends(main, FED_STR("patch+json")))
+    if (json || (fed_str_ends(main, FED_STR("patch+json")) && strcmp(r->q.verb, "patch") == 0))
         rc = fed_json_parse(&r->arena, r->q.body, &limits, out, err);
     else if (yaml)
         rc = fed_yaml_parse(&r->arena, r->q.body, &limits, out, err);

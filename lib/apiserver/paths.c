@@ -43,6 +43,7 @@ void fed_api_answer_doc(struct fed_api_reply *r, const struct fed_doc *doc, cons
     struct fed_str match = fed_http_request_header(r->q.http, "if-none-match");
     fed_http_add_header(r->x, FED_STR("Etag"), fed_str(doc->etag));
     fed_http_add_header(r->x, FED_STR("Vary"), FED_STR("Accept"));
+    r->public = true;
     fed_http_add_header(r->x, FED_STR("Cache-Control"), FED_STR("public"));
     if (match.n && fed_str_find(match, fed_str(doc->etag), 0) >= 0)
         fed_api_answer(r, 304, NULL, (struct fed_str){NULL, 0});

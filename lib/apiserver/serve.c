@@ -82,6 +82,18 @@ static void serve_kind(struct fed_api_reply *r)
     }
 }
 
+/* A name that could be taken for more than one piece of a path. */
+static bool name_is_sound(struct fed_api_reply *r)
+{
+    const char *why = fed_str_is(r->q.name, ".")            ? "may not be '.'"
+                      : fed_str_is(r->q.name, "..")         ? "may not be '..'"
+                      : fed_str_chr(r->q.name, '%', 0) >= 0 ? "may not contain '%'"
+                                                            : NULL;
+    if (why)
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "Name parameter invalid: \"%.*s\": %s", FED_STR_ARG(r->q.name), why);
+    return !why;
+}
+
 static void serve_resource(struct fed_api_reply *r)
 {
     struct fed_api *api = r->api;
@@ -102,6 +114,8 @@ static void serve_resource(struct fed_api_reply *r)
             not_found_path(r);
         return;
     }
+    if (!name_is_sound(r))
+        return;
     const struct fed_kind *k = r->v->kind;
     if (r->legacy_watch && !r->watch) {
         not_allowed(r);

@@ -78,6 +78,7 @@ void fed_api_watch(struct fed_api_reply *r)
     struct fed_err err = {0};
     fed_api_request_defer(r);
     fed_audit_started(r, 200);
+    fed_api_no_cache(r);
     fed_http_stream_begin(r->x, 200, "application/json", drained, r);
     if (fed_watch_start(r->api->hub, r->kc, &spec, &arena, &http_sink, r, &r->watcher, &err)) {
         fed_arena_release(&arena);

@@ -2,11 +2,12 @@
 /* hooks_event.c: Event: conversion, cells. */
 #include "kube/convert.h"
 #include "kube/kind_rules.h"
+#include "kube/names.h"
 #include "kube/schema.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
 
-static int prepare_event(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_event(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     (void)ud;
     (void)err;
@@ -14,26 +15,27 @@ static int prepare_event(void *ud, const struct fed_write *w, struct fed_json *o
     return 0;
 }
 
-/* "5s (x3 over 2m)" */
 static struct fed_str last_seen(struct fed_arena *a, const struct fed_json *obj, int64_t now_ms)
 {
     struct fed_str first = fed_json_find_text(obj, "firstTimestamp"), last = fed_json_find_text(obj, "lastTimestamp");
     const struct fed_json *series = fed_json_find(obj, "series");
-    int64_t count = fed_json_int(fed_json_find(obj, "count"), 0);
-    struct fed_str event = fed_json_find_text(obj, "eventTime");
 
     if (!first.n)
-        first = event;
-    if (series) {
+        first = fed_json_find_text(obj, "eventTime");
+    if (series)
         last = fed_json_find_text(series, "lastObservedTime");
-        count = fed_json_int(fed_json_find(series, "count"), 0);
-    }
-    if (!last.n)
-        last = first;
-    if (count > 1 && first.n)
-        return fed_arena_printf(a, "%.*s (x%lld over %.*s)", FED_STR_ARG(fed_cell_since(a, last, now_ms)),
-                                (long long)count, FED_STR_ARG(fed_cell_since(a, first, now_ms)));
-    return fed_cell_since(a, last, now_ms);
+    return fed_cell_since(a, last.n ? last : first, now_ms);
+}
+
+/* The event that a series goes on from is not counted in it. */
+static int64_t times_seen(const struct fed_json *obj)
+{
+    const struct fed_json *series = fed_json_find(obj, "series");
+    int64_t count = fed_json_int(fed_json_find(obj, "count"), 0);
+
+    if (series)
+        return fed_json_int(fed_json_find(series, "count"), 0) + 1;
+    return count ? count : 1;
 }
 
 static struct fed_str source_text(struct fed_arena *a, const struct fed_json *obj)
@@ -43,26 +45,18 @@ static struct fed_str source_text(struct fed_arena *a, const struct fed_json *ob
 
     if (!component.n)
         component = fed_json_find_text(obj, "reportingComponent");
+    if (!host.n)
+        host = fed_json_find_text(obj, "reportingInstance");
     if (host.n)
         return fed_arena_printf(a, "%.*s, %.*s", FED_STR_ARG(component), FED_STR_ARG(host));
     return component;
-}
-
-static struct fed_str lower(struct fed_arena *a, struct fed_str s)
-{
-    struct fed_str out = fed_arena_dup(a, s);
-
-    for (size_t i = 0; i < out.n; i++)
-        if (out.p[i] >= 'A' && out.p[i] <= 'Z')
-            ((char *)out.p)[i] += 'a' - 'A';
-    return out;
 }
 
 static void event_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
                         int64_t now_ms, struct fed_json *cells)
 {
     const struct fed_json *about = fed_json_find(obj, v->group.n ? "regarding" : "involvedObject");
-    struct fed_str first = fed_json_find_text(obj, "firstTimestamp");
+    struct fed_str first = fed_json_find_text(obj, "firstTimestamp"), name = fed_json_find_text(about, "name");
     const struct fed_json *shown = obj;
 
     (void)ud;
@@ -79,18 +73,18 @@ static void event_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
     fed_cell_str(a, cells, fed_json_find_text(shown, "type"));
     fed_cell_str(a, cells, fed_json_find_text(shown, "reason"));
     fed_cell_str(a, cells,
-                 fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(lower(a, fed_json_find_text(about, "kind"))),
-                                  FED_STR_ARG(fed_json_find_text(about, "name"))));
+                 fed_arena_printf(a, "%.*s%s%.*s", FED_STR_ARG(fed_name_lower(a, fed_json_find_text(about, "kind"))),
+                                  name.n ? "/" : "", FED_STR_ARG(name)));
     fed_cell_str(a, cells, fed_json_find_text(about, "fieldPath"));
     fed_cell_str(a, cells, source_text(a, shown));
     fed_cell_str(a, cells, fed_str_trim(fed_json_find_text(shown, "message")));
     fed_cell_str(a, cells, fed_cell_since(a, first, now_ms));
-    fed_cell_str(a, cells, fed_arena_printf(a, "%lld", (long long)fed_json_int(fed_json_find(shown, "count"), 1)));
+    fed_cell_int(a, cells, times_seen(shown));
     fed_cell_str(a, cells, fed_obj_name(shown));
 }
 
 const struct fed_core_hooks fed_hooks_event[] = {
     {"",
      "events",
-     {.prepare = prepare_event, .validate = fed_rules_event, .convert = fed_convert_event, .cells = event_cells}},
+     {.defaults = default_event, .validate = fed_rules_event, .convert = fed_convert_event, .cells = event_cells}},
     {NULL, NULL, {0}}};

@@ -122,7 +122,7 @@ static void ingress_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
 {
     const struct fed_json *spec = fed_json_find(obj, "spec"), *tls = fed_json_find(spec, "tls");
     struct fed_str class = fed_json_find_text(spec, "ingressClassName");
-    struct fed_buf hosts = {0}, address = {0};
+    struct fed_buf hosts = {0};
 
     (void)ud;
     (void)v;
@@ -135,20 +135,12 @@ static void ingress_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
             fed_buf_addc(&hosts, ',');
         fed_buf_add(&hosts, host);
     }
-    FED_JSON_EACH(it, fed_json_at(obj, "status", "loadBalancer", "ingress", NULL)) {
-        struct fed_str s = fed_json_find_text(it, "ip");
-
-        if (address.n)
-            fed_buf_addc(&address, ',');
-        fed_buf_add(&address, s.n ? s : fed_json_find_text(it, "hostname"));
-    }
     fed_cell_or(a, cells, class, "<none>");
     fed_cell_or(a, cells, fed_arena_dup(a, fed_buf_str(&hosts)), "*");
-    fed_cell_str(a, cells, fed_arena_dup(a, fed_buf_str(&address)));
+    fed_cell_str(a, cells, fed_cell_balancers(a, obj));
     fed_cell_strz(a, cells, tls && tls->n ? "80, 443" : "80");
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
     fed_buf_release(&hosts);
-    fed_buf_release(&address);
 }
 
 /* --- IngressClass, NetworkPolicy --- */
@@ -170,7 +162,7 @@ static void class_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
 }
 
-static int prepare_policy(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_policy(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec"), *types;
 
@@ -202,5 +194,5 @@ const struct fed_core_hooks fed_hooks_network[] = {
     {"networking.k8s.io", "ingressclasses", {.validate = fed_rules_ingress_class, .cells = class_cells}},
     {"networking.k8s.io",
      "networkpolicies",
-     {.prepare = prepare_policy, .validate = fed_rules_network_policy, .cells = policy_cells}},
+     {.defaults = default_policy, .validate = fed_rules_network_policy, .cells = policy_cells}},
     {NULL, NULL, {0}}};

@@ -39,19 +39,17 @@ static void keep_qos(const struct fed_write *w, struct fed_json *status)
         fed_json_set(status, "qosClass", fed_json_copy(w->arena, was));
 }
 
-/* Who knows podIP only, or podIPs only, gives the other too. */
-static void same_addresses(struct fed_arena *a, struct fed_json *status)
+static int default_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
-    struct fed_json *list = fed_json_find(status, "podIPs");
-    struct fed_str one = fed_json_find_text(status, "podIP"), first = fed_json_find_text(fed_json_item(list, 0), "ip");
+    struct fed_json *status = fed_json_find(obj, "status");
 
-    if (!one.n && first.n) {
-        fed_json_set(status, "podIP", fed_json_new_str(a, first));
-    } else if (one.n && !fed_str_eq(one, first)) {
-        fed_json_remove_key(status, "podIPs");
-        list = fed_json_push(fed_json_ensure_array(a, status, "podIPs"), fed_json_object(a));
-        fed_json_set(list, "ip", fed_json_new_str(a, one));
-    }
+    (void)ud;
+    (void)err;
+    if (status)
+        fed_kind_pair(w->arena, status, "podIP", "podIPs", "ip");
+    if (!fed_str_is(w->subresource, "status"))
+        fed_podspec_prepare(w->arena, fed_json_find(obj, "spec"), false);
+    return 0;
 }
 
 static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
@@ -62,10 +60,8 @@ static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj
     (void)err;
     if (fed_str_is(w->subresource, "status")) {
         keep_qos(w, fed_json_find(obj, "status"));
-        same_addresses(w->arena, fed_json_find(obj, "status"));
         return 0;
     }
-    fed_podspec_prepare(w->arena, spec, false);
     status = fed_json_ensure_object(w->arena, obj, "status");
     if (status && !w->old) {
         fed_json_set(status, "phase", fed_json_new_strz(w->arena, "Pending"));
@@ -253,7 +249,7 @@ static void validate_pod_template(void *ud, const struct fed_write *w, const str
     fed_podspec_validate(fed_json_at(obj, "template", "spec", NULL), "template.spec", c);
 }
 
-static int prepare_pod_template(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_pod_template(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     (void)ud;
     (void)err;
@@ -264,10 +260,38 @@ static int prepare_pod_template(void *ud, const struct fed_write *w, struct fed_
 /* --- cells --- */
 
 struct counts {
-    int64_t restarts, ready, total;
-    struct fed_str reason, last_restart;
+    int64_t restarts, ready, total, of_sidecars; /* the last: restarts of those that run beside the containers */
+    struct fed_str reason, last_restart, last_of_sidecars;
     bool initializing;
 };
+
+static void count_restarts(const struct fed_json *c, int64_t *restarts, struct fed_str *latest)
+{
+    struct fed_str last = fed_json_find_text(fed_json_at(c, "lastState", "terminated", NULL), "finishedAt");
+
+    *restarts += fed_json_int(fed_json_find(c, "restartCount"), 0);
+    if (last.n && fed_str_cmp(last, *latest) > 0)
+        *latest = last;
+}
+
+/* How a container ended whose end has no reason. */
+static struct fed_str end_text(struct fed_arena *a, const struct fed_json *end, const char *before)
+{
+    int64_t signal = fed_json_int(fed_json_find(end, "signal"), 0);
+
+    if (signal)
+        return fed_arena_printf(a, "%sSignal:%lld", before, (long long)signal);
+    return fed_arena_printf(a, "%sExitCode:%lld", before, (long long)fed_json_int(fed_json_find(end, "exitCode"), 0));
+}
+
+/* An init container that is to run as long as the pod. */
+static bool is_sidecar(const struct fed_json *obj, struct fed_str name)
+{
+    FED_JSON_EACH(c, fed_json_at(obj, "spec", "initContainers", NULL))
+        if (fed_str_eq(fed_json_find_text(c, "name"), name))
+            return fed_str_is(fed_json_find_text(c, "restartPolicy"), "Always");
+    return false;
+}
 
 /* Reason of the init container that the pod waits for; empty when all are done. */
 static void init_state(struct fed_arena *a, const struct fed_json *obj, struct counts *n)
@@ -276,23 +300,26 @@ static void init_state(struct fed_arena *a, const struct fed_json *obj, struct c
     size_t i = 0, total = 0;
 
     FED_JSON_EACH(c, fed_json_at(obj, "spec", "initContainers", NULL)) {
-        (void)c;
         total++;
+        n->total += fed_str_is(fed_json_find_text(c, "restartPolicy"), "Always");
     }
     FED_JSON_EACH(c, list) {
         const struct fed_json *end = fed_json_at(c, "state", "terminated", NULL);
         struct fed_str waiting = fed_json_find_text(fed_json_at(c, "state", "waiting", NULL), "reason");
         struct fed_str why = fed_json_find_text(end, "reason");
+        bool sidecar = is_sidecar(obj, fed_json_find_text(c, "name"));
 
-        n->restarts += fed_json_int(fed_json_find(c, "restartCount"), 0);
-        if (end && fed_json_int(fed_json_find(end, "exitCode"), 0) == 0) {
+        count_restarts(c, &n->restarts, &n->last_restart);
+        if (sidecar)
+            count_restarts(c, &n->of_sidecars, &n->last_of_sidecars);
+        if ((end && fed_json_int(fed_json_find(end, "exitCode"), 0) == 0) ||
+            (sidecar && fed_json_bool(fed_json_find(c, "started"), false))) {
+            n->ready += !end && fed_json_bool(fed_json_find(c, "ready"), false);
             i++;
             continue;
         }
         if (end)
-            n->reason = why.n ? fed_arena_printf(a, "Init:%.*s", FED_STR_ARG(why))
-                              : fed_arena_printf(a, "Init:ExitCode:%lld",
-                                                 (long long)fed_json_int(fed_json_find(end, "exitCode"), 0));
+            n->reason = why.n ? fed_arena_printf(a, "Init:%.*s", FED_STR_ARG(why)) : end_text(a, end, "Init:");
         else if (waiting.n && !fed_str_is(waiting, "PodInitializing"))
             n->reason = fed_arena_printf(a, "Init:%.*s", FED_STR_ARG(waiting));
         else
@@ -307,19 +334,14 @@ static void count_container(struct fed_arena *a, const struct fed_json *c, struc
     const struct fed_json *end = fed_json_at(c, "state", "terminated", NULL);
     struct fed_str waiting = fed_json_find_text(fed_json_at(c, "state", "waiting", NULL), "reason");
     struct fed_str why = fed_json_find_text(end, "reason");
-    struct fed_str last = fed_json_find_text(fed_json_at(c, "lastState", "terminated", NULL), "finishedAt");
 
-    n->restarts += fed_json_int(fed_json_find(c, "restartCount"), 0);
-    if (last.n && fed_str_cmp(last, n->last_restart) > 0)
-        n->last_restart = last;
+    count_restarts(c, &n->restarts, &n->last_restart);
     if (waiting.n)
         n->reason = waiting;
     else if (why.n)
         n->reason = why;
-    else if (end && fed_json_int(fed_json_find(end, "signal"), 0))
-        n->reason = fed_arena_printf(a, "Signal:%lld", (long long)fed_json_int(fed_json_find(end, "signal"), 0));
     else if (end)
-        n->reason = fed_arena_printf(a, "ExitCode:%lld", (long long)fed_json_int(fed_json_find(end, "exitCode"), 0));
+        n->reason = end_text(a, end, "");
     else if (fed_json_bool(fed_json_find(c, "ready"), false) && fed_json_at(c, "state", "running", NULL)) {
         *running = true;
         n->ready++;
@@ -336,13 +358,16 @@ static struct counts pod_counts(struct fed_arena *a, const struct fed_json *obj)
 
     if (reason.n)
         n.reason = reason;
+    if (fed_str_is(fed_json_find_text(fed_obj_condition(status, "PodScheduled"), "reason"), "SchedulingGated"))
+        n.reason = FED_STR("SchedulingGated");
     FED_JSON_EACH(c, fed_json_at(obj, "spec", "containers", NULL)) {
         (void)c;
         n.total++;
     }
     init_state(a, obj, &n);
-    if (!n.initializing) {
-        n.restarts = 0;
+    if (!n.initializing || fed_str_is(fed_json_find_text(fed_obj_condition(status, "Initialized"), "status"), "True")) {
+        n.restarts = n.of_sidecars;
+        n.last_restart = n.last_of_sidecars;
         for (const struct fed_json *c = list ? list->last : NULL; c; c = c->prev)
             count_container(a, c, &n, &running);
         /* A container that ended well beside one that runs does not make the pod completed. */
@@ -350,10 +375,13 @@ static struct counts pod_counts(struct fed_arena *a, const struct fed_json *obj)
             n.reason =
                 fed_str_is(fed_json_find_text(ready, "status"), "True") ? FED_STR("Running") : FED_STR("NotReady");
     }
-    if (fed_json_at(obj, "metadata", "deletionTimestamp", NULL) &&
-        !fed_str_is(fed_json_find_text(status, "phase"), "Failed") &&
-        !fed_str_is(fed_json_find_text(status, "phase"), "Succeeded"))
-        n.reason = fed_str_is(reason, "NodeLost") ? FED_STR("Unknown") : FED_STR("Terminating");
+    if (!fed_json_at(obj, "metadata", "deletionTimestamp", NULL))
+        return n;
+    if (fed_str_is(reason, "NodeLost"))
+        n.reason = FED_STR("Unknown");
+    else if (!fed_str_is(fed_json_find_text(status, "phase"), "Failed") &&
+             !fed_str_is(fed_json_find_text(status, "phase"), "Succeeded"))
+        n.reason = FED_STR("Terminating");
     return n;
 }
 
@@ -413,6 +441,8 @@ static void template_cells(void *ud, struct fed_arena *a, const struct fed_kind_
 }
 
 const struct fed_core_hooks fed_hooks_pod[] = {
-    {"", "pods", {.prepare = prepare_pod, .validate = validate_pod, .cells = pod_cells}},
-    {"", "podtemplates", {.prepare = prepare_pod_template, .validate = validate_pod_template, .cells = template_cells}},
+    {"", "pods", {.defaults = default_pod, .prepare = prepare_pod, .validate = validate_pod, .cells = pod_cells}},
+    {"",
+     "podtemplates",
+     {.defaults = default_pod_template, .validate = validate_pod_template, .cells = template_cells}},
     {NULL, NULL, {0}}};

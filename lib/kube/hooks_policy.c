@@ -32,7 +32,7 @@ static int default_behavior(struct fed_arena *a, struct fed_json *behavior, stru
     return 0;
 }
 
-static int prepare_hpa(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_hpa(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     static const char cpu[] = "[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\",\"target\":{\"type\":"
                               "\"Utilization\",\"averageUtilization\":80}}}]";
@@ -77,26 +77,45 @@ static void validate_hpa(void *ud, const struct fed_write *w, const struct fed_j
     fed_rules_autoscaler(spec, c);
 }
 
-/* "<unknown>" or the present value of one metric, and its target. */
+/* One metric: what it is now or "<unknown>", and what it should be. */
 static struct fed_str metric_text(struct fed_arena *a, const struct fed_json *obj, const struct fed_json *m, size_t i)
 {
-    const struct fed_json *now = fed_json_item(fed_json_at(obj, "status", "currentMetrics", NULL), (uint32_t)i);
-    const struct fed_json *target = fed_json_at(m, "resource", "target", NULL);
-    const struct fed_json *have = fed_json_at(now, "resource", "current", "averageUtilization", NULL);
-    const struct fed_json *want = fed_json_find(target, "averageUtilization");
-    struct fed_str name = fed_json_find_text(fed_json_find(m, "resource"), "name");
-    struct fed_str value = fed_json_find_text(fed_json_at(now, "resource", "current", NULL), "averageValue");
+    static const struct {
+        const char *type, *member;
+        bool named; /* told with the resource's name, and may be a share of what was requested */
+    } types[] = {{"Resource", "resource", true},
+                 {"ContainerResource", "containerResource", true},
+                 {"Pods", "pods", false},
+                 {"Object", "object", false},
+                 {"External", "external", false}};
+    const struct fed_json *status = fed_json_item(fed_json_at(obj, "status", "currentMetrics", NULL), (uint32_t)i);
+    struct fed_str unknown = FED_STR("<unknown>");
+    size_t t = 0;
 
-    if (want && have)
-        return fed_arena_printf(a, "%.*s: %lld%%/%lld%%", FED_STR_ARG(name), (long long)fed_json_int(have, 0),
-                                (long long)fed_json_int(want, 0));
-    if (want)
-        return fed_arena_printf(a, "%.*s: <unknown>/%lld%%", FED_STR_ARG(name), (long long)fed_json_int(want, 0));
-    if (target)
-        return fed_arena_printf(a, "%.*s: %.*s/%.*s", FED_STR_ARG(name),
-                                FED_STR_ARG(value.n ? value : FED_STR("<unknown>")),
-                                FED_STR_ARG(fed_json_find_text(target, "averageValue")));
-    return FED_STR("<unknown>/<auto>");
+    while (t < FED_ARRAY_LEN(types) && !fed_str_is(fed_json_find_text(m, "type"), types[t].type))
+        t++;
+    if (t == FED_ARRAY_LEN(types))
+        return FED_STR("<unknown type>");
+    const struct fed_json *source = fed_json_find(m, types[t].member), *target = fed_json_find(source, "target");
+    const struct fed_json *now = fed_json_at(status, types[t].member, "current", NULL);
+    struct fed_str average = fed_json_find_text(target, "averageValue"), name = fed_json_find_text(source, "name");
+    struct fed_str have = fed_json_find_text(now, average.n ? "averageValue" : "value");
+    if (types[t].named && !average.n) {
+        const struct fed_json *is = fed_json_find(now, "averageUtilization");
+        const struct fed_json *want = fed_json_find(target, "averageUtilization");
+
+        have = is ? fed_arena_printf(a, "%lld%%", (long long)fed_json_int(is, 0)) : unknown;
+        return fed_arena_printf(
+            a, "%.*s: %.*s/%.*s", FED_STR_ARG(name), FED_STR_ARG(have),
+            FED_STR_ARG(want ? fed_arena_printf(a, "%lld%%", (long long)fed_json_int(want, 0)) : FED_STR("<auto>")));
+    }
+    if (!have.n)
+        have = unknown;
+    if (types[t].named)
+        return fed_arena_printf(a, "%.*s: %.*s/%.*s", FED_STR_ARG(name), FED_STR_ARG(have), FED_STR_ARG(average));
+    return fed_arena_printf(a, "%.*s/%.*s%s", FED_STR_ARG(have),
+                            FED_STR_ARG(average.n ? average : fed_json_find_text(target, "value")),
+                            average.n && t > 2 ? " (avg)" : "");
 }
 
 static void hpa_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
@@ -111,10 +130,14 @@ static void hpa_cells(void *ud, struct fed_arena *a, const struct fed_kind_versi
     if (v != fed_kind_storage(v->kind) && fed_kind_convert(a, copy, v, fed_kind_storage(v->kind), NULL) == 0)
         obj = copy;
     FED_JSON_EACH(m, fed_json_at(obj, "spec", "metrics", NULL)) {
-        if (i)
-            fed_buf_addz(&b, ", ");
-        fed_buf_add(&b, metric_text(a, obj, m, i++));
+        if (i < 2) {
+            fed_buf_addz(&b, i ? ", " : "");
+            fed_buf_add(&b, metric_text(a, obj, m, i));
+        }
+        i++;
     }
+    if (i > 2)
+        fed_buf_addf(&b, " + %zu more...", i - 2);
     min = fed_json_at(obj, "spec", "minReplicas", NULL);
     fed_cell_str(a, cells,
                  fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(ref, "kind")),
@@ -228,7 +251,7 @@ static void quota_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 const struct fed_core_hooks fed_hooks_policy[] = {
     {"autoscaling",
      "horizontalpodautoscalers",
-     {.prepare = prepare_hpa, .validate = validate_hpa, .convert = fed_convert_hpa, .cells = hpa_cells}},
+     {.defaults = default_hpa, .validate = validate_hpa, .convert = fed_convert_hpa, .cells = hpa_cells}},
     {"policy", "poddisruptionbudgets", {.validate = validate_budget, .cells = budget_cells}},
     {"scheduling.k8s.io", "priorityclasses", {.validate = validate_priority, .cells = priority_cells}},
     {"", "resourcequotas", {.validate = fed_quota_validate, .cells = quota_cells}},

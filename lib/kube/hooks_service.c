@@ -97,6 +97,22 @@ static void default_affinity(struct fed_arena *a, struct fed_json *spec)
         fed_json_set(client, "timeoutSeconds", fed_json_new_int(a, 10800));
 }
 
+static int default_service(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *spec = fed_json_find(obj, "spec");
+
+    (void)ud;
+    (void)err;
+    if (!spec || w->subresource.n)
+        return 0;
+    default_targets(w->arena, spec);
+    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "ClientIP"))
+        default_affinity(w->arena, spec);
+    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "None")) /* a default of Kubernetes, not a mistake */
+        fed_json_remove_key(spec, "sessionAffinityConfig");
+    return 0;
+}
+
 static int prepare_service(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec"), *list;
@@ -107,15 +123,10 @@ static int prepare_service(void *ud, const struct fed_write *w, struct fed_json 
     (void)err;
     if (!spec || w->subresource.n)
         return 0;
-    default_targets(w->arena, spec);
     if (old) {
         keep_allocated(w->arena, old, spec);
         drop_unused(old, spec);
     }
-    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "ClientIP"))
-        default_affinity(w->arena, spec);
-    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "None")) /* a default of Kubernetes, not a mistake */
-        fed_json_remove_key(spec, "sessionAffinityConfig");
     ip = fed_json_find_text(spec, "clusterIP");
     list = fed_json_find(spec, "clusterIPs");
     /* Who knows clusterIP only has changed it, or has set it first. */
@@ -250,23 +261,14 @@ static void validate_slice(void *ud, const struct fed_write *w, const struct fed
 static struct fed_str external_ip(struct fed_arena *a, const struct fed_json *obj, const struct fed_json *spec)
 {
     struct fed_str outside = fed_cell_join(a, fed_json_find(spec, "externalIPs"), NULL);
-    struct fed_buf b;
+    struct fed_buf b = {0};
     struct fed_str out;
 
     if (is_type(spec, "ExternalName"))
         return fed_json_find_text(spec, "externalName");
     if (!is_type(spec, "LoadBalancer"))
         return outside.n ? outside : FED_STR("<none>");
-    fed_buf_init(&b, 4096);
-    FED_JSON_EACH(it, fed_json_at(obj, "status", "loadBalancer", "ingress", NULL)) {
-        struct fed_str s = fed_json_find_text(it, "ip");
-
-        if (!s.n)
-            s = fed_json_find_text(it, "hostname");
-        if (b.n && s.n)
-            fed_buf_addc(&b, ',');
-        fed_buf_add(&b, s);
-    }
+    fed_buf_add(&b, fed_cell_balancers(a, obj));
     if (b.n && outside.n)
         fed_buf_addc(&b, ',');
     fed_buf_add(&b, outside);
@@ -332,7 +334,7 @@ static void show(struct shown_list *l, struct fed_str s, int64_t port)
 
 static struct fed_str shown_text(struct fed_arena *a, struct shown_list *l)
 {
-    struct fed_str out = FED_STR("<none>");
+    struct fed_str out = FED_STR("");
 
     if (l->total > l->shown)
         fed_buf_addf(&l->b, " + %d more...", l->total - l->shown);
@@ -346,10 +348,11 @@ static void endpoints_cells(void *ud, struct fed_arena *a, const struct fed_kind
                             int64_t now_ms, struct fed_json *cells)
 {
     struct shown_list l = {0};
+    const struct fed_json *subsets = fed_json_find(obj, "subsets");
 
     (void)ud;
     (void)v;
-    FED_JSON_EACH(set, fed_json_find(obj, "subsets")) {
+    FED_JSON_EACH(set, subsets) {
         const struct fed_json *ports = fed_json_find(set, "ports");
 
         FED_JSON_EACH(addr, ports && ports->n ? NULL : fed_json_find(set, "addresses"))
@@ -358,6 +361,8 @@ static void endpoints_cells(void *ud, struct fed_arena *a, const struct fed_kind
             FED_JSON_EACH(addr, fed_json_find(set, "addresses"))
                 show(&l, fed_json_find_text(addr, "ip"), fed_json_int(fed_json_find(port, "port"), 0));
     }
+    if (!subsets || !subsets->n)
+        fed_buf_addz(&l.b, "<none>");
     fed_cell_str(a, cells, shown_text(a, &l));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
 }
@@ -371,9 +376,13 @@ static void slice_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
     (void)ud;
     (void)v;
     FED_JSON_EACH(p, list) {
-        const struct fed_json *n = fed_json_find(p, "port");
+        const struct fed_json *n = fed_json_find(p, "port"), *name = fed_json_find(p, "name");
 
-        show(&ports, n ? fed_arena_printf(a, "%lld", (long long)fed_json_int(n, 0)) : FED_STR("*"), -1);
+        show(&ports,
+             n      ? fed_arena_printf(a, "%lld", (long long)fed_json_int(n, 0))
+             : name ? fed_json_str(name)
+                    : FED_STR("*"),
+             -1);
     }
     FED_JSON_EACH(e, fed_json_find(obj, "endpoints"))
         FED_JSON_EACH(addr, fed_json_find(e, "addresses"))
@@ -387,7 +396,9 @@ static void slice_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 }
 
 const struct fed_core_hooks fed_hooks_service[] = {
-    {"", "services", {.prepare = prepare_service, .validate = validate_service, .cells = service_cells}},
+    {"",
+     "services",
+     {.defaults = default_service, .prepare = prepare_service, .validate = validate_service, .cells = service_cells}},
     {"", "endpoints", {.validate = fed_rules_endpoints, .cells = endpoints_cells}},
     {"discovery.k8s.io", "endpointslices", {.validate = validate_slice, .cells = slice_cells}},
     {NULL, NULL, {0}}};

@@ -94,6 +94,15 @@ static void validate_claim(void *ud, const struct fed_write *w, const struct fed
                        "bound claims");
 }
 
+/* An old annotation goes before the field. */
+static struct fed_str class_of(const struct fed_json *obj, const struct fed_json *spec)
+{
+    const struct fed_json *old =
+        fed_json_at(obj, "metadata", "annotations", "volume.beta.kubernetes.io/storage-class", NULL);
+
+    return old ? fed_json_str(old) : fed_json_find_text(spec, "storageClassName");
+}
+
 static void volume_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
                          int64_t now_ms, struct fed_json *cells)
 {
@@ -112,7 +121,7 @@ static void volume_cells(void *ud, struct fed_arena *a, const struct fed_kind_ve
                  claim ? fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(claim, "namespace")),
                                           FED_STR_ARG(fed_json_find_text(claim, "name")))
                        : FED_STR(""));
-    fed_cell_str(a, cells, fed_json_find_text(spec, "storageClassName"));
+    fed_cell_str(a, cells, class_of(obj, spec));
     fed_cell_or(a, cells, fed_json_find_text(spec, "volumeAttributesClassName"), "<unset>");
     fed_cell_str(a, cells, fed_json_find_text(status, "reason"));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
@@ -133,7 +142,7 @@ static void claim_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
     fed_cell_str(a, cells, fed_json_find_text(spec, "volumeName"));
     fed_cell_str(a, cells, bound ? quantity(fed_json_at(status, "capacity", "storage", NULL)) : FED_STR(""));
     fed_cell_str(a, cells, bound ? access_modes(a, fed_json_find(status, "accessModes")) : FED_STR(""));
-    fed_cell_str(a, cells, fed_json_find_text(spec, "storageClassName"));
+    fed_cell_str(a, cells, class_of(obj, spec));
     fed_cell_or(a, cells, fed_json_find_text(spec, "volumeAttributesClassName"), "<unset>");
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
     fed_cell_or(a, cells, fed_json_find_text(spec, "volumeMode"), "<unset>");
@@ -159,8 +168,14 @@ static void validate_class(void *ud, const struct fed_write *w, const struct fed
 static void class_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
                         int64_t now_ms, struct fed_json *cells)
 {
+    static const char *const marks[] = {"storageclass.kubernetes.io/is-default-class",
+                                        "storageclass.beta.kubernetes.io/is-default-class"};
+    struct fed_json *name = fed_json_item(cells, 0);
+
     (void)ud;
     (void)v;
+    if (fed_str_is(fed_obj_annotation(obj, marks[0]), "true") || fed_str_is(fed_obj_annotation(obj, marks[1]), "true"))
+        name->s = fed_arena_printf(a, "%.*s (default)", FED_STR_ARG(name->s));
     fed_cell_str(a, cells, fed_json_find_text(obj, "provisioner"));
     fed_cell_str(a, cells, fed_json_find_text(obj, "reclaimPolicy"));
     fed_cell_str(a, cells, fed_json_find_text(obj, "volumeBindingMode"));

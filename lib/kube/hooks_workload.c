@@ -2,6 +2,7 @@
 /* hooks_workload.c: Deployment, ReplicaSet, DaemonSet, StatefulSet, ReplicationController, ControllerRevision. */
 #include "kube/check.h"
 #include "kube/kind_rules.h"
+#include "kube/names.h"
 #include "kube/convert.h"
 #include "kube/podspec.h"
 #include "kube/schema_priv.h"
@@ -37,7 +38,7 @@ static void defaults_from_template(const struct fed_write *w, struct fed_json *o
     fed_json_set(spec, "selector", sel);
 }
 
-static int prepare_workload(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_workload(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec;
 
@@ -383,9 +384,14 @@ static void revision_cells(void *ud, struct fed_arena *a, const struct fed_kind_
     (void)ud;
     (void)v;
     FED_JSON_EACH(o, fed_json_at(obj, "metadata", "ownerReferences", NULL))
-        if (fed_json_bool(fed_json_find(o, "controller"), false))
-            text = fed_arena_printf(a, "%.*s/%.*s", FED_STR_ARG(fed_json_find_text(o, "kind")),
-                                    FED_STR_ARG(fed_json_find_text(o, "name")));
+        if (fed_json_bool(fed_json_find(o, "controller"), false)) {
+            struct fed_str group = fed_json_find_text(o, "apiVersion");
+            ptrdiff_t slash = fed_str_chr(group, '/', 0);
+
+            group = fed_str_head(group, slash < 0 ? 0 : (size_t)slash);
+            text = fed_arena_printf(a, "%.*s%s%.*s/%.*s", FED_STR_ARG(fed_name_lower(a, fed_json_find_text(o, "kind"))),
+                                    group.n ? "." : "", FED_STR_ARG(group), FED_STR_ARG(fed_json_find_text(o, "name")));
+        }
     fed_cell_str(a, cells, text);
     fed_cell_int(a, cells, fed_json_int(fed_json_find(obj, "revision"), 0));
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
@@ -395,7 +401,7 @@ static void revision_cells(void *ud, struct fed_arena *a, const struct fed_kind_
     {                                                                                                                  \
         "apps", plural,                                                                                                \
         {                                                                                                              \
-            .prepare = prepare_workload, .validate = (valid), .convert = fed_convert_workload, .cells = (shown)        \
+            .defaults = default_workload, .validate = (valid), .convert = fed_convert_workload, .cells = (shown)       \
         }                                                                                                              \
     }
 
@@ -406,6 +412,6 @@ const struct fed_core_hooks fed_hooks_workload[] = {
     WORKLOAD("statefulsets", validate_statefulset, statefulset_cells),
     {"",
      "replicationcontrollers",
-     {.prepare = prepare_workload, .validate = validate_controller, .cells = replicaset_cells}},
+     {.defaults = default_workload, .validate = validate_controller, .cells = replicaset_cells}},
     {"apps", "controllerrevisions", {.validate = validate_revision, .cells = revision_cells}},
     {NULL, NULL, {0}}};

@@ -138,11 +138,9 @@ static struct fed_str unescape(struct fed_arena *a, struct fed_str s)
     return fed_str_n(out.p, (size_t)(to - out.p));
 }
 
-struct fed_str fed_json_path_text(struct fed_arena *a, const struct fed_json *obj, struct fed_str path)
+static struct nodes find_all(struct fed_arena *a, const struct fed_json *obj, struct fed_str path)
 {
     struct nodes set = {.arena = a};
-    struct fed_buf b;
-    struct fed_str out;
     size_t i = 0, steps = 0;
 
     path = fed_str_trim(path);
@@ -165,8 +163,26 @@ struct fed_str fed_json_path_text(struct fed_arena *a, const struct fed_json *ob
             set = step_member(&set, unescape(a, fed_str_n(path.p + from, i - from)));
         }
     }
+    if (i < path.n)
+        set.n = 0;
+    return set;
+}
+
+const struct fed_json *fed_json_path_first(struct fed_arena *a, const struct fed_json *obj, struct fed_str path)
+{
+    struct nodes set = find_all(a, obj, path);
+
+    return set.n ? set.v[0] : NULL;
+}
+
+struct fed_str fed_json_path_text(struct fed_arena *a, const struct fed_json *obj, struct fed_str path)
+{
+    struct nodes set = find_all(a, obj, path);
+    struct fed_buf b;
+    struct fed_str out;
+
     fed_buf_init(&b, 1 << 16);
-    for (size_t k = 0; i >= path.n && k < set.n; k++) {
+    for (size_t k = 0; k < set.n; k++) {
         if (k)
             fed_buf_addc(&b, ',');
         add_text(&b, set.v[k]);

@@ -323,6 +323,7 @@ static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_ki
     kind->n_status_keeps = dup_list(r, fed_json_at(doc, "subresources", "statusKeeps", NULL), &kind->status_keeps);
     kind->namespaced = fed_json_bool(fed_json_find(doc, "namespaced"), true);
     kind->has_generation = fed_json_bool(fed_json_find(doc, "generation"), false);
+    kind->generation_notes = fed_str_is(fed_json_find_text(doc, "generationOf"), "annotations");
     kind->create_on_update = fed_json_bool(fed_json_find(doc, "createOnUpdate"), false);
     kind->store_prefix =
         kind->group.n ? fed_arena_printf(a, "/registry/%.*s/%.*s/", FED_STR_ARG(kind->group), FED_STR_ARG(kind->plural))

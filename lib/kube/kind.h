@@ -97,7 +97,10 @@ struct fed_write {
 };
 struct fed_hooks {
     void *ud;
-    /* After defaulting, before validation: computed and reset fields. obj is in the storage version. */
+    /* Defaults that a schema cannot say. They belong to whoever writes the object, and webhooks see them; idempotent, as
+     * what webhooks made gets them, too. obj is in the storage version. */
+    int (*defaults)(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
+    /* After admission, before validation: what the server alone sets or resets, which nobody owns. */
     int (*prepare)(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
     /* Cross-field rules and immutability. */
     void (*validate)(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);
@@ -117,6 +120,7 @@ struct fed_kind {
     size_t n_short_names, n_categories, n_status_keeps;
     bool namespaced, has_generation, has_status, has_scale; /* of the storage version */
     bool create_on_update;                                  /* a PUT of what is not there makes it */
+    bool generation_notes;                                  /* other annotations are another generation, too */
     enum fed_residence residence;
     const char *(*check_name)(struct fed_str name); /* kube/names.h */
     struct fed_kind_version *versions;              /* storage version first, then by preference */

@@ -146,8 +146,38 @@ void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct 
 struct prune {
     void (*unknown)(void *ud, const char *path, const struct fed_json *value);
     void *ud;
-    bool native; /* a kind that Go has a type of */
+    bool omit; /* what Go does not write */
 };
+
+/* In Kubernetes' structures lists and maps without anything in them are not written, nor are values that are zero, but
+ * where "not there" is another value (pointers). An empty list of owners resets them, so it stays until it has. */
+static bool is_omitted(const struct fed_schema *s, const struct fed_json *v)
+{
+    int64_t n = 1;
+
+    if (!s->pb) /* no structure of Kubernetes' own */
+        return false;
+    switch (v->type) {
+    case FED_JSON_ARRAY:
+        return !v->n && s->shape->type == FED_SHAPE_ARRAY && !fed_str_is(v->key, "managedFields");
+    case FED_JSON_OBJECT:
+        return !v->n && s->shape->type == FED_SHAPE_OBJECT && s->shape->additional && !s->shape->n_props;
+    default:
+        break;
+    }
+    if (s->pb_ptr || (s->zero && !s->dflt) || s->required)
+        return false;
+    switch (s->shape->type) {
+    case FED_SHAPE_STRING:
+        return v->type == FED_JSON_STRING && !v->s.n;
+    case FED_SHAPE_BOOLEAN:
+        return v->type == FED_JSON_BOOL && !v->boolean;
+    case FED_SHAPE_INTEGER:
+        return v->type == FED_JSON_NUMBER && fed_json_is_int(v, &n) && n == 0;
+    default:
+        return false;
+    }
+}
 
 static void report_unknown(const struct prune *p, const struct fed_json *child)
 {
@@ -162,30 +192,6 @@ static void report_unknown(const struct prune *p, const struct fed_json *child)
 }
 
 static void prune_value(const struct prune *p, const struct fed_schema *s, struct fed_json *v);
-
-/* Go cannot tell an empty value from none, unless there is a pointer to it, and does not write it again: `type: ""` is the
- * default, `selector: {}` is nothing. What is written always ("x-zero") comes back with the zero values. Only of fields
- * with a number in protobuf is known what Go makes of them. */
-static bool is_nothing(const struct fed_schema *s, const struct fed_json *v)
-{
-    if (!s->pb)
-        return false;
-    switch (s->shape->type) {
-    case FED_SHAPE_STRING:
-        return v->type == FED_JSON_STRING && !v->s.n && !s->pb_ptr &&
-               (s->shape->format == FED_FORMAT_NONE || s->shape->format == FED_FORMAT_BYTE);
-    case FED_SHAPE_INTEGER:
-        return v->type == FED_JSON_NUMBER && !s->pb_ptr && fed_json_int(v, 1) == 0;
-    case FED_SHAPE_BOOLEAN:
-        return v->type == FED_JSON_BOOL && !s->pb_ptr && !v->boolean;
-    case FED_SHAPE_ARRAY:
-        return v->type == FED_JSON_ARRAY && !v->n && !s->zero;
-    case FED_SHAPE_OBJECT:
-        return v->type == FED_JSON_OBJECT && !v->n && !s->zero && s->shape->additional && !s->shape->model.n;
-    default:
-        return false;
-    }
-}
 
 /* Null as an item of a list, or as a value of a map, is the zero value there. */
 static void fill_null(const struct fed_schema *s, struct fed_json *v)
@@ -214,12 +220,12 @@ static void prune_object(const struct prune *p, const struct fed_schema *s, stru
         } else if (child->type == FED_JSON_NULL && !cs->nullable && cs->shape->type != FED_SHAPE_ANY &&
                    cs != shape->additional) {
             fed_json_remove(child);
-        } else if (p->native && is_nothing(cs, child)) {
-            fed_json_remove(child);
         } else {
-            if (child->type == FED_JSON_NULL && p->native && cs == shape->additional)
+            if (child->type == FED_JSON_NULL && p->omit && cs == shape->additional)
                 fill_null(cs, child);
             prune_value(p, cs, child);
+            if (p->omit && cs != shape->additional && is_omitted(cs, child))
+                fed_json_remove(child);
         }
     }
 }
@@ -233,7 +239,7 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
             prune_object(p, s, v);
     } else if (v->type == FED_JSON_ARRAY && shape->items) {
         FED_JSON_EACH(child, v) {
-            if (child->type == FED_JSON_NULL && p->native)
+            if (child->type == FED_JSON_NULL && p->omit)
                 fill_null(shape->items, child);
             prune_value(p, shape->items, child);
         }
@@ -243,10 +249,19 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
 void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
                       void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud)
 {
-    struct prune p = {unknown, ud, s && s->shape->model.n};
+    struct prune p = {unknown, ud, false};
 
     if (s && obj)
         prune_value(&p, s, obj);
+}
+
+void fed_kind_prune(const struct fed_kind_version *v, struct fed_json *obj,
+                    void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud)
+{
+    struct prune p = {unknown, ud, !v->kind->custom};
+
+    if (obj)
+        prune_value(&p, v->schema, obj);
 }
 
 void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj)

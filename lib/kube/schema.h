@@ -15,14 +15,17 @@ void fed_schema_zeros(struct fed_arena *a, const struct fed_schema *s, struct fe
 void fed_schema_quantities(struct fed_arena *a, const struct fed_schema *s, struct fed_json *obj);
 /* A short name for all defaults of the storage version: it differs when any of them does. Empty: there are none. */
 struct fed_str fed_kind_defaults_id(const struct fed_kind *kind);
-/* Removes unknown fields, nulls where a field is not nullable, and of Kubernetes' own kinds what Go does not write (empty
- * texts, lists, maps, zero, false; null items are zero values); unknown(ud, path, value) is called for each unknown
+/* Removes unknown fields and nulls where a field is not nullable; unknown(ud, path, value) is called for each unknown
  * field, still in its place, with its path ("spec.template.spec.containers[0].imag"); may be NULL. metadata is checked against ObjectMeta. */
 void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
                       void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud);
 /* Removes all members that are null where the schema knows them and does not let them be: of custom kinds also those of
  * maps and of what may be anything, as Kubernetes does when it reads them. */
 void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj);
+/* The same of an object; of a built-in kind's also what Go does not write: empty lists and maps, zero values that are as
+ * good as none. */
+void fed_kind_prune(const struct fed_kind_version *v, struct fed_json *obj,
+                    void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud);
 /* Types, required, enum, ranges, lengths, patterns, formats (int-or-string, quantity, date-time, byte), list maps and
  * sets without duplicates. A type mismatch on decoding is what Kubernetes answers 400 for: *type_error is then set to
  * the first such message (may be NULL: mismatches become causes). */
@@ -60,6 +63,9 @@ struct fed_str fed_ssa_check(struct fed_arena *a, const struct fed_schema *s, co
 void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_kind_version *as,
                    const struct fed_json *old, struct fed_json *obj, const struct fed_ssa_write *how);
 
+/* The entries of metadata.managedFields are such: operation, version, type. */
+bool fed_ssa_readable(struct fed_arena *a, const struct fed_json *obj);
+
 /* Converts in place between served versions (through the storage version when needed), setting apiVersion and kind. */
 FED_MUST_USE int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,
                                   const struct fed_kind_version *to, struct fed_err *err);
@@ -67,6 +73,8 @@ FED_MUST_USE int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, con
 /* The row of an object: [Name, columns…, Age] cells as a JSON array, in the version's column order. */
 struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
                               int64_t now_ms);
+/* Adds `,"conditions":[…]` of a row, when it has any. */
+void fed_kind_row_conditions(struct fed_buf *out, const struct fed_kind_version *v, const struct fed_json *obj);
 /* Table columnDefinitions for the version, [Name, columns…, Age]. */
 struct fed_json *fed_kind_column_definitions(struct fed_arena *a, const struct fed_kind_version *v);
 /* "5s", "3m20s", "4d3h": as kubectl prints ages. */
@@ -80,6 +88,8 @@ FED_MUST_USE int fed_pb_to_json(struct fed_arena *a, const struct fed_kinds *kin
 /* Evaluates a simple JSON path as printer columns use it (".status.phase", ".spec.ports[*].port",
  * ".status.conditions[?(@.type==\"Ready\")].status"): text of the results joined by ','. */
 struct fed_str fed_json_path_text(struct fed_arena *a, const struct fed_json *obj, struct fed_str path);
+/* The first result alone, borrowed; NULL: there is none. */
+const struct fed_json *fed_json_path_first(struct fed_arena *a, const struct fed_json *obj, struct fed_str path);
 
 /* OpenAPI documents of the set, made once by the caller and cached: v3 JSON of one group/version ("apis/apps/v1",
  * "api/v1"), v2 as JSON and as the gnostic protobuf that kubectl asks for. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/selector.h"
 
+#include "base/mem.h"
 #include "kube/names.h"
+
+#include <stdlib.h>
 
 /* --- requirements --- */
 
@@ -124,7 +127,8 @@ static int parse_values(struct lexer *l, struct fed_requirement *r, struct fed_e
     if (l->token != T_OPEN)
         return fed_err_set(err, FED_E_BAD_REQUEST, "found '%.*s' expected: '('", FED_STR_ARG(l->text));
     advance(l);
-    if (l->token == T_CLOSE) {
+    if (l->token == T_CLOSE) { /* "a in ()" asks for the empty value */
+        add_value(l->arena, r, FED_STR(""));
         advance(l);
         return 0;
     }
@@ -166,6 +170,7 @@ static int parse_operator(struct lexer *l, struct fed_requirement *r, struct fed
     case T_WORD:
         if (fed_str_is(l->text, "in") || fed_str_is(l->text, "notin")) {
             r->op = l->text.n == 2 ? FED_SEL_IN : FED_SEL_NOT_IN;
+            r->set = true;
             advance(l);
             return parse_values(l, r, err);
         }
@@ -243,6 +248,7 @@ static int requirement_from_json(struct fed_arena *a, const struct fed_json *e,
             return fed_err_set(err, FED_E_INVALID, "values of \"%.*s\" must be strings", FED_STR_ARG(r->key));
         add_value(a, r, fed_arena_dup(a, v->s));
     }
+    r->set = fed_str_ieq(op, FED_STR("In")) || fed_str_ieq(op, FED_STR("NotIn"));
     return check_requirement(r, FED_E_INVALID, err);
 }
 
@@ -409,6 +415,11 @@ bool fed_selector_matches_json(const struct fed_selector *s, const struct fed_js
     return true;
 }
 
+static int by_text(const void *x, const void *y)
+{
+    return fed_str_cmp(**(const struct fed_str *const *)x, **(const struct fed_str *const *)y);
+}
+
 static void format_requirement(const struct fed_requirement *r, struct fed_buf *out)
 {
     static const char *const set_words[] = {" in (", " notin ("};
@@ -417,27 +428,46 @@ static void format_requirement(const struct fed_requirement *r, struct fed_buf *
     fed_buf_add(out, r->key);
     if (r->op == FED_SEL_EXISTS || r->op == FED_SEL_NOT_EXISTS)
         return;
-    if (r->op == FED_SEL_GT || r->op == FED_SEL_LT || r->n_values == 1) {
+    if (r->op == FED_SEL_GT || r->op == FED_SEL_LT || (r->n_values == 1 && !r->set)) {
         fed_buf_addz(out, r->op == FED_SEL_GT ? ">" : r->op == FED_SEL_LT ? "<" : r->op == FED_SEL_IN ? "=" : "!=");
         fed_buf_add(out, r->values[0]);
         return;
     }
     fed_buf_addz(out, set_words[r->op]);
+    const struct fed_str **values = fed_calloc(r->n_values + 1, sizeof(const struct fed_str *));
+    for (size_t i = 0; i < r->n_values; i++)
+        values[i] = &r->values[i];
+    qsort(values, r->n_values, sizeof(const struct fed_str *), by_text);
     for (size_t i = 0; i < r->n_values; i++) {
         if (i)
             fed_buf_addc(out, ',');
-        fed_buf_add(out, r->values[i]);
+        fed_buf_add(out, *values[i]);
     }
+    free(values);
     fed_buf_addc(out, ')');
+}
+
+/* Those of one key stay as they came. */
+static int by_key(const void *x, const void *y)
+{
+    const struct fed_requirement *a = *(const struct fed_requirement *const *)x;
+    const struct fed_requirement *b = *(const struct fed_requirement *const *)y;
+    int order = fed_str_cmp(a->key, b->key);
+    return order ? order : (a > b) - (a < b);
 }
 
 void fed_selector_format(const struct fed_selector *s, struct fed_buf *out)
 {
+    const struct fed_requirement **reqs = fed_calloc(s->n + 1, sizeof(const struct fed_requirement *));
+    for (size_t i = 0; i < s->n; i++)
+        reqs[i] = &s->reqs[i];
+    qsort(reqs, s->n, sizeof(const struct fed_requirement *), by_key);
     for (size_t i = 0; i < s->n; i++) {
         if (i)
             fed_buf_addc(out, ',');
-        format_requirement(&s->reqs[i], out);
+        format_requirement(reqs[i], out);
     }
+    free(reqs);
 }
 
 /* --- field selectors --- */
@@ -450,9 +480,11 @@ static int unescape(struct fed_arena *a, struct fed_str s, struct fed_str *out, 
         if (s.p[i] == '\\') {
             i++;
             if (i == s.n || !strchr("\\,=", s.p[i]) || !s.p[i])
-                return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: invalid escape sequence");
+                return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: invalid escape sequence: \\%.*s",
+                                   i < s.n, s.p + FED_MIN(i, s.n - 1));
         } else if (s.p[i] == '=' || s.p[i] == ',') {
-            return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: unescaped '%c' in a value", s.p[i]);
+            return fed_err_set(err, FED_E_BAD_REQUEST, "invalid field selector: unescaped character in value: %d",
+                               s.p[i]);
         }
         to[n++] = s.p[i];
     }

@@ -12,6 +12,7 @@ struct fed_requirement {
     enum fed_sel_op op;
     struct fed_str *values;
     size_t n_values;
+    bool set; /* written as a set, "a in (b)", even of one value */
 };
 struct fed_selector { /* arena-owned; no requirement = everything */
     struct fed_requirement *reqs;
@@ -32,7 +33,8 @@ FED_MUST_USE int fed_selector_from_annotation(struct fed_arena *a, struct fed_st
                                               struct fed_err *err);
 bool fed_selector_matches(const struct fed_selector *s, const struct fed_kv *labels, size_t n);
 bool fed_selector_matches_json(const struct fed_selector *s, const struct fed_json *labels); /* map or NULL */
-void fed_selector_format(const struct fed_selector *s, struct fed_buf *out);                 /* string form */
+void fed_selector_format(const struct fed_selector *s,
+                         struct fed_buf *out); /* as Kubernetes writes it: by key, values in order */
 
 struct fed_field_req {
     struct fed_str path, value; /* "status.phase", "Running" */

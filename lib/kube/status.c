@@ -218,7 +218,8 @@ void fed_status_write_success(struct fed_buf *out, const struct fed_status_detai
     fed_buf_addz(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",");
     if (details)
         add_details(out, details);
-    fed_buf_addz(out, "\"code\":200}");
+    out->n--; /* the last comma */
+    fed_buf_addc(out, '}');
 }
 
 int fed_status_read(int http_status, struct fed_str body, struct fed_err *err)

@@ -58,16 +58,6 @@ static bool named(const struct fed_kind_version *v, const char *name)
     return false;
 }
 
-static bool is_number(struct fed_str s)
-{
-    struct fed_arena a = {0};
-    struct fed_json *v = NULL;
-    bool yes = fed_json_parse(&a, s, NULL, &v, NULL) == 0 && v->type == FED_JSON_NUMBER;
-
-    fed_arena_release(&a);
-    return yes;
-}
-
 /* The columns of a custom kind are all there are beside the name. */
 static bool prints_age(const struct fed_kind_version *v)
 {
@@ -75,28 +65,52 @@ static bool prints_age(const struct fed_kind_version *v)
            named(v, "Pod Labels");
 }
 
+/* A cell of a custom kind: its path's first result, null unless it has the type that the column says. */
+static struct fed_json *custom_cell(struct fed_arena *a, const struct fed_column *col, const struct fed_json *obj,
+                                    int64_t now_ms)
+{
+    const struct fed_json *v = col->json_path.n ? fed_json_path_first(a, obj, col->json_path) : NULL;
+    struct fed_buf b = {0};
+    struct fed_json *text;
+    int64_t n;
+
+    if (!v || v->type == FED_JSON_NULL)
+        return fed_json_null(a);
+    if (fed_str_is(col->type, "date") && v->type == FED_JSON_STRING)
+        return fed_json_new_str(a, fed_time_parse(v->s, &n) ? FED_STR("<invalid>") : fed_cell_since(a, v->s, now_ms));
+    if (fed_str_is(col->type, "integer") && v->type == FED_JSON_NUMBER)
+        return fed_json_new_int(a, fed_str_i64(v->s, &n) == 0 ? n : (int64_t)strtod(fed_arena_dupz(a, v->s), NULL));
+    if ((fed_str_is(col->type, "number") && v->type == FED_JSON_NUMBER) ||
+        (fed_str_is(col->type, "boolean") && v->type == FED_JSON_BOOL))
+        return fed_json_copy(a, v);
+    if (!fed_str_is(col->type, "string"))
+        return fed_json_null(a);
+    if (v->type == FED_JSON_STRING)
+        return fed_json_copy(a, v);
+    fed_json_write(&b, v);
+    text = fed_json_new_str(a, fed_arena_dup(a, fed_buf_str(&b)));
+    fed_buf_release(&b);
+    return text;
+}
+
 static struct fed_json *path_cell(struct fed_arena *a, const struct fed_column *col, const struct fed_json *obj,
-                                  int64_t now_ms, bool custom)
+                                  int64_t now_ms)
 {
     struct fed_str text = {NULL, 0};
     int64_t n;
 
     if (col->json_path.n)
         text = fed_json_path_text(a, obj, col->json_path);
-    if (!text.n && custom)
-        return fed_json_null(a);
     if (!text.n)
         return fed_json_new_strz(a, fed_str_is(col->type, "date") ? "<unknown>" : "");
     if (fed_str_is(col->type, "date"))
         return fed_json_new_str(a, fed_cell_since(a, text, now_ms));
     if (fed_str_is(col->type, "integer") && fed_str_i64(text, &n) == 0)
         return fed_json_new_int(a, n);
-    if (fed_str_is(col->type, "number") && (!custom || is_number(text)))
+    if (fed_str_is(col->type, "number"))
         return fed_json_new_number(a, text);
-    if (fed_str_is(col->type, "boolean") && (!custom || fed_str_is(text, "true") || fed_str_is(text, "false")))
+    if (fed_str_is(col->type, "boolean"))
         return fed_json_new_bool(a, fed_str_is(text, "true"));
-    if (custom && !fed_str_is(col->type, "string"))
-        return fed_json_null(a); /* another type than the column says */
     return fed_json_new_str(a, text);
 }
 
@@ -115,10 +129,17 @@ struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version
     } else {
         for (size_t i = 0; i < v->n_columns; i++) {
             const struct fed_column *col = &v->columns[i];
-            bool age = !col->json_path.n && (fed_str_is(col->name, "Age") || fed_str_is(col->name, "Created At"));
+            struct fed_json *cell;
 
-            fed_json_push(row, age ? fed_json_new_str(a, fed_cell_age(a, obj, now_ms))
-                                   : path_cell(a, col, obj, now_ms, v->kind->custom));
+            if (col->json_path.n && v->kind->custom)
+                cell = custom_cell(a, col, obj, now_ms);
+            else if (!col->json_path.n && fed_str_is(col->name, "Age"))
+                cell = fed_json_new_str(a, fed_cell_age(a, obj, now_ms));
+            else if (!col->json_path.n && fed_str_is(col->name, "Created At"))
+                cell = fed_json_new_str(a, fed_json_find_text(fed_json_find(obj, "metadata"), "creationTimestamp"));
+            else
+                cell = path_cell(a, col, obj, now_ms);
+            fed_json_push(row, cell);
         }
     }
     while (row->n < want)
@@ -128,14 +149,28 @@ struct fed_json *fed_kind_row(struct fed_arena *a, const struct fed_kind_version
     return row;
 }
 
+/* What a client may leave out of its list: pods that are over. */
+void fed_kind_row_conditions(struct fed_buf *out, const struct fed_kind_version *v, const struct fed_json *obj)
+{
+    struct fed_str phase = fed_json_find_text(fed_json_find(obj, "status"), "phase");
+
+    if (v->group.n || !fed_str_is(v->kind->plural, "pods"))
+        return;
+    if (fed_str_is(phase, "Succeeded"))
+        fed_buf_addz(out, ",\"conditions\":[{\"type\":\"Completed\",\"status\":\"True\",\"reason\":\"Succeeded\","
+                          "\"message\":\"The pod has completed successfully.\"}]");
+    else if (fed_str_is(phase, "Failed"))
+        fed_buf_addz(out, ",\"conditions\":[{\"type\":\"Completed\",\"status\":\"True\",\"reason\":\"Failed\","
+                          "\"message\":\"The pod failed.\"}]");
+}
+
 static void define(struct fed_arena *a, struct fed_json *list, struct fed_str name, struct fed_str type,
                    struct fed_str format, struct fed_str description, int priority)
 {
     struct fed_json *def = fed_json_object(a);
 
     fed_json_set(def, "name", fed_json_new_str(a, name));
-    /* Ages are printed here, so to the client a date is text. */
-    fed_json_set(def, "type", fed_json_new_str(a, fed_str_is(type, "date") ? FED_STR("string") : type));
+    fed_json_set(def, "type", fed_json_new_str(a, type));
     fed_json_set(def, "format", fed_json_new_str(a, format));
     fed_json_set(def, "description", fed_json_new_str(a, description));
     fed_json_set(def, "priority", fed_json_new_int(a, priority));
@@ -149,9 +184,14 @@ struct fed_json *fed_kind_column_definitions(struct fed_arena *a, const struct f
     if (v->kind->custom || !named(v, "Name"))
         define(a, list, FED_STR("Name"), FED_STR("string"), FED_STR("name"),
                FED_STR("Name of the object, unique in its namespace."), 0);
-    for (size_t i = 0; i < v->n_columns; i++)
-        define(a, list, v->columns[i].name, v->columns[i].type, v->columns[i].format, v->columns[i].description,
-               v->columns[i].priority);
+    for (size_t i = 0; i < v->n_columns; i++) {
+        /* Ages are printed here: to the client they are text. */
+        bool age =
+            !v->kind->custom && fed_str_is(v->columns[i].type, "date") && !fed_str_is(v->columns[i].name, "Created At");
+
+        define(a, list, v->columns[i].name, age ? FED_STR("string") : v->columns[i].type, v->columns[i].format,
+               v->columns[i].description, v->columns[i].priority);
+    }
     if (!prints_age(v))
         define(a, list, FED_STR("Age"), FED_STR("string"), FED_STR(""), FED_STR("Time since the object was made."), 0);
     return list;
@@ -219,6 +259,42 @@ struct fed_str fed_cell_join(struct fed_arena *a, const struct fed_json *list, c
         if (b.n)
             fed_buf_addc(&b, ',');
         fed_buf_add(&b, s);
+    }
+    out = fed_arena_dup(a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return out;
+}
+
+static int by_text(const void *x, const void *y)
+{
+    return fed_str_cmp(*(const struct fed_str *)x, *(const struct fed_str *)y);
+}
+
+struct fed_str fed_cell_balancers(struct fed_arena *a, const struct fed_json *obj)
+{
+    const struct fed_json *list = fed_json_at(obj, "status", "loadBalancer", "ingress", NULL);
+    struct fed_str *all, out;
+    struct fed_buf b = {0};
+    size_t n = 0;
+
+    if (!list || !list->n)
+        return FED_STR("");
+    all = fed_arena_alloc(a, list->n * sizeof(*all));
+    FED_JSON_EACH(it, list) {
+        struct fed_str s = fed_json_find_text(it, "ip");
+
+        if (!s.n)
+            s = fed_json_find_text(it, "hostname");
+        if (s.n)
+            all[n++] = s;
+    }
+    qsort(all, n, sizeof(*all), by_text);
+    for (size_t i = 0; i < n; i++) {
+        if (i && fed_str_eq(all[i], all[i - 1]))
+            continue;
+        if (i)
+            fed_buf_addc(&b, ',');
+        fed_buf_add(&b, all[i]);
     }
     out = fed_arena_dup(a, fed_buf_str(&b));
     fed_buf_release(&b);

@@ -20,7 +20,9 @@ struct fed_str fed_cell_since(struct fed_arena *a, struct fed_str time, int64_t 
 struct fed_str fed_cell_age(struct fed_arena *a, const struct fed_json *obj, int64_t now_ms);
 /* The texts of an array (of `member` of its items, when given), comma between. */
 struct fed_str fed_cell_join(struct fed_arena *a, const struct fed_json *list, const char *member);
-struct fed_str fed_cell_map(struct fed_arena *a, const struct fed_json *map);           /* "a=b,c=d" or "<none>" */
+struct fed_str fed_cell_balancers(struct fed_arena *a,
+                                  const struct fed_json *obj);                /* of a status, each once, in order */
+struct fed_str fed_cell_map(struct fed_arena *a, const struct fed_json *map); /* "a=b,c=d" or "<none>" */
 struct fed_str fed_cell_selector(struct fed_arena *a, const struct fed_json *selector); /* string form or "<none>" */
 
 #endif

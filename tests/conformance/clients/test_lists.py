@@ -88,7 +88,7 @@ def test_numbers_and_selectors(raw, maps):
     assert len(names(raw(path, limit=-1))) == 5
     assert names(raw(path, labelSelector="odd=1")) == ["c1", "c3"]
     assert names(raw(path, fieldSelector="metadata.name!=c1", labelSelector="odd=1")) == ["c3"]
-    raw(path, fieldSelector="data.n=1").refused(400, "BadRequest", "field label not supported: data.n")
+    raw(path, fieldSelector="data.n=1").refused(400, "BadRequest", '"data.n" is not a known field selector: only "metadata.name", "metadata.namespace"')
     raw(path, labelSelector="a===b").refused(400, "BadRequest", "unable to parse requirement: found '=', expected: identifier")
     raw(path, sendInitialEvents="true").refused(422, "Invalid", invalid("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"))
 

@@ -95,7 +95,37 @@ static const struct {
     {"{apiVersion: v1, kind: Event, metadata: {name: e}, type: Normal, reason: R, message: m, involvedObject: {kind: "
      "Pod, name: p}, count: 3, firstTimestamp: 1970-01-01T00:00:00Z, lastTimestamp: 1970-01-01T00:01:30Z, source: "
      "{component: c}}",
-     "[\"10s (x3 over 100s)\",\"Normal\",\"R\",\"pod/p\",\"\",\"c\",\"m\",\"100s\",\"3\",\"e\"]"},
+     "[\"10s\",\"Normal\",\"R\",\"pod/p\",\"\",\"c\",\"m\",\"100s\",3,\"e\"]"},
+    {"{apiVersion: events.k8s.io/v1, kind: Event, metadata: {name: e}, type: Normal, reason: R, note: m, eventTime: "
+     "1970-01-01T00:00:00Z, series: {count: 2, lastObservedTime: 1970-01-01T00:01:30Z}, reportingController: c, "
+     "reportingInstance: i, regarding: {kind: Pod}}",
+     "[\"10s\",\"Normal\",\"R\",\"pod\",\"\",\"c, i\",\"m\",\"100s\",3,\"e\"]"},
+    {"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}], initContainers: [{name: s, "
+     "restartPolicy: Always}, {name: i}]}, status: {phase: Pending, initContainerStatuses: [{name: s, started: true, "
+     "ready: true, restartCount: 2, state: {running: {}}}, {name: i, restartCount: 1, state: {terminated: {exitCode: "
+     "1, signal: 9}}}]}}",
+     "[\"p\",\"1/2\",\"Init:Signal:9\",\"3\",\"<unknown>\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]"},
+    {"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}, status: {phase: Pending, "
+     "conditions: [{type: PodScheduled, status: \"False\", reason: SchedulingGated}]}}",
+     "[\"p\",\"0/1\",\"SchedulingGated\",\"0\",\"<unknown>\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]"},
+    {"{apiVersion: v1, kind: Endpoints, metadata: {name: e}, subsets: [{notReadyAddresses: [{ip: 1.1.1.1}], ports: "
+     "[{port: 80}]}]}",
+     "[\"e\",\"\",\"<unknown>\"]"},
+    {"{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {type: LoadBalancer, clusterIP: 10.1.1.1, "
+     "externalIPs: [9.9.9.9]}, status: {loadBalancer: {ingress: [{hostname: z.example}, {ip: 4.4.4.4}, {ip: 3.3.3.3}, "
+     "{ip: 3.3.3.3}]}}}",
+     "[\"s\",\"LoadBalancer\",\"10.1.1.1\",\"3.3.3.3,4.4.4.4,z.example,9.9.9.9\",\"<none>\",\"<unknown>\",\"<none>\"]"},
+    {"{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h}, spec: {maxReplicas: 5, "
+     "scaleTargetRef: {kind: Deployment, name: d}, metrics: [{type: Pods, pods: {target: {averageValue: \"5\"}}}, "
+     "{type: External, external: {target: {averageValue: \"3\"}}}, {type: Object}]}}",
+     "[\"h\",\"Deployment/d\",\"<unknown>/5, <unknown>/3 (avg) + 1 more...\",\"<unset>\",5,0,\"<unknown>\"]"},
+    {"{apiVersion: apps/v1, kind: ControllerRevision, metadata: {name: r, ownerReferences: [{apiVersion: apps/v1, "
+     "kind: "
+     "DaemonSet, name: d, controller: true}]}, revision: 7}",
+     "[\"r\",\"daemonset.apps/d\",7,\"<unknown>\"]"},
+    {"{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: s, annotations: "
+     "{storageclass.kubernetes.io/is-default-class: \"true\"}}, provisioner: p}",
+     "[\"s (default)\",\"p\",\"\",\"\",false,\"<unknown>\"]"},
     {"{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: b}, binaryData: {c: \"\"}}",
      "[\"c\",2,\"<unknown>\"]"},
 };
@@ -197,7 +227,10 @@ static void test_prepare(void **state)
         const struct fed_kind_version *v = version_of(obj);
         struct fed_write w = {.arena = &arena, .kind = v->kind, .version = v, .old = old, .subresource = FED_STR("")};
 
-        assert_int_equal(v->kind->hooks.prepare(v->kind->hooks.ud, &w, obj, NULL), 0);
+        if (v->kind->hooks.defaults)
+            assert_int_equal(v->kind->hooks.defaults(v->kind->hooks.ud, &w, obj, NULL), 0);
+        if (v->kind->hooks.prepare)
+            assert_int_equal(v->kind->hooks.prepare(v->kind->hooks.ud, &w, obj, NULL), 0);
         assert_string_equal(text_of(&arena, fed_json_find(obj, prepared[i].path)).p, prepared[i].want);
     }
 }

@@ -124,7 +124,7 @@ static void test_prune(void **state)
         struct fed_json *obj = yaml_of(&a, prune_cases[i].in);
 
         fed_buf_reset(&unknown);
-        fed_schema_prune(version_of(obj)->schema, obj, note_unknown, &unknown);
+        fed_kind_prune(version_of(obj), obj, note_unknown, &unknown);
         assert_string_equal(fed_buf_z(&unknown), prune_cases[i].unknown);
         to_text(obj, &b);
         assert_string_equal(b.p, prune_cases[i].out);
