@@ -163,11 +163,55 @@ struct fed_json *fed_replicaset_new(struct fed_arena *a, const struct fed_replic
 
 /* --- ControllerRevisions --- */
 
+struct member { /* an object's */
+    struct fed_str key;
+    struct fed_json *value;
+};
+
+static int by_key(const void *pa, const void *pb)
+{
+    return fed_str_cmp(((const struct member *)pa)->key, ((const struct member *)pb)->key);
+}
+
+static void sort_keys(struct fed_arena *a, struct fed_json *v)
+{
+    size_t n = 0;
+    struct member *list = FED_ARENA_ARRAY(a, struct member, v->n + 1);
+    if (v->type != FED_JSON_OBJECT && v->type != FED_JSON_ARRAY)
+        return;
+    FED_JSON_EACH(c, v) {
+        sort_keys(a, c);
+        list[n++] = (struct member){c->key, c};
+    }
+    if (v->type == FED_JSON_ARRAY)
+        return;
+    qsort(list, n, sizeof(*list), by_key);
+    for (size_t i = 0; i < n; i++)
+        fed_json_remove(list[i].value);
+    for (size_t i = 0; i < n; i++)
+        fed_json_add(v, list[i].key, list[i].value);
+}
+
+/* What a client in Go writes of a template although it is not set. */
+static void fill(struct fed_arena *a, struct fed_json *template)
+{
+    static const char *const lists[] = {"initContainers", "containers"};
+    struct fed_json *meta = fed_json_find(template, "metadata");
+    if (meta && !fed_json_find(meta, "creationTimestamp"))
+        fed_json_set(meta, "creationTimestamp", fed_json_null(a));
+    for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
+        FED_JSON_EACH(c, fed_json_at(template, "spec", lists[i], NULL))
+            if (!fed_json_find(c, "resources"))
+                fed_json_set(c, "resources", fed_json_object(a));
+}
+
 struct fed_json *fed_revision_data(struct fed_arena *a, const struct fed_json *tree)
 {
     struct fed_json *data = fed_json_object(a), *spec = fed_json_object(a);
     struct fed_json *template = fed_json_copy(a, fed_json_at(tree, "spec", "template", NULL));
+    fill(a, template);
     fed_json_set(template, "$patch", fed_json_new_strz(a, "replace"));
+    sort_keys(a, template);
     fed_json_set(spec, "template", template);
     fed_json_set(data, "spec", spec);
     return data;

@@ -57,7 +57,8 @@ struct fed_json *fed_replicaset_new(struct fed_arena *a, const struct fed_replic
 bool fed_replicaset_skips(struct fed_str key);
 
 /* --- ControllerRevisions of a DaemonSet or StatefulSet --- */
-/* `data` of the owner's present template: a strategic merge patch of the owner. */
+/* `data` of the owner's present template: a strategic merge patch of the owner, byte for byte as kubectl rollout undo makes
+ * it of the owner to see whether there is anything to undo. */
 struct fed_json *fed_revision_data(struct fed_arena *a, const struct fed_json *tree);
 /* The hash in a ControllerRevision's labels; empty: it has none. */
 struct fed_str fed_revision_hash(const struct fed_kobj *revision);

@@ -13,8 +13,6 @@ enum { DRIVER_NAME_MAX = 63, NODE_ID_MAX = 256, TOKEN_LEAST_S = 600 };
 
 static void check_driver_name(struct fed_causes *c, struct fed_str name, const char *at)
 {
-    if (!name.n)
-        fed_bad(c, FED_CAUSE_REQUIRED, (struct fed_str){NULL, 0}, "", "%s", at);
     if (name.n > DRIVER_NAME_MAX)
         fed_causes_add(c, FED_CAUSE_TOO_LONG, fed_str(at), (struct fed_str){NULL, 0}, "may not be more than %d bytes",
                        DRIVER_NAME_MAX);
@@ -50,6 +48,7 @@ static void check_tokens(const struct fed_json *requests, struct fed_causes *c)
 
 static void validate_driver(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
+    static const char *const modes[] = {"Persistent", "Ephemeral", NULL};
     const struct fed_json *spec = fed_json_find(obj, "spec"), *was = fed_json_find(w->old, "spec");
 
     (void)ud;
@@ -57,6 +56,8 @@ static void validate_driver(void *ud, const struct fed_write *w, const struct fe
         fed_causes_add(c, FED_CAUSE_TOO_LONG, FED_STR("metadata.name"), (struct fed_str){NULL, 0},
                        "may not be more than %d bytes", DRIVER_NAME_MAX);
     check_tokens(fed_json_find(spec, "tokenRequests"), c);
+    FED_JSON_EACH(m, fed_json_find(spec, "volumeLifecycleModes"))
+        fed_check_one_of(c, fed_json_str(m), modes, "spec.volumeLifecycleModes");
     if (!w->old)
         return;
     fed_check_immutable(was, spec, "spec", "attachRequired", c);
@@ -128,6 +129,7 @@ static void check_node_driver(const struct fed_json *d, size_t i, struct fed_map
     struct fed_str name = fed_json_find_text(d, "name"), id = fed_json_find_text(d, "nodeID");
     const char *at = fed_arena_printf(c->arena, "spec.drivers[%zu]", i).p;
 
+    fed_check_required(c, name, "%s.name", at);
     check_driver_name(c, name, fed_arena_printf(c->arena, "%s.name", at).p);
     fed_check_required(c, id, "%s.nodeID", at);
     if (id.n > NODE_ID_MAX)
@@ -223,12 +225,13 @@ static void check_source(const struct fed_json *source, struct fed_causes *c)
 static void validate_attachment(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     const struct fed_json *spec = fed_json_find(obj, "spec");
-    struct fed_str node = fed_json_find_text(spec, "nodeName");
+    struct fed_str driver = fed_json_find_text(spec, "attacher"), node = fed_json_find_text(spec, "nodeName");
 
     (void)ud;
-    check_driver_name(c, fed_json_find_text(spec, "attacher"), "spec.attacher");
+    fed_check_required(c, driver, "spec.attacher");
     check_source(fed_json_find(spec, "source"), c);
     fed_check_name(c, node, fed_name_check_subdomain, fed_quoted(c->arena, node), FED_STR("spec.nodeName"));
+    check_driver_name(c, driver, "spec.attacher");
     if (w->old)
         fed_check_immutable(w->old, obj, "", "spec", c);
 }

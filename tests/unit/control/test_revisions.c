@@ -157,6 +157,9 @@ static void test_objects(void **state)
     CHECK_TEXT("its cause", fed_obj_annotation(rev, "kubernetes.io/change-cause"), "why");
     assert_int_equal(fed_json_int(fed_json_find(rev, "revision"), 0), 3);
     CHECK_TEXT("a patch", fed_json_find_text(fed_json_at(rev, "data", "spec", "template", NULL), "$patch"), "replace");
+    CHECK_TEXT("as kubectl would write it", fed_json_text(&a, fed_json_find(rev, "data")),
+               "{\"spec\":{\"template\":{\"$patch\":\"replace\",\"metadata\":{\"creationTimestamp\":null,\"labels\":"
+               "{\"app\":\"a\",\"tier\":\"t\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"resources\":{}}]}}}}");
     assert_int_equal(fed_json_at(rev, "metadata", "ownerReferences", NULL)->n, 1);
     fed_kobj_unref(owner);
     fed_arena_release(&a);
