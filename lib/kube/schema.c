@@ -155,6 +155,8 @@ static bool is_omitted(const struct fed_schema *s, const struct fed_json *v)
 {
     int64_t n = 1;
 
+    if (!s->pb) /* no structure of Kubernetes' own */
+        return false;
     switch (v->type) {
     case FED_JSON_ARRAY:
         return !v->n && s->shape->type == FED_SHAPE_ARRAY && !fed_str_is(v->key, "managedFields");
@@ -163,7 +165,7 @@ static bool is_omitted(const struct fed_schema *s, const struct fed_json *v)
     default:
         break;
     }
-    if (s->pb_ptr || s->zero || s->required || !s->pb)
+    if (s->pb_ptr || (s->zero && !s->dflt) || s->required)
         return false;
     switch (s->shape->type) {
     case FED_SHAPE_STRING:
@@ -191,6 +193,17 @@ static void report_unknown(const struct prune *p, const struct fed_json *child)
 
 static void prune_value(const struct prune *p, const struct fed_schema *s, struct fed_json *v);
 
+/* Null as an item of a list, or as a value of a map, is the zero value there. */
+static void fill_null(const struct fed_schema *s, struct fed_json *v)
+{
+    if (s->shape->type == FED_SHAPE_OBJECT && s->shape->model.n) {
+        v->type = FED_JSON_OBJECT;
+    } else if (s->shape->type == FED_SHAPE_STRING && s->shape->format == FED_FORMAT_NONE) {
+        v->type = FED_JSON_STRING;
+        v->s = FED_STR("");
+    }
+}
+
 static void prune_object(const struct prune *p, const struct fed_schema *s, struct fed_json *v)
 {
     const struct fed_shape *shape = s->shape;
@@ -208,6 +221,8 @@ static void prune_object(const struct prune *p, const struct fed_schema *s, stru
                    cs != shape->additional) {
             fed_json_remove(child);
         } else {
+            if (child->type == FED_JSON_NULL && p->omit && cs == shape->additional)
+                fill_null(cs, child);
             prune_value(p, cs, child);
             if (p->omit && cs != shape->additional && is_omitted(cs, child))
                 fed_json_remove(child);
@@ -223,8 +238,11 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
         if (shape->n_props || shape->additional || !shape->preserve)
             prune_object(p, s, v);
     } else if (v->type == FED_JSON_ARRAY && shape->items) {
-        FED_JSON_EACH(child, v)
+        FED_JSON_EACH(child, v) {
+            if (child->type == FED_JSON_NULL && p->omit)
+                fill_null(shape->items, child);
             prune_value(p, shape->items, child);
+        }
     }
 }
 
