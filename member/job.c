@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "member/job.h"
 
+#include <stdarg.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 
-struct told {
+enum { MESSAGE_MAX = 1024 }; /* as an Event takes it */
+
+struct mbr_said {
+    struct fed_recorder *recorder;
+    struct fed_kobj *about; /* referenced */
+    bool warning;
+    struct fed_str reason, text;
+    struct mbr_said *next;
+};
+struct mbr_write { /* in the job's arena */
     struct mbr_job *job;
+    int fine; /* a code that counts as done: somebody else did it */
     void (*tell)(void *ud, const char *key, const struct fed_err *err);
     void *ud;
+    struct mbr_said *first, **end;
+    struct mbr_write *before;
 };
 
 struct mbr_job *mbr_job_new(struct mbr *m, struct fed_workqueue *queue, const char *key)
@@ -21,10 +35,24 @@ struct mbr_job *mbr_job_new(struct mbr *m, struct fed_workqueue *queue, const ch
     return j;
 }
 
+static void say(struct mbr_write *w, bool aloud)
+{
+    for (struct mbr_said *s = w->first; s; s = s->next) {
+        if (aloud && s->warning)
+            fed_event_warning(s->recorder, s->about, s->reason.p, "%.*s", FED_STR_ARG(s->text));
+        else if (aloud)
+            fed_event_normal(s->recorder, s->about, s->reason.p, "%.*s", FED_STR_ARG(s->text));
+        fed_kobj_unref(s->about);
+    }
+    w->first = NULL;
+}
+
 static void job_free(struct mbr_job *j)
 {
     fed_list_remove(&j->link);
     fed_task_cancel(&j->over);
+    for (struct mbr_write *w = j->last; w; w = w->before)
+        say(w, false);
     fed_arena_release(&j->arena);
     free(j->key);
     free(j);
@@ -63,52 +91,84 @@ void mbr_jobs_release(struct mbr *m)
 
 static void answered(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
 {
-    struct mbr_job *j = ud;
-    (void)res;
-    if (code < 0 && code != FED_E_CONFLICT)
-        fed_log_debug("member", "%s: %s", j->key, err ? err->text : fed_code_text(code));
-    mbr_job_end(j, code);
-}
-
-static void created(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
-{
-    answered(ud, code == FED_E_ALREADY_EXISTS ? 0 : code, res, err);
-}
-
-static void deleted(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
-{
-    answered(ud, code == FED_E_NOT_FOUND ? 0 : code, res, err);
-}
-
-static void created_told(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
-{
-    struct told *t = ud;
+    struct mbr_write *w = ud;
+    struct mbr_job *j = w->job;
     struct fed_err unknown = {0};
+    (void)res;
     if (code < 0 && !err)
         fed_err_set(&unknown, code, "%s", fed_code_text(code));
-    t->tell(t->ud, t->job->key, code < 0 ? err ? err : &unknown : NULL);
-    created(t->job, code, res, err);
+    if (w->tell)
+        w->tell(w->ud, j->key, code < 0 ? err ? err : &unknown : NULL);
+    if (code < 0 && code != FED_E_CONFLICT)
+        fed_log_debug("member", "%s: %s", j->key, err ? err->text : fed_code_text(code));
+    say(w, code >= 0);
+    mbr_job_end(j, code == w->fine ? 0 : code);
+}
+
+static struct mbr_write *write_new(struct mbr_job *j, int fine)
+{
+    struct mbr_write *w = FED_ARENA_NEW(&j->arena, struct mbr_write);
+    *w = (struct mbr_write){.job = j, .fine = fine, .end = &w->first, .before = j->last};
+    j->last = w;
+    j->holds++;
+    return w;
+}
+
+static void queue_event(struct mbr_job *j, struct fed_recorder *r, const struct fed_kobj *about, const char *reason,
+                        bool warning, const char *fmt, va_list ap)
+{
+    char message[MESSAGE_MAX];
+    vsnprintf(message, sizeof(message), fmt, ap);
+    struct fed_str text = fed_arena_dup(&j->arena, fed_str(message));
+    if (!j->last && warning)
+        return fed_event_warning(r, about, reason, "%.*s", FED_STR_ARG(text));
+    if (!j->last)
+        return fed_event_normal(r, about, reason, "%.*s", FED_STR_ARG(text));
+    struct mbr_said *s = FED_ARENA_NEW(&j->arena, struct mbr_said);
+    *s = (struct mbr_said){.recorder = r,
+                           .about = fed_kobj_ref((struct fed_kobj *)about),
+                           .warning = warning,
+                           .reason = fed_arena_dup(&j->arena, fed_str(reason)),
+                           .text = text};
+    *j->last->end = s;
+    j->last->end = &s->next;
+}
+
+void mbr_job_normal(struct mbr_job *j, struct fed_recorder *r, const struct fed_kobj *about, const char *reason,
+                    const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    queue_event(j, r, about, reason, false, fmt, ap);
+    va_end(ap);
+}
+
+void mbr_job_warning(struct mbr_job *j, struct fed_recorder *r, const struct fed_kobj *about, const char *reason,
+                     const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    queue_event(j, r, about, reason, true, fmt, ap);
+    va_end(ap);
 }
 
 void mbr_job_create(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj)
 {
-    j->holds++;
-    fed_client_create(j->m->client, mbr_resource(kind), ns, obj, created, j);
+    mbr_job_create_told(j, kind, ns, obj, NULL, NULL);
 }
 
 void mbr_job_create_told(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, const struct fed_json *obj,
                          void (*tell)(void *ud, const char *key, const struct fed_err *err), void *ud)
 {
-    struct told *t = FED_ARENA_NEW(&j->arena, struct told);
-    *t = (struct told){j, tell, ud};
-    j->holds++;
-    fed_client_create(j->m->client, mbr_resource(kind), ns, obj, created_told, t);
+    struct mbr_write *w = write_new(j, FED_E_ALREADY_EXISTS);
+    w->tell = tell;
+    w->ud = ud;
+    fed_client_create(j->m->client, mbr_resource(kind), ns, obj, answered, w);
 }
 
 void mbr_job_update(struct mbr_job *j, enum mbr_kind kind, const struct fed_json *obj, const char *sub)
 {
-    j->holds++;
-    fed_client_update(j->m->client, mbr_resource(kind), obj, sub, answered, j);
+    fed_client_update(j->m->client, mbr_resource(kind), obj, sub, answered, write_new(j, 0));
 }
 
 void mbr_job_put(struct mbr_job *job, enum mbr_kind kind, struct fed_json *want, const char *const *keys)
@@ -131,6 +191,8 @@ void mbr_job_put(struct mbr_job *job, enum mbr_kind kind, struct fed_json *want,
     if (same)
         return;
     fed_json_set(fed_obj_metadata(a, tree), "labels", fed_json_copy(a, mine));
+    FED_JSON_EACH(an, fed_json_at(want, "metadata", "annotations", NULL))
+        fed_obj_set_annotation(a, tree, fed_arena_dup(a, an->key).p, fed_json_str(an));
     for (size_t i = 0; keys[i]; i++) {
         struct fed_json *v = fed_json_find(want, keys[i]);
         if (v)
@@ -150,8 +212,8 @@ void mbr_job_merge(struct mbr_job *j, enum mbr_kind kind, struct fed_str ns, str
 void mbr_job_merge_of(struct mbr_job *j, const struct fed_resource *r, struct fed_str ns, struct fed_str name,
                       const char *sub, const struct fed_json *patch)
 {
-    j->holds++;
-    fed_client_patch(j->m->client, r, ns, name, sub, "merge", patch, "", deleted, j);
+    struct mbr_write *w = write_new(j, FED_E_NOT_FOUND);
+    fed_client_patch(j->m->client, r, ns, name, sub, "merge", patch, "", answered, w);
 }
 
 void mbr_job_merge_status(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj, struct fed_json *status)
@@ -172,8 +234,8 @@ void mbr_job_update_status(struct mbr_job *j, enum mbr_kind kind, struct fed_jso
 
 void mbr_job_delete(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj)
 {
-    j->holds++;
-    fed_client_delete(j->m->client, mbr_resource(kind), obj->ns, obj->name, "Background", obj->uid, deleted, j);
+    struct mbr_write *w = write_new(j, FED_E_NOT_FOUND);
+    fed_client_delete(j->m->client, mbr_resource(kind), obj->ns, obj->name, "Background", obj->uid, answered, w);
 }
 
 struct fed_json *mbr_status_copy(struct fed_arena *a, const struct fed_json *tree)

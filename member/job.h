@@ -14,6 +14,8 @@
 
 #include "member/member.h"
 
+struct mbr_said;  /* an event that waits */
+struct mbr_write; /* one write that is under way */
 struct mbr_job {
     struct fed_list link;
     struct mbr *m;
@@ -22,6 +24,7 @@ struct mbr_job {
     unsigned holds;
     bool wrote;
     int code;
+    struct mbr_write *last; /* the write asked for last */
     struct fed_task over;
     struct fed_arena arena;
 };
@@ -33,7 +36,8 @@ void mbr_job_create_told(struct mbr_job *job, enum mbr_kind kind, struct fed_str
                          void (*told)(void *ud, const char *key, const struct fed_err *err), void *ud);
 /* PUT with the resourceVersion that obj carries; a conflict is tried again from the new state. */
 void mbr_job_update(struct mbr_job *job, enum mbr_kind kind, const struct fed_json *obj, const char *sub);
-/* Creates it, or updates what is there when the labels or one of these members (a list that ends with NULL) differ. */
+/* Creates it, or updates what is there when the labels or one of these members (a list that ends with NULL) differ; annotations go with such a
+ * write, but are no reason for one. */
 void mbr_job_put(struct mbr_job *job, enum mbr_kind kind, struct fed_json *want, const char *const *keys);
 void mbr_job_merge(struct mbr_job *job, enum mbr_kind kind, struct fed_str ns, struct fed_str name, const char *sub,
                    const struct fed_json *patch);
@@ -45,6 +49,11 @@ void mbr_job_merge_status(struct mbr_job *job, enum mbr_kind kind, const struct 
 /* The whole status, by the revision that `tree` carries; nothing when the tree has it already. Steals status. */
 void mbr_job_update_status(struct mbr_job *job, enum mbr_kind kind, struct fed_json *tree, struct fed_json *status);
 void mbr_job_delete(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj);
+/* An event about what was written last: told when that has succeeded. Before any write it is told at once. */
+void mbr_job_normal(struct mbr_job *job, struct fed_recorder *r, const struct fed_kobj *about, const char *reason,
+                    const char *fmt, ...) FED_PRINTF(5, 6);
+void mbr_job_warning(struct mbr_job *job, struct fed_recorder *r, const struct fed_kobj *about, const char *reason,
+                     const char *fmt, ...) FED_PRINTF(5, 6);
 void mbr_jobs_release(struct mbr *m); /* after the transport was freed: no answer comes any more */
 
 /* A copy of the tree's status to be changed; empty where there is none. */

@@ -143,6 +143,8 @@ static void read_spec(struct mbr_pod_info *i, const struct fed_json *pod)
         real = NULL;
     i->node = fed_json_find_text(spec, "nodeName");
     i->scheduler = fed_json_find_text(spec, "schedulerName");
+    i->hostname = fed_json_find_text(spec, "hostname");
+    i->subdomain = fed_json_find_text(spec, "subdomain");
     i->host_network = fed_json_bool(fed_json_find(spec, "hostNetwork"), false);
     i->priority = fed_json_int(fed_json_find(spec, "priority"), 0);
     const struct fed_json *gates = fed_json_find(spec, "schedulingGates");
@@ -194,7 +196,8 @@ const struct mbr_pod_info *mbr_pod_info_get(struct mbr *m, const struct fed_kobj
     struct fed_arena a = {0};
     struct mbr_pod_info fresh = {.rev = pod->rev};
     mbr_pod_info_read(&fresh, fed_kobj_parse(pod, &a));
-    struct fed_str *slices[] = {&fresh.node, &fresh.ip, &fresh.phase, &fresh.scheduler};
+    struct fed_str *slices[] = {&fresh.node,      &fresh.ip,       &fresh.phase,
+                                &fresh.scheduler, &fresh.hostname, &fresh.subdomain};
     struct fed_arena keep = {0};
     for (size_t k = 0; k < FED_ARRAY_LEN(slices); k++)
         *slices[k] = fed_arena_dup(&keep, *slices[k]);

@@ -17,6 +17,7 @@ struct mbr_pod_port {
 struct mbr_pod_info {
     uint64_t rev;
     struct fed_str node, ip, phase, scheduler;
+    struct fed_str hostname, subdomain;        /* of its spec */
     bool host_network, ready, deleting, ended; /* ended: Succeeded or Failed */
     bool gated, speaks;                        /* schedulingGates; its affinity speaks of pods */
     int64_t created_ms, ready_ms;              /* ready_ms: since when */

@@ -136,8 +136,8 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
     struct mbr *m = ud;
     struct fed_arena *a = req->arena;
     struct fed_json *spec = fed_json_find(obj, "spec");
-    if (!old && spec && !req->subresource.n && !kind->group.n && fed_str_is(kind->plural, "persistentvolumeclaims"))
-        mbr_claims_default(m, a, spec);
+    if (!old && spec && !req->subresource.n)
+        mbr_claims_admit(m, a, kind, obj);
     if (old || !spec || req->subresource.n || kind->group.n || !fed_str_is(kind->plural, "pods"))
         return 0;
     if (!fed_json_find_text(spec, "serviceAccountName").n)

@@ -80,13 +80,35 @@ static const char *join_condition(const struct fapi_aggregate_in *in, const char
     return in->n && yes == in->n ? "True" : "Unknown";
 }
 
+/* The first cluster's that has the value and, where `but` is not NULL, another reason than that. */
+static const struct fed_json *first_condition(const struct fapi_aggregate_in *in, const char *type, const char *value,
+                                              const char *but, struct fed_str *cluster)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const struct fed_json *c = fed_obj_condition(fed_json_find(in->reports[i].object, "status"), type);
+        *cluster = in->reports[i].cluster;
+        if (c && fed_str_is(fed_json_find_text(c, "status"), value) &&
+            !(but && fed_str_is(fed_json_find_text(c, "reason"), but)))
+            return c;
+    }
+    return NULL;
+}
+
+/* One cluster that is not where all should be says why: clients wait for its reason, and give up for some. */
 static void set_joined(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status,
                        const char *type, const char *reason_true, const char *reason_else)
 {
     const char *value = join_condition(in, type);
     bool yes = value[0] == 'T';
-    fed_obj_set_condition(a, status, type, value, yes ? reason_true : reason_else,
-                          yes ? FED_STR("in every cluster") : FED_STR("not in every cluster"), in->now_ms);
+    struct fed_str cluster = {0}, message = yes ? FED_STR("in every cluster") : FED_STR("not in every cluster");
+    const struct fed_json *c = first_condition(in, type, value, yes ? reason_true : NULL, &cluster);
+    struct fed_str reason = fed_json_find_text(c, "reason");
+    if (reason.n)
+        message = fed_arena_printf(a, "cluster %.*s: %.*s", FED_STR_ARG(cluster),
+                                   FED_STR_ARG(fed_json_find_text(c, "message")));
+    else
+        reason = fed_str(yes ? reason_true : reason_else);
+    fed_obj_set_condition(a, status, type, value, fed_arena_dupz(a, reason), message, in->now_ms);
 }
 
 static void set_propagated(struct fed_arena *a, const struct fapi_aggregate_in *in, struct fed_json *status)

@@ -316,6 +316,44 @@ bool fapi_history_takes(const struct fed_json *tree, const struct fed_kobj *reco
 
 /* --- ControllerRevisions --- */
 
+/* The record that a name is of, or NULL. */
+static const struct fed_kobj *record_named(const struct fapi_history *h, struct fed_str name)
+{
+    for (size_t i = 0; i < h->n_past; i++)
+        if (name.n && fed_str_eq(h->past[i]->name, name))
+            return h->past[i];
+    return NULL;
+}
+
+/* A StatefulSet's status: the present record, and the one that all pods had last, which is the same once an update is
+ * through everywhere. */
+static struct fapi_due_write name_revisions(struct fed_arena *a, const struct fapi_history *h,
+                                            const struct fed_kobj *present)
+{
+    const struct fed_json *have = fed_json_find(h->tree, "status");
+    int64_t want = number(fed_json_find(h->tree, "spec"), "replicas", 1);
+    bool through = h->confirmed && number(have, "updatedReplicas", 0) == want &&
+                   number(have, "readyReplicas", 0) == want && number(have, "replicas", 0) == want;
+    const struct fed_kobj *last = record_named(h, fed_json_find_text(have, "currentRevision"));
+    if (!last || through)
+        last = present;
+    struct fed_json *patch = fed_json_object(a), *status = fed_json_object(a);
+    fed_json_set(status, "currentRevision", fed_json_new_str(a, last->name));
+    fed_json_set(status, "updateRevision", fed_json_new_str(a, present->name));
+    drop_same(status, have);
+    if (!status->n)
+        return nothing;
+    fed_json_set(patch, "status", status);
+    return (struct fapi_due_write){FAPI_WRITE_OWNER_STATUS, NULL, patch};
+}
+
+/* Not the present record, and not the one that pods had last. */
+static bool is_spare(const struct fapi_history *h, size_t i, size_t at)
+{
+    struct fed_str last = fed_json_str(fed_json_at(h->tree, "status", "currentRevision", NULL));
+    return i != at && !fed_str_eq(h->past[i]->name, last);
+}
+
 struct fapi_due_write fapi_history_revisions(struct fed_arena *a, const struct fapi_history *h)
 {
     struct fed_past *past = FED_ARENA_ARRAY(a, struct fed_past, h->n_past + 1);
@@ -339,11 +377,20 @@ struct fapi_due_write fapi_history_revisions(struct fed_arena *a, const struct f
         fed_json_set(patch, "revision", fed_json_new_int(a, now));
         return (struct fapi_due_write){FAPI_WRITE_PATCH, h->past[at], patch};
     }
-    if ((int64_t)h->n_past - 1 <= fed_revision_limit(fed_json_find(h->tree, "spec")))
-        return nothing;
-    size_t first = at == 0;
-    for (size_t i = 0; i < h->n_past; i++)
-        if ((int)i != at && past[i].number < past[first].number)
+    if (fed_str_is(h->owner->kind, "StatefulSet"))
+        due = name_revisions(a, h, h->past[at]);
+    if (due.what)
+        return due;
+    int64_t spare = 0;
+    size_t first = h->n_past;
+    for (size_t i = 0; i < h->n_past; i++) {
+        if (!is_spare(h, i, (size_t)at))
+            continue;
+        spare++;
+        if (first == h->n_past || past[i].number < past[first].number)
             first = i;
-    return (struct fapi_due_write){FAPI_WRITE_DELETE, h->past[first], NULL};
+    }
+    return spare > fed_revision_limit(fed_json_find(h->tree, "spec"))
+               ? (struct fapi_due_write){FAPI_WRITE_DELETE, h->past[first], NULL}
+               : nothing;
 }

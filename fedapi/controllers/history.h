@@ -34,6 +34,7 @@ enum fapi_write {
     FAPI_WRITE_PATCH,  /* body: a merge patch of `of` */
     FAPI_WRITE_STATUS, /* the same of its status */
     FAPI_WRITE_OWNER,  /* the same of the owner */
+    FAPI_WRITE_OWNER_STATUS,
     FAPI_WRITE_DELETE
 };
 struct fapi_due_write {
@@ -43,7 +44,7 @@ struct fapi_due_write {
 };
 /* Of a Deployment, whose records are ReplicaSets. */
 struct fapi_due_write fapi_history_sets(struct fed_arena *a, const struct fapi_history *h);
-/* Of a DaemonSet or StatefulSet, whose records are ControllerRevisions. */
+/* Of a DaemonSet or StatefulSet, whose records are ControllerRevisions; the latter's status names two of them. */
 struct fapi_due_write fapi_history_revisions(struct fed_arena *a, const struct fapi_history *h);
 /* Of a ReplicaSet whose Deployment went without it: nothing runs by it. */
 struct fapi_due_write fapi_history_lost(struct fed_arena *a, const struct fed_kobj *set);

@@ -189,12 +189,13 @@ static bool carry_out(struct fapi_revisions *r, const char *key, const struct fe
     if (due->what == FAPI_WRITE_NONE)
         return false;
     struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
-    job->finish = due->what == FAPI_WRITE_OWNER || due->what == FAPI_WRITE_DELETE ? told : wrote;
+    bool owner = due->what == FAPI_WRITE_OWNER || due->what == FAPI_WRITE_OWNER_STATUS;
+    job->finish = owner || due->what == FAPI_WRITE_DELETE ? told : wrote;
     if (due->what == FAPI_WRITE_CREATE)
         job->call = fed_client_create(t, records, hub->ns, due->body, fapi_job_answered, job);
-    else if (due->what == FAPI_WRITE_OWNER)
-        job->call =
-            fed_client_patch(t, &k->resource, hub->ns, hub->name, "", "merge", due->body, "", fapi_job_answered, job);
+    else if (owner)
+        job->call = fed_client_patch(t, &k->resource, hub->ns, hub->name, due->what == FAPI_WRITE_OWNER ? "" : "status",
+                                     "merge", due->body, "", fapi_job_answered, job);
     else if (due->what == FAPI_WRITE_DELETE)
         job->call = fed_client_delete(t, records, due->of->ns, due->of->name, "Background", due->of->uid,
                                       fapi_job_answered, job);
@@ -295,8 +296,9 @@ static void owner_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     struct fapi_kind *k = ud;
     struct fapi_revisions *r = k->fed->revisions;
     const struct fed_kobj *o = now ? now : old;
-    bool much = !now || means_much(old, now), sets = owners_of(r, k)->records == &r->sets;
-    if (synced(r) && (much || sets))
+    bool much = !now || means_much(old, now), counts = owners_of(r, k)->records == &r->sets;
+    counts = counts || fed_str_is(o->kind, "StatefulSet");
+    if (synced(r) && (much || counts))
         due(r, k, o->ns, o->name, much ? 0 : COALESCE_MS);
 }
 
@@ -341,7 +343,7 @@ static void record_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
     struct fapi_revisions *r = records->r;
     struct fed_kobj *o = now ? now : old;
     const struct fed_owner *by = fed_kobj_controller(o);
-    bool ours = records == &r->sets ? fapi_is_history(o) : fed_kobj_label(o, FED_REVISION_HASH).n > 0;
+    bool ours = records == &r->sets ? fapi_is_history(o) : fed_revision_hash(o).n > 0;
     bool lost = ours && !by && now && !now->deleting;
     note_lost(records, o, lost ? now : NULL);
     if (!synced(r))

@@ -317,7 +317,7 @@ static int take_back(struct fed_admission *ad, size_t i, struct fed_json *obj, s
     if (v) {
         struct fed_causes scratch = {.arena = a};
         struct fed_str mistyped = {NULL, 0};
-        fed_schema_prune(v->schema, obj, NULL, NULL);
+        fed_kind_prune(v, obj, NULL, NULL);
         fed_schema_default(a, v->schema, obj);
         fed_schema_validate(v->schema, obj, &scratch, &mistyped);
         if (mistyped.n)

@@ -189,12 +189,21 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
 
 /* --- before the commit --- */
 
+/* Defaults that a kind computes. Webhooks' changes get them, too. */
+static bool run_defaults(struct fed_write_op *op)
+{
+    const struct fed_hooks *h = &op->w.kind->hooks;
+    int rc = h->defaults ? h->defaults(h->ud, &op->w, op->obj, &op->err) : 0;
+    if (rc)
+        fed_commit_refuse(op, rc);
+    return rc == 0;
+}
+
 /* What the server itself fills in. */
 static bool fill_in(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
     const struct fed_api_conf *conf = &r->api->conf;
-    op->w.old = op->old_tree;
     int rc = 0;
     if (fed_str_is(op->w.kind->plural, "namespaces") && !op->w.kind->group.n)
         rc = fed_ns_prepare(&op->w, op->obj);
@@ -225,6 +234,7 @@ static bool run_hooks(struct fed_write_op *op)
     const struct fed_hooks *h = &op->w.kind->hooks;
     const struct fed_api_reply *r = op->r;
     int rc;
+    fed_owners_after(op);
     if (!fed_rbac_may_grant(op)) /* after webhooks that change objects; answered, so op may be gone */
         return false;
     if (h->prepare) {
@@ -259,7 +269,8 @@ static bool run_hooks(struct fed_write_op *op)
 
 static bool is_last_finalizer(struct fed_write_op *op)
 {
-    if (!op->old || !op->old->deleting || (op->w.subresource.n && !fed_str_is(op->w.subresource, "finalize")))
+    const struct fed_str sub = op->w.subresource;
+    if (!op->old || !op->old->deleting || (sub.n && !fed_str_is(sub, "finalize") && !fed_str_is(sub, "status")))
         return false;
     const struct fed_json *meta = fed_json_find(op->obj, "metadata"), *f = fed_json_find(meta, "finalizers");
     if ((f && f->n) || fed_json_int(fed_json_find(meta, "deletionGracePeriodSeconds"), 0) > 0)
@@ -319,7 +330,6 @@ static void admitted(struct fed_write_op *op)
         return;
     }
     struct fed_json *meta = fed_json_find(op->obj, "metadata");
-    bool apply = op->patch == FED_PATCH_APPLY;
     if (op->old) {
         fed_json_remove_key(meta, "resourceVersion");
         op->removing = is_last_finalizer(op);
@@ -333,22 +343,21 @@ static void admitted(struct fed_write_op *op)
                 meta, "generation",
                 fed_json_new_int(a, fed_json_int(fed_json_at(op->old_tree, "metadata", "generation", NULL), 0) + 1));
     }
-    if (!apply) {
-        struct fed_ssa_write how = {
-            .manager = op->manager, .subresource = r->q.subresource, .now_ms = fed_wall_ms(r->api->env)};
-        fed_ssa_track(a, fed_kind_storage(op->w.kind), r->v, op->old_tree, op->obj, &how);
-    }
     take_quota(op);
 }
 
 static void mutated(struct fed_write_op *op)
 {
-    if (run_hooks(op))
+    if ((!op->waited || run_defaults(op)) && run_hooks(op))
         fed_admission_validate_write(op, admitted);
 }
 
 void fed_commit_object(struct fed_write_op *op)
 {
+    op->w.old = op->old_tree;
+    if (!run_defaults(op))
+        return;
+    fed_owners_track(op);
     if (fill_in(op))
         fed_admission_mutate_write(op, mutated);
 }

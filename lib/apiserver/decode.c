@@ -208,7 +208,7 @@ static bool prune(struct fed_write_op *op, struct fed_json *obj)
     struct fed_json *whole = shown ? fed_json_copy(&r->arena, obj) : NULL;
     if (r->v->kind->custom)
         op->found.patch = true; /* they are pruned when they have been read, also where they were not patched */
-    fed_schema_prune(r->v->schema, obj, fed_strict_unknown, &op->found);
+    fed_kind_prune(r->v, obj, fed_strict_unknown, &op->found);
     if (r->v->kind->custom)
         fed_schema_drop_nulls(r->v->schema, obj);
     if (!op->found.n || !shown)

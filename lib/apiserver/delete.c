@@ -269,7 +269,7 @@ static bool tells_object(const struct fed_kind *k)
     for (size_t i = 0; i < FED_ARRAY_LEN(core); i++)
         if (is_core(k, core[i]))
             return true;
-    return fed_str_is(k->group, "storage.k8s.io") && fed_str_is(k->plural, "storageclasses");
+    return fed_str_is(k->group, "storage.k8s.io") && !fed_str_is(k->plural, "csistoragecapacities");
 }
 
 static bool answer_object(struct deletion *d, uint64_t rev)

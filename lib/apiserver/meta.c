@@ -157,7 +157,8 @@ int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
         op->client_rev |= !op->patch;
     }
     keep_system(op, meta, old_meta);
-    reset_managers(meta, old_meta, op->w.arena);
+    if (op->patch != FED_PATCH_APPLY) /* which has them computed already, maybe to none */
+        reset_managers(meta, old_meta, op->w.arena);
     drop_double_owners(op, meta);
     drop_empty(meta);
     check_new_finalizers(op, meta);
@@ -326,6 +327,10 @@ bool fed_meta_spec_changed(const struct fed_write_op *op)
     static const char *const but_meta[] = {"metadata", "apiVersion", "kind", NULL};
     /* Without the subresource a custom kind's status is a field like any other. */
     bool whole = op->w.kind->custom && !op->r->v->has_status;
+    if (op->w.kind->generation_notes && !op->w.subresource.n &&
+        !same_but(fed_json_at(op->old_tree, "metadata", "annotations", NULL),
+                  fed_json_at(op->obj, "metadata", "annotations", NULL), (const char *const[]){NULL}))
+        return true;
     return !same_but(op->old_tree, op->obj, whole ? but_meta : but);
 }
 

@@ -45,8 +45,7 @@ bool fed_patch_type(struct fed_write_op *op)
 static struct fed_json *conflict(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
-    struct fed_status_details d = {
-        .name = r->q.name, .group = r->q.group, .kind = r->q.resource, .causes = &op->causes};
+    struct fed_status_details d = {.causes = &op->causes}; /* without the object's name, as in Kubernetes */
     fed_api_fail(r, FED_E_CONFLICT, &d, "%s", op->err.text);
     return NULL;
 }

@@ -108,6 +108,32 @@ static void attempt_create(struct fed_write_op *op)
     create_from(op, obj);
 }
 
+/* A status comes with metadata: for Kubernetes' own kinds annotations and finalizers, for example, are written along (its
+ * Deployment controller notes the revision so); of custom kinds nothing is. Managers are the server's to tell, but for
+ * those that an apply has computed. */
+static void take_metadata(struct fed_write_op *op, struct fed_json *base, const struct fed_json *obj)
+{
+    static const char *const members[] = {"labels", "annotations", "finalizers", "ownerReferences"};
+    const struct fed_kind *k = op->w.kind;
+    struct fed_arena *a = op->w.arena;
+    struct fed_json *meta = fed_obj_metadata(a, base);
+    const struct fed_json *given = fed_json_find(obj, "metadata");
+    const struct fed_json *managers = op->patch == FED_PATCH_APPLY ? fed_json_find(given, "managedFields") : NULL;
+    if (managers)
+        fed_json_set(meta, "managedFields", fed_json_copy(a, managers));
+    if (k->custom || !fed_str_is(op->r->q.subresource, "status"))
+        return;
+    for (size_t i = 0; i < FED_ARRAY_LEN(members); i++) {
+        const struct fed_json *m = fed_json_find(given, members[i]);
+        if (fed_kind_status_keeps(k, members[i]))
+            continue;
+        if (m)
+            fed_json_set(meta, members[i], fed_json_copy(a, m));
+        else
+            fed_json_remove_key(meta, members[i]);
+    }
+}
+
 /* Only the part that a subresource may write is taken from obj. */
 static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_json *obj)
 {
@@ -124,11 +150,7 @@ static struct fed_json *keep_to_subresource(struct fed_write_op *op, struct fed_
         return obj;
     }
     struct fed_json *base = fed_json_copy(a, op->old_tree);
-    struct fed_json *mf = fed_json_at(obj, "metadata", "managedFields", NULL);
-    if (mf) {
-        fed_json_remove(mf);
-        fed_json_set(fed_json_find(base, "metadata"), "managedFields", mf);
-    }
+    take_metadata(op, base, obj);
     if (fed_str_is(r->q.subresource, "finalize") || fed_str_is(r->q.subresource, "ephemeralcontainers")) {
         const char *key = fed_str_is(r->q.subresource, "finalize") ? "finalizers" : "ephemeralContainers";
         struct fed_json *list = fed_json_at(obj, "spec", key, NULL);

@@ -35,6 +35,7 @@ struct fed_write_op {
     struct fed_kobj *old;
     struct fed_json *old_tree;           /* storage version; not to be changed */
     struct fed_json *obj;                /* the attempt's result, storage version */
+    struct fed_json *owners;             /* its metadata.managedFields before webhooks saw it */
     struct fed_quota_reservation *quota; /* held until the commit is settled */
     struct fed_guard_pass *pass;         /* quota_guard.h; likewise */
     struct fed_causes causes;
@@ -88,6 +89,10 @@ bool fed_decode_manager(struct fed_write_op *op);                           /* ?
 /* --- commit.c --- */
 /* After obj is in storage version: admission, hooks, validation, generation, managed fields, commit. */
 void fed_commit_object(struct fed_write_op *op);
+/* owners.c: before admission: the fields that the write changes are its manager's (an apply has seen to it); after webhooks:
+ * entries that are none are as they were before. */
+void fed_owners_track(struct fed_write_op *op);
+void fed_owners_after(struct fed_write_op *op);
 /* Writes (obj) or deletes (obj NULL) the key of old or obj, expecting old's revision. */
 void fed_commit_store(struct fed_write_op *op, struct fed_json *obj);
 bool fed_commit_may_retry(struct fed_write_op *op);

@@ -122,6 +122,8 @@ struct fed_json *fed_replicaset_annotations(struct fed_arena *a, const struct fe
     if (conf->revision && fed_str_i64(number, &was) == 0 && was > 0 && was < conf->revision)
         fed_json_set(to, FED_REVISION_HISTORY,
                      fed_json_new_str(a, longer_history(a, fed_json_find_text(have, FED_REVISION_HISTORY), number)));
+    if (conf->max_replicas < 0)
+        return to;
     fed_json_set(to, FED_DESIRED_REPLICAS, fed_json_new_strf(a, "%lld", (long long)replicas));
     fed_json_set(to, FED_MAX_REPLICAS, fed_json_new_strf(a, "%lld", (long long)conf->max_replicas));
     return to;
@@ -161,14 +163,64 @@ struct fed_json *fed_replicaset_new(struct fed_arena *a, const struct fed_replic
 
 /* --- ControllerRevisions --- */
 
+struct member { /* an object's */
+    struct fed_str key;
+    struct fed_json *value;
+};
+
+static int by_key(const void *pa, const void *pb)
+{
+    return fed_str_cmp(((const struct member *)pa)->key, ((const struct member *)pb)->key);
+}
+
+static void sort_keys(struct fed_arena *a, struct fed_json *v)
+{
+    size_t n = 0;
+    struct member *list = FED_ARENA_ARRAY(a, struct member, v->n + 1);
+    if (v->type != FED_JSON_OBJECT && v->type != FED_JSON_ARRAY)
+        return;
+    FED_JSON_EACH(c, v) {
+        sort_keys(a, c);
+        list[n++] = (struct member){c->key, c};
+    }
+    if (v->type == FED_JSON_ARRAY)
+        return;
+    qsort(list, n, sizeof(*list), by_key);
+    for (size_t i = 0; i < n; i++)
+        fed_json_remove(list[i].value);
+    for (size_t i = 0; i < n; i++)
+        fed_json_add(v, list[i].key, list[i].value);
+}
+
+/* What a client in Go writes of a template although it is not set. */
+static void fill(struct fed_arena *a, struct fed_json *template)
+{
+    static const char *const lists[] = {"initContainers", "containers"};
+    struct fed_json *meta = fed_json_find(template, "metadata");
+    if (meta && !fed_json_find(meta, "creationTimestamp"))
+        fed_json_set(meta, "creationTimestamp", fed_json_null(a));
+    for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
+        FED_JSON_EACH(c, fed_json_at(template, "spec", lists[i], NULL))
+            if (!fed_json_find(c, "resources"))
+                fed_json_set(c, "resources", fed_json_object(a));
+}
+
 struct fed_json *fed_revision_data(struct fed_arena *a, const struct fed_json *tree)
 {
     struct fed_json *data = fed_json_object(a), *spec = fed_json_object(a);
     struct fed_json *template = fed_json_copy(a, fed_json_at(tree, "spec", "template", NULL));
+    fill(a, template);
     fed_json_set(template, "$patch", fed_json_new_strz(a, "replace"));
+    sort_keys(a, template);
     fed_json_set(spec, "template", template);
     fed_json_set(data, "spec", spec);
     return data;
+}
+
+struct fed_str fed_revision_hash(const struct fed_kobj *revision)
+{
+    struct fed_str hash = fed_kobj_label(revision, FED_HISTORY_HASH);
+    return hash.n ? hash : fed_kobj_label(revision, FED_REVISION_HASH);
 }
 
 struct fed_json *fed_revision_new(struct fed_arena *a, const struct fed_kobj *owner, const struct fed_json *tree,
@@ -180,7 +232,8 @@ struct fed_json *fed_revision_new(struct fed_arena *a, const struct fed_kobj *ow
     FED_JSON_EACH(an, fed_json_at(tree, "metadata", "annotations", NULL))
         if (!skips || !skips(an->key))
             fed_json_set_str(fed_json_ensure_object(a, meta, "annotations"), an->key, fed_json_copy(a, an));
-    fed_obj_set_label(a, o, FED_REVISION_HASH, fed_arena_dup(a, fed_str(hash)));
+    fed_obj_set_label(a, o, fed_str_is(owner->kind, "StatefulSet") ? FED_HISTORY_HASH : FED_REVISION_HASH,
+                      fed_arena_dup(a, fed_str(hash)));
     fed_json_set(o, "data", fed_revision_data(a, tree));
     fed_json_set(o, "revision", fed_json_new_int(a, number));
     return o;

@@ -17,7 +17,8 @@
 #define FED_DESIRED_REPLICAS "deployment.kubernetes.io/desired-replicas"
 #define FED_MAX_REPLICAS     "deployment.kubernetes.io/max-replicas"
 #define FED_TEMPLATE_HASH    "pod-template-hash"        /* label of ReplicaSets and their pods */
-#define FED_REVISION_HASH    "controller-revision-hash" /* label of ControllerRevisions and their pods */
+#define FED_REVISION_HASH    "controller-revision-hash" /* label of pods, and of a DaemonSet's ControllerRevisions */
+#define FED_HISTORY_HASH     "controller.kubernetes.io/hash" /* label of a StatefulSet's ControllerRevisions */
 
 /* --- which one it is --- */
 struct fed_past {                /* one that was */
@@ -41,7 +42,7 @@ struct fed_replicaset_conf {
     const struct fed_kobj *owner;
     const struct fed_json *tree; /* of the owner */
     int64_t revision;            /* 0: left as it is */
-    int64_t max_replicas;
+    int64_t max_replicas;        /* -1: its size is not what is written */
     bool (*skips)(
         struct fed_str key); /* annotations of the owner that are not copied beside Kubernetes' own; or NULL */
 };
@@ -56,8 +57,11 @@ struct fed_json *fed_replicaset_new(struct fed_arena *a, const struct fed_replic
 bool fed_replicaset_skips(struct fed_str key);
 
 /* --- ControllerRevisions of a DaemonSet or StatefulSet --- */
-/* `data` of the owner's present template: a strategic merge patch of the owner. */
+/* `data` of the owner's present template: a strategic merge patch of the owner, byte for byte as kubectl rollout undo makes
+ * it of the owner to see whether there is anything to undo. */
 struct fed_json *fed_revision_data(struct fed_arena *a, const struct fed_json *tree);
+/* The hash in a ControllerRevision's labels; empty: it has none. */
+struct fed_str fed_revision_hash(const struct fed_kobj *revision);
 /* The whole object, `<owner>-<hash>`; skips: as above. */
 struct fed_json *fed_revision_new(struct fed_arena *a, const struct fed_kobj *owner, const struct fed_json *tree,
                                   const char *hash, int64_t number, bool (*skips)(struct fed_str key));

@@ -52,6 +52,8 @@ void fed_fields_compare(struct fed_arena *a, const struct fed_schema *s, enum fe
                         const struct fed_fields **removed);
 /* The path element of an item of a list map or set; empty when it has no key. */
 struct fed_str fed_fields_element(struct fed_arena *a, const struct fed_schema *list, const struct fed_json *item);
+/* What a key is that an item lacks; NULL: there is no default. */
+const struct fed_json *fed_fields_key_default(const struct fed_schema *list, struct fed_str name);
 /* 'k' or 'v', as the elements of this list are. */
 char fed_fields_element_kind(const struct fed_schema *list);
 /* The set with each declared field that something below is in. */

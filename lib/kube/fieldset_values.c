@@ -9,12 +9,27 @@ static int cmp_text(const void *a, const void *b)
     return fed_str_cmp(*(const struct fed_str *)a, *(const struct fed_str *)b);
 }
 
+const struct fed_json *fed_fields_key_default(const struct fed_schema *list, struct fed_str name)
+{
+    static const struct fed_json no_text = {.type = FED_JSON_STRING, .s = FED_STR_INIT("")};
+    static const struct fed_json no_number = {.type = FED_JSON_NUMBER, .s = FED_STR_INIT("0")};
+    const struct fed_prop *p = fed_shape_find(list->shape->items->shape, name);
+
+    if (!p || p->schema.dflt)
+        return p ? p->schema.dflt : NULL;
+    /* In a structure of Go a key that nobody wrote is the zero value. */
+    if (!p->schema.pb || p->schema.pb_ptr)
+        return NULL;
+    return p->schema.shape->type == FED_SHAPE_STRING    ? &no_text
+           : p->schema.shape->type == FED_SHAPE_INTEGER ? &no_number
+                                                        : NULL;
+}
+
 static const struct fed_json *key_of(const struct fed_schema *list, const struct fed_json *item, struct fed_str name)
 {
     const struct fed_json *v = fed_json_find_str(item, name);
-    const struct fed_prop *p = v ? NULL : fed_shape_find(list->shape->items->shape, name);
 
-    return p ? p->schema.dflt : v;
+    return v ? v : fed_fields_key_default(list, name);
 }
 
 static void add_keys(struct fed_buf *b, const struct fed_schema *list, const struct fed_json *item)
@@ -205,7 +220,9 @@ static const struct fed_json *there(const struct comparison *k, const struct fed
         return v;
     if (v->type == FED_JSON_OBJECT)
         return s && (s->shape->n_props || !s->shape->additional) ? v : NULL;
-    return v->type == FED_JSON_ARRAY || v->type == FED_JSON_NULL ? NULL : v;
+    if (v->type == FED_JSON_NULL) /* but what Go writes of a time that is not set is one */
+        return s && s->zero && s->zero->type == FED_JSON_NULL ? v : NULL;
+    return v->type == FED_JSON_ARRAY ? NULL : v;
 }
 
 static void compare_member(const struct comparison *k, const struct fed_schema *s, struct fed_str name,

@@ -11,6 +11,16 @@ struct chain {
     struct fed_hooks convert, cells; /* the last that has one */
 };
 
+static int run_defaults(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    int rc = 0;
+
+    for (struct link *l = ((struct chain *)ud)->first; l && !rc; l = l->next)
+        if (l->hooks.defaults)
+            rc = l->hooks.defaults(l->hooks.ud, w, obj, err);
+    return rc;
+}
+
 static int run_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     int rc = 0;
@@ -63,6 +73,8 @@ void fed_hooks_add(struct fed_arena *a, struct fed_hooks *present, const struct 
     l->hooks = *more;
     *c->tail = l;
     c->tail = &l->next;
+    if (more->defaults)
+        present->defaults = run_defaults;
     if (more->prepare)
         present->prepare = run_prepare;
     if (more->validate)

@@ -65,7 +65,7 @@ static void default_counts(struct fed_arena *a, struct fed_json *spec)
         fed_json_set(spec, "parallelism", fed_json_new_int(a, 1));
 }
 
-static int prepare_job(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_job(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec");
 
@@ -74,13 +74,22 @@ static int prepare_job(void *ud, const struct fed_write *w, struct fed_json *obj
     if (w->subresource.n || !spec)
         return 0;
     default_counts(w->arena, spec);
-    if (!w->old)
-        own_selector(w->arena, obj, spec);
     fed_podspec_prepare(w->arena, fed_json_at(spec, "template", "spec", NULL), true);
     return 0;
 }
 
-static int prepare_cronjob(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int prepare_job(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *spec = fed_json_find(obj, "spec");
+
+    (void)ud;
+    (void)err;
+    if (!w->subresource.n && spec && !w->old)
+        own_selector(w->arena, obj, spec);
+    return 0;
+}
+
+static int default_cronjob(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *pod = fed_json_at(obj, "spec", "jobTemplate", "spec", "template", "spec", NULL);
 
@@ -292,6 +301,6 @@ static void cronjob_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
 }
 
 const struct fed_core_hooks fed_hooks_batch[] = {
-    {"batch", "jobs", {.prepare = prepare_job, .validate = validate_job, .cells = job_cells}},
-    {"batch", "cronjobs", {.prepare = prepare_cronjob, .validate = validate_cronjob, .cells = cronjob_cells}},
+    {"batch", "jobs", {.defaults = default_job, .prepare = prepare_job, .validate = validate_job, .cells = job_cells}},
+    {"batch", "cronjobs", {.defaults = default_cronjob, .validate = validate_cronjob, .cells = cronjob_cells}},
     {NULL, NULL, {0}}};

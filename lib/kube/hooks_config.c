@@ -138,7 +138,7 @@ static void configmap_cells(void *ud, struct fed_arena *a, const struct fed_kind
 /* --- Secret --- */
 
 /* stringData is a way to write; only data is kept. */
-static int prepare_secret(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_secret(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *plain = fed_json_find(obj, "stringData"), *data;
 
@@ -243,6 +243,6 @@ static void account_cells(void *ud, struct fed_arena *a, const struct fed_kind_v
 const struct fed_core_hooks fed_hooks_config[] = {
     {"", "namespaces", {.prepare = prepare_namespace, .validate = validate_namespace, .cells = namespace_cells}},
     {"", "configmaps", {.validate = validate_configmap, .cells = configmap_cells}},
-    {"", "secrets", {.prepare = prepare_secret, .validate = validate_secret, .cells = secret_cells}},
+    {"", "secrets", {.defaults = default_secret, .validate = validate_secret, .cells = secret_cells}},
     {"", "serviceaccounts", {.cells = account_cells}},
     {NULL, NULL, {0}}};

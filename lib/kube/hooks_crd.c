@@ -63,10 +63,10 @@ static void note_stored(struct fed_arena *a, struct fed_json *status, struct fed
         fed_json_push(list, fed_json_new_str(a, version));
 }
 
-static int prepare_crd(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_crd(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_arena *a = w->arena;
-    struct fed_json *spec = fed_json_find(obj, "spec"), *names = fed_json_find(spec, "names"), *status;
+    struct fed_json *spec = fed_json_find(obj, "spec"), *names = fed_json_find(spec, "names");
     struct fed_str kind = fed_json_find_text(names, "kind");
 
     (void)ud;
@@ -79,6 +79,18 @@ static int prepare_crd(void *ud, const struct fed_write *w, struct fed_json *obj
     }
     if (!fed_json_find(spec, "conversion"))
         fed_json_set(fed_json_set(spec, "conversion", fed_json_object(a)), "strategy", fed_json_new_strz(a, "None"));
+    return 0;
+}
+
+static int prepare_crd(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_arena *a = w->arena;
+    struct fed_json *spec = fed_json_find(obj, "spec"), *status;
+
+    (void)ud;
+    (void)err;
+    if (w->subresource.n || !spec || spec->type != FED_JSON_OBJECT)
+        return 0;
     status = fed_json_ensure_object(a, obj, "status");
     if (!status)
         return 0;
@@ -473,4 +485,5 @@ static void validate_crd(void *ud, const struct fed_write *w, const struct fed_j
 }
 
 const struct fed_core_hooks fed_hooks_crd[] = {
-    {FED_CRD_GROUP, FED_CRD_PLURAL, {.prepare = prepare_crd, .validate = validate_crd}}, {NULL, NULL, {0}}};
+    {FED_CRD_GROUP, FED_CRD_PLURAL, {.defaults = default_crd, .prepare = prepare_crd, .validate = validate_crd}},
+    {NULL, NULL, {0}}};

@@ -7,7 +7,7 @@
 #include "kube/schema_priv.h"
 #include "kube/table.h"
 
-static int prepare_event(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_event(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     (void)ud;
     (void)err;
@@ -86,5 +86,5 @@ static void event_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 const struct fed_core_hooks fed_hooks_event[] = {
     {"",
      "events",
-     {.prepare = prepare_event, .validate = fed_rules_event, .convert = fed_convert_event, .cells = event_cells}},
+     {.defaults = default_event, .validate = fed_rules_event, .convert = fed_convert_event, .cells = event_cells}},
     {NULL, NULL, {0}}};

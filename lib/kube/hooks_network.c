@@ -156,7 +156,7 @@ static void class_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
     fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
 }
 
-static int prepare_policy(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_policy(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec"), *types;
 
@@ -188,5 +188,5 @@ const struct fed_core_hooks fed_hooks_network[] = {
     {"networking.k8s.io", "ingressclasses", {.validate = fed_rules_ingress_class, .cells = class_cells}},
     {"networking.k8s.io",
      "networkpolicies",
-     {.prepare = prepare_policy, .validate = fed_rules_network_policy, .cells = policy_cells}},
+     {.defaults = default_policy, .validate = fed_rules_network_policy, .cells = policy_cells}},
     {NULL, NULL, {0}}};

@@ -95,7 +95,42 @@ static void validate_lease(void *ud, const struct fed_write *w, const struct fed
     fed_check_nonnegative(fed_json_find(obj, "spec"), "spec", "leaseTransitions", c);
 }
 
+/* One address of a list, and the list of one: who wrote either means both. */
+void fed_kind_pair(struct fed_arena *a, struct fed_json *obj, const char *one, const char *list, const char *member)
+{
+    struct fed_json *all = fed_json_find(obj, list);
+    struct fed_str text = fed_json_find_text(obj, one), first;
+
+    if (text.n && (!all || !all->n)) {
+        struct fed_json *item = fed_json_new_str(a, text);
+
+        all = fed_json_set(obj, list, fed_json_array(a));
+        if (member)
+            fed_json_set(fed_json_push(all, fed_json_object(a)), member, item);
+        else
+            fed_json_push(all, item);
+    } else if (!text.n && all && all->first) {
+        first = member ? fed_json_find_text(all->first, member) : fed_json_str(all->first);
+        if (first.n)
+            fed_json_set(obj, one, fed_json_new_str(a, first));
+    }
+}
+
+static int default_node(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *spec = fed_json_find(obj, "spec"), *status = fed_json_find(obj, "status");
+    const struct fed_json *capacity = fed_json_find(status, "capacity");
+
+    (void)ud;
+    (void)err;
+    if (spec)
+        fed_kind_pair(w->arena, spec, "podCIDR", "podCIDRs", NULL);
+    if (capacity && capacity->n && !fed_json_find(status, "allocatable"))
+        fed_json_set(status, "allocatable", fed_json_copy(w->arena, capacity));
+    return 0;
+}
+
 const struct fed_core_hooks fed_hooks_node[] = {
-    {"", "nodes", {.validate = validate_node, .cells = node_cells}},
+    {"", "nodes", {.defaults = default_node, .validate = validate_node, .cells = node_cells}},
     {"coordination.k8s.io", "leases", {.validate = validate_lease, .cells = lease_cells}},
     {NULL, NULL, {0}}};

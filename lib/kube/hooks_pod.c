@@ -39,6 +39,19 @@ static void keep_qos(const struct fed_write *w, struct fed_json *status)
         fed_json_set(status, "qosClass", fed_json_copy(w->arena, was));
 }
 
+static int default_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *status = fed_json_find(obj, "status");
+
+    (void)ud;
+    (void)err;
+    if (status)
+        fed_kind_pair(w->arena, status, "podIP", "podIPs", "ip");
+    if (!fed_str_is(w->subresource, "status"))
+        fed_podspec_prepare(w->arena, fed_json_find(obj, "spec"), false);
+    return 0;
+}
+
 static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec"), *status;
@@ -49,7 +62,6 @@ static int prepare_pod(void *ud, const struct fed_write *w, struct fed_json *obj
         keep_qos(w, fed_json_find(obj, "status"));
         return 0;
     }
-    fed_podspec_prepare(w->arena, spec, false);
     status = fed_json_ensure_object(w->arena, obj, "status");
     if (status && !w->old) {
         fed_json_set(status, "phase", fed_json_new_strz(w->arena, "Pending"));
@@ -407,6 +419,6 @@ static void template_cells(void *ud, struct fed_arena *a, const struct fed_kind_
 }
 
 const struct fed_core_hooks fed_hooks_pod[] = {
-    {"", "pods", {.prepare = prepare_pod, .validate = validate_pod, .cells = pod_cells}},
+    {"", "pods", {.defaults = default_pod, .prepare = prepare_pod, .validate = validate_pod, .cells = pod_cells}},
     {"", "podtemplates", {.validate = validate_pod_template, .cells = template_cells}},
     {NULL, NULL, {0}}};

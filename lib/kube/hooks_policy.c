@@ -12,7 +12,7 @@ static const struct fed_str none = {NULL, 0};
 
 /* --- HorizontalPodAutoscaler --- */
 
-static int prepare_hpa(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_hpa(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     static const char cpu[] = "[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\",\"target\":{\"type\":"
                               "\"Utilization\",\"averageUtilization\":80}}}]";
@@ -222,7 +222,7 @@ static void quota_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 const struct fed_core_hooks fed_hooks_policy[] = {
     {"autoscaling",
      "horizontalpodautoscalers",
-     {.prepare = prepare_hpa, .validate = validate_hpa, .convert = fed_convert_hpa, .cells = hpa_cells}},
+     {.defaults = default_hpa, .validate = validate_hpa, .convert = fed_convert_hpa, .cells = hpa_cells}},
     {"policy", "poddisruptionbudgets", {.validate = validate_budget, .cells = budget_cells}},
     {"scheduling.k8s.io", "priorityclasses", {.validate = validate_priority, .cells = priority_cells}},
     {"", "resourcequotas", {.validate = fed_quota_validate, .cells = quota_cells}},

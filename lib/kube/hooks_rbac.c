@@ -80,7 +80,7 @@ static void check_subject(const struct fed_json *s, const char *at, bool namespa
     }
 }
 
-static int prepare_binding(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_binding(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     (void)ud;
     (void)err;
@@ -191,12 +191,12 @@ const struct fed_core_hooks fed_hooks_rbac[] = {
     {"rbac.authorization.k8s.io", "clusterroles", {.validate = validate_role, .cells = created_cells}},
     {"rbac.authorization.k8s.io",
      "rolebindings",
-     {.prepare = prepare_binding, .validate = validate_binding, .cells = binding_cells}},
+     {.defaults = default_binding, .validate = validate_binding, .cells = binding_cells}},
     {"rbac.authorization.k8s.io",
      "clusterrolebindings",
-     {.prepare = prepare_binding, .validate = validate_binding, .cells = binding_cells}},
+     {.defaults = default_binding, .validate = validate_binding, .cells = binding_cells}},
     {"admissionregistration.k8s.io", "validatingwebhookconfigurations", {.cells = webhook_cells}},
     {"admissionregistration.k8s.io", "mutatingwebhookconfigurations", {.cells = webhook_cells}},
     {"certificates.k8s.io", "certificatesigningrequests", {.validate = fed_csr_validate, .cells = request_cells}},
-    {"", "limitranges", {.prepare = fed_limits_prepare, .validate = fed_limits_validate, .cells = created_cells}},
+    {"", "limitranges", {.defaults = fed_limits_fill, .validate = fed_limits_validate, .cells = created_cells}},
     {NULL, NULL, {0}}};

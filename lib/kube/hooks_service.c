@@ -88,6 +88,20 @@ static void default_targets(struct fed_arena *a, struct fed_json *spec)
     }
 }
 
+static int default_service(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    struct fed_json *spec = fed_json_find(obj, "spec");
+
+    (void)ud;
+    (void)err;
+    if (!spec || w->subresource.n)
+        return 0;
+    default_targets(w->arena, spec);
+    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "None")) /* a default of Kubernetes, not a mistake */
+        fed_json_remove_key(spec, "sessionAffinityConfig");
+    return 0;
+}
+
 static int prepare_service(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec"), *list;
@@ -98,13 +112,10 @@ static int prepare_service(void *ud, const struct fed_write *w, struct fed_json 
     (void)err;
     if (!spec || w->subresource.n)
         return 0;
-    default_targets(w->arena, spec);
     if (old) {
         keep_allocated(w->arena, old, spec);
         drop_unused(old, spec);
     }
-    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "None")) /* a default of Kubernetes, not a mistake */
-        fed_json_remove_key(spec, "sessionAffinityConfig");
     ip = fed_json_find_text(spec, "clusterIP");
     list = fed_json_find(spec, "clusterIPs");
     /* Who knows clusterIP only has changed it, or has set it first. */
@@ -370,7 +381,9 @@ static void slice_cells(void *ud, struct fed_arena *a, const struct fed_kind_ver
 }
 
 const struct fed_core_hooks fed_hooks_service[] = {
-    {"", "services", {.prepare = prepare_service, .validate = validate_service, .cells = service_cells}},
+    {"",
+     "services",
+     {.defaults = default_service, .prepare = prepare_service, .validate = validate_service, .cells = service_cells}},
     {"", "endpoints", {.validate = fed_rules_endpoints, .cells = endpoints_cells}},
     {"discovery.k8s.io", "endpointslices", {.validate = validate_slice, .cells = slice_cells}},
     {NULL, NULL, {0}}};

@@ -38,7 +38,7 @@ static void defaults_from_template(const struct fed_write *w, struct fed_json *o
     fed_json_set(spec, "selector", sel);
 }
 
-static int prepare_workload(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+static int default_workload(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec;
 
@@ -386,7 +386,7 @@ static void revision_cells(void *ud, struct fed_arena *a, const struct fed_kind_
     {                                                                                                                  \
         "apps", plural,                                                                                                \
         {                                                                                                              \
-            .prepare = prepare_workload, .validate = (valid), .convert = fed_convert_workload, .cells = (shown)        \
+            .defaults = default_workload, .validate = (valid), .convert = fed_convert_workload, .cells = (shown)       \
         }                                                                                                              \
     }
 
@@ -397,6 +397,6 @@ const struct fed_core_hooks fed_hooks_workload[] = {
     WORKLOAD("statefulsets", validate_statefulset, statefulset_cells),
     {"",
      "replicationcontrollers",
-     {.prepare = prepare_workload, .validate = validate_controller, .cells = replicaset_cells}},
+     {.defaults = default_workload, .validate = validate_controller, .cells = replicaset_cells}},
     {"apps", "controllerrevisions", {.validate = validate_revision, .cells = revision_cells}},
     {NULL, NULL, {0}}};

@@ -320,8 +320,10 @@ static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_ki
                                                      : fed_arena_printf(a, "%.*sList", FED_STR_ARG(kind->kind));
     kind->n_short_names = dup_list(r, fed_json_find(doc, "shortNames"), &kind->short_names);
     kind->n_categories = dup_list(r, fed_json_find(doc, "categories"), &kind->categories);
+    kind->n_status_keeps = dup_list(r, fed_json_at(doc, "subresources", "statusKeeps", NULL), &kind->status_keeps);
     kind->namespaced = fed_json_bool(fed_json_find(doc, "namespaced"), true);
     kind->has_generation = fed_json_bool(fed_json_find(doc, "generation"), false);
+    kind->generation_notes = fed_str_is(fed_json_find_text(doc, "generationOf"), "annotations");
     kind->create_on_update = fed_json_bool(fed_json_find(doc, "createOnUpdate"), false);
     kind->needs_revision = fed_json_bool(fed_json_find(doc, "revisionOnUpdate"), false);
     kind->store_prefix =

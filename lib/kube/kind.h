@@ -94,7 +94,10 @@ struct fed_write {
 };
 struct fed_hooks {
     void *ud;
-    /* After defaulting, before validation: computed and reset fields. obj is in the storage version. */
+    /* Defaults that a schema cannot say. They belong to whoever writes the object, and webhooks see them; idempotent, as
+     * what webhooks made gets them, too. obj is in the storage version. */
+    int (*defaults)(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
+    /* After admission, before validation: what the server alone sets or resets, which nobody owns. */
     int (*prepare)(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
     /* Cross-field rules and immutability. */
     void (*validate)(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);
@@ -110,11 +113,12 @@ struct fed_hooks {
 #define FED_DEFAULTS_ID 9 /* with its end */
 struct fed_kind {
     struct fed_str group, kind, list_kind, plural, singular;
-    struct fed_str *short_names, *categories;
-    size_t n_short_names, n_categories;
+    struct fed_str *short_names, *categories, *status_keeps; /* members of metadata that a write of status leaves */
+    size_t n_short_names, n_categories, n_status_keeps;
     bool namespaced, has_generation, has_status, has_scale; /* of the storage version */
     bool create_on_update;                                  /* a PUT of what is not there makes it */
     bool needs_revision;                                    /* a PUT must say which revision it changes */
+    bool generation_notes;                                  /* other annotations are another generation, too */
     enum fed_residence residence;
     const char *(*check_name)(struct fed_str name); /* kube/names.h */
     struct fed_kind_version *versions;              /* storage version first, then by preference */
@@ -167,6 +171,14 @@ const struct fed_kind_version *fed_kinds_by_kind(const struct fed_kinds *k, stru
 static inline const struct fed_kind_version *fed_kind_storage(const struct fed_kind *kind)
 {
     return &kind->versions[0];
+}
+/* Whether a write of status leaves this member of metadata as it is (as the status strategies of kube-apiserver do). */
+static inline bool fed_kind_status_keeps(const struct fed_kind *kind, const char *member)
+{
+    for (size_t i = 0; i < kind->n_status_keeps; i++)
+        if (fed_str_is(kind->status_keeps[i], member))
+            return true;
+    return false;
 }
 
 #endif

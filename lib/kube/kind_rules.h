@@ -40,4 +40,7 @@ void fed_rules_claim(const struct fed_json *spec, struct fed_causes *c);
 /* kind_rules_batch.c */
 void fed_rules_job(const struct fed_json *spec, const char *at, struct fed_causes *c);
 
+/* hooks_node.c */
+void fed_kind_pair(struct fed_arena *a, struct fed_json *obj, const char *one, const char *list, const char *member);
+
 #endif

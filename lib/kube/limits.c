@@ -238,7 +238,7 @@ struct fed_str fed_limits_join(struct fed_arena *a, const struct fed_json *list)
 
 /* --- the kind itself --- */
 
-int fed_limits_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+int fed_limits_fill(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_arena *a = w->arena;
     (void)ud;

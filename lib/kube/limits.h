@@ -15,7 +15,7 @@ void fed_limits_check(struct fed_arena *a, const struct fed_json *range, const s
 struct fed_str fed_limits_join(struct fed_arena *a, const struct fed_json *wrong);
 
 /* Hooks of the LimitRange kind: defaults from max and min, and validation. */
-int fed_limits_prepare(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
+int fed_limits_fill(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err);
 void fed_limits_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);
 /* Of a ResourceQuota (quota_check.c). */
 void fed_quota_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "kube/names.h"
 
-enum { SAME_MS = 600000, BURST = 25, REFILL_MS = 5000, SWEEP_AT = 4096, MAX_MESSAGE = 1024 };
+enum { SAME_MS = 600000, SIMILAR_MAX = 10, BURST = 25, REFILL_MS = 5000, SWEEP_AT = 4096, MAX_MESSAGE = 1024 };
 
 static const struct fed_resource events = {"", "v1", "events", "Event", true};
 
@@ -17,6 +17,10 @@ struct seen { /* one Event made earlier */
     uint32_t count;
     char *ns, *name;
 };
+struct kin { /* Events about one object for one reason: what they said */
+    uint64_t last_ms;
+    struct fed_map messages;
+};
 struct bucket { /* of one object */
     uint64_t refilled_ms;
     uint32_t tokens;
@@ -24,7 +28,7 @@ struct bucket { /* of one object */
 struct fed_recorder {
     struct fed_transport *t;
     char *component, *host;
-    struct fed_map seen, buckets;
+    struct fed_map seen, kins, buckets;
 };
 
 struct fed_recorder *fed_recorder_new(struct fed_transport *t, const char *component, const char *host)
@@ -43,6 +47,12 @@ static void seen_free(struct seen *s)
     free(s);
 }
 
+static void kin_free(struct kin *k)
+{
+    fed_map_release(&k->messages);
+    free(k);
+}
+
 void fed_recorder_free(struct fed_recorder *r)
 {
     if (!r)
@@ -50,6 +60,9 @@ void fed_recorder_free(struct fed_recorder *r)
     FED_MAP_EACH(e, &r->seen)
         seen_free(e->value);
     fed_map_release(&r->seen);
+    FED_MAP_EACH(e, &r->kins)
+        kin_free(e->value);
+    fed_map_release(&r->kins);
     FED_MAP_EACH(e, &r->buckets)
         free(e->value);
     fed_map_release(&r->buckets);
@@ -58,7 +71,7 @@ void fed_recorder_free(struct fed_recorder *r)
     free(r);
 }
 
-/* What is too old to matter goes, so that both maps stay bounded by what happened in ten minutes. */
+/* What is too old to matter goes, so that the maps stay bounded by what happened in ten minutes. */
 static void sweep(struct fed_recorder *r, uint64_t now)
 {
     if (fed_map_count(&r->seen) + fed_map_count(&r->buckets) < SWEEP_AT)
@@ -69,6 +82,13 @@ static void sweep(struct fed_recorder *r, uint64_t now)
         if (all || now - s->last_ms > SAME_MS) {
             fed_map_remove(&r->seen, e->key);
             seen_free(s);
+        }
+    }
+    FED_MAP_EACH(e, &r->kins) {
+        struct kin *k = e->value;
+        if (all || now - k->last_ms > SAME_MS) {
+            fed_map_remove(&r->kins, e->key);
+            kin_free(k);
         }
     }
     FED_MAP_EACH(e, &r->buckets) {
@@ -98,10 +118,30 @@ static bool take_token(struct fed_recorder *r, const struct fed_kobj *about, uin
     return true;
 }
 
-static void update(struct fed_recorder *r, struct seen *s, const char *now)
+/* Whether so many Events of this kind said other things that this one joins the one that stands for the rest. */
+static bool joins(struct fed_recorder *r, struct fed_str kind, const char *message, uint64_t now)
+{
+    struct kin *k = fed_map_find(&r->kins, kind);
+    if (k && now - k->last_ms > SAME_MS) {
+        fed_map_release(&k->messages);
+        k->messages = (struct fed_map){0};
+    }
+    if (!k)
+        fed_map_set(&r->kins, kind, k = FED_NEW(struct kin));
+    k->last_ms = now;
+    if (fed_map_has(&k->messages, fed_str(message)))
+        return false;
+    if (fed_map_count(&k->messages) + 1 >= SIMILAR_MAX)
+        return true;
+    fed_map_set(&k->messages, fed_str(message), NULL);
+    return false;
+}
+
+static void update(struct fed_recorder *r, struct seen *s, const char *message, const char *now)
 {
     struct fed_arena a = {0};
     struct fed_json *patch = fed_json_object(&a);
+    fed_json_set(patch, "message", fed_json_new_strz(&a, message));
     fed_json_set(patch, "count", fed_json_new_int(&a, ++s->count));
     fed_json_set(patch, "lastTimestamp", fed_json_new_strz(&a, now));
     fed_client_patch(r->t, &events, fed_str(s->ns), fed_str(s->name), "", "merge", patch, "", NULL, NULL);
@@ -157,7 +197,12 @@ static void record(struct fed_recorder *r, const struct fed_kobj *about, const c
     if (!take_token(r, about, now))
         return;
     fed_time_format(fed_wall_ms(r->t->env), time);
-    struct fed_str key = fed_arena_printf(&a, "%.*s|%s|%s|%s", FED_STR_ARG(about->uid), type, reason, message);
+    struct fed_str key = fed_arena_printf(&a, "%.*s|%s|%s", FED_STR_ARG(about->uid), type, reason);
+    const char *text = message;
+    if (joins(r, key, message, now))
+        text = fed_arena_printf(&a, "(combined from similar events): %s", message).p;
+    else
+        key = fed_arena_printf(&a, "%.*s|%s", FED_STR_ARG(key), message);
     struct seen *s = fed_map_find(&r->seen, key);
     if (s && now - s->last_ms > SAME_MS) {
         fed_map_remove(&r->seen, key);
@@ -165,9 +210,9 @@ static void record(struct fed_recorder *r, const struct fed_kobj *about, const c
         s = NULL;
     }
     if (s) {
-        update(r, s, time);
+        update(r, s, text, time);
     } else {
-        s = create(r, about, type, reason, message, time);
+        s = create(r, about, type, reason, text, time);
         fed_map_set(&r->seen, key, s);
     }
     s->last_ms = now;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* recorder.h: core/v1 Events about objects, aggregated: the same (object, reason, message) within ten minutes updates
- * count and lastTimestamp of one Event; at most 25 in a burst and one each 5 s after that per object. Fire and forget.
+ * count and lastTimestamp of one Event; from the tenth message of one (object, reason) on there is one Event for the rest,
+ * which shows the last of them; at most 25 in a burst and one each 5 s after that per object. Fire and forget.
  */
 #ifndef FED_KUBE_RECORDER_H
 #define FED_KUBE_RECORDER_H

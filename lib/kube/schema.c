@@ -146,7 +146,36 @@ void fed_schema_default(struct fed_arena *a, const struct fed_schema *s, struct 
 struct prune {
     void (*unknown)(void *ud, const char *path, const struct fed_json *value);
     void *ud;
+    bool omit; /* what Go does not write */
 };
+
+/* In Kubernetes' structures lists and maps without anything in them are not written, nor are values that are zero, but
+ * where "not there" is another value (pointers). An empty list of owners resets them, so it stays until it has. */
+static bool is_omitted(const struct fed_schema *s, const struct fed_json *v)
+{
+    int64_t n = 1;
+
+    switch (v->type) {
+    case FED_JSON_ARRAY:
+        return !v->n && s->shape->type == FED_SHAPE_ARRAY && !fed_str_is(v->key, "managedFields");
+    case FED_JSON_OBJECT:
+        return !v->n && s->shape->type == FED_SHAPE_OBJECT && s->shape->additional && !s->shape->n_props;
+    default:
+        break;
+    }
+    if (s->pb_ptr || s->zero || s->required || !s->pb)
+        return false;
+    switch (s->shape->type) {
+    case FED_SHAPE_STRING:
+        return v->type == FED_JSON_STRING && !v->s.n;
+    case FED_SHAPE_BOOLEAN:
+        return v->type == FED_JSON_BOOL && !v->boolean;
+    case FED_SHAPE_INTEGER:
+        return v->type == FED_JSON_NUMBER && fed_json_is_int(v, &n) && n == 0;
+    default:
+        return false;
+    }
+}
 
 static void report_unknown(const struct prune *p, const struct fed_json *child)
 {
@@ -180,6 +209,8 @@ static void prune_object(const struct prune *p, const struct fed_schema *s, stru
             fed_json_remove(child);
         } else {
             prune_value(p, cs, child);
+            if (p->omit && cs != shape->additional && is_omitted(cs, child))
+                fed_json_remove(child);
         }
     }
 }
@@ -200,10 +231,19 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
 void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
                       void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud)
 {
-    struct prune p = {unknown, ud};
+    struct prune p = {unknown, ud, false};
 
     if (s && obj)
         prune_value(&p, s, obj);
+}
+
+void fed_kind_prune(const struct fed_kind_version *v, struct fed_json *obj,
+                    void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud)
+{
+    struct prune p = {unknown, ud, !v->kind->custom};
+
+    if (obj)
+        prune_value(&p, v->schema, obj);
 }
 
 void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj)

@@ -22,6 +22,10 @@ void fed_schema_prune(const struct fed_schema *s, struct fed_json *obj,
 /* Removes all members that are null where the schema knows them and does not let them be: of custom kinds also those of
  * maps and of what may be anything, as Kubernetes does when it reads them. */
 void fed_schema_drop_nulls(const struct fed_schema *s, struct fed_json *obj);
+/* The same of an object; of a built-in kind's also what Go does not write: empty lists and maps, zero values that are as
+ * good as none. */
+void fed_kind_prune(const struct fed_kind_version *v, struct fed_json *obj,
+                    void (*unknown)(void *ud, const char *path, const struct fed_json *value), void *ud);
 /* Types, required, enum, ranges, lengths, patterns, formats (int-or-string, quantity, date-time, byte), list maps and
  * sets without duplicates. A type mismatch on decoding is what Kubernetes answers 400 for: *type_error is then set to
  * the first such message (may be NULL: mismatches become causes). */
@@ -56,6 +60,9 @@ struct fed_str fed_ssa_check(struct fed_arena *a, const struct fed_schema *s, co
  * (manager, Update). old and obj are in version v; obj's managedFields are changed. */
 void fed_ssa_track(struct fed_arena *a, const struct fed_kind_version *v, const struct fed_kind_version *as,
                    const struct fed_json *old, struct fed_json *obj, const struct fed_ssa_write *how);
+
+/* The entries of metadata.managedFields are such: operation, version, type. */
+bool fed_ssa_readable(struct fed_arena *a, const struct fed_json *obj);
 
 /* Converts in place between served versions (through the storage version when needed), setting apiVersion and kind. */
 FED_MUST_USE int fed_kind_convert(struct fed_arena *a, struct fed_json *obj, const struct fed_kind_version *from,

@@ -80,8 +80,7 @@ static struct fed_str no_element(struct walk *w, const struct fed_schema *list, 
     if (!map)
         return FED_STR("associative list with keys may not have non-map elements");
     for (size_t i = 0; i < list->n_map_keys; i++) {
-        const struct fed_prop *p = fed_shape_find(list->shape->items->shape, list->map_keys[i]);
-        if (!fed_json_find_str(item, list->map_keys[i]) && !(p && p->schema.dflt))
+        if (!fed_json_find_str(item, list->map_keys[i]) && !fed_fields_key_default(list, list->map_keys[i]))
             return fed_arena_printf(w->a,
                                     "associative list with keys has an element that omits key field \"%.*s\" (and "
                                     "doesn't have default value)",

@@ -63,6 +63,13 @@ bool fed_managers_read(struct fed_managers *m, const struct fed_json *obj)
     return true;
 }
 
+bool fed_ssa_readable(struct fed_arena *a, const struct fed_json *obj)
+{
+    struct fed_managers m = {.arena = a};
+
+    return fed_managers_read(&m, obj);
+}
+
 struct fed_str fed_manager_text(struct fed_arena *a, const struct fed_manager *m)
 {
     struct fed_str sub = {NULL, 0}, using = {NULL, 0};

@@ -91,7 +91,7 @@ static bool find_target(struct work *w)
         return able(w);
     }
     struct fed_str text =
-        r ? fed_arena_printf(w->a, "%s%s%s \"%.*s\" not found", r->plural, *r->group ? "." : "", r->group,
+        r ? fed_arena_printf(w->a, "%s/scale%s%s \"%.*s\" not found", r->plural, *r->group ? "." : "", r->group,
                              FED_STR_ARG(name))
           : fed_arena_printf(w->a, "no matches for kind \"%.*s\" with a scale in this cluster", FED_STR_ARG(kind));
     return unable(w, text);

@@ -48,6 +48,7 @@ struct work {
     struct fed_json *disrupted; /* those that still count */
     struct mbr_budget count;
     struct fed_map seen; /* uids of controllers */
+    int64_t unmanaged;   /* pods without a controller */
     int64_t now_ms, wait_ms;
 };
 
@@ -70,6 +71,7 @@ static int64_t scale_of(struct work *w, const struct fed_kobj *pod)
     const struct fed_owner *o = fed_kobj_controller(pod), *up;
     struct fed_kobj *owner = NULL;
     int64_t n = -1;
+    w->unmanaged += !o;
     if (!o)
         return 0; /* nobody would make it again: it is not expected */
     for (size_t i = 0; i < FED_ARRAY_LEN(kinds); i++)
@@ -121,6 +123,43 @@ static bool count_pod(void *ud, struct fed_kobj *pod)
     return true;
 }
 
+/* As Go shows one. */
+static struct fed_str shown_selector(struct work *w)
+{
+    const struct fed_json *sel = fed_json_at(w->tree, "spec", "selector", NULL);
+    struct fed_buf b = {0};
+    fed_buf_addf(&b, "&LabelSelector{MatchLabels:map[string]string{");
+    FED_JSON_EACH(l, fed_json_find(sel, "matchLabels"))
+        fed_buf_addf(&b, "%.*s: %.*s,", FED_STR_ARG(l->key), FED_STR_ARG(fed_json_str(l)));
+    fed_buf_addf(&b, "},MatchExpressions:[]LabelSelectorRequirement{");
+    FED_JSON_EACH(e, fed_json_find(sel, "matchExpressions")) {
+        fed_buf_addf(&b, "LabelSelectorRequirement{Key:%.*s,Operator:%.*s,Values:[",
+                     FED_STR_ARG(fed_json_find_text(e, "key")), FED_STR_ARG(fed_json_find_text(e, "operator")));
+        FED_JSON_EACH(v, fed_json_find(e, "values"))
+            fed_buf_addf(&b, "%s%.*s", v->prev ? " " : "", FED_STR_ARG(fed_json_str(v)));
+        fed_buf_addf(&b, "],},");
+    }
+    fed_buf_addf(&b, "},}");
+    struct fed_str text = fed_arena_dup(w->a, fed_buf_str(&b));
+    fed_buf_release(&b);
+    return text;
+}
+
+/* Not at each look: when it is new, and when the pods became others. */
+static void tell(struct work *w)
+{
+    const struct fed_json *spec = fed_json_find(w->tree, "spec"), *least = fed_json_find(spec, "minAvailable");
+    if (!w->count.pods)
+        mbr_job_normal(w->job, w->c->events, w->obj, "NoPods", "No matching pods found");
+    if (w->unmanaged && !(least && least->type == FED_JSON_NUMBER))
+        mbr_job_warning(w->job, w->c->events, w->obj, "UnmanagedPods",
+                        "Pods selected by this PodDisruptionBudget (selector: %.*s) were found to be unmanaged. As a "
+                        "result, the status of the PDB cannot be calculated correctly, which may result in undefined "
+                        "behavior. To account for these pods please set \".spec.minAvailable\" field of the PDB to an "
+                        "integer value.",
+                        FED_STR_ARG(shown_selector(w)));
+}
+
 static void write_status(struct work *w)
 {
     struct fed_json *status = mbr_status_copy(w->a, w->tree);
@@ -138,7 +177,13 @@ static void write_status(struct work *w)
     struct fed_json *c = fed_obj_condition(status, "DisruptionAllowed");
     if (c)
         fed_json_set(c, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
+    const struct fed_json *was = fed_json_find(w->tree, "status");
+    bool news = fed_json_int(fed_json_find(was, "observedGeneration"), 0) != w->obj->generation ||
+                fed_json_int(fed_json_find(was, "expectedPods"), 0) != w->count.expected ||
+                fed_json_int(fed_json_find(was, "currentHealthy"), 0) != w->count.healthy;
     mbr_job_update_status(w->job, MBR_BUDGETS, w->tree, status); /* an eviction may be writing too */
+    if (news)
+        tell(w);
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
@@ -177,6 +222,8 @@ void mbr_budget_init(struct mbr_ctl *c)
     static const enum mbr_kind kinds[] = {MBR_PODS, MBR_DEPLOYMENTS, MBR_REPLICASETS, MBR_STATEFULSETS,
                                           MBR_CONTROLLERS};
     mbr_ctl_queue(c, "disruption-controller", reconcile);
+    fed_recorder_free(c->events); /* Kubernetes tells its events by this name */
+    c->events = fed_recorder_new(c->m->client, "controllermanager", "");
     mbr_ctl_watch(c, MBR_BUDGETS, mbr_ctl_enqueue_self);
     for (size_t i = 0; i < FED_ARRAY_LEN(kinds); i++)
         mbr_ctl_watch(c, kinds[i], something_changed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PersistentVolumeClaims: bound to a volume that fits, or, where their StorageClass is of our provisioner, to a new one:
  * a folder DIR/volumes/NAME that all nodes of the cluster see. What a volume's claim leaves behind follows the
- * reclaim policy. Sizes are not enforced. Keys: "NS/CLAIM", or "VOLUME". */
+ * reclaim policy. Finalizers hold a claim that a pod uses and a volume that a claim has. Sizes are not enforced. Keys: "NS/CLAIM", or "VOLUME". */
 #include "base/file.h"
 #include "kube/quantity.h"
 #include "member/controllers/controllers.h"
@@ -9,6 +9,9 @@
 #define PROVISIONER    "member.hansa.io/local"
 #define DEFAULT_CLASS  "storageclass.kubernetes.io/is-default-class"
 #define PROVISIONED_BY "pv.kubernetes.io/provisioned-by"
+#define BOUND_BY       "pv.kubernetes.io/bound-by-controller"
+#define HOLDS_CLAIM    "kubernetes.io/pvc-protection" /* finalizers, while a pod or a claim uses it */
+#define HOLDS_VOLUME   "kubernetes.io/pv-protection"
 
 static void put(struct fed_arena *a, struct fed_json *o, const char *key, const char *value)
 {
@@ -26,6 +29,21 @@ static void set_phase(struct mbr_job *job, enum mbr_kind kind, const struct fed_
     mbr_job_merge_status(job, kind, obj, status);
 }
 
+static void release(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj, const char *finalizer)
+{
+    struct fed_arena *a = &job->arena;
+    struct fed_json *patch = fed_json_object(a), *meta = fed_obj_metadata(a, patch), *left = fed_json_array(a);
+    if (!fed_kobj_has_finalizer(obj, finalizer))
+        return;
+    for (size_t i = 0; i < obj->n_finalizers; i++)
+        if (!fed_str_is(obj->finalizers[i], finalizer))
+            fed_json_push(left, fed_json_new_str(a, obj->finalizers[i]));
+    fed_json_set(meta, "uid", fed_json_new_str(a, obj->uid));
+    fed_json_set(meta, "resourceVersion", fed_json_new_strf(a, "%llu", (unsigned long long)obj->rev));
+    fed_json_set(meta, "finalizers", left);
+    mbr_job_merge(job, kind, obj->ns, obj->name, "", patch);
+}
+
 /* --- volumes --- */
 
 static struct fed_str folder(struct mbr *m, struct fed_arena *a, struct fed_str volume)
@@ -33,22 +51,31 @@ static struct fed_str folder(struct mbr *m, struct fed_arena *a, struct fed_str 
     return fed_arena_printf(a, "%s/volumes/%.*s", m->dir, FED_STR_ARG(volume));
 }
 
+/* Whether the claim that a volume names is there. */
+static bool has_claim(struct mbr *m, const struct fed_json *ref)
+{
+    struct fed_kobj *claim =
+        ref ? mbr_find(m, MBR_CLAIMS, fed_json_find_text(ref, "namespace"), fed_json_find_text(ref, "name")) : NULL;
+    return claim && fed_str_eq(claim->uid, fed_json_find_text(ref, "uid"));
+}
+
 static void reconcile_volume(struct mbr_ctl *c, struct mbr_job *job, struct fed_str name)
 {
     struct fed_arena *a = &job->arena;
     struct fed_kobj *volume = mbr_find(c->m, MBR_VOLUMES, FED_STR(""), name);
-    if (!volume || volume->deleting)
+    if (!volume)
         return;
     const struct fed_json *spec = fed_json_find(fed_kobj_parse(volume, a), "spec"),
                           *ref = fed_json_find(spec, "claimRef");
+    if (volume->deleting && !has_claim(c->m, ref))
+        return release(job, MBR_VOLUMES, volume, HOLDS_VOLUME);
+    if (volume->deleting)
+        return;
     if (!ref)
         return set_phase(job, MBR_VOLUMES, volume, "Available");
-    struct fed_kobj *claim =
-        mbr_find(c->m, MBR_CLAIMS, fed_json_find_text(ref, "namespace"), fed_json_find_text(ref, "name"));
-    struct fed_str uid = fed_json_find_text(ref, "uid");
-    if (!uid.n) /* kept for a claim that may come */
+    if (!fed_json_find_text(ref, "uid").n) /* kept for a claim that may come */
         return set_phase(job, MBR_VOLUMES, volume, "Available");
-    if (claim && fed_str_eq(claim->uid, uid))
+    if (has_claim(c->m, ref))
         return set_phase(job, MBR_VOLUMES, volume, "Bound");
     bool ours = fed_str_is(fed_kobj_annotation(volume, PROVISIONED_BY), PROVISIONER);
     if (!ours || !fed_str_is(fed_json_find_text(spec, "persistentVolumeReclaimPolicy"), "Delete"))
@@ -130,6 +157,8 @@ static void bind_claim(struct mbr_job *job, const struct fed_kobj *claim, struct
         fed_json_set(to, "volumeName", fed_json_new_str(a, volume));
         fed_json_set(patch, "spec", to);
         fed_obj_set_annotation(a, patch, "pv.kubernetes.io/bind-completed", FED_STR("yes"));
+        if (!fed_json_find_text(spec, "volumeName").n)
+            fed_obj_set_annotation(a, patch, BOUND_BY, FED_STR("yes"));
         mbr_job_merge(job, MBR_CLAIMS, claim->ns, claim->name, "", patch);
     }
     put(a, status, "phase", "Bound");
@@ -170,11 +199,46 @@ static void provision(struct mbr_ctl *c, struct mbr_job *job, const struct fed_k
                      FED_STR_ARG(name));
 }
 
+struct users {
+    struct mbr *m;
+    struct fed_str claim;
+    bool any;
+};
+
+/* A pod without a node is not started any more once its claim goes. */
+static bool find_user(void *ud, struct fed_kobj *pod)
+{
+    struct users *x = ud;
+    struct fed_arena a = {0};
+    if (!mbr_pod_info_get(x->m, pod)->node.n)
+        return true;
+    FED_JSON_EACH(v, fed_json_at(fed_kobj_parse(pod, &a), "spec", "volumes", NULL)) {
+        struct fed_str made =
+            fed_arena_printf(&a, "%.*s-%.*s", FED_STR_ARG(pod->name), FED_STR_ARG(fed_json_find_text(v, "name")));
+        const struct fed_json *by = fed_json_find(v, "persistentVolumeClaim");
+        x->any = x->any || (by && fed_str_eq(fed_json_find_text(by, "claimName"), x->claim)) ||
+                 (fed_json_find(v, "ephemeral") && fed_str_eq(made, x->claim));
+    }
+    fed_arena_release(&a);
+    return !x->any;
+}
+
+static bool is_used(struct mbr *m, const struct fed_kobj *claim)
+{
+    struct users x = {.m = m, .claim = claim->name};
+    fed_informer_each(m->informers[MBR_PODS], claim->ns, find_user, &x);
+    return x.any;
+}
+
 static void reconcile_claim(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
 {
     struct fed_arena *a = &job->arena;
     struct fed_kobj *claim = mbr_find(c->m, MBR_CLAIMS, ns, name);
-    if (!claim || claim->deleting)
+    if (!claim)
+        return;
+    if (claim->deleting && !is_used(c->m, claim))
+        return release(job, MBR_CLAIMS, claim, HOLDS_CLAIM);
+    if (claim->deleting)
         return;
     const struct fed_json *tree = fed_kobj_parse(claim, a), *spec = fed_json_find(tree, "spec");
     struct fed_str phase = fed_json_str(fed_json_at(tree, "status", "phase", NULL));
@@ -191,6 +255,8 @@ static void reconcile_claim(struct mbr_ctl *c, struct mbr_job *job, struct fed_s
         struct fed_json *patch = fed_json_object(a), *to = fed_json_object(a);
         fed_json_set(to, "claimRef", reference(a, claim));
         fed_json_set(patch, "spec", to);
+        if (!fed_json_at(fed_kobj_parse(x.best, a), "spec", "claimRef", NULL))
+            fed_obj_set_annotation(a, patch, BOUND_BY, FED_STR("yes"));
         mbr_job_merge(job, MBR_VOLUMES, FED_STR(""), x.best->name, "", patch);
         return bind_claim(job, claim, x.best->name, spec,
                           fed_json_at(fed_kobj_parse(x.best, a), "spec", "capacity", NULL));
@@ -249,6 +315,20 @@ static void class_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
         fed_informer_each(c->m->informers[MBR_CLAIMS], FED_STR(""), enqueue_claim, c);
 }
 
+static bool enqueue_leaving(void *ud, struct fed_kobj *claim)
+{
+    if (claim->deleting)
+        mbr_ctl_add(ud, claim->ns, claim->name);
+    return true;
+}
+
+static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct mbr_ctl *c = ctl;
+    if (!now)
+        fed_informer_each(c->m->informers[MBR_CLAIMS], old->ns, enqueue_leaving, c);
+}
+
 static bool any(void *ud, struct fed_kobj *class)
 {
     (void)class;
@@ -284,7 +364,7 @@ static bool is_default(void *ud, struct fed_kobj *class)
     return true;
 }
 
-void mbr_claims_default(struct mbr *m, struct fed_arena *a, struct fed_json *spec)
+static void set_default_class(struct mbr *m, struct fed_arena *a, struct fed_json *spec)
 {
     struct by_default d = {{0}};
     if (fed_json_find(spec, "storageClassName") || !m->informers[MBR_CLASSES])
@@ -294,11 +374,34 @@ void mbr_claims_default(struct mbr *m, struct fed_arena *a, struct fed_json *spe
         fed_json_set(spec, "storageClassName", fed_json_new_str(a, fed_arena_dup(a, d.name)));
 }
 
+static void hold(struct fed_arena *a, struct fed_json *obj, const char *finalizer)
+{
+    struct fed_json *list = fed_json_ensure_array(a, fed_obj_metadata(a, obj), "finalizers");
+    FED_JSON_EACH(f, list)
+        if (fed_str_is(fed_json_str(f), finalizer))
+            return;
+    if (list)
+        fed_json_push(list, fed_json_new_strz(a, finalizer));
+}
+
+void mbr_claims_admit(struct mbr *m, struct fed_arena *a, const struct fed_kind *kind, struct fed_json *obj)
+{
+    if (kind->group.n)
+        return;
+    if (fed_str_is(kind->plural, "persistentvolumes"))
+        return hold(a, obj, HOLDS_VOLUME);
+    if (!fed_str_is(kind->plural, "persistentvolumeclaims"))
+        return;
+    set_default_class(m, a, fed_json_find(obj, "spec"));
+    hold(a, obj, HOLDS_CLAIM);
+}
+
 void mbr_claims_init(struct mbr_ctl *c)
 {
     mbr_ctl_queue(c, "persistentvolume-controller", reconcile);
     mbr_ctl_watch(c, MBR_CLAIMS, claim_changed);
     mbr_ctl_watch(c, MBR_VOLUMES, volume_changed);
     mbr_ctl_watch(c, MBR_CLASSES, class_changed);
+    mbr_ctl_watch(c, MBR_PODS, pod_changed);
     make_class(c);
 }

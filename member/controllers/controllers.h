@@ -24,8 +24,8 @@ void mbr_claims_init(struct mbr_ctl *c); /* PersistentVolumeClaims and volumes *
 void mbr_budget_init(struct mbr_ctl *c); /* PodDisruptionBudgets */
 void mbr_taints_init(struct mbr_ctl *c); /* NoExecute */
 void mbr_autoscaler_init(struct mbr_ctl *c);
-/* Admission of a claim without a class: the default one. */
-void mbr_claims_default(struct mbr *m, struct fed_arena *a, struct fed_json *spec);
+/* Admission of new claims and volumes: the default class, and the finalizers that hold them while they are used. */
+void mbr_claims_admit(struct mbr *m, struct fed_arena *a, const struct fed_kind *kind, struct fed_json *obj);
 void mbr_scheduler_init(struct mbr_ctl *c);
 void mbr_endpoints_init(struct mbr_ctl *c);
 void mbr_mirror_init(struct mbr_ctl *c);    /* slices of Endpoints that users write */

@@ -89,7 +89,8 @@ static void keep_history(struct work *w)
         if (keep[done[i].failed]-- > 0)
             continue;
         mbr_job_delete(w->job, MBR_JOBS, done[i].job);
-        fed_event_normal(w->c->events, w->obj, "SuccessfulDelete", "Deleted job %.*s", FED_STR_ARG(done[i].job->name));
+        mbr_job_normal(w->job, w->c->events, w->obj, "SuccessfulDelete", "Deleted job %.*s",
+                       FED_STR_ARG(done[i].job->name));
     }
 }
 
@@ -111,7 +112,7 @@ static void start_job(struct work *w, int64_t at)
     v = fed_json_find(template, "spec");
     fed_json_set(job, "spec", v ? fed_json_copy(w->a, v) : fed_json_object(w->a));
     mbr_job_create(w->job, MBR_JOBS, w->obj->ns, job);
-    fed_event_normal(w->c->events, w->obj, "SuccessfulCreate", "Created job %.*s", FED_STR_ARG(name));
+    mbr_job_normal(w->job, w->c->events, w->obj, "SuccessfulCreate", "Created job %.*s", FED_STR_ARG(name));
     mbr_set_time(w->a, w->status, "lastScheduleTime", at * 1000);
 }
 

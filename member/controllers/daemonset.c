@@ -22,7 +22,8 @@ struct work {
     size_t n;
     struct mbr_revisions revisions;
     struct fed_str key;
-    bool look_only; /* what was asked for is not seen yet */
+    int64_t wait_ms; /* until one more is available; -1: none */
+    bool look_only;  /* what was asked for is not seen yet */
 };
 
 static bool add_node(void *ud, struct fed_kobj *node)
@@ -61,6 +62,23 @@ static void delete_pod(struct work *w, struct fed_kobj *pod)
     mbr_owner_delete(w->c, w->job, w->obj, pod);
 }
 
+/* A daemon does not end. */
+static void delete_ended(struct work *w, struct fed_kobj *pod, const struct mbr_pod_info *p)
+{
+    bool ok = fed_str_is(p->phase, "Succeeded");
+    if (pod->deleting || w->look_only)
+        return;
+    delete_pod(w, pod);
+    if (ok)
+        mbr_job_normal(w->job, w->c->events, w->obj, "SucceededDaemonPod",
+                       "Found succeeded daemon pod %.*s/%.*s on node %.*s, will try to delete it", FED_STR_ARG(pod->ns),
+                       FED_STR_ARG(pod->name), FED_STR_ARG(p->node));
+    else
+        mbr_job_warning(w->job, w->c->events, w->obj, "FailedDaemonPod",
+                        "Found failed daemon pod %.*s/%.*s on node %.*s, will try to kill it", FED_STR_ARG(pod->ns),
+                        FED_STR_ARG(pod->name), FED_STR_ARG(p->node));
+}
+
 static void sort_pods(struct work *w)
 {
     size_t n;
@@ -71,7 +89,9 @@ static void sort_pods(struct work *w)
         for (size_t k = 0; k < w->n; k++)
             if (fed_str_eq(w->places[k].node->name, p->node))
                 at = &w->places[k];
-        if (!at || !at->wanted || p->ended)
+        if (at && at->wanted && p->ended)
+            delete_ended(w, list[i], p);
+        else if (!at || !at->wanted)
             delete_pod(w, list[i]);
         if (at && !at->pod)
             at->pod = list[i];
@@ -87,20 +107,46 @@ static bool current(const struct work *w, const struct fed_kobj *pod)
     return fed_str_eq(fed_kobj_label(pod, FED_REVISION_HASH), w->revisions.hash);
 }
 
+/* The node by its name, in place of what the template says of nodes: where it fits was judged already. */
+static void name_node(struct work *w, struct fed_json *spec, struct fed_str node)
+{
+    struct fed_json *affinity = fed_json_ensure_object(w->a, spec, "affinity"), *required = fed_json_object(w->a);
+    struct fed_json *to = affinity ? fed_json_ensure_object(w->a, affinity, "nodeAffinity") : NULL;
+    struct fed_json *term = fed_json_object(w->a), *field = fed_json_object(w->a);
+    if (!to)
+        return;
+    fed_json_set(field, "key", fed_json_new_strz(w->a, "metadata.name"));
+    fed_json_set(field, "operator", fed_json_new_strz(w->a, "In"));
+    fed_json_push(fed_json_ensure_array(w->a, field, "values"), fed_json_new_str(w->a, node));
+    fed_json_push(fed_json_ensure_array(w->a, term, "matchFields"), field);
+    fed_json_push(fed_json_ensure_array(w->a, required, "nodeSelectorTerms"), term);
+    fed_json_set(to, "requiredDuringSchedulingIgnoredDuringExecution", required);
+    fed_json_set(spec, "nodeName", fed_json_new_str(w->a, node));
+}
+
+static void tolerate(struct work *w, struct fed_json *list, const char *key, const char *effect)
+{
+    struct fed_json *t = fed_json_object(w->a);
+    fed_json_set(t, "key", fed_json_new_strf(w->a, "node.kubernetes.io/%s", key));
+    fed_json_set(t, "operator", fed_json_new_strz(w->a, "Exists"));
+    fed_json_set(t, "effect", fed_json_new_strz(w->a, effect));
+    FED_JSON_EACH(have, list)
+        if (fed_json_equal(have, t))
+            return;
+    fed_json_push(list, t);
+}
+
 static void create_pod(struct work *w, const struct place *p)
 {
     struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, w->template), *spec = fed_json_find(pod, "spec");
-    static const char *const keys[] = {"not-ready",       "unreachable",  "disk-pressure",
-                                       "memory-pressure", "pid-pressure", "unschedulable"};
+    static const char *const keys[] = {"not-ready",    "unreachable",   "disk-pressure",      "memory-pressure",
+                                       "pid-pressure", "unschedulable", "network-unavailable"};
+    bool host = fed_json_bool(fed_json_find(spec, "hostNetwork"), false);
     fed_obj_set_label(w->a, pod, FED_REVISION_HASH, w->revisions.hash);
-    fed_json_set(spec, "nodeName", fed_json_new_str(w->a, p->node->name));
+    name_node(w, spec, p->node->name);
     struct fed_json *tolerations = fed_json_ensure_array(w->a, spec, "tolerations");
-    for (size_t i = 0; tolerations && i < FED_ARRAY_LEN(keys); i++) {
-        struct fed_json *t = fed_json_push(tolerations, fed_json_object(w->a));
-        fed_json_set(t, "key", fed_json_new_strf(w->a, "node.kubernetes.io/%s", keys[i]));
-        fed_json_set(t, "operator", fed_json_new_strz(w->a, "Exists"));
-        fed_json_set(t, "effect", fed_json_new_strz(w->a, i < 2 ? "NoExecute" : "NoSchedule"));
-    }
+    for (size_t i = 0; tolerations && i < FED_ARRAY_LEN(keys) - !host; i++)
+        tolerate(w, tolerations, keys[i], i < 2 ? "NoExecute" : "NoSchedule");
     mbr_owner_create(w->c, w->job, w->obj, pod);
 }
 
@@ -109,13 +155,25 @@ static bool ready(const struct work *w, const struct place *p)
     return p->pod && !p->pod->deleting && mbr_pod_info_get(w->c->m, p->pod)->ready;
 }
 
+/* Ready for minReadySeconds; when the next one will be is noted. */
+static bool available(struct work *w, const struct place *p)
+{
+    int64_t min_ready_ms = fed_json_int(fed_json_find(w->spec, "minReadySeconds"), 0) * 1000;
+    if (!ready(w, p) || !min_ready_ms)
+        return ready(w, p);
+    int64_t left = mbr_pod_info_get(w->c->m, p->pod)->ready_ms + min_ready_ms - fed_wall_ms(w->c->m->env);
+    if (left > 0 && (w->wait_ms < 0 || left < w->wait_ms))
+        w->wait_ms = left;
+    return left <= 0;
+}
+
 static void manage(struct work *w)
 {
     const struct fed_json *strategy = fed_json_find(w->spec, "updateStrategy");
     int64_t wanted = 0, missing = 0;
     for (size_t i = 0; i < w->n; i++) {
         wanted += w->places[i].wanted;
-        missing += w->places[i].wanted && !ready(w, &w->places[i]);
+        missing += w->places[i].wanted && !available(w, &w->places[i]);
     }
     int64_t may = fed_int_or_percent(fed_json_at(strategy, "rollingUpdate", "maxUnavailable", NULL), 0, wanted, true);
     may = FED_MAX(may, 1) - missing;
@@ -127,7 +185,7 @@ static void manage(struct work *w)
         if (!p->pod)
             create_pod(w, p);
         else if (!on_delete && !current(w, p->pod)) {
-            bool sick = !ready(w, p); /* already counted as missing: replacing it costs nothing */
+            bool sick = !available(w, p); /* already counted as missing: replacing it costs nothing */
             if (sick || may-- > 0)
                 delete_pod(w, p->pod);
         }
@@ -136,7 +194,7 @@ static void manage(struct work *w)
 
 static void write_status(struct work *w)
 {
-    int64_t wanted = 0, scheduled = 0, misplaced = 0, n_ready = 0, updated = 0;
+    int64_t wanted = 0, scheduled = 0, misplaced = 0, n_ready = 0, n_available = 0, updated = 0;
     struct fed_json *status = fed_json_object(w->a);
     for (size_t i = 0; i < w->n; i++) {
         const struct place *p = &w->places[i];
@@ -144,6 +202,7 @@ static void write_status(struct work *w)
         scheduled += p->wanted && p->pod;
         misplaced += !p->wanted && p->pod;
         n_ready += p->wanted && ready(w, p);
+        n_available += p->wanted && available(w, p);
         updated += p->wanted && p->pod && current(w, p->pod);
     }
     fed_json_set(status, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
@@ -152,8 +211,8 @@ static void write_status(struct work *w)
     fed_json_set(status, "numberMisscheduled", fed_json_new_int(w->a, misplaced));
     fed_json_set(status, "numberReady", fed_json_new_int(w->a, n_ready));
     mbr_patch_count(w->a, status, "updatedNumberScheduled", updated);
-    mbr_patch_count(w->a, status, "numberAvailable", n_ready);
-    mbr_patch_count(w->a, status, "numberUnavailable", wanted - n_ready);
+    mbr_patch_count(w->a, status, "numberAvailable", n_available);
+    mbr_patch_count(w->a, status, "numberUnavailable", wanted - n_available);
     if (mbr_patch_differs(fed_json_find(w->tree, "status"), status))
         mbr_job_merge_status(w->job, MBR_DAEMONSETS, w->obj, status);
 }
@@ -168,7 +227,7 @@ static void forget_history(struct work *w)
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
 {
-    struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key)};
+    struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key), .wait_ms = -1};
     w.obj = mbr_find(c->m, MBR_DAEMONSETS, ns, name);
     if (!w.obj) {
         mbr_owner_forget(c, w.key);
@@ -189,6 +248,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
         manage(&w);
     forget_history(&w);
     write_status(&w);
+    if (w.wait_ms >= 0)
+        fed_workqueue_add_after(c->queue, w.key, (uint64_t)w.wait_ms + 10);
     mbr_job_end(job, 0);
 }
 

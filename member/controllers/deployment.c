@@ -25,9 +25,9 @@ struct work {
     size_t n_sets;
     struct set *fresh;
     struct mbr_rollout plan;
-    int64_t revision;   /* of the fresh set */
-    int64_t collisions; /* names that were taken by strangers */
-    bool made;          /* a set is being made: its status comes later */
+    int64_t revision;    /* of the fresh set */
+    int64_t collisions;  /* names that were taken by strangers */
+    struct fed_str made; /* name of the set that is being made: its status comes later */
 };
 
 static int64_t count(const struct fed_json *tree, const char *key)
@@ -59,6 +59,8 @@ static void read_sets(struct work *w)
         s->size.stale = count(s->tree, "observedGeneration") < s->obj->generation;
         s->size.ready = count(s->tree, "readyReplicas");
         s->size.available = count(s->tree, "availableReplicas");
+        if (fed_str_i64(fed_kobj_annotation(list[i], FED_MAX_REPLICAS), &s->size.most) < 0)
+            s->size.most = 0;
         (void)!fed_time_parse(fed_json_str(fed_json_at(s->tree, "metadata", "creationTimestamp", NULL)),
                               &s->size.created_ms);
         s->revision = fed_replicaset_revision(list[i]);
@@ -75,6 +77,7 @@ static void make_plan(struct work *w)
 {
     struct mbr_rollout *p = &w->plan;
     p->replicas = fed_json_int(fed_json_find(w->spec, "replicas"), 1);
+    p->counted = count(w->tree, "replicas");
     p->paused = fed_json_bool(fed_json_find(w->spec, "paused"), false);
     mbr_rollout_limits(p, fed_json_find(w->spec, "strategy"));
     p->fresh = w->fresh ? &w->fresh->size : NULL;
@@ -90,10 +93,12 @@ static void make_plan(struct work *w)
     }
 }
 
-static struct fed_replicaset_conf set_conf(const struct work *w, int64_t revision)
+static struct fed_replicaset_conf set_conf(const struct work *w, int64_t revision, bool sized)
 {
-    return (struct fed_replicaset_conf){
-        .owner = w->obj, .tree = w->tree, .revision = revision, .max_replicas = w->plan.replicas + w->plan.surge};
+    return (struct fed_replicaset_conf){.owner = w->obj,
+                                        .tree = w->tree,
+                                        .revision = revision,
+                                        .max_replicas = sized ? w->plan.replicas + w->plan.surge : -1};
 }
 
 /* The hash that names the set to be made. A set of that name that is not ours counts as a collision: the next name is
@@ -113,40 +118,54 @@ static void new_hash(struct work *w, char hash[11])
 static void create_set(struct work *w)
 {
     char hash[11];
-    struct fed_replicaset_conf conf = set_conf(w, w->revision);
+    struct fed_replicaset_conf conf = set_conf(w, w->revision, true);
     int64_t first = mbr_rollout_first(&w->plan);
     new_hash(w, hash);
     struct fed_json *rs = fed_replicaset_new(w->a, &conf, hash, first);
-    w->made = true;
+    w->made = fed_obj_name(rs);
     mbr_job_create(w->job, MBR_REPLICASETS, w->obj->ns, rs);
     fed_workqueue_add_after(w->c->queue, fed_str(w->job->key), AGAIN_MS); /* the name may have been taken meanwhile */
     if (first > 0)
-        fed_event_normal(w->c->events, w->obj, "ScalingReplicaSet", "Scaled up replica set %.*s to %lld",
-                         FED_STR_ARG(fed_obj_name(rs)), (long long)first);
+        mbr_job_normal(w->job, w->c->events, w->obj, "ScalingReplicaSet", "Scaled up replica set %.*s from 0 to %lld",
+                       FED_STR_ARG(w->made), (long long)first);
+}
+
+/* The set of the present template has its Deployment's annotations; the others keep what theirs said then. */
+static struct fed_json *annotations_of(struct work *w, const struct set *s, const struct fed_json *have)
+{
+    struct fed_replicaset_conf conf = set_conf(w, w->revision, s->size.noted);
+    if (s == w->fresh)
+        return fed_replicaset_annotations(w->a, &conf, have);
+    struct fed_json *to = fed_json_object(w->a);
+    if (!s->size.noted)
+        return to;
+    fed_json_set(to, FED_DESIRED_REPLICAS, fed_json_new_strf(w->a, "%lld", (long long)w->plan.replicas));
+    fed_json_set(to, FED_MAX_REPLICAS, fed_json_new_strf(w->a, "%lld", (long long)conf.max_replicas));
+    return to;
 }
 
 static void patch_set(struct work *w, struct set *s)
 {
     struct fed_json *patch = fed_json_object(w->a), *meta = fed_json_object(w->a), *spec = fed_json_object(w->a);
     const struct fed_json *have = fed_json_at(s->tree, "metadata", "annotations", NULL);
-    struct fed_replicaset_conf conf = set_conf(w, s == w->fresh ? w->revision : s->revision);
-    struct fed_json *annotations = fed_replicaset_annotations(w->a, &conf, have);
-    if (s->size.want == s->size.spec && !((s == w->fresh || w->plan.scaling) && mbr_patch_differs(have, annotations)))
+    struct fed_json *annotations = annotations_of(w, s, have);
+    bool sized = s->size.want != s->size.spec;
+    int64_t wait = fed_json_int(fed_json_find(w->spec, "minReadySeconds"), 0);
+    if (s == w->fresh && wait != fed_json_int(fed_json_at(s->tree, "spec", "minReadySeconds", NULL), 0))
+        mbr_patch_count(w->a, spec, "minReadySeconds", wait);
+    if (sized)
+        fed_json_set(spec, "replicas", fed_json_new_int(w->a, s->size.want));
+    if (!spec->n && !mbr_patch_differs(have, annotations))
         return;
-    if (s != w->fresh) { /* an old set keeps what its Deployment said then */
-        annotations = fed_json_object(w->a);
-        fed_json_set(annotations, FED_DESIRED_REPLICAS, fed_json_new_strf(w->a, "%lld", (long long)w->plan.replicas));
-    }
     fed_json_set(meta, "annotations", annotations);
     fed_json_set(patch, "metadata", meta);
-    if (s->size.want != s->size.spec) {
-        fed_json_set(spec, "replicas", fed_json_new_int(w->a, s->size.want));
+    if (spec->n)
         fed_json_set(patch, "spec", spec);
-        fed_event_normal(w->c->events, w->obj, "ScalingReplicaSet", "Scaled %s replica set %.*s from %lld to %lld",
-                         s->size.want > s->size.spec ? "up" : "down", FED_STR_ARG(s->obj->name),
-                         (long long)s->size.spec, (long long)s->size.want);
-    }
     mbr_job_merge(w->job, MBR_REPLICASETS, w->obj->ns, s->obj->name, "", patch);
+    if (sized)
+        mbr_job_normal(w->job, w->c->events, w->obj, "ScalingReplicaSet",
+                       "Scaled %s replica set %.*s from %lld to %lld", s->size.want > s->size.spec ? "up" : "down",
+                       FED_STR_ARG(s->obj->name), (long long)s->size.spec, (long long)s->size.want);
 }
 
 static int by_revision(const void *pa, const void *pb)
@@ -155,9 +174,28 @@ static int by_revision(const void *pa, const void *pb)
     return a->revision < b->revision ? -1 : a->revision > b->revision;
 }
 
+struct totals {
+    int64_t replicas, updated, ready, available;
+};
+
+static struct totals told(const struct work *w)
+{
+    return (struct totals){count(w->tree, "replicas"), count(w->tree, "updatedReplicas"),
+                           count(w->tree, "readyReplicas"), count(w->tree, "availableReplicas")};
+}
+
+static bool complete(const struct work *w, const struct totals *t)
+{
+    return t->updated == w->plan.replicas && t->replicas == w->plan.replicas && t->available == w->plan.replicas;
+}
+
+/* Not while a rollout runs: its way back would be lost. */
 static void forget_history(struct work *w)
 {
     int64_t limit = fed_revision_limit(w->spec), n = 0;
+    struct totals t = told(w);
+    if (!w->plan.paused && (!complete(w, &t) || count(w->tree, "observedGeneration") < w->obj->generation))
+        return;
     struct set **done = FED_ARENA_ARRAY(w->a, struct set *, w->n_sets + 1);
     for (size_t i = 0; i < w->n_sets; i++) {
         struct set *s = &w->sets[i];
@@ -169,59 +207,99 @@ static void forget_history(struct work *w)
         mbr_job_delete(w->job, MBR_REPLICASETS, done[i]->obj);
 }
 
-struct totals {
-    int64_t replicas, updated, ready, available;
-};
+/* --- conditions --- */
 
+/* One that says the same for the same reason stays as it is, its words included. */
+static void set_condition(struct work *w, struct fed_json *status, const char *type, const char *value,
+                          const char *reason, struct fed_str message)
+{
+    int64_t now = fed_wall_ms(w->c->m->env);
+    struct fed_json *c = fed_obj_condition(status, type);
+    if (c && fed_str_is(fed_json_find_text(c, "status"), value) && fed_str_is(fed_json_find_text(c, "reason"), reason))
+        return;
+    fed_obj_set_condition(w->a, status, type, value, reason, message, now);
+    mbr_set_time(w->a, fed_obj_condition(status, type), "lastUpdateTime", now);
+}
+
+static int64_t deadline_of(const struct work *w)
+{
+    int64_t s = fed_json_int(fed_json_find(w->spec, "progressDeadlineSeconds"), INT32_MAX);
+    return s < INT32_MAX ? s * 1000 : -1;
+}
+
+static struct fed_str about_set(const struct work *w, const char *what)
+{
+    bool set = w->fresh || w->made.n;
+    struct fed_str name = w->fresh ? w->fresh->obj->name : w->made.n ? w->made : w->obj->name;
+    return fed_arena_printf(w->a, "%s \"%.*s\" %s", set ? "ReplicaSet" : "Deployment", FED_STR_ARG(name), what);
+}
+
+static struct fed_str reason_of(const struct fed_json *status)
+{
+    return fed_json_find_text(fed_obj_condition(status, "Progressing"), "reason");
+}
+
+/* What happened to it before its progress is looked at: paused, resumed, a new set. A lack of progress that was told is
+ * not told otherwise because of a pause. */
+static void set_begun(struct work *w, struct fed_json *status)
+{
+    struct fed_str was = reason_of(status);
+    bool paused = fed_str_is(was, "DeploymentPaused");
+    if (!fed_str_is(was, "ProgressDeadlineExceeded") && w->plan.paused && !paused)
+        set_condition(w, status, "Progressing", "Unknown", "DeploymentPaused", FED_STR("Deployment is paused"));
+    else if (!w->plan.paused && paused)
+        set_condition(w, status, "Progressing", "Unknown", "DeploymentResumed", FED_STR("Deployment is resumed"));
+    if (w->made.n)
+        set_condition(w, status, "Progressing", "True", "NewReplicaSetCreated",
+                      fed_arena_printf(w->a, "Created new replica set \"%.*s\"", FED_STR_ARG(w->made)));
+    else if (w->fresh && !fed_obj_condition(status, "Progressing"))
+        set_condition(w, status, "Progressing", "True", "FoundNewReplicaSet",
+                      fed_arena_printf(w->a, "Found new replica set \"%.*s\"", FED_STR_ARG(w->fresh->obj->name)));
+}
+
+/* Whether nothing happened for too long; else the key comes back then. */
+static bool timed_out(struct work *w, const struct fed_json *status)
+{
+    const struct fed_json *c = fed_obj_condition(status, "Progressing");
+    struct fed_str reason = reason_of(status);
+    int64_t since, left;
+    if (!c || fed_str_is(reason, "NewReplicaSetAvailable") ||
+        fed_time_parse(fed_json_find_text(c, "lastUpdateTime"), &since) < 0)
+        return false;
+    left = since + deadline_of(w) - fed_wall_ms(w->c->m->env);
+    if (left < 0 || fed_str_is(reason, "ProgressDeadlineExceeded"))
+        return true;
+    fed_workqueue_add_after(w->c->queue, fed_str(w->job->key), (uint64_t)left + 1000);
+    return false;
+}
+
+/* A rollout that was through stays so, whatever becomes of its pods, until the next one. */
 static void set_progressing(struct work *w, struct fed_json *status, const struct totals *t)
 {
-    struct fed_arena *a = w->a;
-    struct fed_json *c = fed_obj_condition(status, "Progressing");
-    struct fed_str name = w->fresh ? w->fresh->obj->name : w->obj->name, reason = fed_json_find_text(c, "reason");
-    int64_t now = fed_wall_ms(w->c->m->env), deadline, since = now;
-    bool complete = w->fresh && t->updated == w->plan.replicas && t->replicas == w->plan.replicas &&
-                    t->available == w->plan.replicas;
-    bool moved = t->replicas != count(w->tree, "replicas") || t->updated != count(w->tree, "updatedReplicas") ||
-                 t->ready != count(w->tree, "readyReplicas") || t->available != count(w->tree, "availableReplicas");
-    deadline = fed_json_int(fed_json_find(w->spec, "progressDeadlineSeconds"), 600) * 1000;
-    if (c && fed_time_parse(fed_json_find_text(c, "lastUpdateTime"), &since) < 0)
-        since = now;
-    if (w->plan.paused) {
-        fed_obj_set_condition(a, status, "Progressing", "Unknown", "DeploymentPaused", FED_STR("Deployment is paused"),
-                              now);
-    } else if (complete) {
-        fed_obj_set_condition(
-            a, status, "Progressing", "True", "NewReplicaSetAvailable",
-            fed_arena_printf(a, "ReplicaSet \"%.*s\" has successfully progressed.", FED_STR_ARG(name)), now);
-    } else if (!c || moved || !w->fresh || fed_str_is(reason, "NewReplicaSetAvailable") ||
-               fed_str_is(reason, "DeploymentPaused")) {
-        fed_obj_set_condition(a, status, "Progressing", "True", w->fresh ? "ReplicaSetUpdated" : "NewReplicaSetCreated",
-                              fed_arena_printf(a, "ReplicaSet \"%.*s\" is progressing.", FED_STR_ARG(name)), now);
-        since = now;
-    } else if (now - since >= deadline) {
-        fed_obj_set_condition(a, status, "Progressing", "False", "ProgressDeadlineExceeded",
-                              fed_arena_printf(a, "ReplicaSet \"%.*s\" has timed out progressing.", FED_STR_ARG(name)),
-                              now);
+    struct totals was = told(w);
+    if (t->replicas == t->updated && fed_str_is(reason_of(status), "NewReplicaSetAvailable"))
+        return;
+    if (complete(w, t)) {
+        set_condition(w, status, "Progressing", "True", "NewReplicaSetAvailable",
+                      about_set(w, "has successfully progressed."));
+    } else if (t->updated > was.updated || t->replicas - t->updated < was.replicas - was.updated ||
+               t->ready > was.ready || t->available > was.available) {
+        set_condition(w, status, "Progressing", "True", "ReplicaSetUpdated", about_set(w, "is progressing."));
+        mbr_set_time(w->a, fed_obj_condition(status, "Progressing"), "lastUpdateTime", fed_wall_ms(w->c->m->env));
+    } else if (timed_out(w, status)) {
+        set_condition(w, status, "Progressing", "False", "ProgressDeadlineExceeded",
+                      about_set(w, "has timed out progressing."));
     }
-    if (!complete && !w->plan.paused && now - since < deadline)
-        fed_workqueue_add_after(w->c->queue, mbr_key(a, w->obj->ns, w->obj->name),
-                                (uint64_t)(deadline - (now - since) + 1000));
-    c = fed_obj_condition(status, "Progressing");
-    if (c && (moved || !fed_json_find(c, "lastUpdateTime")))
-        mbr_set_time(a, c, "lastUpdateTime", now);
+    (void)timed_out(w, status); /* for when to look again */
 }
 
 static void set_available(struct work *w, struct fed_json *status, const struct totals *t)
 {
     bool ok = t->available >= w->plan.replicas - w->plan.unavailable;
-    fed_obj_set_condition(w->a, status, "Available", ok ? "True" : "False",
-                          ok ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
-                          ok ? FED_STR("Deployment has minimum availability.")
-                             : FED_STR("Deployment does not have minimum availability."),
-                          fed_wall_ms(w->c->m->env));
-    struct fed_json *c = fed_obj_condition(status, "Available");
-    if (c && !fed_json_find(c, "lastUpdateTime"))
-        mbr_set_time(w->a, c, "lastUpdateTime", fed_wall_ms(w->c->m->env));
+    set_condition(w, status, "Available", ok ? "True" : "False",
+                  ok ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+                  ok ? FED_STR("Deployment has minimum availability.")
+                     : FED_STR("Deployment does not have minimum availability."));
 }
 
 /* What its newest set says of pods that are refused, else any set's. */
@@ -232,24 +310,37 @@ static void set_failure(struct work *w, struct fed_json *status)
     struct fed_json *have = fed_obj_condition(status, "ReplicaFailure");
     for (size_t i = 0; i < w->n_sets && !now; i++)
         now = fed_obj_condition(fed_json_find(w->sets[i].tree, "status"), "ReplicaFailure");
-    if (!now && have)
+    if (now)
+        set_condition(w, status, "ReplicaFailure", "True", "FailedCreate", fed_json_find_text(now, "message"));
+    else if (have)
         fed_json_remove(have);
-    if (!now || have)
+}
+
+static void set_conditions(struct work *w, struct fed_json *status, const struct totals *t)
+{
+    struct fed_json *c;
+    set_available(w, status, t);
+    if (deadline_of(w) >= 0)
+        set_begun(w, status);
+    if (w->plan.paused || w->plan.scaling)
         return;
-    int64_t ms = fed_wall_ms(w->c->m->env);
-    fed_obj_set_condition(w->a, status, "ReplicaFailure", "True", "FailedCreate", fed_json_find_text(now, "message"),
-                          ms);
-    mbr_set_time(w->a, fed_obj_condition(status, "ReplicaFailure"), "lastUpdateTime", ms);
+    set_failure(w, status);
+    if (deadline_of(w) >= 0)
+        set_progressing(w, status, t);
+    else if ((c = fed_obj_condition(status, "Progressing")))
+        fed_json_remove(c);
 }
 
 static void write_status(struct work *w)
 {
     struct totals t = {0};
+    int64_t specified = 0;
     struct fed_json *status = fed_json_object(w->a);
     const struct fed_json *now = fed_json_find(w->tree, "status");
     for (size_t i = 0; i < w->n_sets; i++) {
         const struct mbr_rollout_set *s = &w->sets[i].size;
         t.replicas += s->actual;
+        specified += s->spec;
         t.ready += s->ready;
         t.available += s->available;
     }
@@ -259,15 +350,13 @@ static void write_status(struct work *w)
     mbr_patch_count(w->a, status, "updatedReplicas", t.updated);
     mbr_patch_count(w->a, status, "readyReplicas", t.ready);
     mbr_patch_count(w->a, status, "availableReplicas", t.available);
-    mbr_patch_count(w->a, status, "unavailableReplicas", FED_MAX(w->plan.replicas - t.available, 0));
+    mbr_patch_count(w->a, status, "unavailableReplicas", FED_MAX(specified - t.available, 0));
     if (w->collisions)
         fed_json_set(status, "collisionCount", fed_json_new_int(w->a, w->collisions));
     const struct fed_json *conditions = fed_json_find(now, "conditions");
     if (conditions)
         fed_json_set(status, "conditions", fed_json_copy(w->a, conditions));
-    set_available(w, status, &t);
-    set_failure(w, status);
-    set_progressing(w, status, &t);
+    set_conditions(w, status, &t);
     if (mbr_patch_differs(now, status))
         mbr_job_merge_status(w->job, MBR_DEPLOYMENTS, w->obj, status);
 }
@@ -276,7 +365,7 @@ static void write_revision(struct work *w)
 {
     struct fed_str have = fed_kobj_annotation(w->obj, FED_REVISION);
     struct fed_str want = fed_arena_printf(w->a, "%lld", (long long)w->revision);
-    if (fed_str_eq(have, want) || (!w->fresh && !w->made))
+    if (fed_str_eq(have, want) || (!w->fresh && !w->made.n))
         return;
     struct fed_json *patch = fed_json_object(w->a);
     fed_obj_set_annotation(w->a, patch, FED_REVISION, want);

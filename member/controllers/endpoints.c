@@ -7,7 +7,8 @@
 #include "member/controllers/controllers.h"
 #include "member/controllers/slices.h"
 
-#define MANAGER "endpointslice-controller.hansa.io"
+#define MANAGER     "endpointslice-controller.k8s.io"
+#define MANAGER_WAS "endpointslice-controller.hansa.io" /* in clusters of before */
 
 struct backend {
     struct fed_kobj *pod;
@@ -29,6 +30,8 @@ struct work {
     size_t n_ports;
     struct group *groups;
     size_t n_groups, cap;
+    int64_t triggered_ms;  /* when the Service or a pod of it became what it is */
+    struct fed_json *keep; /* names of the slices that shall be there */
 };
 
 /* The real port of the pod behind a Service port; 0: the pod has no such named port. */
@@ -73,12 +76,35 @@ static bool add_pod(void *ud, struct fed_kobj *pod)
         g->backends = FED_ARENA_ARRAY(w->a, struct backend, w->cap);
     }
     g->backends[g->n++] = (struct backend){pod, p};
+    w->triggered_ms = FED_MAX(w->triggered_ms, p->ready_ms);
     return true;
 }
 
-static int by_name(const void *pa, const void *pb)
+static int by_ip(const void *pa, const void *pb)
 {
-    return fed_str_cmp(((const struct backend *)pa)->pod->name, ((const struct backend *)pb)->pod->name);
+    return fed_str_cmp(((const struct backend *)pa)->info->ip, ((const struct backend *)pb)->info->ip);
+}
+
+/* New ones come last, so that a full slice stays as it is. */
+static int by_age(const void *pa, const void *pb)
+{
+    const struct backend *a = pa, *b = pb;
+    if (a->info->created_ms != b->info->created_ms)
+        return a->info->created_ms < b->info->created_ms ? -1 : 1;
+    return fed_str_cmp(a->pod->name, b->pod->name);
+}
+
+static void sort(struct work *w, int (*cmp)(const void *, const void *))
+{
+    for (size_t i = 0; i < w->n_groups; i++)
+        qsort(w->groups[i].backends, w->groups[i].n, sizeof(struct backend), cmp);
+}
+
+/* The pod's name in the Service's domain, when it has one there. */
+static void set_hostname(struct work *w, struct fed_json *e, const struct mbr_pod_info *p)
+{
+    if (p->hostname.n && fed_str_eq(p->subdomain, w->obj->name))
+        fed_json_set(e, "hostname", fed_json_new_str(w->a, p->hostname));
 }
 
 static struct fed_json *target_ref(struct fed_arena *a, const struct fed_kobj *pod)
@@ -121,6 +147,7 @@ static struct fed_json *subset(struct work *w, const struct group *g)
             continue;
         struct fed_json *e = fed_json_object(w->a);
         fed_json_set(e, "ip", fed_json_new_str(w->a, b->info->ip));
+        set_hostname(w, e, b->info);
         fed_json_set(e, "nodeName", fed_json_new_str(w->a, b->info->node));
         fed_json_set(e, "targetRef", target_ref(w->a, b->pod));
         fed_json_push(b->info->ready || w->unready_too ? ready : other, e);
@@ -149,7 +176,10 @@ static void put_endpoints(struct work *w)
     static const char *const keys[] = {"subsets", NULL};
     struct fed_json *o = fed_obj_new(w->a, "v1", "Endpoints", w->obj->ns, w->obj->name),
                     *subsets = fed_json_array(w->a);
-    fed_json_set(fed_obj_metadata(w->a, o), "labels", labels_of(w));
+    struct fed_json *labels = fed_json_set(fed_obj_metadata(w->a, o), "labels", labels_of(w));
+    fed_json_set(labels, MBR_ENDPOINTS_BY, fed_json_new_strz(w->a, "endpoint-controller"));
+    fed_obj_set_annotation(w->a, o, MBR_TRIGGERED, mbr_triggered(w->a, w->triggered_ms));
+    sort(w, by_ip);
     for (size_t i = 0; i < w->n_groups; i++) {
         struct fed_json *s = subset(w, &w->groups[i]);
         if (s)
@@ -171,6 +201,7 @@ static struct fed_json *slice_endpoint(struct work *w, const struct backend *b)
     fed_json_set(c, "serving", fed_json_new_bool(a, b->info->ready));
     fed_json_set(c, "terminating", fed_json_new_bool(a, b->info->deleting));
     fed_json_set(e, "conditions", c);
+    set_hostname(w, e, b->info);
     fed_json_set(e, "nodeName", fed_json_new_str(a, b->info->node));
     fed_json_set(e, "targetRef", target_ref(a, b->pod));
     struct fed_str zone = node ? fed_kobj_label(node, "topology.kubernetes.io/zone") : FED_STR("");
@@ -188,21 +219,40 @@ static struct fed_str slice_name(struct work *w, size_t i)
              : fed_arena_printf(w->a, "%.*s-%s", FED_STR_ARG(w->obj->name), hash);
 }
 
-static void put_slice(struct work *w, size_t i, const struct group *g)
+/* One for each hundred of the group; one that is empty when the Service has no pod. */
+static void put_slices(struct work *w, size_t *next, const struct group *g)
 {
-    struct mbr_slice s = {slice_name(w, i), MANAGER, "IPv4", labels_of(w), fed_json_array(w->a), ports_of(w, g, true)};
-    for (size_t k = 0; k < g->n; k++)
-        fed_json_push(s.endpoints, slice_endpoint(w, &g->backends[k]));
-    mbr_slice_put(w->job, w->obj, &s);
+    size_t k = 0;
+    do {
+        struct mbr_slice s = {slice_name(w, (*next)++), MANAGER,        "IPv4", labels_of(w), fed_json_array(w->a),
+                              ports_of(w, g, true),     w->triggered_ms};
+        for (size_t end = FED_MIN(k + MBR_SLICE_MOST, g->n); k < end; k++)
+            fed_json_push(s.endpoints, slice_endpoint(w, &g->backends[k]));
+        fed_json_set_str(w->keep, s.name, fed_json_new_bool(w->a, true));
+        mbr_slice_put(w->job, w->obj, &s);
+    } while (k < g->n);
 }
 
-static void drop_slices(struct work *w, size_t from)
+static bool drop_other(void *ud, struct fed_kobj *slice)
 {
-    for (size_t i = from; i < 8; i++) {
-        struct fed_kobj *s = mbr_find(w->c->m, MBR_SLICES, w->obj->ns, slice_name(w, i));
-        if (s)
-            mbr_job_delete(w->job, MBR_SLICES, s);
-    }
+    struct work *w = ud;
+    if ((mbr_slice_is_of(slice, MANAGER) || mbr_slice_is_of(slice, MANAGER_WAS)) &&
+        !fed_json_find_str(w->keep, slice->name))
+        mbr_job_delete(w->job, MBR_SLICES, slice);
+    return true;
+}
+
+static void put_all_slices(struct work *w)
+{
+    struct group none = {0};
+    size_t next = 0;
+    w->keep = fed_json_object(w->a);
+    sort(w, by_age);
+    for (size_t i = 0; i < w->n_groups; i++)
+        put_slices(w, &next, &w->groups[i]);
+    if (!w->n_groups)
+        put_slices(w, &next, &none);
+    fed_informer_each_labeled(w->c->m->informers[MBR_SLICES], w->obj->ns, w->obj->name, drop_other, w);
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
@@ -220,20 +270,15 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     const struct fed_json *selector = fed_json_find(w.spec, "selector");
     if (!selector || !selector->n || fed_str_is(fed_json_find_text(w.spec, "type"), "ExternalName"))
         return mbr_job_end(job, 0); /* its endpoints are somebody else's */
+    if (fed_time_parse(fed_json_str(fed_json_at(w.tree, "metadata", "creationTimestamp", NULL)), &w.triggered_ms) < 0)
+        w.triggered_ms = 0;
     w.unready_too = fed_json_bool(fed_json_find(w.spec, "publishNotReadyAddresses"), false);
     fed_selector_from_map(w.a, selector, &w.sel);
     w.cap = fed_informer_count(c->m->informers[MBR_PODS]) + 1;
     w.groups = FED_ARENA_ARRAY(w.a, struct group, 8);
     fed_informer_each(c->m->informers[MBR_PODS], ns, add_pod, &w);
-    for (size_t i = 0; i < w.n_groups; i++)
-        qsort(w.groups[i].backends, w.groups[i].n, sizeof(struct backend), by_name);
     put_endpoints(&w);
-    struct group none = {0};
-    for (size_t i = 0; i < w.n_groups; i++)
-        put_slice(&w, i, &w.groups[i]);
-    if (!w.n_groups)
-        put_slice(&w, 0, &none);
-    drop_slices(&w, FED_MAX(w.n_groups, 1));
+    put_all_slices(&w);
     mbr_job_end(job, 0);
 }
 

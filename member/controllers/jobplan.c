@@ -3,7 +3,7 @@
 
 enum { PAUSE_MS = 10000, PAUSE_MAX_MS = 360000 };
 
-static void end(struct mbr_jobplan *p, const char *type, const char *reason, const char *message)
+void mbr_jobplan_end(struct mbr_jobplan *p, const char *type, const char *reason, const char *message)
 {
     p->ended = type;
     p->reason = reason;
@@ -50,15 +50,15 @@ void mbr_jobplan_make(struct mbr_jobplan *p)
     p->create = p->remove = 0;
     p->wait_ms = -1;
     if (too_many_failures(p))
-        return end(p, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit");
+        return mbr_jobplan_end(p, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit");
     if (p->deadline_s >= 0 && p->start_ms && !p->suspended) {
         int64_t left = p->start_ms + p->deadline_s * 1000 - p->now_ms;
         if (left <= 0)
-            return end(p, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline");
+            return mbr_jobplan_end(p, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline");
         wait_at_most(p, left);
     }
     if (complete(p))
-        return end(p, "Complete", "CompletionsReached", "Reached expected number of succeeded pods");
+        return mbr_jobplan_end(p, "Complete", "CompletionsReached", "Reached expected number of succeeded pods");
     if (p->suspended) {
         p->remove = p->active;
         return;

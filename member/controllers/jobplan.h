@@ -29,6 +29,8 @@ struct mbr_jobplan {
     int64_t wait_ms;                      /* look again then; -1: when something changes */
 };
 void mbr_jobplan_make(struct mbr_jobplan *p);
+/* It ends so, whatever its pods say by now. */
+void mbr_jobplan_end(struct mbr_jobplan *p, const char *type, const char *reason, const char *message);
 /* The next index to make a pod for, from `from` on, or -1. */
 int64_t mbr_jobplan_next_index(const struct mbr_jobplan *p, int64_t from);
 

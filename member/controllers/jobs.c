@@ -25,6 +25,8 @@ struct work {
     struct fed_json *uncounted_ok, *uncounted_failed;
     int64_t ready, terminating;
     struct mbr_jobplan plan;
+    const char *shift; /* "Suspended" or "Resumed" now */
+    bool over;         /* its end is written now */
 };
 
 static struct fed_json *without_tracking(struct fed_arena *a, const struct fed_kobj *pod)
@@ -101,6 +103,12 @@ static void count_active(struct work *w, struct fed_kobj *pod, const struct mbr_
     int64_t i = index_of(pod);
     if (w->plan.indexed && i >= 0 && i < w->plan.completions)
         w->plan.running[i] = true;
+}
+
+static void count_failed(struct work *w, const struct fed_kobj *pod)
+{
+    if (!list_has(w->uncounted_failed, pod->uid))
+        fed_json_push(w->uncounted_failed, fed_json_new_str(w->a, pod->uid));
 }
 
 /* An end that is not in the status yet. Of an indexed Job the index is the count. */
@@ -204,7 +212,10 @@ static void manage(struct work *w)
     int64_t index = -1;
     qsort(w->active, w->n_active, sizeof(*w->active), mbr_victim_cmp);
     for (int64_t i = 0; i < FED_MIN(p->remove, BURST); i++) {
-        strip(w->job, w->active[i].pod); /* given up by us: it counts for nothing */
+        if (p->ended) /* it did not succeed before the end */
+            count_failed(w, w->active[i].pod);
+        else /* given up by us: it counts for nothing */
+            strip(w->job, w->active[i].pod);
         mbr_owner_delete(w->c, w->job, w->obj, w->active[i].pod);
     }
     for (int64_t i = 0; i < FED_MIN(p->create, BURST); i++) {
@@ -237,26 +248,61 @@ static void set_suspended(struct work *w)
     bool was = condition(w->status, "Suspended") != NULL;
     if (w->plan.suspended && !was) {
         set_condition(w, "Suspended", "True", "JobSuspended", "Job suspended");
-        fed_event_normal(w->c->events, w->obj, "Suspended", "Job suspended");
+        w->shift = "Suspended";
         fed_json_remove_key(w->status, "startTime");
     } else if (!w->plan.suspended && was) {
         set_condition(w, "Suspended", "False", "JobResumed", "Job resumed");
-        fed_event_normal(w->c->events, w->obj, "Resumed", "Job resumed");
+        w->shift = "Resumed";
     }
     if (!w->plan.suspended && !fed_json_find(w->status, "startTime"))
         mbr_set_time(w->a, w->status, "startTime", w->plan.now_ms);
 }
 
+/* What decides the end is said first, and stands while pods are still ending: the end itself, for the same reason, when
+ * the last of them is gone and all are counted. */
+static const char *const targets[][2] = {{"FailureTarget", "Failed"}, {"SuccessCriteriaMet", "Complete"}};
+
+static void read_target(struct work *w)
+{
+    for (size_t i = 0; i < FED_ARRAY_LEN(targets); i++) {
+        const struct fed_json *c = fed_obj_condition(w->status, targets[i][0]);
+        if (condition(w->status, targets[i][0]))
+            return mbr_jobplan_end(&w->plan, targets[i][1], fed_arena_dup(w->a, fed_json_find_text(c, "reason")).p,
+                                   fed_arena_dup(w->a, fed_json_find_text(c, "message")).p);
+    }
+}
+
+static void set_target(struct work *w)
+{
+    for (size_t i = 0; i < FED_ARRAY_LEN(targets); i++)
+        if (fed_str_is(fed_str(targets[i][1]), w->plan.ended) && !condition(w->status, targets[i][0]))
+            set_condition(w, targets[i][0], "True", w->plan.reason, w->plan.message);
+}
+
+/* Whether nothing of the Job runs or is uncounted any more. */
+static bool settled(const struct work *w)
+{
+    return !w->uncounted_ok->n && !w->uncounted_failed->n && !w->terminating && !w->plan.active;
+}
+
 static void set_end(struct work *w)
 {
-    const struct mbr_jobplan *p = &w->plan;
-    set_condition(w, p->ended, "True", p->reason, p->message);
-    if (fed_str_is(fed_str(p->ended), "Complete")) {
-        mbr_set_time(w->a, w->status, "completionTime", p->now_ms);
-        fed_event_normal(w->c->events, w->obj, "Completed", "Job completed");
-    } else {
-        fed_event_warning(w->c->events, w->obj, p->reason, "%s", p->message);
-    }
+    set_condition(w, w->plan.ended, "True", w->plan.reason, w->plan.message);
+    if (fed_str_is(fed_str(w->plan.ended), "Complete"))
+        mbr_set_time(w->a, w->status, "completionTime", w->plan.now_ms);
+    w->over = true;
+}
+
+/* After the status was asked to be written. */
+static void tell(struct work *w)
+{
+    if (w->shift)
+        mbr_job_normal(w->job, w->c->events, w->obj, w->shift, "Job %s",
+                       fed_str_is(fed_str(w->shift), "Resumed") ? "resumed" : "suspended");
+    if (w->over && fed_str_is(fed_str(w->plan.ended), "Complete"))
+        mbr_job_normal(w->job, w->c->events, w->obj, "Completed", "Job completed");
+    else if (w->over)
+        mbr_job_warning(w->job, w->c->events, w->obj, w->plan.reason, "%s", w->plan.message);
 }
 
 static void set_count(struct work *w, const char *key, int64_t n)
@@ -289,6 +335,7 @@ static void write_status(struct work *w)
         fed_buf_release(&b);
     }
     mbr_job_update_status(w->job, MBR_JOBS, w->tree, w->status);
+    tell(w);
 }
 
 /* --- the whole --- */
@@ -365,12 +412,14 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     count_pods(&w);
     set_suspended(&w);
     mbr_jobplan_make(&w.plan);
+    read_target(&w);
+    if (w.plan.ended)
+        set_target(&w);
     if (mbr_owner_ready(c, fed_str(job->key)))
         manage(&w);
     if (w.plan.wait_ms >= 0)
         fed_workqueue_add_after(c->queue, fed_str(job->key), (uint64_t)w.plan.wait_ms + 10);
-    /* The last word is said when all is counted. */
-    if (w.plan.ended && !w.uncounted_ok->n && !w.uncounted_failed->n)
+    if (w.plan.ended && settled(&w))
         set_end(&w);
     write_status(&w);
     mbr_job_end(job, 0);

@@ -29,7 +29,9 @@ static bool mirrored(const struct mbr *m, struct fed_kobj *endpoints, const stru
 
 static struct fed_json *labels_of(struct work *w)
 {
-    return w->labels ? fed_json_copy(w->a, w->labels) : fed_json_object(w->a);
+    struct fed_json *l = w->labels ? fed_json_copy(w->a, w->labels) : fed_json_object(w->a);
+    fed_json_remove_key(l, MBR_ENDPOINTS_BY); /* of a Service that had a selector once */
+    return l;
 }
 
 static void add_endpoints(struct work *w, struct fed_json *list, const struct fed_json *addresses, bool v6, bool ready)
@@ -76,7 +78,7 @@ static void put_slice(struct work *w, const struct fed_json *subset, size_t i, b
     name = fed_arena_printf(w->a, "%.*s-%.5s", FED_STR_ARG(fed_str_head(w->obj->name, 57)), hash);
     fed_json_set_str(w->keep, name, fed_json_new_bool(w->a, true));
     mbr_slice_put(w->job, w->obj,
-                  &(struct mbr_slice){name, MANAGER, v6 ? "IPv6" : "IPv4", labels_of(w), list, ports_of(w, subset)});
+                  &(struct mbr_slice){name, MANAGER, v6 ? "IPv6" : "IPv4", labels_of(w), list, ports_of(w, subset), 0});
 }
 
 static bool drop_other(void *ud, struct fed_kobj *slice)

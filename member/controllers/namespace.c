@@ -13,9 +13,10 @@ static void keep_defaults(struct mbr_ctl *c, struct mbr_job *job, struct fed_str
     struct fed_kobj *have = mbr_find(c->m, MBR_CONFIGMAPS, ns, FED_STR("kube-root-ca.crt"));
     struct fed_json *cm =
         have ? fed_kobj_parse(have, a) : fed_obj_new(a, "v1", "ConfigMap", ns, FED_STR("kube-root-ca.crt"));
-    struct fed_json *data = fed_json_ensure_object(a, cm, "data");
-    if (fed_str_eq(fed_json_find_text(data, "ca.crt"), fed_pki_dir_ca(c->m->pki)))
+    struct fed_json *data = fed_json_find(cm, "data");
+    if (data && data->n == 1 && fed_str_eq(fed_json_find_text(data, "ca.crt"), fed_pki_dir_ca(c->m->pki)))
         return;
+    data = fed_json_set(cm, "data", fed_json_object(a)); /* nothing but that */
     fed_json_set(data, "ca.crt", fed_json_new_str(a, fed_pki_dir_ca(c->m->pki)));
     if (have)
         mbr_job_update(job, MBR_CONFIGMAPS, cm, "");

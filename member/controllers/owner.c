@@ -192,10 +192,10 @@ void mbr_owner_delete(struct mbr_ctl *c, struct mbr_job *job, const struct fed_k
     mbr_expect_add(&c->expect, c->m->env, fed_str(job->key), 0, 1);
     mbr_job_delete(job, MBR_PODS, pod);
     if (c->kind == MBR_STATEFULSETS)
-        fed_event_normal(c->events, obj, "SuccessfulDelete", "delete Pod %.*s in StatefulSet %.*s successful",
-                         FED_STR_ARG(pod->name), FED_STR_ARG(obj->name));
+        mbr_job_normal(job, c->events, obj, "SuccessfulDelete", "delete Pod %.*s in StatefulSet %.*s successful",
+                       FED_STR_ARG(pod->name), FED_STR_ARG(obj->name));
     else
-        fed_event_normal(c->events, obj, "SuccessfulDelete", "Deleted pod: %.*s", FED_STR_ARG(pod->name));
+        mbr_job_normal(job, c->events, obj, "SuccessfulDelete", "Deleted pod: %.*s", FED_STR_ARG(pod->name));
 }
 
 bool mbr_owner_ready(struct mbr_ctl *c, struct fed_str key)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "control/revisions.h"
+#include "kube/selector.h"
 
 static int by_number(const void *pa, const void *pb)
 {
@@ -25,16 +26,33 @@ static void read_owned(struct mbr_ctl *c, struct mbr_job *job, const struct fed_
     qsort(out->list, out->n, sizeof(*out->list), by_number);
 }
 
-/* One of the same name without an owner was left by a set that was deleted without its pods. */
-static bool adopt(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner, struct fed_str name)
+struct adopting {
+    struct mbr_ctl *c;
+    struct mbr_job *job;
+    const struct fed_kobj *owner;
+    struct fed_selector sel;
+    bool any;
+};
+
+static bool adopt_one(void *ud, struct fed_kobj *lost)
 {
-    struct fed_kobj *lost = mbr_find(c->m, MBR_REVISIONS, owner->ns, name);
-    if (!lost || fed_kobj_controller(lost))
-        return false;
-    struct fed_json *patch = fed_json_object(&job->arena);
-    fed_obj_set_controller(&job->arena, patch, owner);
-    mbr_job_merge(job, MBR_REVISIONS, owner->ns, name, "", patch);
+    struct adopting *x = ud;
+    if (lost->deleting || fed_kobj_controller(lost) || !fed_selector_matches(&x->sel, lost->labels, lost->n_labels))
+        return true;
+    struct fed_json *patch = fed_json_object(&x->job->arena);
+    fed_obj_set_controller(&x->job->arena, patch, x->owner);
+    mbr_job_merge(x->job, MBR_REVISIONS, lost->ns, lost->name, "", patch);
+    x->any = true;
     return true;
+}
+
+/* Those without an owner were left by a set that was deleted without its pods: a set that has none takes them all. */
+static bool adopt(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner, const struct fed_json *tree)
+{
+    struct adopting x = {c, job, owner, .any = false};
+    if (fed_selector_from_json(&job->arena, fed_json_at(tree, "spec", "selector", NULL), &x.sel, NULL) == 0)
+        fed_informer_each(c->m->informers[MBR_REVISIONS], owner->ns, adopt_one, &x);
+    return x.any;
 }
 
 void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner,
@@ -53,7 +71,7 @@ void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed
     if (at >= 0) {
         const struct mbr_revision *r = &out->list[at];
         out->name = r->obj->name;
-        out->hash = fed_kobj_label(r->obj, FED_REVISION_HASH);
+        out->hash = fed_revision_hash(r->obj);
         if (r->number != number) {
             struct fed_json *patch = fed_json_object(a);
             fed_json_set(patch, "revision", fed_json_new_int(a, number));
@@ -64,7 +82,7 @@ void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed
     fed_template_hash(fed_json_at(tree, "spec", "template", NULL), "", hash);
     out->hash = fed_arena_dup(a, fed_str(hash));
     out->name = fed_arena_printf(a, "%.*s-%s", FED_STR_ARG(owner->name), hash);
-    if (!adopt(c, job, owner, out->name))
+    if (out->n || !adopt(c, job, owner, tree))
         mbr_job_create(job, MBR_REVISIONS, owner->ns, fed_revision_new(a, owner, tree, hash, number, NULL));
 }
 
@@ -87,7 +105,7 @@ void mbr_revisions_forget(struct mbr_job *job, const struct mbr_revisions *r, co
     int64_t limit = fed_revision_limit(spec), spare = 0;
     bool *keep = FED_ARENA_ARRAY(&job->arena, bool, r->n + 1);
     for (size_t i = 0; i < r->n; i++) {
-        struct fed_str name = r->list[i].obj->name, hash = fed_kobj_label(r->list[i].obj, FED_REVISION_HASH);
+        struct fed_str name = r->list[i].obj->name, hash = fed_revision_hash(r->list[i].obj);
         keep[i] = fed_str_eq(name, r->name);
         for (size_t k = 0; k < n_live && !keep[i]; k++)
             keep[i] = live[k].n && (fed_str_eq(name, live[k]) || fed_str_eq(hash, live[k]));

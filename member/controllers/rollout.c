@@ -11,8 +11,7 @@ void mbr_rollout_limits(struct mbr_rollout *r, const struct fed_json *strategy)
     r->unavailable = fed_int_or_percent(fed_json_find(rolling, "maxUnavailable"), 25, r->replicas, false);
     if (r->surge == 0 && r->unavailable == 0)
         r->unavailable = 1; /* both may round to 0; then nothing could ever move */
-    if (r->recreate || r->unavailable > r->replicas)
-        r->unavailable = r->replicas;
+    r->unavailable = r->recreate ? 0 : FED_MIN(r->unavailable, r->replicas);
 }
 
 static int64_t old_spec(const struct mbr_rollout *r)
@@ -96,44 +95,92 @@ static struct mbr_rollout_set *active(const struct mbr_rollout *r, size_t i)
     return k < r->n_old ? r->old[r->n_old - 1 - k] : NULL;
 }
 
-static bool scale_in_proportion(struct mbr_rollout *r)
+/* Larger ones first; of the same size the newer ones where pods are added, the older ones where they are taken. */
+static bool goes_before(const struct mbr_rollout_set *a, const struct mbr_rollout_set *b, bool newer_first)
 {
-    int64_t total = old_spec(r) + (r->fresh ? r->fresh->spec : 0);
+    if (a->spec != b->spec)
+        return a->spec > b->spec;
+    return newer_first ? a->created_ms > b->created_ms : a->created_ms < b->created_ms;
+}
+
+/* The largest set that is not noted yet. */
+static struct mbr_rollout_set *next_largest(const struct mbr_rollout *r, bool newer_first)
+{
+    struct mbr_rollout_set *best = NULL, *s;
+    for (size_t i = 0; (s = active(r, i)); i++)
+        if (s->spec > 0 && !s->noted && (!best || goes_before(s, best, newer_first)))
+            best = s;
+    return best;
+}
+
+/* How much the set changes when all grow or shrink alike, rounded to the nearest. */
+static int64_t fraction(const struct mbr_rollout *r, const struct mbr_rollout_set *s)
+{
+    int64_t of = s->most > 0 ? s->most : r->counted;
+    if (r->replicas == 0)
+        return -s->spec;
+    return of > 0 ? (2 * s->spec * (r->replicas + r->surge) + of) / (2 * of) - s->spec : 0;
+}
+
+static void scale_in_proportion(struct mbr_rollout *r)
+{
+    int64_t allowed = r->replicas > 0 ? r->replicas + r->surge : 0;
+    int64_t left = allowed - old_spec(r) - (r->fresh ? r->fresh->spec : 0);
+    bool up = left > 0;
+    struct mbr_rollout_set *first = next_largest(r, up), *s;
+    while ((s = next_largest(r, up))) {
+        int64_t n = left ? fraction(r, s) : 0;
+        n = up ? FED_MIN(n, left) : FED_MAX(n, left);
+        s->want = s->spec + n;
+        s->noted = true;
+        left -= n;
+    }
+    if (first) /* what rounding left */
+        first->want = FED_MAX(first->want + left, 0);
+}
+
+static bool saturated(const struct mbr_rollout *r)
+{
+    return r->fresh && r->fresh->spec == r->replicas && r->fresh->available == r->replicas &&
+           r->fresh->most == r->replicas + r->surge;
+}
+
+/* One set takes all of the change; several share it. False: there is none. */
+static bool scale(struct mbr_rollout *r)
+{
     size_t n_active = 0;
-    struct mbr_rollout_set *only = NULL, *s;
+    struct mbr_rollout_set *only = NULL, *latest = active(r, 0), *s;
     for (size_t i = 0; (s = active(r, i)); i++)
         if (s->spec > 0) {
             n_active++;
             only = s;
         }
     if (n_active == 0)
-        only = r->fresh;
+        only = latest;
     if (n_active <= 1) {
-        if (only)
+        if (only) {
             only->want = r->replicas;
+            only->noted = r->scaling;
+        }
         return only != NULL;
     }
-    int64_t allowed = r->replicas > 0 ? r->replicas + r->surge : 0, delta = allowed - total, left = delta;
-    for (size_t i = 0; (s = active(r, i)); i++) {
-        int64_t part = s->spec * delta / total;
-        s->want = s->spec + part;
-        left -= part;
+    if (saturated(r)) {
+        for (size_t i = 0; i < r->n_old; i++)
+            r->old[i]->want = 0;
+    } else if (!r->recreate) {
+        scale_in_proportion(r);
     }
-    for (size_t i = 0; (s = active(r, i)) && left != 0; i++)
-        if (s->spec > 0) { /* what rounding left goes to the newest */
-            int64_t n = left < -s->want ? -s->want : left;
-            s->want += n;
-            left -= n;
-        }
-    return true;
+    return !r->recreate;
 }
 
-bool mbr_rollout_plan(struct mbr_rollout *r)
+static bool make_plan(struct mbr_rollout *r)
 {
     struct mbr_rollout_set *s;
-    for (size_t i = 0; (s = active(r, i)); i++)
+    for (size_t i = 0; (s = active(r, i)); i++) {
         s->want = s->spec;
-    if ((r->scaling || r->paused) && scale_in_proportion(r))
+        s->noted = false;
+    }
+    if ((r->scaling || r->paused) && scale(r))
         return false;
     if (r->paused)
         return false;
@@ -151,4 +198,13 @@ bool mbr_rollout_plan(struct mbr_rollout *r)
     if (r->fresh->want == r->fresh->spec)
         shrink_old(r);
     return true;
+}
+
+bool mbr_rollout_plan(struct mbr_rollout *r)
+{
+    bool may_make = make_plan(r);
+    struct mbr_rollout_set *s;
+    for (size_t i = 0; (s = active(r, i)); i++)
+        s->noted = s->noted || s->want != s->spec;
+    return may_make;
 }

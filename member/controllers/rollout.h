@@ -13,11 +13,14 @@
 struct mbr_rollout_set {
     int64_t spec, actual, ready, available; /* spec.replicas and status */
     int64_t created_ms;
+    int64_t most; /* replicas and surge when it was scaled last; 0: not known */
     int64_t want; /* the answer */
+    bool noted;   /* the answer: what it was scaled for is to be written to it */
     bool stale;   /* the status is of an earlier spec: it may have pods that it does not count yet */
 };
 struct mbr_rollout {
-    int64_t replicas, surge, unavailable; /* resolved */
+    int64_t replicas, surge, unavailable; /* resolved; unavailable is 0 for Recreate */
+    int64_t counted;                      /* pods of all sets, as the Deployment's status says */
     bool recreate, paused, scaling;       /* scaling: replicas differs from what the sets were made for */
     struct mbr_rollout_set *fresh;        /* the set of the current template; NULL: not made yet */
     struct mbr_rollout_set **old;         /* oldest first */

@@ -48,12 +48,14 @@ static void update(struct mbr_setplan *p)
     }
 }
 
-/* A pod that is sick because of its template would hold up the update that heals it. */
+/* A pod that is sick because of an update that is taken back, or followed by another, would hold up the one that heals it.
+ * One that has what all had last is waited for: it may be sick for its own reasons. */
 static bool replace_sick(struct mbr_setplan *p)
 {
     for (size_t i = p->n; i-- > 0;) {
         struct mbr_set_pod *pod = &p->pods[i];
-        if (pod->exists && !pod->deleting && !pod->ready && !pod->updated && pod->ordinal >= p->partition) {
+        if (pod->exists && !pod->deleting && !pod->ready && !pod->updated && !pod->settled &&
+            pod->ordinal >= p->partition) {
             pod->action = MBR_SET_DELETE;
             return true;
         }

@@ -18,6 +18,7 @@ struct mbr_set_pod {
     int64_t ordinal;
     bool exists, deleting, ended, ready, available; /* available: ready for minReadySeconds */
     bool updated;                                   /* of the current template */
+    bool settled;                                   /* of the one that all had last */
     enum mbr_set_action action;                     /* the answer */
 };
 struct mbr_setplan {

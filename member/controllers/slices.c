@@ -5,6 +5,13 @@
 
 #define MANAGED_BY "endpointslice.kubernetes.io/managed-by"
 
+struct fed_str mbr_triggered(struct fed_arena *a, int64_t ms)
+{
+    char text[21];
+    fed_time_format(ms, text);
+    return fed_arena_dup(a, fed_str(text));
+}
+
 void mbr_slice_put(struct mbr_job *job, const struct fed_kobj *owner, const struct mbr_slice *s)
 {
     static const char *const keys[] = {"endpoints", "ports", NULL};
@@ -13,6 +20,9 @@ void mbr_slice_put(struct mbr_job *job, const struct fed_kobj *owner, const stru
     fed_json_set(s->labels, MBR_SERVICE_NAME, fed_json_new_str(a, owner->name));
     fed_json_set(s->labels, MANAGED_BY, fed_json_new_strz(a, s->manager));
     fed_json_set(fed_obj_metadata(a, o), "labels", s->labels);
+    fed_json_set(fed_obj_metadata(a, o), "generateName", fed_json_new_strf(a, "%.*s-", FED_STR_ARG(owner->name)));
+    if (s->triggered_ms)
+        fed_obj_set_annotation(a, o, MBR_TRIGGERED, mbr_triggered(a, s->triggered_ms));
     fed_obj_set_controller(a, o, owner);
     fed_json_set(o, "addressType", fed_json_new_strz(a, s->address_type));
     fed_json_set(o, "endpoints", s->endpoints);

@@ -49,11 +49,12 @@ static void read_pod(struct work *w, struct fed_kobj *pod, struct mbr_set_pod *t
     to->ready = p->ready && !p->ended;
     to->available = to->ready && (!fed_json_find(w->spec, "minReadySeconds") || left <= 0);
     to->updated = fed_str_eq(revision, w->revisions.name);
+    to->settled = fed_str_eq(revision, w->current);
     if (to->ready && !to->available && (w->wait_ms < 0 || left < w->wait_ms))
         w->wait_ms = left;
     w->have++;
-    w->ready += to->ready && !to->deleting;
-    w->available += to->available && !to->deleting;
+    w->ready += to->ready;
+    w->available += to->available;
     w->n_current += !to->deleting && fed_str_eq(revision, w->current);
     w->n_updated += !to->deleting && to->updated;
 }
@@ -132,9 +133,9 @@ static void make_claims(struct work *w, int64_t at)
         if (retention(w, "whenDeleted"))
             fed_obj_set_controller(w->a, claim, w->obj);
         mbr_job_create(w->job, MBR_CLAIMS, w->obj->ns, claim);
-        fed_event_normal(w->c->events, w->obj, "SuccessfulCreate",
-                         "create Claim %.*s Pod %.*s-%lld in StatefulSet %.*s success", FED_STR_ARG(name),
-                         FED_STR_ARG(w->obj->name), (long long)at, FED_STR_ARG(w->obj->name));
+        mbr_job_normal(w->job, w->c->events, w->obj, "SuccessfulCreate",
+                       "create Claim %.*s Pod %.*s-%lld in StatefulSet %.*s success", FED_STR_ARG(name),
+                       FED_STR_ARG(w->obj->name), (long long)at, FED_STR_ARG(w->obj->name));
     }
 }
 

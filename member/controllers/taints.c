@@ -27,6 +27,9 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     int64_t seconds = mbr_tolerated_for(fed_json_find(spec, "tolerations"), taints), now = fed_wall_ms(c->m->env);
     int64_t *until = fed_map_find(&own->until, pod->uid);
     if (seconds < 0) {
+        if (until)
+            fed_event_normal(c->events, pod, "TaintManagerEviction", "Cancelling deletion of Pod %.*s/%.*s",
+                             FED_STR_ARG(ns), FED_STR_ARG(name));
         free(fed_map_remove(&own->until, pod->uid));
         return mbr_job_end(job, 0);
     }

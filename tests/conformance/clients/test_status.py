@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a status may not say: counts beyond the whole, an end that is taken back, a phase that is not so."""
 from raw import Raw
+from test_python import until
 
 MERGE = {"Content-Type": "application/merge-patch+json"}
 POD = {"containers": [{"name": "c", "image": "x"}]}
@@ -87,3 +88,63 @@ def test_namespaces_and_claims(engine, ns):
         t.says({"phase": phase}, f'status.Phase: Invalid value: "{phase}": may only be \'Active\' if `deletionTimestamp` is empty')
     t.post(f"/api/v1/namespaces/{ns}/persistentvolumeclaims", {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}})
     t.says({"capacity": {"storage": "-1"}}, 'status.capacity[storage]: Invalid value: "-1": must be greater than or equal to 0')
+
+
+def metadata_of(raw, path):
+    meta = raw(path).json()["metadata"]
+    return meta.get("labels"), meta.get("annotations"), meta.get("finalizers"), [o["name"] for o in meta.get("ownerReferences", [])]
+
+
+def test_metadata_is_written_along(engine, ns):
+    """As the status strategies of kube-apiserver have it: its Deployment controller writes the revision's annotation so."""
+    raw = Raw(engine.api)
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "u"}
+    new = {"labels": {"n": "1"}, "annotations": {"n": "1"}, "finalizers": ["n/n"], "ownerReferences": [owner]}
+    all_of_it = ({"n": "1"}, {"n": "1"}, ["n/n"], ["owner"])
+    definition = {"group": f"{ns}.io", "scope": "Namespaced", "names": {"plural": "things", "singular": "thing", "kind": "Thing"},
+                  "versions": [{"name": "v1", "served": True, "storage": True, "subresources": {"status": {}},
+                                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}
+    base = f"namespaces/{ns}"
+    for path, body, want in (
+            (f"/apis/apps/v1/{base}/replicasets", {"spec": SELECTED}, all_of_it),
+            (f"/apis/apps/v1/{base}/deployments", {"spec": SELECTED}, (None, *all_of_it[1:])),
+            (f"/api/v1/{base}/pods", {"spec": POD}, (*all_of_it[:3], [])),
+            ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {"metadata": {"name": f"things.{ns}.io"}, "spec": definition}, None),
+            (f"/apis/{ns}.io/v1/{base}/things", {"apiVersion": f"{ns}.io/v1", "kind": "Thing"}, None)):
+        name = body.setdefault("metadata", {}).setdefault("name", "along")
+        until(lambda: raw(path).status == 200, lambda: f"{path} to be served")
+        assert raw(path, "POST", body).status == 201
+        before = metadata_of(raw, f"{path}/{name}")
+        body = raw(f"{path}/{name}").json()
+        body["metadata"].update(new)
+        done = raw(f"{path}/{name}/status", "PUT", body)
+        assert done.status == 200, done.body
+        assert metadata_of(raw, f"{path}/{name}") == (want or before), path
+        raw(f"{path}/{name}", "PATCH", {"metadata": {"finalizers": None}}, MERGE)
+    raw(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.{ns}.io", "DELETE")
+
+
+def test_managers_of_a_status_are_the_servers(engine, ns):
+    """A client older than managedFields' `subresource` loses it; its repeated status is still no change."""
+    raw = Raw(engine.api)
+    path = f"/apis/apps/v1/namespaces/{ns}/deployments"
+    assert raw(path, "POST", {"metadata": {"name": "x"}, "spec": SELECTED}).status == 201
+    body = raw(f"{path}/x").json()
+    body["status"] = {"replicas": 1}
+    before = raw(f"{path}/x/status", "PUT", body).json()
+    assert [m for m in before["metadata"]["managedFields"] if m.get("subresource") == "status"]
+    seen = raw(f"{path}/x").json()
+    for m in seen["metadata"]["managedFields"]:
+        m.pop("subresource", None)
+    assert raw(f"{path}/x/status", "PUT", seen).json() == before
+
+
+def test_the_last_finalizer_may_go_with_a_status(engine, ns):
+    raw = Raw(engine.api)
+    path = f"/apis/apps/v1/namespaces/{ns}/replicasets"
+    assert raw(path, "POST", {"metadata": {"name": "x", "finalizers": ["a/b"]}, "spec": SELECTED}).status == 201
+    assert raw(f"{path}/x", "DELETE").json()["metadata"]["deletionTimestamp"]
+    body = raw(f"{path}/x").json()
+    del body["metadata"]["finalizers"]
+    assert raw(f"{path}/x/status", "PUT", body).status == 200
+    assert raw(f"{path}/x").status == 404

@@ -40,6 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             fed_schema_validate(kv->schema, v, &causes, &type_error);
             FED_REQUIRE(fed_kind_convert(&a, v, kv, fed_kind_storage(kv->kind), &err) == 0);
             /* Hooks see only objects without type errors, as in the engine. */
+            if (!type_error.n && kv->kind->hooks.defaults)
+                (void)kv->kind->hooks.defaults(kv->kind->hooks.ud, &w, v, &err);
             if (!type_error.n && kv->kind->hooks.prepare)
                 (void)kv->kind->hooks.prepare(kv->kind->hooks.ud, &w, v, &err);
             if (!type_error.n && kv->kind->hooks.validate)

@@ -144,10 +144,22 @@ static void test_objects(void **state)
     struct fed_json *rev = fed_revision_new(&a, owner, tree, "hash", 3, NULL);
     CHECK_TEXT("revision's name", fed_obj_name(rev), "app-hash");
     CHECK_TEXT("revision's label", fed_obj_label(rev, FED_REVISION_HASH), "hash");
+    struct fed_kobj *set;
+    assert_int_equal(
+        fed_kobj_from_tree(tree_of(&a, "{'apiVersion':'apps/v1','kind':'StatefulSet','metadata':{'name':'s',"
+                                       "'namespace':'n','uid':'u'}}"),
+                           1, &set, NULL),
+        0);
+    CHECK_TEXT("a StatefulSet's", fed_obj_label(fed_revision_new(&a, set, tree, "hash", 1, NULL), FED_HISTORY_HASH),
+               "hash");
+    fed_kobj_unref(set);
     CHECK_TEXT("selected with the pods", fed_obj_label(rev, "app"), "a");
     CHECK_TEXT("its cause", fed_obj_annotation(rev, "kubernetes.io/change-cause"), "why");
     assert_int_equal(fed_json_int(fed_json_find(rev, "revision"), 0), 3);
     CHECK_TEXT("a patch", fed_json_find_text(fed_json_at(rev, "data", "spec", "template", NULL), "$patch"), "replace");
+    CHECK_TEXT("as kubectl would write it", fed_json_text(&a, fed_json_find(rev, "data")),
+               "{\"spec\":{\"template\":{\"$patch\":\"replace\",\"metadata\":{\"creationTimestamp\":null,\"labels\":"
+               "{\"app\":\"a\",\"tier\":\"t\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"resources\":{}}]}}}}");
     assert_int_equal(fed_json_at(rev, "metadata", "ownerReferences", NULL)->n, 1);
     fed_kobj_unref(owner);
     fed_arena_release(&a);

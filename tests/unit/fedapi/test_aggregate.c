@@ -58,6 +58,39 @@ static void sums(void **state FED_UNUSED)
     teardown(&w);
 }
 
+#define PROGRESSING(status, reason)                                                                                    \
+    "{'status':{'conditions':[{'type':'Progressing','status':'" status "','reason':'" reason "','message':'why'}]}}"
+
+/* kubectl rollout status gives up for a reason, so it must be told. */
+static void reasons(void **state FED_UNUSED)
+{
+    static const struct {
+        const char *name, *a, *b, *status, *reason, *message;
+    } rows[] = {
+        {"all are through", PROGRESSING("True", "NewReplicaSetAvailable"),
+         PROGRESSING("True", "NewReplicaSetAvailable"), "True", "NewReplicaSetAvailable", "in every cluster"},
+        {"one goes on", PROGRESSING("True", "NewReplicaSetAvailable"), PROGRESSING("True", "ReplicaSetUpdated"), "True",
+         "ReplicaSetUpdated", "cluster b: why"},
+        {"one is stuck", PROGRESSING("True", "NewReplicaSetAvailable"),
+         PROGRESSING("False", "ProgressDeadlineExceeded"), "False", "ProgressDeadlineExceeded", "cluster b: why"},
+        {"paused", PROGRESSING("Unknown", "DeploymentPaused"), PROGRESSING("Unknown", "DeploymentPaused"), "Unknown",
+         "DeploymentPaused", "cluster a: why"},
+        {"not known", PROGRESSING("True", "NewReplicaSetAvailable"), "{}", "Unknown", "ReplicaSetUpdated",
+         "not in every cluster"},
+    };
+    for (size_t i = 0; i < FED_ARRAY_LEN(rows); i++) {
+        struct world w;
+        setup(&w, DEPLOYMENT);
+        add(&w, "a", "Synced", 1, rows[i].a);
+        add(&w, "b", "Synced", 1, rows[i].b);
+        const struct fed_json *s = fapi_aggregate_status(&w.a, &w.in);
+        CHECK_TEXT(rows[i].name, condition(s, "Progressing", "status"), rows[i].status);
+        CHECK_TEXT(rows[i].name, condition(s, "Progressing", "reason"), rows[i].reason);
+        CHECK_TEXT(rows[i].name, condition(s, "Progressing", "message"), rows[i].message);
+        teardown(&w);
+    }
+}
+
 /* A cluster that cannot be seen counts for nothing, and the whole is not said to be observed. */
 static void a_cluster_is_away(void **state FED_UNUSED)
 {
@@ -140,8 +173,11 @@ static void addresses(void **state FED_UNUSED)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sums), cmocka_unit_test(a_cluster_is_away),
-                                       cmocka_unit_test(problems_are_told_once), cmocka_unit_test(a_job_out_of_sight),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sums),
+                                       cmocka_unit_test(reasons),
+                                       cmocka_unit_test(a_cluster_is_away),
+                                       cmocka_unit_test(problems_are_told_once),
+                                       cmocka_unit_test(a_job_out_of_sight),
                                        cmocka_unit_test(addresses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ struct world {
 
 static void setup(struct world *w, const char *kind)
 {
-    *w = (struct world){.revisions = strcmp(kind, "DaemonSet") == 0};
+    *w = (struct world){.revisions = strcmp(kind, "Deployment") != 0};
     w->owner =
         tree_of(&w->a, "{'apiVersion':'apps/v1','metadata':{'name':'app','namespace':'n','uid':'u','generation':1,"
                        "'annotations':{'kubernetes.io/change-cause':'v1'}},'spec':{'replicas':3,'selector':{"
@@ -68,7 +68,7 @@ static void carry_out(struct world *w, const struct fapi_due_write *due)
         fed_json_set(meta, "uid", fed_json_new_strf(&w->a, "r%d", ++w->made));
         fed_json_set(meta, "creationTimestamp", fed_json_new_strf(&w->a, "2026-01-01T00:00:%02dZ", w->made));
         fed_json_set(meta, "generation", fed_json_new_int(&w->a, 1));
-    } else if (due->what == FAPI_WRITE_OWNER) {
+    } else if (due->what == FAPI_WRITE_OWNER || due->what == FAPI_WRITE_OWNER_STATUS) {
         w->owner = fed_json_merge_patch(&w->a, w->owner, due->body);
     } else if (due->what == FAPI_WRITE_DELETE) {
         struct fed_json **at = record(w, due->of->name);
@@ -373,10 +373,40 @@ static void revisions(void **state)
     fed_arena_release(&w.a);
 }
 
+static void check_named(struct world *w, const char *label, const char *current, const char *update)
+{
+    const char *const keys[] = {"currentRevision", "updateRevision"}, *const wants[] = {current, update};
+    for (size_t i = 0; i < 2; i++) {
+        struct fed_str name = fed_json_str(fed_json_at(w->owner, "status", keys[i], NULL));
+        const struct fed_json *t = fed_json_at(*record(w, name), "data", "spec", "template", "spec", "image", NULL);
+        CHECK_TEXT(label, fed_json_str(t), wants[i]);
+    }
+}
+
+/* A StatefulSet's status says which record its pods had last and which is the present one. */
+static void named(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, "StatefulSet");
+    settle(&w);
+    check_named(&w, "new", "v1", "v1");
+    patch_owner(&w, template(&w, "v2"));
+    patch_owner(&w, "{'spec':{'revisionHistoryLimit':0}}");
+    check_named(&w, "an update begins", "v1", "v2");
+    patch_owner(&w, "{'status':{'replicas':3,'updatedReplicas':2,'readyReplicas':3,'observedGeneration':9}}");
+    check_named(&w, "it goes on", "v1", "v2");
+    patch_owner(&w, "{'status':{'updatedReplicas':3}}");
+    check_named(&w, "it is through", "v2", "v2");
+    shows(&w, "2:v2");
+    fed_arena_release(&w.a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rollouts),  cmocka_unit_test(scaling_and_limits),
                                        cmocka_unit_test(placement), cmocka_unit_test(orphans),
-                                       cmocka_unit_test(collision), cmocka_unit_test(revisions)};
+                                       cmocka_unit_test(collision), cmocka_unit_test(revisions),
+                                       cmocka_unit_test(named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,7 +227,10 @@ static void test_prepare(void **state)
         const struct fed_kind_version *v = version_of(obj);
         struct fed_write w = {.arena = &arena, .kind = v->kind, .version = v, .old = old, .subresource = FED_STR("")};
 
-        assert_int_equal(v->kind->hooks.prepare(v->kind->hooks.ud, &w, obj, NULL), 0);
+        if (v->kind->hooks.defaults)
+            assert_int_equal(v->kind->hooks.defaults(v->kind->hooks.ud, &w, obj, NULL), 0);
+        if (v->kind->hooks.prepare)
+            assert_int_equal(v->kind->hooks.prepare(v->kind->hooks.ud, &w, obj, NULL), 0);
         assert_string_equal(text_of(&arena, fed_json_find(obj, prepared[i].path)).p, prepared[i].want);
     }
 }

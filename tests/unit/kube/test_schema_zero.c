@@ -89,6 +89,15 @@ static const struct {
     {"rbac.authorization.k8s.io/v1", "RoleBinding", "", "{roleRef: {apiGroup: \"rbac.authorization.k8s.io\"}}"},
     {"scheduling.k8s.io/v1", "PriorityClass", "", "{preemptionPolicy: PreemptLowerPriority, value: 0}"},
     {"storage.k8s.io/v1", "StorageClass", "", "{reclaimPolicy: Delete, volumeBindingMode: Immediate}"},
+    {"storage.k8s.io/v1", "CSIDriver", "spec: {tokenRequests: [{}]}",
+     "{spec: {tokenRequests: [{audience: \"\"}], attachRequired: true, podInfoOnMount: false, storageCapacity: false, "
+     "volumeLifecycleModes: [Persistent], fsGroupPolicy: ReadWriteOnceWithFSType, requiresRepublish: false, "
+     "seLinuxMount: false}}"},
+    {"storage.k8s.io/v1", "CSINode", "spec: {drivers: [{name: a}]}",
+     "{spec: {drivers: [{name: a, nodeID: \"\", topologyKeys: null}]}}"},
+    {"storage.k8s.io/v1", "CSIStorageCapacity", "", "{storageClassName: \"\"}"},
+    {"storage.k8s.io/v1", "VolumeAttachment", "status: {attachError: {}}",
+     "{spec: {attacher: \"\", nodeName: \"\", source: {}}, status: {attached: false, attachError: {time: null}}}"},
     {"v1", "ConfigMap", "", "{}"},
     {"v1", "Endpoints", "subsets: [{addresses: [{ip: a}], ports: [{port: 1}]}]",
      "{subsets: [{addresses: [{ip: a}], ports: [{port: 1, protocol: TCP}]}]}"},

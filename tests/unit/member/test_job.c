@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a job's key is worked on again. */
+/* When a job's key is worked on again, and when what it says of its writes is told. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -86,9 +86,50 @@ static void a_job_that_wrote_nothing_is_over_at_once(void **state)
     teardown(&w);
 }
 
+/* What did not happen is not told: here the deletion of what is gone, and a create that is refused. */
+static void an_event_is_told_when_its_write_succeeded(void **state)
+{
+    (void)state;
+    static const struct fed_resource events = {"", "v1", "events", "Event", true};
+    struct world w;
+    setup(&w);
+    struct fed_fake *f = fed_fake_new(&w.env.env);
+    w.m.client = fed_fake_transport(f, false);
+    struct fed_recorder *r = fed_recorder_new(w.m.client, "test", NULL);
+    struct fed_kobj *o;
+    assert_int_equal(fed_kobj_new(FED_STR("{\"metadata\":{\"name\":\"o\",\"namespace\":\"n\",\"uid\":\"u\"}}"),
+                                  FED_STR("v1"), FED_STR("ConfigMap"), &o, NULL),
+                     0);
+    struct mbr_job *job = mbr_job_new(&w.m, w.q, "n/o");
+    mbr_job_normal(job, r, o, "First", "before any write");
+    fed_fake_run(&w.env, 0);
+    assert_int_equal(fed_fake_count(f, &events), 1);
+    mbr_job_delete(job, MBR_CONFIGMAPS, o);
+    mbr_job_normal(job, r, o, "Deleted", "it is gone");
+    fed_fake_run(&w.env, 10);
+    assert_int_equal(fed_fake_count(f, &events), 1);
+    mbr_job_create(job, MBR_CONFIGMAPS, FED_STR("n"),
+                   fed_obj_new(&job->arena, "v1", "ConfigMap", FED_STR("n"), FED_STR("made")));
+    mbr_job_warning(job, r, o, "Made", "it is there");
+    mbr_job_normal(job, r, o, "Said", "so too");
+    fed_fake_run(&w.env, 10);
+    assert_int_equal(fed_fake_count(f, &events), 3);
+    mbr_job_create(job, MBR_CONFIGMAPS, FED_STR("n"),
+                   fed_obj_new(&job->arena, "v1", "ConfigMap", FED_STR("n"), FED_STR("made")));
+    mbr_job_normal(job, r, o, "Again", "it was there already");
+    fed_fake_run(&w.env, 10);
+    assert_int_equal(fed_fake_count(f, &events), 3);
+    fed_kobj_unref(o);
+    teardown(&w); /* the job goes with it */
+    fed_recorder_free(r);
+    fed_transport_free(w.m.client);
+    fed_fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(news_of_a_write_comes_before_the_next_turn),
-                                       cmocka_unit_test(a_job_that_wrote_nothing_is_over_at_once)};
+                                       cmocka_unit_test(a_job_that_wrote_nothing_is_over_at_once),
+                                       cmocka_unit_test(an_event_is_told_when_its_write_succeeded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

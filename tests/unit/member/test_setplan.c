@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* StatefulSets: which pod next. A pod is a letter: '.' missing, 'o' old, 'n' new, 'O'/'N' the same not available,
- * 'd' deleting, 'e' ended; the answer: '+' make, '-' delete, ' ' leave. */
+/* StatefulSets: which pod next. A pod is a letter: '.' missing, 'o' old, 'n' new, 'O'/'N' the same not available, 'X' so
+ * of an update that failed, 'd' deleting, 'e' ended; the answer: '+' make, '-' delete, ' ' leave. */
 #include "member/controllers/setplan.h"
 #include "tests/unit/unit.h"
 
@@ -30,7 +30,8 @@ static const struct set_case cases[] = {
     {"the partition itself", "ooo", "", .partition = 2, .want = "  -", .want_extra = ""},
     {"on delete: nothing", "ooo", "", .on_delete = true, .want = "   ", .want_extra = ""},
     {"parallel: one update at a time", "ooo", "", .parallel = true, .want = "  -", .want_extra = ""},
-    {"a sick old one is replaced", "nO", "", .want = " -", .want_extra = ""},
+    {"a sick one of an update that failed is replaced", "nX", "", .want = " -", .want_extra = ""},
+    {"a sick one of before is waited for", "nO", "", .want = "  ", .want_extra = ""},
     {"a sick new one is waited for", "oN", "", .want = "  ", .want_extra = ""},
     {"no surplus before the update is seen", "", "n", .want = "", .want_extra = "-"},
 };
@@ -47,7 +48,8 @@ static size_t read_pods(const char *text, struct mbr_set_pod *out, bool extra)
                                       .ended = c == 'e',
                                       .ready = ready,
                                       .available = ready,
-                                      .updated = c == 'n' || c == 'N'};
+                                      .updated = c == 'n' || c == 'N',
+                                      .settled = c == 'o' || c == 'O'};
     }
     return n;
 }
