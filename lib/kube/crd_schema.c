@@ -403,8 +403,6 @@ static void check_default(struct walk *w, const struct fed_json *s, struct fed_s
     struct unknown u = {w, child(w, path, "default"), dflt, false};
     struct fed_json *copy;
 
-    if (dflt->type == FED_JSON_NULL) /* is none */
-        return;
     if (fed_schema_compile(&c, s, compiled) == 0) {
         copy = fed_json_copy(&scratch, dflt);
         fed_schema_prune(compiled, copy, unknown_in_default, &u);
@@ -447,7 +445,7 @@ static void check_node(struct walk *w, const struct fed_json *s, struct fed_str 
         fed_json_at(s, "properties", "metadata", "default", NULL))
         forbidden(w, keyed(w, path, "properties", FED_STR("metadata")), "default",
                   "must not be set in top-level metadata");
-    if (fed_json_find(s, "default"))
+    if (fed_json_find(s, "default") && fed_json_find(s, "default")->type != FED_JSON_NULL) /* null is none */
         check_default(w, s, path);
     FED_JSON_EACH(p, fed_json_find(s, "properties"))
         check_node(w, p, keyed(w, path, "properties", p->key), FIELD);
