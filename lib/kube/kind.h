@@ -120,6 +120,7 @@ struct fed_kind {
     size_t n_short_names, n_categories, n_status_keeps;
     bool namespaced, has_generation, has_status, has_scale; /* of the storage version */
     bool create_on_update;                                  /* a PUT of what is not there makes it */
+    bool needs_revision;                                    /* a PUT must say which revision it changes */
     bool generation_notes;                                  /* other annotations are another generation, too */
     enum fed_residence residence;
     const char *(*check_name)(struct fed_str name); /* kube/names.h */

@@ -362,25 +362,31 @@ static void check_count(struct check *c, const struct fed_json *v, int64_t n, in
                        (long long)max);
 }
 
-static void check_length(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+/* Of one text only the first mistake is told. */
+static bool check_length(struct check *c, const struct fed_rules *r, const struct fed_json *v)
 {
     int64_t n = (int64_t)utf8_length(v->s);
 
-    if (n < r->min_length)
-        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
-                       "%.*s in body should be at least %lld chars long", FED_STR_ARG(path_of(c, v, NULL)),
-                       (long long)r->min_length);
     if (r->max_length >= 0 && n > r->max_length)
         fed_causes_add(c->causes, FED_CAUSE_TOO_LONG, path_of(c, v, NULL), (struct fed_str){NULL, 0},
                        "may not be longer than %lld", (long long)r->max_length);
+    else if (n < r->min_length)
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body should be at least %lld chars long", FED_STR_ARG(path_of(c, v, NULL)),
+                       (long long)r->min_length);
+    else
+        return true;
+    return false;
 }
 
 static void check_text(struct check *c, const struct fed_rules *r, const struct fed_json *v)
 {
     uint64_t steps = 0;
-    int found = r->regex ? fed_regex_find(r->regex, v->s, 0, NULL, NULL, &steps, MAX_PATTERN_STEPS) : 1;
+    int found;
 
-    check_length(c, r, v);
+    if (!check_length(c, r, v))
+        return;
+    found = r->regex ? fed_regex_find(r->regex, v->s, 0, NULL, NULL, &steps, MAX_PATTERN_STEPS) : 1;
     if (found < 0)
         fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
                        "%.*s in body is too long to be matched with '%.*s'", FED_STR_ARG(path_of(c, v, NULL)),
