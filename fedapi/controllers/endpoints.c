@@ -54,35 +54,9 @@ static struct fapi_job *start(struct work *w)
     return job;
 }
 
-static bool is_nothing(const struct fed_json *v)
-{
-    if (!v || v->type == FED_JSON_NULL)
-        return true;
-    FED_JSON_EACH(it, v->type == FED_JSON_OBJECT ? v : NULL)
-        if (!is_nothing(it))
-            return false;
-    return v->type == FED_JSON_OBJECT || (v->type == FED_JSON_ARRAY && !v->n);
-}
-
-/* Equal but for lists and maps without anything in them, which servers may leave out. */
-static bool same_value(const struct fed_json *want, const struct fed_json *have)
-{
-    if (is_nothing(want) || is_nothing(have))
-        return is_nothing(want) && is_nothing(have);
-    if (want->type != FED_JSON_OBJECT || have->type != FED_JSON_OBJECT)
-        return fed_json_equal(want, have);
-    FED_JSON_EACH(it, want)
-        if (!same_value(it, fed_json_find_str(have, it->key)))
-            return false;
-    FED_JSON_EACH(it, have)
-        if (!is_nothing(it) && !fed_json_find_str(want, it->key))
-            return false;
-    return true;
-}
-
 static bool same_part(const struct fed_json *want, const struct fed_json *have, const char *part)
 {
-    return same_value(fed_json_find(want, part), fed_json_find(have, part));
+    return fed_json_equal_filled(fed_json_find(want, part), fed_json_find(have, part));
 }
 
 static bool same_object(const struct fed_json *want, const struct fed_json *have)

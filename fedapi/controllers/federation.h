@@ -39,9 +39,9 @@ enum fapi_spread {
     FAPI_SPREAD_DIVIDE, /* a number of it is divided (spread.h) */
     FAPI_SPREAD_NAMESPACE
 };
-struct fapi_kind {                /* kinds.c */
-    struct fed_resource resource; /* storage version; text is owned */
-    bool has_status;
+struct fapi_kind {                     /* kinds.c */
+    struct fed_resource resource;      /* storage version; text is owned */
+    bool has_status, status_annotates; /* annotations are written along with a status */
     enum fapi_spread spread;
     struct fapi_federation *fed;
     struct fed_informer *hub;

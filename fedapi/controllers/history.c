@@ -344,7 +344,7 @@ static struct fapi_due_write name_revisions(struct fed_arena *a, const struct fa
     if (!status->n)
         return nothing;
     fed_json_set(patch, "status", status);
-    return (struct fapi_due_write){FAPI_WRITE_OWNER_STATUS, NULL, patch};
+    return (struct fapi_due_write){FAPI_WRITE_OWNER, NULL, patch};
 }
 
 /* Not the present record, and not the one that pods had last. */

@@ -33,8 +33,7 @@ enum fapi_write {
     FAPI_WRITE_CREATE, /* body: the record */
     FAPI_WRITE_PATCH,  /* body: a merge patch of `of` */
     FAPI_WRITE_STATUS, /* the same of its status */
-    FAPI_WRITE_OWNER,  /* the same of the owner */
-    FAPI_WRITE_OWNER_STATUS,
+    FAPI_WRITE_OWNER,  /* the same of the owner: its status, with which annotations go */
     FAPI_WRITE_DELETE
 };
 struct fapi_due_write {

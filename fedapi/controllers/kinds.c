@@ -105,6 +105,7 @@ void fapi_kinds_init(struct fapi_federation *f, const struct fed_kinds *all)
         k->resource = own_resource(v->group, v->version, kind->plural, kind->kind, kind->namespaced);
         k->spread = spread_of(kind);
         k->has_status = kind->has_status;
+        k->status_annotates = kind->has_status && !fed_kind_status_keeps(kind, "annotations");
         FED_REQUIRE(fapi_kinds_put(f, k));
         if (fed_crd_is(kind))
             f->definitions = k;

@@ -189,13 +189,13 @@ static bool carry_out(struct fapi_revisions *r, const char *key, const struct fe
     if (due->what == FAPI_WRITE_NONE)
         return false;
     struct fapi_job *job = fapi_job_new(&r->jobs, r->queue, key, r);
-    bool owner = due->what == FAPI_WRITE_OWNER || due->what == FAPI_WRITE_OWNER_STATUS;
+    bool owner = due->what == FAPI_WRITE_OWNER;
     job->finish = owner || due->what == FAPI_WRITE_DELETE ? told : wrote;
     if (due->what == FAPI_WRITE_CREATE)
         job->call = fed_client_create(t, records, hub->ns, due->body, fapi_job_answered, job);
     else if (owner)
-        job->call = fed_client_patch(t, &k->resource, hub->ns, hub->name, due->what == FAPI_WRITE_OWNER ? "" : "status",
-                                     "merge", due->body, "", fapi_job_answered, job);
+        job->call = fed_client_patch(t, &k->resource, hub->ns, hub->name, "status", "merge", due->body, "",
+                                     fapi_job_answered, job);
     else if (due->what == FAPI_WRITE_DELETE)
         job->call = fed_client_delete(t, records, due->of->ns, due->of->name, "Background", due->of->uid,
                                       fapi_job_answered, job);

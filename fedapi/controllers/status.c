@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.c: one queue of keys; changes within a few milliseconds become one write. Status and annotation are written
- * apart, the annotation to the object itself, since a status write keeps metadata as it is. */
+/* status.c: one queue of keys; changes within a few milliseconds become one write. The annotation goes along with a status,
+ * so that it moves no generation. Where there is none, or a write of it leaves annotations as they are (custom kinds,
+ * definitions), it is written to the object itself. */
 #include "fedapi/controllers/status.h"
 
 #include <stdlib.h>
@@ -177,20 +178,33 @@ static bool look_at_ttl(struct fapi_status *s, const char *key, const struct fap
     return false;
 }
 
+/* What is to be written next, and through which subresource; NULL: nothing. */
+static struct fed_json *due_patch(const struct fapi_kind *k, const struct fed_kobj *hub, struct fed_arena *a,
+                                  const struct fapi_aggregate_in *in, const char **sub)
+{
+    struct fed_json *status = k->has_status ? status_patch(a, in, fapi_aggregate_status(a, in)) : NULL;
+    struct fed_json *note = annotation_patch(a, hub, fapi_aggregate_annotation(a, in));
+    if (k->has_status && k->status_annotates) {
+        *sub = "status";
+        if (!status || !note)
+            return note ? note : status;
+        struct fed_json *told = fed_json_find(status, "status");
+        fed_json_remove(told);
+        fed_json_set(note, "status", told);
+        return note;
+    }
+    /* A status that the schema refuses must not hold up the annotation of a custom kind. */
+    *sub = status && !(k->custom && note) ? "status" : "";
+    return **sub ? status : note;
+}
+
 static void write_if_changed(struct fapi_status *s, const char *key, const struct fapi_kind *k,
                              const struct fed_kobj *hub, struct fed_arena *a, const struct fapi_aggregate_in *in)
 {
-    /* A status that the schema refuses must not hold up the annotation. */
-    struct fed_json *patch = k->custom ? annotation_patch(a, hub, fapi_aggregate_annotation(a, in)) : NULL;
-    const char *sub = patch ? "" : "status";
-    if (!patch && k->has_status)
-        patch = status_patch(a, in, fapi_aggregate_status(a, in));
+    const char *sub;
+    struct fed_json *patch = due_patch(k, hub, a, in, &sub);
     if (!patch && look_at_ttl(s, key, k, hub, in))
         return;
-    if (!patch) {
-        patch = annotation_patch(a, hub, fapi_aggregate_annotation(a, in));
-        sub = "";
-    }
     if (!patch) {
         fed_workqueue_done(s->queue, key, 0);
         return;

@@ -57,7 +57,7 @@ static bool read_question(struct fed_api_reply *r, const char *kind, const struc
     const struct fed_json *na = fed_json_find(spec, "nonResourceAttributes");
     bool has_ra = ra && ra->type == FED_JSON_OBJECT, has_na = na && na->type == FED_JSON_OBJECT;
     if (has_ra == has_na) {
-        refuse(r, kind, "spec.resourceAttributes", "null",
+        refuse(r, kind, "spec.resourceAttributes", "\"null\"",
                has_ra ? "cannot be specified in combination with nonResourceAttributes"
                       : "exactly one of nonResourceAttributes or resourceAttributes must be specified");
         return false;

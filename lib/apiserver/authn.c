@@ -72,8 +72,14 @@ int fed_api_check_token(struct fed_api *api, struct fed_str token, const struct 
     const struct fed_access_conf *x = access_of(api);
     const struct fed_strs *own = fed_sa_audiences(api->sa), *want = audiences && audiences->n ? audiences : own;
     *out = (struct fed_token_answer){0};
-    if (find_static(a, api->conf.tokens, token, &out->who) || find_static(a, x->tokens, token, &out->who))
-        return 0;
+    if (find_static(a, api->conf.tokens, token, &out->who) || find_static(a, x->tokens, token, &out->who)) {
+        /* They know no audience: they are for this API, under each of its names. */
+        out->audiences.v = FED_ARENA_ARRAY(a, struct fed_str, want->n + 1);
+        for (size_t i = 0; i < want->n; i++)
+            if (fed_strs_has_str(own, want->v[i]))
+                out->audiences.v[out->audiences.n++] = want->v[i];
+        return out->audiences.n || want == own ? 0 : fed_err_set(err, FED_E_UNAUTHORIZED, "invalid bearer token");
+    }
     struct fed_str iss = issuer_of(a, token);
     if (iss.n && fed_sa_is_issuer(api->sa, iss))
         return fed_sa_authenticate(api->sa, token, want, a, &out->who, &out->audiences, err);

@@ -105,6 +105,7 @@ static int object_of_old(const struct fed_kind *kind, struct fed_str api_version
         rc = fed_err_set(err, FED_E_VERSION, "stored as %.*s, which this program does not know",
                          FED_STR_ARG(api_version));
     if (rc == 0) {
+        fed_kind_prune(from, tree, NULL, NULL);
         fed_schema_default(&a, from->schema, tree);
         fed_schema_quantities(&a, from->schema, tree);
     }

@@ -256,6 +256,8 @@ static bool run_hooks(struct fed_write_op *op)
     if (fed_str_is(op->w.kind->group, "admissionregistration.k8s.io"))
         fed_hook_check(op->obj, &op->causes);
     if (op->causes.n) {
+        if (!op->w.kind->custom)
+            fed_causes_order(fed_kind_storage(op->w.kind)->schema, &op->causes);
         fed_commit_fail_causes(op);
         return false;
     }

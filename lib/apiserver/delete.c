@@ -240,10 +240,11 @@ static bool must_wait(struct deletion *d, struct fed_json *obj)
     char text[21];
     fed_time_format(fed_wall_ms(op->w.env) + grace * 1000, text);
     fed_json_set(meta, "deletionTimestamp", fed_json_new_str(a, fed_arena_dup(a, fed_str(text))));
-    if (!ns)
+    bool plain = !ns && !fed_crd_is(op->w.kind); /* these two go in steps of their own */
+    if (plain)
         fed_json_set(meta, "deletionGracePeriodSeconds", fed_json_new_int(a, grace));
     struct fed_json *gen = fed_json_find(meta, "generation");
-    if (gen && !op->old->deleting)
+    if (gen && plain && !op->old->deleting)
         fed_json_set(meta, "generation", fed_json_new_int(a, fed_json_int(gen, 0) + 1));
     if (ns)
         fed_json_set(fed_json_ensure_object(a, obj, "status"), "phase", fed_json_new_strz(a, "Terminating"));

@@ -275,6 +275,21 @@ static bool makes_new(const struct fed_api_reply *r, const struct fed_json *obj)
            !fed_json_find_text(meta, "uid").n;
 }
 
+/* Custom kinds and a few others may not be replaced blindly. Controllers of the process know what they do. Answers: false. */
+static bool names_revision(struct fed_api_reply *r, const struct fed_json *obj)
+{
+    const struct fed_kind *k = r->v->kind;
+    if (!r->x || !(k->custom || k->needs_revision) ||
+        fed_json_find_text(fed_json_find(obj, "metadata"), "resourceVersion").n)
+        return true;
+    struct fed_causes c = {.arena = &r->arena};
+    fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("metadata.resourceVersion"), FED_STR("0x0"),
+                   "must be specified for an update");
+    struct fed_status_details d = {.name = r->q.name, .group = r->q.group, .kind = r->q.resource, .causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, NULL);
+    return false;
+}
+
 static void attempt_update(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
@@ -292,12 +307,14 @@ static void attempt_update(struct fed_write_op *op)
     }
     if (!fed_decode_type(op, obj) || !check_place(op, obj))
         return;
-    if (need_current(op))
-        update_from(op, obj);
-    else if (makes_new(r, obj))
+    if (need_current(op)) {
+        if (names_revision(r, obj))
+            update_from(op, obj);
+    } else if (makes_new(r, obj)) {
         create_from(op, obj);
-    else
+    } else {
         fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+    }
 }
 
 static void attempt_patch(struct fed_write_op *op)

@@ -138,7 +138,8 @@ static bool read_bound(struct fed_api_reply *r, const struct fed_json *ref, stru
     const struct fed_kind_version *v =
         plural ? fed_kinds_by_resource(r->api->conf.kinds, none, FED_STR("v1"), fed_str(plural)) : NULL;
     if (!v) {
-        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "cannot bind token to object of type %.*s, Kind=%.*s",
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "cannot bind token to object of type %s%.*s, Kind=%.*s",
+                     fed_str_chr(fed_json_find_text(ref, "apiVersion"), '/', 0) < 0 ? "/" : "",
                      FED_STR_ARG(fed_json_find_text(ref, "apiVersion")), FED_STR_ARG(kind));
         return false;
     }
@@ -149,11 +150,12 @@ static bool read_bound(struct fed_api_reply *r, const struct fed_json *ref, stru
         return false;
     }
     if (uid.n && !fed_str_eq(uid, o->uid)) {
-        struct fed_status_details d = {.name = name, .kind = fed_str(plural)};
-        fed_api_fail(r, FED_E_CONFLICT, &d,
-                     "Operation cannot be fulfilled on %s \"%.*s\": the UID in the bound object reference (%.*s) does "
-                     "not match the UID in record. The object might have been deleted and then recreated",
-                     plural, FED_STR_ARG(name), FED_STR_ARG(uid));
+        struct fed_status_details d = {.name = name, .kind = kind};
+        fed_api_fail(
+            r, FED_E_CONFLICT, &d,
+            "Operation cannot be fulfilled on %.*s \"%.*s\": the UID in the bound object reference (%.*s) does "
+            "not match the UID in record. The object might have been deleted and then recreated",
+            FED_STR_ARG(kind), FED_STR_ARG(name), FED_STR_ARG(uid));
         return false;
     }
     if (strcmp(plural, "pods") == 0 && !pod_is_of(r, o))

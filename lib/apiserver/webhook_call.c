@@ -116,10 +116,14 @@ static void check_path(struct fed_str path, struct fed_str field, struct fed_cau
 {
     struct fed_str rest = path, step;
     size_t i = 0;
-    if (path.n < 2)
+    if (!path.n || fed_str_is(path, "/"))
         return;
     if (path.p[0] != '/')
         bad_url(c, field, path, "must start with a '/'");
+    if (path.n == 1) {
+        bad_url(c, field, path, "segment[0] may not be empty");
+        return;
+    }
     rest = fed_str_from(rest, 1);
     if (rest.n > 1 && rest.p[rest.n - 1] == '/')
         rest = fed_str_head(rest, rest.n - 1);

@@ -84,7 +84,7 @@ bool fed_json_equal(const struct fed_json *a, const struct fed_json *b);
 /* A value that says nothing: null, "", 0, false, and containers of nothing but such. */
 bool fed_json_blank(const struct fed_json *v);
 /* As fed_json_equal, but objects in `have` may have members beyond those of `want` that are blank: what a server writes
- * of fields that nobody gave it. A null in `want` stands for no member. */
+ * of fields that nobody gave it. A null, [] or {} in `want` stands for no member as well. */
 bool fed_json_equal_filled(const struct fed_json *want, const struct fed_json *have);
 #define FED_JSON_EACH(it, v) for (struct fed_json *it = (v) ? (v)->first : NULL; it; it = it->next)
 #define FED_JSON_EACH_SAFE(it, v)                                                                                      \

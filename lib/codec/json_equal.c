@@ -85,6 +85,12 @@ bool fed_json_blank(const struct fed_json *v)
     return false;
 }
 
+/* What a server may leave out, or keep as null. */
+static bool is_empty(const struct fed_json *v)
+{
+    return v->type == FED_JSON_NULL || ((v->type == FED_JSON_ARRAY || v->type == FED_JSON_OBJECT) && v->n == 0);
+}
+
 static bool filled(const struct fed_json *want, const struct fed_json *have, int depth);
 
 static bool filled_objects(const struct fed_json *want, const struct fed_json *have, int depth)
@@ -94,7 +100,7 @@ static bool filled_objects(const struct fed_json *want, const struct fed_json *h
     fed_json_index_build(&ix, have);
     for (const struct fed_json *w = want->first; w && same; w = w->next) {
         const struct fed_json *h = fed_json_index_find(&ix, have, w->key);
-        same = h ? filled(w, h, depth + 1) : w->type == FED_JSON_NULL;
+        same = h ? filled(w, h, depth + 1) : is_empty(w);
     }
     fed_json_index_build(&ix, want);
     for (const struct fed_json *h = have->first; h && same; h = h->next)
@@ -107,8 +113,8 @@ static bool filled(const struct fed_json *want, const struct fed_json *have, int
 {
     if (depth > MAX_EQUAL_DEPTH)
         return false;
-    if (want->type == FED_JSON_NULL)
-        return fed_json_blank(have);
+    if (is_empty(want) && fed_json_blank(have))
+        return true;
     if (want->type == FED_JSON_OBJECT && have->type == FED_JSON_OBJECT)
         return filled_objects(want, have, depth);
     if (want->type != FED_JSON_ARRAY || have->type != FED_JSON_ARRAY || want->n != have->n)

@@ -279,5 +279,11 @@ void fed_selector_validate(const struct fed_json *selector, const char *at, stru
                 fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.values", here), none,
                                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
         }
+        struct fed_str key = fed_json_find_text(e, "key");
+        size_t k = 0;
+        fed_check_name(c, key, fed_name_check_qualified, fed_quoted(c->arena, key),
+                       fed_arena_printf(c->arena, "%s.key", here));
+        FED_JSON_EACH(v, values)
+            fed_check_text(c, fed_json_str(v), fed_name_check_label_value, "%s.values[%zu]", here, k++);
     }
 }

@@ -86,8 +86,6 @@ static void check_forbidden(struct walk *w, const struct fed_json *s, struct fed
     if (flag(s, "uniqueItems"))
         forbidden(w, path, "uniqueItems",
                   "uniqueItems cannot be set to true since the runtime complexity becomes quadratic");
-    if (extra && extra->type == FED_JSON_BOOL && !extra->boolean)
-        forbidden(w, path, "additionalProperties", "additionalProperties cannot be set to false");
     if (extra && fed_json_find(s, "properties") && fed_json_find(s, "properties")->n)
         forbidden(w, path, "additionalProperties", "additionalProperties and properties are mutual exclusive");
     if (type_is(s, "null"))
@@ -317,8 +315,6 @@ static void check_type(struct walk *w, const struct fed_json *s, struct fed_str 
     if (fed_json_str(type).n && !known && !type_is(s, "null"))
         fed_causes_add(w->causes, FED_CAUSE_NOT_SUPPORTED, child(w, path, "type"), text_of(w, type),
                        "supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\"");
-    if (either && fed_json_str(type).n)
-        invalid(w, path, "type", type, "must be empty if x-kubernetes-int-or-string is true");
     if (either && keep)
         invalid(w, path, "x-kubernetes-preserve-unknown-fields", fed_json_find(s, "x-kubernetes-int-or-string"),
                 "must be false if x-kubernetes-int-or-string is true");
@@ -378,6 +374,8 @@ static void check_implicit(struct walk *w, const struct fed_json *s, struct fed_
 struct unknown {
     struct walk *w;
     struct fed_str path;
+    const struct fed_json *dflt;
+    bool told;
 };
 
 static void unknown_in_default(void *ud, const char *field, const struct fed_json *value)
@@ -385,7 +383,11 @@ static void unknown_in_default(void *ud, const char *field, const struct fed_jso
     struct unknown *u = ud;
 
     (void)value;
-    fed_causes_add(u->w->causes, FED_CAUSE_INVALID, u->path, none, "must not have unknown fields: %s", field);
+    (void)field;
+    if (!u->told)
+        fed_causes_add(u->w->causes, FED_CAUSE_INVALID, u->path, text_of(u->w, u->dflt),
+                       "must not have unknown fields");
+    u->told = true;
 }
 
 /* The default must be what the schema allows. Compiled here alone, so that it does not matter where it stands. */
@@ -398,7 +400,7 @@ static void check_default(struct walk *w, const struct fed_json *s, struct fed_s
     struct fed_compiler c = {.arena = &scratch, .types = &types, .err = &err};
     struct fed_schema *compiled = FED_ARENA_NEW(&scratch, struct fed_schema);
     struct fed_causes own = {.arena = w->a};
-    struct unknown u = {w, child(w, path, "default")};
+    struct unknown u = {w, child(w, path, "default"), dflt, false};
     struct fed_json *copy;
 
     if (fed_schema_compile(&c, s, compiled) == 0) {
@@ -406,10 +408,14 @@ static void check_default(struct walk *w, const struct fed_json *s, struct fed_s
         fed_schema_prune(compiled, copy, unknown_in_default, &u);
         fed_schema_default(&scratch, compiled, copy);
         fed_schema_validate(compiled, copy, &own, NULL);
-        for (size_t i = 0; i < own.n; i++)
-            fed_causes_add(w->causes, FED_CAUSE_INVALID, u.path, text_of(w, dflt), "%s%.*s%s%.*s",
-                           own.items[i].field.n ? "" : "the default ", FED_STR_ARG(own.items[i].field),
-                           own.items[i].field.n ? ": " : "", FED_STR_ARG(own.items[i].message));
+        for (size_t i = 0; i < own.n; i++) {
+            struct fed_str at = own.items[i].field;
+
+            fed_causes_add(w->causes, own.items[i].type,
+                           at.n ? fed_arena_printf(w->a, "%.*s.%.*s", FED_STR_ARG(u.path), FED_STR_ARG(at)) : u.path,
+                           none, "%s", "");
+            w->causes->items[w->causes->n - 1].message = fed_arena_dup(w->a, own.items[i].message);
+        }
     }
     fed_map_release(&types);
     fed_arena_release(&scratch);
@@ -439,7 +445,7 @@ static void check_node(struct walk *w, const struct fed_json *s, struct fed_str 
         fed_json_at(s, "properties", "metadata", "default", NULL))
         forbidden(w, keyed(w, path, "properties", FED_STR("metadata")), "default",
                   "must not be set in top-level metadata");
-    if (fed_json_find(s, "default"))
+    if (fed_json_find(s, "default") && fed_json_find(s, "default")->type != FED_JSON_NULL) /* null is none */
         check_default(w, s, path);
     FED_JSON_EACH(p, fed_json_find(s, "properties"))
         check_node(w, p, keyed(w, path, "properties", p->key), FIELD);
@@ -469,6 +475,8 @@ void fed_crd_schema_check(const struct fed_json *schema, struct fed_str path, st
     struct walk w = {.causes = causes, .a = causes->arena, .warn = warn, .ud = ud};
     size_t before = causes->n;
 
+    if (flag(schema, "nullable"))
+        forbidden(&w, path, "nullable", "nullable cannot be true at the root");
     check_node(&w, schema, path, ROOT);
     if (causes->n == before)
         check_compiles(&w, schema, path);

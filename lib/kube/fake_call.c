@@ -216,6 +216,7 @@ static void do_update(struct fed_fake *f, const struct request *r, struct fed_ar
     if (fed_str_is(r->sub, "status")) {
         struct fed_json *next = fed_kobj_parse(old, a);
         keep_member(a, next, obj, "status");
+        keep_member(a, fed_obj_metadata(a, next), meta, "annotations");
         obj = next;
         meta = fed_obj_metadata(a, obj);
     } else if (r->sub.n == 0) {

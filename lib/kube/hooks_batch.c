@@ -102,6 +102,9 @@ static int default_cronjob(void *ud, const struct fed_write *w, struct fed_json 
 
 /* --- validation --- */
 
+static const char *const counts[] = {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds",
+                                     "ttlSecondsAfterFinished"};
+
 static void check_restart(const struct fed_json *pod, const char *at, struct fed_causes *c)
 {
     struct fed_str policy = fed_json_find_text(pod, "restartPolicy");
@@ -109,6 +112,9 @@ static void check_restart(const struct fed_json *pod, const char *at, struct fed
     if (!policy.n || fed_str_is(policy, "Always"))
         fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.restartPolicy", at),
                        (struct fed_str){NULL, 0}, "valid values: \"OnFailure\", \"Never\"");
+    else if (!fed_str_is(policy, "OnFailure") && !fed_str_is(policy, "Never"))
+        fed_bad(c, FED_CAUSE_NOT_SUPPORTED, fed_quoted(c->arena, policy), "supported values: \"OnFailure\", \"Never\"",
+                "%s.restartPolicy", at);
 }
 
 /* A Job by index may grow and shrink, as wide as it is long. */
@@ -128,8 +134,6 @@ static void validate_completions(const struct fed_json *old, const struct fed_js
 
 static void validate_job(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
-    static const char *const counts[] = {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds",
-                                         "ttlSecondsAfterFinished"};
     static const char *const fixed[] = {"completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
                                         "successPolicy"};
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
@@ -209,7 +213,11 @@ static void validate_cronjob(void *ud, const struct fed_write *w, const struct f
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("metadata.name"),
                        fed_shown(c->arena, fed_json_at(obj, "metadata", "name", NULL)),
                        "must be no more than 52 characters");
-    fed_rules_job(fed_json_at(spec, "jobTemplate", "spec", NULL), "spec.jobTemplate.spec", c);
+    const struct fed_json *job = fed_json_at(spec, "jobTemplate", "spec", NULL);
+    for (size_t i = 0; i < FED_ARRAY_LEN(counts); i++)
+        fed_check_nonnegative(job, "spec.jobTemplate.spec", counts[i], c);
+    fed_rules_job(job, "spec.jobTemplate.spec", c);
+    fed_template_check_metadata(fed_json_find(job, "template"), "spec.jobTemplate.spec.template", c);
     if (pod) {
         fed_podspec_validate(pod, "spec.jobTemplate.spec.template.spec", c);
         check_restart(pod, "spec.jobTemplate.spec.template.spec", c);

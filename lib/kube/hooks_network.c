@@ -24,11 +24,16 @@ static void check_backend(const struct fed_json *b, const char *at, struct fed_c
         return;
     }
     if (!svc && !res) {
-        fed_causes_add(c, FED_CAUSE_REQUIRED, fed_str(at), none, "either service or resource backend is required");
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_str(at), FED_STR("\"\""), "resource or service backend is required");
         return;
     }
-    if (!svc)
+    if (!svc) {
+        if (!fed_json_find_text(res, "kind").n)
+            fed_bad(c, FED_CAUSE_REQUIRED, none, "kind is required", "%s.resource.kind", at);
+        if (!fed_json_find_text(res, "name").n)
+            fed_bad(c, FED_CAUSE_REQUIRED, none, "name is required", "%s.resource.name", at);
         return;
+    }
     if (why)
         fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "%s.service.name", at),
                        fed_shown(c->arena, fed_json_find(svc, "name")), "%s", why);
@@ -38,8 +43,7 @@ static void check_backend(const struct fed_json *b, const char *at, struct fed_c
     else if (fed_json_int(number, 0))
         fed_check_port_number(number, fed_arena_printf(c->arena, "%s.service.port.number", at).p, c);
     else if (!port_name.n)
-        fed_causes_add(c, FED_CAUSE_REQUIRED, fed_arena_printf(c->arena, "%s.service.port", at), none,
-                       "port name or number is required");
+        fed_causes_add(c, FED_CAUSE_REQUIRED, fed_str(at), none, "port name or number is required");
 }
 
 /* What a path that is compared may not have in it, and at its end. */
@@ -87,8 +91,10 @@ static void validate_ingress(void *ud, const struct fed_write *w, const struct f
     size_t i = 0;
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_balancer(obj, c);
         return;
+    }
     if ((!rules || !rules->n) && !dflt)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec"), FED_STR("{}"),
                        "either `defaultBackend` or `rules` must be specified");

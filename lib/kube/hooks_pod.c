@@ -129,8 +129,21 @@ static bool has_toleration(const struct fed_json *list, const struct fed_json *t
     return false;
 }
 
+static bool as_many(const struct fed_json *old, const struct fed_json *spec, const char *list, struct fed_causes *c)
+{
+    const struct fed_json *was = fed_json_find(old, list), *is = fed_json_find(spec, list);
+
+    if ((was ? was->n : 0) == (is ? is->n : 0))
+        return true;
+    fed_bad(c, FED_CAUSE_FORBIDDEN, (struct fed_str){NULL, 0}, "pod updates may not add or remove containers",
+            "spec.%s", list);
+    return false;
+}
+
 static void validate_pod_update(const struct fed_json *old, const struct fed_json *spec, struct fed_causes *c)
 {
+    if (!as_many(old, spec, "containers", c) || !as_many(old, spec, "initContainers", c))
+        return;
     FED_JSON_EACH(t, fed_json_find(old, "tolerations")) {
         if (has_toleration(fed_json_find(spec, "tolerations"), t))
             continue;
@@ -232,7 +245,16 @@ static void validate_pod_template(void *ud, const struct fed_write *w, const str
     (void)w;
     if (!fed_json_at(obj, "template", "spec", NULL))
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("template.spec.containers"), (struct fed_str){NULL, 0}, "%s", "");
+    fed_template_check_metadata(fed_json_find(obj, "template"), "template", c);
     fed_podspec_validate(fed_json_at(obj, "template", "spec", NULL), "template.spec", c);
+}
+
+static int default_pod_template(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
+{
+    (void)ud;
+    (void)err;
+    fed_podspec_prepare(w->arena, fed_json_at(obj, "template", "spec", NULL), true);
+    return 0;
 }
 
 /* --- cells --- */
@@ -420,5 +442,7 @@ static void template_cells(void *ud, struct fed_arena *a, const struct fed_kind_
 
 const struct fed_core_hooks fed_hooks_pod[] = {
     {"", "pods", {.defaults = default_pod, .prepare = prepare_pod, .validate = validate_pod, .cells = pod_cells}},
-    {"", "podtemplates", {.validate = validate_pod_template, .cells = template_cells}},
+    {"",
+     "podtemplates",
+     {.defaults = default_pod_template, .validate = validate_pod_template, .cells = template_cells}},
     {NULL, NULL, {0}}};

@@ -12,6 +12,26 @@ static const struct fed_str none = {NULL, 0};
 
 /* --- HorizontalPodAutoscaler --- */
 
+/* Who says something of how it scales gets the rest of it written out. */
+static int default_behavior(struct fed_arena *a, struct fed_json *behavior, struct fed_err *err)
+{
+    static const char *const ways[] = {"scaleUp", "scaleDown"};
+    static const char *const texts[] = {
+        "{\"stabilizationWindowSeconds\":0,\"selectPolicy\":\"Max\",\"policies\":[{\"type\":\"Pods\",\"value\":4,"
+        "\"periodSeconds\":15},{\"type\":\"Percent\",\"value\":100,\"periodSeconds\":15}]}",
+        "{\"selectPolicy\":\"Max\",\"policies\":[{\"type\":\"Percent\",\"value\":100,\"periodSeconds\":15}]}"};
+
+    for (size_t i = 0; i < FED_ARRAY_LEN(ways); i++) {
+        struct fed_json *full = NULL, *have = fed_json_ensure_object(a, behavior, ways[i]);
+        if (fed_json_parse(a, fed_str(texts[i]), NULL, &full, err))
+            return FED_E_INTERNAL;
+        FED_JSON_EACH(m, have ? full : NULL)
+            if (!fed_json_find_str(have, m->key))
+                fed_json_set_str(have, m->key, fed_json_copy(a, m));
+    }
+    return 0;
+}
+
 static int default_hpa(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     static const char cpu[] = "[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\",\"target\":{\"type\":"
@@ -19,7 +39,11 @@ static int default_hpa(void *ud, const struct fed_write *w, struct fed_json *obj
     struct fed_json *spec = fed_json_find(obj, "spec"), *metrics = fed_json_find(spec, "metrics"), *v = NULL;
 
     (void)ud;
-    if (!spec || w->subresource.n || (metrics && metrics->n))
+    if (!spec || w->subresource.n)
+        return 0;
+    if (fed_json_find(spec, "behavior") && default_behavior(w->arena, fed_json_find(spec, "behavior"), err))
+        return FED_E_INTERNAL;
+    if (metrics && metrics->n)
         return 0;
     if (fed_json_parse(w->arena, FED_STR(cpu), NULL, &v, err))
         return FED_E_INTERNAL;
@@ -34,7 +58,11 @@ static void validate_hpa(void *ud, const struct fed_write *w, const struct fed_j
     int64_t max = fed_json_int(fed_json_find(spec, "maxReplicas"), 0);
 
     (void)ud;
-    if (w->subresource.n || !spec)
+    if (w->subresource.n) {
+        fed_rules_counts(w, obj, c);
+        return;
+    }
+    if (!spec)
         return;
     if (min < 1)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.minReplicas"),
@@ -42,7 +70,7 @@ static void validate_hpa(void *ud, const struct fed_write *w, const struct fed_j
     if (max < 1)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.maxReplicas"),
                        fed_shown(c->arena, fed_json_find(spec, "maxReplicas")), "must be greater than 0");
-    else if (max < min)
+    if (max < min)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.maxReplicas"),
                        fed_shown(c->arena, fed_json_find(spec, "maxReplicas")),
                        "must be greater than or equal to `minReplicas`");
@@ -132,6 +160,7 @@ static void validate_budget(void *ud, const struct fed_write *w, const struct fe
     (void)ud;
     if (w->subresource.n) {
         fed_rules_counts(w, obj, c);
+        fed_rules_conditions(fed_json_at(obj, "status", "conditions", NULL), "status.conditions", c);
         return;
     }
     if (fed_json_find(spec, "minAvailable") && fed_json_find(spec, "maxUnavailable"))

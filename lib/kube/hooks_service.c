@@ -88,6 +88,15 @@ static void default_targets(struct fed_arena *a, struct fed_json *spec)
     }
 }
 
+static void default_affinity(struct fed_arena *a, struct fed_json *spec)
+{
+    struct fed_json *config = fed_json_ensure_object(a, spec, "sessionAffinityConfig");
+    struct fed_json *client = config ? fed_json_ensure_object(a, config, "clientIP") : NULL;
+
+    if (client && !fed_json_find(client, "timeoutSeconds"))
+        fed_json_set(client, "timeoutSeconds", fed_json_new_int(a, 10800));
+}
+
 static int default_service(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec = fed_json_find(obj, "spec");
@@ -97,6 +106,8 @@ static int default_service(void *ud, const struct fed_write *w, struct fed_json 
     if (!spec || w->subresource.n)
         return 0;
     default_targets(w->arena, spec);
+    if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "ClientIP"))
+        default_affinity(w->arena, spec);
     if (fed_str_is(fed_json_find_text(spec, "sessionAffinity"), "None")) /* a default of Kubernetes, not a mistake */
         fed_json_remove_key(spec, "sessionAffinityConfig");
     return 0;
@@ -146,10 +157,12 @@ static void check_service_port(const struct fed_json *spec, const struct fed_jso
         fed_map_set(names, name, NULL);
     if (fed_json_find(p, "port"))
         fed_check_port_number(fed_json_find(p, "port"), fed_arena_printf(c->arena, "%s.port", at).p, c);
+    if (!fed_json_find(p, "targetPort")) /* the port's own number, where it has one */
+        fed_bad(c, FED_CAUSE_INVALID, FED_STR("0"), "must be between 1 and 65535, inclusive", "%s.targetPort", at);
     fed_check_port_ref(fed_json_find(p, "targetPort"), fed_arena_printf(c->arena, "%s.targetPort", at).p, c);
-    if (node_port && fed_json_int(node_port, 0) && !is_type(spec, "NodePort") && !is_type(spec, "LoadBalancer"))
+    if (node_port && fed_json_int(node_port, 0) && is_type(spec, "ClusterIP"))
         fed_causes_add(c, FED_CAUSE_FORBIDDEN, fed_arena_printf(c->arena, "%s.nodePort", at), none,
-                       "may not be used when `type` is '%.*s'", FED_STR_ARG(fed_json_find_text(spec, "type")));
+                       "may not be used when `type` is 'ClusterIP'");
     snprintf(key, sizeof(key), "%lld/%.*s", (long long)fed_json_int(fed_json_find(p, "port"), 0),
              FED_STR_ARG(fed_str_head(fed_json_find_text(p, "protocol"), 16)));
     if (fed_map_has(numbers, fed_str(key)))
@@ -210,8 +223,10 @@ static void validate_service(void *ud, const struct fed_write *w, const struct f
     const struct fed_json *spec = fed_json_find(obj, "spec"), *old = fed_json_find(w->old, "spec");
 
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        fed_rules_balancer(obj, c);
         return;
+    }
     if (!fed_rules_service_addresses(spec, c))
         return;
     check_service_ports(spec, c);

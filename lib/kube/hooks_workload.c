@@ -54,6 +54,11 @@ static int default_workload(void *ud, const struct fed_write *w, struct fed_json
     if (w->version && old_defaults(w->version))
         defaults_from_template(w, obj, spec);
     fed_podspec_prepare(w->arena, fed_json_at(spec, "template", "spec", NULL), true);
+    FED_JSON_EACH(claim, fed_json_find(spec, "volumeClaimTemplates"))
+        if (claim->type == FED_JSON_OBJECT) { /* nobody need write them, but they are compared with */
+            fed_json_set(claim, "apiVersion", fed_json_new_strz(w->arena, "v1"));
+            fed_json_set(claim, "kind", fed_json_new_strz(w->arena, "PersistentVolumeClaim"));
+        }
     return 0;
 }
 
@@ -117,6 +122,7 @@ static void validate_deployment(void *ud, const struct fed_write *w, const struc
     fed_check_nonnegative(spec, "spec", "replicas", c);
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
     fed_check_nonnegative(spec, "spec", "revisionHistoryLimit", c);
+    fed_check_nonnegative(spec, "spec", "progressDeadlineSeconds", c);
     if (fed_json_int(fed_json_find(spec, "progressDeadlineSeconds"), INT32_MAX) <= ready)
         fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.progressDeadlineSeconds"),
                        fed_shown(c->arena, fed_json_find(spec, "progressDeadlineSeconds")),
@@ -168,6 +174,7 @@ static void validate_controller(void *ud, const struct fed_write *w, const struc
                        "`selector` does not match template `labels`");
         break;
     }
+    fed_template_check_metadata(fed_json_find(spec, "template"), "spec.template", c);
     fed_podspec_validate(fed_json_at(spec, "template", "spec", NULL), "spec.template.spec", c);
     fed_template_runs_on(fed_json_at(spec, "template", "spec", NULL), "ReplicationController", c);
 }
@@ -184,6 +191,7 @@ static void validate_daemonset(void *ud, const struct fed_write *w, const struct
         return;
     }
     fed_check_nonnegative(spec, "spec", "minReadySeconds", c);
+    fed_check_nonnegative(spec, "spec", "revisionHistoryLimit", c);
     check_empty_selector(spec, "daemonset", c);
     fed_template_validate(spec, "DaemonSet", c);
     check_selector_fixed(w, spec, c);
@@ -214,6 +222,10 @@ static struct fed_json *statefulset_frozen(struct fed_arena *a, const struct fed
 
     for (size_t i = 0; i < FED_ARRAY_LEN(free_fields); i++)
         fed_json_remove_key(copy, free_fields[i]);
+    FED_JSON_EACH(claim, fed_json_find(copy, "volumeClaimTemplates")) {
+        fed_json_remove_key(claim, "apiVersion");
+        fed_json_remove_key(claim, "kind");
+    }
     return copy;
 }
 
@@ -286,6 +298,9 @@ static void validate_revision(void *ud, const struct fed_write *w, const struct 
     (void)ud;
     if (w->old)
         fed_check_immutable(w->old, obj, "", "data", c);
+    const struct fed_json *data = fed_json_find(obj, "data");
+    if (!data || data->type == FED_JSON_NULL)
+        fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("data"), (struct fed_str){NULL, 0}, "data is mandatory");
     fed_check_nonnegative(obj, "", "revision", c);
 }
 

@@ -325,6 +325,7 @@ static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_ki
     kind->has_generation = fed_json_bool(fed_json_find(doc, "generation"), false);
     kind->generation_notes = fed_str_is(fed_json_find_text(doc, "generationOf"), "annotations");
     kind->create_on_update = fed_json_bool(fed_json_find(doc, "createOnUpdate"), false);
+    kind->needs_revision = fed_json_bool(fed_json_find(doc, "revisionOnUpdate"), false);
     kind->store_prefix =
         kind->group.n ? fed_arena_printf(a, "/registry/%.*s/%.*s/", FED_STR_ARG(kind->group), FED_STR_ARG(kind->plural))
                       : fed_arena_printf(a, "/registry/%.*s/", FED_STR_ARG(kind->plural));

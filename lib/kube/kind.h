@@ -41,7 +41,10 @@
  * because Go writes structures and whatever has no "omitempty" always: {}, "", 0, false, or null for lists, maps, times
  * and pointers; a structure is the default too, unless `default` says another; nothing that a client must send).
  * x-wrong: TEXT (a value that is
- * none of `enum`, or none at all, is told as `Invalid value: "V": TEXT`; with an empty TEXT as an unsupported one).
+ * none of `enum`, or none at all, is told as `Invalid value: "V": TEXT`; with an empty TEXT as an unsupported one);
+ * x-told: item (a value that is none of `enum` is told at the list that it is in) or parent (and the whole parent is shown);
+ * x-missing: MESSAGE (what is told of the field where it is missing, or a number that is zero, instead of "Required value":
+ * `Invalid value: 0: must be between 1 and 65535, inclusive`). Faults are told in the order of the properties.
  * Columns named Name or Age take the place of those that the server adds; the core kinds name their Age column because
  * wide columns follow it. A version without columns shows those of the storage version.
  */
@@ -117,6 +120,7 @@ struct fed_kind {
     size_t n_short_names, n_categories, n_status_keeps;
     bool namespaced, has_generation, has_status, has_scale; /* of the storage version */
     bool create_on_update;                                  /* a PUT of what is not there makes it */
+    bool needs_revision;                                    /* a PUT must say which revision it changes */
     bool generation_notes;                                  /* other annotations are another generation, too */
     enum fed_residence residence;
     const char *(*check_name)(struct fed_str name); /* kube/names.h */

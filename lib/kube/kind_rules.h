@@ -24,7 +24,9 @@ void fed_rules_job_status(const struct fed_write *w, const struct fed_json *obj,
 /* kind_rules_status.c */
 void fed_rules_pod_status(const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 void fed_rules_namespace_status(const struct fed_json *obj, struct fed_causes *c);
-void fed_rules_amounts(const struct fed_json *map, const char *at, struct fed_causes *c); /* none is negative */
+void fed_rules_balancer(const struct fed_json *obj, struct fed_causes *c);                    /* status.loadBalancer */
+void fed_rules_conditions(const struct fed_json *list, const char *at, struct fed_causes *c); /* of meta/v1's form */
+void fed_rules_amounts(const struct fed_json *map, const char *at, struct fed_causes *c);     /* none is negative */
 /* kind_rules_network.c */
 void fed_rules_network_policy(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);
 void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c);

@@ -152,6 +152,8 @@ void fed_rules_ingress_class(void *ud, const struct fed_write *w, const struct f
     (void)ud;
     if (w->old && !fed_str_eq(was, name))
         fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, name), "field is immutable", "spec.controller");
+    if (name.n > 250)
+        fed_bad(c, FED_CAUSE_TOO_LONG, none, "may not be more than 250 bytes", "spec.controller");
     fed_check_domain_path(c, name, "spec.controller");
     check_parameters(fed_json_find(spec, "parameters"), c);
 }
@@ -176,7 +178,8 @@ void fed_rules_ingress(const struct fed_json *spec, struct fed_causes *c)
     FED_JSON_EACH(t, fed_json_find(spec, "tls")) {
         size_t k = 0;
         FED_JSON_EACH(h, fed_json_find(t, "hosts"))
-            fed_rules_ingress_host(fed_json_str(h), fed_arena_printf(c->arena, "spec.tls[%zu].hosts", k++).p, c);
+            fed_rules_ingress_host(fed_json_str(h), fed_arena_printf(c->arena, "spec.tls[%zu].hosts[%zu]", i, k++).p,
+                                   c);
         fed_check_text(c, fed_json_find_text(t, "secretName"), fed_name_check_subdomain, "spec.tls[%zu].secretName", i);
         i++;
     }
@@ -191,5 +194,8 @@ void fed_rules_ingress(const struct fed_json *spec, struct fed_causes *c)
             fed_bad(c, FED_CAUSE_REQUIRED, none, "", "spec.rules[%zu].http.paths", i);
         i++;
     }
-    fed_check_text(c, fed_json_find_text(spec, "ingressClassName"), fed_name_check_subdomain, "spec.ingressClassName");
+    struct fed_str class = fed_json_find_text(spec, "ingressClassName");
+    if (fed_json_find(spec, "ingressClassName"))
+        fed_check_name(c, class, fed_name_check_subdomain, fed_quoted(c->arena, class),
+                       FED_STR("spec.ingressClassName"));
 }

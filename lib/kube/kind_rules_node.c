@@ -47,8 +47,22 @@ static void check_ranges(const struct fed_json *spec, struct fed_causes *c)
         fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, only), cidr_words, "spec.podCIDRs[0]");
 }
 
+static void check_addresses(const struct fed_json *list, struct fed_causes *c)
+{
+    size_t i = 0;
+    FED_JSON_EACH(it, list) {
+        const struct fed_json *before = it->prev;
+        while (before && !fed_json_equal(before, it))
+            before = before->prev;
+        if (before)
+            fed_bad(c, FED_CAUSE_DUPLICATE, fed_shown(c->arena, it), "", "status.addresses[%zu]", i);
+        i++;
+    }
+}
+
 void fed_rules_node_status(const struct fed_json *status, struct fed_causes *c)
 {
+    check_addresses(fed_json_find(status, "addresses"), c);
     static const char *const lists[] = {"capacity", "allocatable"};
     for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
         FED_JSON_EACH(q, fed_json_find(status, lists[i])) {

@@ -19,7 +19,8 @@ static void check_target(const struct fed_json *target, const char *at, struct f
 {
     static const char *const types[] = {"AverageValue", "Utilization", "Value", NULL};
     static const char *const amounts[] = {"averageValue", "value"};
-    fed_check_required(c, fed_json_find_text(target, "type"), "%s.type", at);
+    if (!fed_json_find_text(target, "type").n)
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify a metric target type", "%s.type", at);
     fed_check_one_of(c, fed_json_find_text(target, "type"), types, "%s.type", at);
     fed_check_range(c, fed_json_find(target, "averageUtilization"), 1, INT32_MAX, "must be greater than 0",
                     "%s.averageUtilization", at);
@@ -36,26 +37,37 @@ static void check_metric(const struct fed_json *m, const char *at, struct fed_ca
     static const char *const types[] = {"ContainerResource", "External", "Object", "Pods", "Resource", NULL};
     struct fed_str type = fed_json_find_text(m, "type");
     size_t before = c->n;
-    fed_check_required(c, type, "%s.type", at);
+    if (!type.n)
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify a metric source type", "%s.type", at);
     fed_check_one_of(c, type, types, "%s.type", at);
-    if (c->n != before)
+    if (c->n != before || !type.n) /* the schema may have said first that it is required */
         return;
     const char *key = member_of(c, type);
     const struct fed_json *of = fed_json_find(m, key), *target = fed_json_find(of, "target");
     const char *here = fed_arena_printf(c->arena, "%s.%s", at, key).p;
     if (!of) {
-        fed_bad(c, FED_CAUSE_REQUIRED, none,
-                fed_arena_printf(c->arena, "must populate information for the given metric source type \"%.*s\"",
-                                 FED_STR_ARG(type))
-                    .p,
-                "%s", here);
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must populate information for the given metric source", "%s", here);
         return;
     }
+    if (fed_str_ends(type, FED_STR("Resource"))) {
+        if (!fed_json_find_text(of, "name").n)
+            fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify a resource name", "%s.name", here);
+    } else if (!fed_json_find_text(fed_json_find(of, "metric"), "name").n) {
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify a metric name", "%s.metric.name", here);
+    }
     check_target(target, fed_arena_printf(c->arena, "%s.target", here).p, c);
+    if (fed_str_is(type, "Pods") && !fed_json_find(target, "averageValue"))
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify a positive target averageValue", "%s.target.averageValue",
+                here);
+    if ((fed_str_is(type, "Object") || fed_str_is(type, "External")) && !fed_json_find(target, "averageValue") &&
+        !fed_json_find(target, "value"))
+        fed_bad(c, FED_CAUSE_REQUIRED, none,
+                fed_str_is(type, "Object") ? "must set either a target value or averageValue"
+                                           : "must set either a target value for metric or a per-pod target",
+                "%s.target.averageValue", here);
     if (fed_str_ends(type, FED_STR("Resource")) && !fed_json_find(target, "averageUtilization") &&
         !fed_json_find(target, "averageValue"))
-        fed_bad(c, FED_CAUSE_REQUIRED, none,
-                "must set either a target raw value for resource metrics or a target utilization",
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must set either a target raw value or a target utilization",
                 "%s.target.averageUtilization", here);
 }
 
@@ -74,6 +86,9 @@ static void check_way(const struct fed_json *rules, const char *at, struct fed_c
         fed_bad(c, FED_CAUSE_REQUIRED, none, "must specify at least one Policy", "%s.policies", at);
     FED_JSON_EACH(p, policies) {
         fed_check_one_of(c, fed_json_find_text(p, "type"), types, "%s.policies[%zu].type", at, i);
+        if (!fed_json_find_text(p, "type").n)
+            fed_bad(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("\"\""), "supported values: \"Percent\", \"Pods\"",
+                    "%s.policies[%zu].type", at, i);
         fed_check_range(c, fed_json_find(p, "value"), 1, INT32_MAX, "must be greater than zero",
                         "%s.policies[%zu].value", at, i);
         fed_check_range(c, fed_json_find(p, "periodSeconds"), 1, 1800,

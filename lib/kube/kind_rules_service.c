@@ -19,7 +19,7 @@ static void check_ordinary(struct fed_causes *c, struct fed_str ip, const char *
     if (!fed_is_ip(ip))
         return;
     if (fed_str_is(ip, "0.0.0.0") || fed_str_is(ip, "::"))
-        why = "may not be unspecified (0.0.0.0 or ::)";
+        why = fed_str_is(ip, "::") ? "may not be unspecified (::)" : "may not be unspecified (0.0.0.0)";
     else if (fed_str_starts(ip, FED_STR("169.254.")) || fed_str_starts(ip, FED_STR("fe80:")))
         why = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
     else if (fed_str_starts(ip, FED_STR("224.0.0.")) || fed_str_starts(ip, FED_STR("ff02:")))
@@ -117,6 +117,9 @@ static void check_addresses(const struct fed_json *list, const char *at, struct 
     size_t i = 0;
     FED_JSON_EACH(a, list) {
         fed_check_ip(c, fed_json_find_text(a, "ip"), "%s[%zu].ip", at, i);
+        if (!fed_is_ip(fed_json_find_text(a, "ip")))
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, fed_json_find_text(a, "ip")),
+                    "must be a valid IP address", "%s[%zu].ip", at, i);
         check_ordinary(c, fed_json_find_text(a, "ip"), fed_arena_printf(c->arena, "%s[%zu].ip", at, i).p);
         fed_check_text(c, fed_json_find_text(a, "hostname"), fed_name_check_label, "%s[%zu].hostname", at, i);
         fed_check_text(c, fed_json_find_text(a, "nodeName"), fed_name_check_subdomain, "%s[%zu].nodeName", at, i);

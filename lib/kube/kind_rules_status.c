@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a status may say of pods, namespaces and amounts. */
+#include "base/map.h"
 #include "kube/check.h"
 #include "kube/kind_rules.h"
 #include "kube/names.h"
@@ -105,4 +106,83 @@ void fed_rules_amounts(const struct fed_json *map, const char *at, struct fed_ca
         if (fed_quantity_milli(q->s, &milli) == 0 && milli < 0)
             fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, q), "must be greater than or equal to 0", "%s[%.*s]", at,
                     FED_STR_ARG(q->key));
+}
+
+/* Where a balancer is reached: an address or a name. */
+void fed_rules_balancer(const struct fed_json *obj, struct fed_causes *c)
+{
+    static const char *const modes[] = {"Proxy", "VIP", NULL};
+    size_t i = 0;
+    FED_JSON_EACH(it, fed_json_at(obj, "status", "loadBalancer", "ingress", NULL)) {
+        struct fed_str ip = fed_json_find_text(it, "ip"), host = fed_json_find_text(it, "hostname");
+        const struct fed_json *mode = fed_json_find(it, "ipMode");
+        const char *at = fed_arena_printf(c->arena, "status.loadBalancer.ingress[%zu]", i++).p;
+        if (ip.n)
+            fed_check_ip(c, ip, "%s.ip", at);
+        if (mode && !ip.n)
+            fed_bad(c, FED_CAUSE_FORBIDDEN, none, "may not be specified when `ip` is not set", "%s.ipMode", at);
+        else if (mode)
+            fed_check_one_of(c, fed_json_str(mode), modes, "%s.ipMode", at);
+        fed_check_text(c, host, fed_name_check_subdomain, "%s.hostname", at);
+        if (fed_is_ip(host))
+            fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, host), "must be a DNS name, not an IP address",
+                    "%s.hostname", at);
+    }
+}
+
+/* "CamelCase", as reasons are written: a letter first, at the end no punctuation. */
+static bool is_reason(struct fed_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        bool letter = (s.p[i] | 0x20) >= 'a' && (s.p[i] | 0x20) <= 'z', digit = s.p[i] >= '0' && s.p[i] <= '9';
+        bool inside = s.p[i] == '_' || ((s.p[i] == ',' || s.p[i] == ':') && i + 1 < s.n);
+        if (!letter && (i == 0 || (!digit && !inside)))
+            return false;
+    }
+    return true;
+}
+
+static void check_condition(const struct fed_json *it, const char *at, struct fed_causes *c)
+{
+    static const char *const truths[] = {"False", "True", "Unknown", NULL};
+    struct fed_str type = fed_json_find_text(it, "type"), reason = fed_json_find_text(it, "reason");
+    struct fed_str status = fed_json_find_text(it, "status");
+    const struct fed_json *seen = fed_json_find(it, "observedGeneration");
+    fed_check_name(c, type, fed_name_check_qualified, fed_quoted(c->arena, type),
+                   fed_arena_printf(c->arena, "%s.type", at));
+    if (!status.n)
+        fed_bad(c, FED_CAUSE_NOT_SUPPORTED, FED_STR("\"\""), "supported values: \"False\", \"True\", \"Unknown\"",
+                "%s.status", at);
+    fed_check_one_of(c, status, truths, "%s.status", at);
+    if (fed_json_int(seen, 0) < 0)
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, seen), "must be greater than or equal to zero",
+                "%s.observedGeneration", at);
+    if (!fed_json_find_text(it, "lastTransitionTime").n)
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must be set", "%s.lastTransitionTime", at);
+    if (!reason.n)
+        fed_bad(c, FED_CAUSE_REQUIRED, none, "must be set", "%s.reason", at);
+    else if (!is_reason(reason))
+        fed_bad(c, FED_CAUSE_INVALID, fed_quoted(c->arena, reason),
+                "a condition reason must start with alphabetic character, optionally followed by a string of "
+                "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. "
+                "'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for "
+                "validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')",
+                "%s.reason", at);
+    if (reason.n > 1024)
+        fed_bad(c, FED_CAUSE_TOO_LONG, none, "may not be more than 1024 bytes", "%s.reason", at);
+    if (fed_json_find_text(it, "message").n > 32768)
+        fed_bad(c, FED_CAUSE_TOO_LONG, none, "may not be more than 32768 bytes", "%s.message", at);
+}
+
+void fed_rules_conditions(const struct fed_json *list, const char *at, struct fed_causes *c)
+{
+    struct fed_map seen = {0};
+    size_t i = 0;
+    FED_JSON_EACH(it, list) {
+        struct fed_str type = fed_json_find_text(it, "type");
+        if (fed_seen_before(&seen, type))
+            fed_bad(c, FED_CAUSE_DUPLICATE, fed_quoted(c->arena, type), "", "%s[%zu].type", at, i);
+        check_condition(it, fed_arena_printf(c->arena, "%s[%zu]", at, i++).p, c);
+    }
+    fed_map_release(&seen);
 }

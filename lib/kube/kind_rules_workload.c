@@ -57,6 +57,16 @@ void fed_rules_job_status(const struct fed_write *w, const struct fed_json *obj,
                     i ? "cannot set Complete=True and FailureTarget=true conditions"
                       : "cannot set Complete=True and Failed=true conditions",
                     "status.conditions");
+    const struct fed_json *ended = fed_json_find(status, "completionTime"), *was = fed_json_find(old, "completionTime");
+    struct fed_str started = fed_json_find_text(status, "startTime");
+    if (!ended || (was && fed_json_equal(was, ended)))
+        return;
+    if (!holds(status, "Complete"))
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, ended),
+                "cannot set completionTime when there is no Complete=True condition", "status.completionTime");
+    if (started.n && fed_str_cmp(fed_json_str(ended), started) < 0) /* both in UTC, to the second */
+        fed_bad(c, FED_CAUSE_INVALID, fed_shown(c->arena, ended), "completionTime cannot be set before startTime",
+                "status.completionTime");
 }
 
 /* What is counted is never less than nothing, whoever counts. */

@@ -222,6 +222,23 @@ void fed_template_runs_on(const struct fed_json *pod, const char *kind, struct f
                        "activeDeadlineSeconds in %s is not Supported", kind);
 }
 
+/* A selector with faults, once more as a whole: so do those kinds that then need it. */
+static void tell_bad_selector(const struct fed_json *selector, const char *kind, struct fed_causes *c)
+{
+    if (strcmp(kind, "DaemonSet") != 0)
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.selector"), fed_shown(c->arena, selector), "%s",
+                       strcmp(kind, "StatefulSet") != 0 ? "invalid label selector" : "");
+}
+
+void fed_template_check_metadata(const struct fed_json *template, const char *at, struct fed_causes *c)
+{
+    fed_check_labels(c, fed_json_at(template, "metadata", "labels", NULL),
+                     fed_arena_printf(c->arena, "%s.labels", at).p);
+    FED_JSON_EACH(a, fed_json_at(template, "metadata", "annotations", NULL))
+        fed_check_name(c, fed_name_lower(c->arena, a->key), fed_name_check_qualified, fed_quoted(c->arena, a->key),
+                       fed_arena_printf(c->arena, "%s.annotations", at));
+}
+
 void fed_template_validate(const struct fed_json *spec, const char *kind, struct fed_causes *c)
 {
     const struct fed_json *template = fed_json_find(spec, "template"), *selector = fed_json_find(spec, "selector");
@@ -233,6 +250,8 @@ void fed_template_validate(const struct fed_json *spec, const char *kind, struct
         size_t before = c->n;
 
         fed_selector_validate(selector, "spec.selector", c);
+        if (kind && fed_selector_from_json(c->arena, selector, &sel, NULL))
+            tell_bad_selector(selector, kind, c);
         if (c->n == before && template && fed_selector_from_json(c->arena, selector, &sel, NULL) == 0 && sel.n &&
             !fed_selector_matches_json(&sel, labels))
             fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.template.metadata.labels"),
@@ -241,9 +260,7 @@ void fed_template_validate(const struct fed_json *spec, const char *kind, struct
     }
     if (!template)
         return;
-    fed_check_labels(c, labels, "spec.template.labels");
-    FED_JSON_EACH(a, fed_json_at(template, "metadata", "annotations", NULL))
-        fed_check_text(c, fed_name_lower(c->arena, a->key), fed_name_check_qualified, "spec.template.annotations");
+    fed_template_check_metadata(template, "spec.template", c);
     if (!pod)
         fed_causes_add(c, FED_CAUSE_REQUIRED, FED_STR("spec.template.spec.containers"), none, "%s", "");
     else

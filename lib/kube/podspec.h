@@ -14,6 +14,8 @@ void fed_podspec_validate(const struct fed_json *spec, const char *at, struct fe
 
 /* A pod template: labels that `selector` matches. kind: whose pods run on until they are told to stop; NULL: a Job's. */
 void fed_template_validate(const struct fed_json *spec, const char *kind, struct fed_causes *causes);
+/* Labels and annotations of one; at: "spec.template". */
+void fed_template_check_metadata(const struct fed_json *template, const char *at, struct fed_causes *c);
 /* What such pods may not have. */
 void fed_template_runs_on(const struct fed_json *pod, const char *kind, struct fed_causes *c);
 

@@ -29,7 +29,8 @@ static void check_term(const struct fed_json *term, const char *at, struct fed_c
     FED_JSON_EACH(e, fed_json_find(term, "matchExpressions")) {
         const char *here = fed_arena_printf(c->arena, "%s.matchExpressions[%zu]", at, i++).p;
         check_requirement(e, here, c);
-        fed_check_text(c, fed_json_find_text(e, "key"), fed_name_check_qualified, "%s.key", here);
+        fed_check_name(c, fed_json_find_text(e, "key"), fed_name_check_qualified,
+                       fed_quoted(c->arena, fed_json_find_text(e, "key")), fed_arena_printf(c->arena, "%s.key", here));
     }
     i = 0;
     FED_JSON_EACH(e, fed_json_find(term, "matchFields")) {

@@ -41,10 +41,10 @@ static bool is_counted(struct fed_str name)
            !fed_str_ends(name, FED_STR("storage")) && fed_str_find(name, FED_STR("hugepages-"), 0) < 0;
 }
 
-static void check_hard(const struct fed_json *hard, struct fed_causes *c)
+static void check_amounts(const struct fed_json *hard, const char *where, struct fed_causes *c)
 {
     FED_JSON_EACH(h, hard) {
-        struct fed_str at = fed_arena_printf(c->arena, "spec.hard[%.*s]", FED_STR_ARG(h->key));
+        struct fed_str at = fed_arena_printf(c->arena, "%s[%.*s]", where, FED_STR_ARG(h->key));
         struct fed_str name = fed_arena_printf(c->arena, "\"%.*s\"", FED_STR_ARG(h->key));
         int64_t milli = 0;
         if (fed_str_chr(h->key, '/', 0) < 0 && !is_standard(h->key)) {
@@ -64,9 +64,12 @@ void fed_quota_validate(void *ud, const struct fed_write *w, const struct fed_js
 {
     const struct fed_json *spec = fed_json_find(obj, "spec");
     (void)ud;
-    if (w->subresource.n)
+    if (w->subresource.n) {
+        check_amounts(fed_json_at(obj, "status", "hard", NULL), "status.hard", c);
+        check_amounts(fed_json_at(obj, "status", "used", NULL), "status.used", c);
         return;
-    check_hard(fed_json_find(spec, "hard"), c);
+    }
+    check_amounts(fed_json_find(spec, "hard"), "spec.hard", c);
     fed_rules_quota_scopes(spec, c);
     const struct fed_json *was = fed_json_at(w->old, "spec", "scopes", NULL), *now = fed_json_find(spec, "scopes");
     if (w->old && ((was && was->n) != (now && now->n) || (was && now && !fed_json_equal(was, now))))

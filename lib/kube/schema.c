@@ -150,22 +150,22 @@ struct prune {
 };
 
 /* In Kubernetes' structures lists and maps without anything in them are not written, nor are values that are zero, but
- * where "not there" is another value (pointers). What must be there, or always is, is written though it is empty. An
- * empty list of managers resets them, so it stays until it has. */
+ * where "not there" is another value (pointers). An empty list of owners resets them, so it stays until it has. */
 static bool is_omitted(const struct fed_schema *s, const struct fed_json *v)
 {
     int64_t n = 1;
 
+    if (!s->pb) /* no structure of Kubernetes' own */
+        return false;
     switch (v->type) {
     case FED_JSON_ARRAY:
-        return !v->n && !s->zero && !s->required && s->shape->type == FED_SHAPE_ARRAY &&
-               !fed_str_is(v->key, "managedFields");
+        return !v->n && s->shape->type == FED_SHAPE_ARRAY && !fed_str_is(v->key, "managedFields");
     case FED_JSON_OBJECT:
         return !v->n && s->shape->type == FED_SHAPE_OBJECT && s->shape->additional && !s->shape->n_props;
     default:
         break;
     }
-    if (s->pb_ptr || s->zero || s->required || !s->pb)
+    if (s->pb_ptr || (s->zero && !s->dflt) || s->required)
         return false;
     switch (s->shape->type) {
     case FED_SHAPE_STRING:
@@ -193,18 +193,15 @@ static void report_unknown(const struct prune *p, const struct fed_json *child)
 
 static void prune_value(const struct prune *p, const struct fed_schema *s, struct fed_json *v);
 
-/* What Go reads null as, where there is a value for each key or place; NULL: it is none of those. */
-static const struct fed_json *nothing_of(const struct fed_schema *s)
+/* Null as an item of a list, or as a value of a map, is the zero value there. */
+static void fill_null(const struct fed_schema *s, struct fed_json *v)
 {
-    static const struct fed_json text = {.type = FED_JSON_STRING, .s = FED_STR_INIT("")};
-    static const struct fed_json amount = {.type = FED_JSON_STRING, .s = FED_STR_INIT("0")};
-    static const struct fed_json object = {.type = FED_JSON_OBJECT};
-
-    if (s->shape->format == FED_FORMAT_QUANTITY)
-        return &amount;
-    if (s->shape->type == FED_SHAPE_STRING)
-        return &text;
-    return s->shape->type == FED_SHAPE_OBJECT && s->shape->n_props ? &object : NULL;
+    if (s->shape->type == FED_SHAPE_OBJECT && s->shape->model.n) {
+        v->type = FED_JSON_OBJECT;
+    } else if (s->shape->type == FED_SHAPE_STRING && s->shape->format == FED_FORMAT_NONE) {
+        v->type = FED_JSON_STRING;
+        v->s = FED_STR("");
+    }
 }
 
 static void prune_object(const struct prune *p, const struct fed_schema *s, struct fed_json *v)
@@ -220,13 +217,12 @@ static void prune_object(const struct prune *p, const struct fed_schema *s, stru
             if (child->type != FED_JSON_NULL)
                 report_unknown(p, child);
             fed_json_remove(child);
-        } else if (child->type == FED_JSON_NULL && p->omit && cs == shape->additional && nothing_of(cs)) {
-            child->type = nothing_of(cs)->type;
-            child->s = nothing_of(cs)->s;
         } else if (child->type == FED_JSON_NULL && !cs->nullable && cs->shape->type != FED_SHAPE_ANY &&
                    cs != shape->additional) {
             fed_json_remove(child);
         } else {
+            if (child->type == FED_JSON_NULL && p->omit && cs == shape->additional)
+                fill_null(cs, child);
             prune_value(p, cs, child);
             if (p->omit && cs != shape->additional && is_omitted(cs, child))
                 fed_json_remove(child);
@@ -243,10 +239,8 @@ static void prune_value(const struct prune *p, const struct fed_schema *s, struc
             prune_object(p, s, v);
     } else if (v->type == FED_JSON_ARRAY && shape->items) {
         FED_JSON_EACH(child, v) {
-            if (child->type == FED_JSON_NULL && p->omit && nothing_of(shape->items)) {
-                child->type = nothing_of(shape->items)->type;
-                child->s = nothing_of(shape->items)->s;
-            }
+            if (child->type == FED_JSON_NULL && p->omit)
+                fill_null(shape->items, child);
             prune_value(p, shape->items, child);
         }
     }

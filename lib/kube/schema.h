@@ -31,6 +31,8 @@ void fed_kind_prune(const struct fed_kind_version *v, struct fed_json *obj,
  * the first such message (may be NULL: mismatches become causes). */
 void fed_schema_validate(const struct fed_schema *s, const struct fed_json *obj, struct fed_causes *causes,
                          struct fed_str *type_error);
+/* Puts causes about objects of that schema into the order in which Kubernetes tells them (schema_order.c). */
+void fed_causes_order(const struct fed_schema *s, struct fed_causes *c);
 /* Of a body by apiVersion and kind: a stored kind's or that of a named type with x-kubernetes-group-version-kind. */
 const struct fed_schema *fed_kinds_body(const struct fed_kinds *k, struct fed_str api_version, struct fed_str kind);
 /* The schema of a member / item, for walkers (NULL: unknown). */

@@ -110,6 +110,10 @@ static int compile_rules(struct fed_compiler *c, const struct fed_json *doc, str
         r->enums = fed_json_copy(c->arena, enums);
     if (c->core && fed_json_find(doc, "x-wrong"))
         r->wrong = fed_arena_dup(c->arena, fed_json_find_text(doc, "x-wrong"));
+    if (c->core && fed_json_find(doc, "x-told")) {
+        r->told_at_parent = true;
+        r->told_of_parent = fed_str_is(fed_json_find_text(doc, "x-told"), "parent");
+    }
     if (pattern.n && (rc = compile_pattern(c, pattern, r)))
         return rc;
     if ((rc = compile_branches(c, fed_json_find(doc, "allOf"), &r->all_of, &r->n_all_of)) ||
@@ -152,6 +156,7 @@ static int compile_props(struct fed_compiler *c, const struct fed_json *doc, str
         int rc;
 
         p->name = fed_arena_dup(c->arena, it->key);
+        p->place = (uint16_t)shape->n_props;
         rc = fed_schema_compile(c, it, &p->schema);
         if (rc)
             return fed_err_wrap(c->err, rc, "%.*s", FED_STR_ARG(it->key));
@@ -338,6 +343,7 @@ static void compile_use(struct fed_compiler *c, const struct fed_json *doc, stru
     out->list_type = fed_str_is(list, "map") ? FED_LIST_MAP : fed_str_is(list, "set") ? FED_LIST_SET : FED_LIST_ATOMIC;
     out->patch_merge = fed_str_find(strategy, FED_STR("merge"), 0) >= 0;
     out->patch_retain = fed_str_find(strategy, FED_STR("retainKeys"), 0) >= 0;
+    out->missing = c->core ? text_of(c, doc, "x-missing") : (struct fed_str){NULL, 0};
     out->patch_key = text_of(c, doc, "x-kubernetes-patch-merge-key");
     out->nullable = fed_json_bool(fed_json_find(doc, "nullable"), false);
     out->atomic = out->shape->atomic || fed_str_is(fed_json_find_text(doc, "x-kubernetes-map-type"), "atomic");

@@ -138,7 +138,7 @@ struct fed_str fed_kind_defaults_id(const struct fed_kind *kind)
         !(fed_shape_has_defaults(shape) || fed_shape_has_zeros(shape) || fed_shape_has_quantities(shape)))
         return (struct fed_str){NULL, 0};
     if (!*id) {
-        struct walk w = {.sum = fed_shape_has_quantities(shape) ? 2 : 1}; /* 2: they are stored in one form */
+        struct walk w = {.sum = fed_shape_has_quantities(shape) ? 4 : 3}; /* 4: they are stored in one form */
         walk_shape(&w, shape);
         free(w.seen);
         snprintf(id, FED_DEFAULTS_ID, "%08x", (unsigned)(w.sum ^ w.sum >> 32));

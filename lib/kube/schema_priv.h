@@ -45,8 +45,9 @@ struct fed_rules {
     int64_t min_length, max_length, min_items, max_items, min_props, max_props; /* max -1: none */
     struct fed_regex *regex; /* NULL: no pattern, or one that cannot be evaluated */
     struct fed_str pattern;
-    struct fed_json *enums; /* array, or NULL */
-    struct fed_str wrong;   /* x-wrong; p NULL: not given */
+    struct fed_json *enums;              /* array, or NULL */
+    struct fed_str wrong;                /* x-wrong; p NULL: not given */
+    bool told_at_parent, told_of_parent; /* x-told: item, parent */
     struct fed_schema **all_of, **any_of, **one_of, *not_of;
     size_t n_all_of, n_any_of, n_one_of;
     struct fed_str *required; /* members that the shape does not describe */
@@ -88,11 +89,13 @@ struct fed_schema {
     uint8_t list_type;              /* enum fed_list_type */
     bool patch_merge, patch_retain; /* x-kubernetes-patch-strategy */
     bool atomic, required, nullable;
-    bool or_bool; /* a boolean fits as well (JSONSchemaPropsOrBool) */
-    bool pb_ptr;  /* zero and empty are values on the wire (a pointer in Go) */
+    bool or_bool;           /* a boolean fits as well (JSONSchemaPropsOrBool) */
+    struct fed_str missing; /* x-missing: what is told where it is missing, "Invalid value: 0: ..." */
+    bool pb_ptr;            /* zero and empty are values on the wire (a pointer in Go) */
 };
 struct fed_prop {
     struct fed_str name;
+    uint16_t place; /* in the document: faults are told in that order */
     struct fed_schema schema;
 };
 

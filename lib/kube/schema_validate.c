@@ -49,7 +49,7 @@ static struct fed_str shown(struct check *c, const struct fed_json *v)
 
     fed_buf_init(&b, 1 << 22);
     fed_json_write(&b, v);
-    out = fed_arena_dup(c->causes->arena, fed_str_head(fed_buf_str(&b), 256));
+    out = fed_arena_dup(c->causes->arena, fed_str_head(fed_buf_str(&b), 1024));
     fed_buf_release(&b);
     return out;
 }
@@ -249,6 +249,7 @@ static bool check_type(struct check *c, const struct fed_schema *s, const struct
     static const char *const names[] = {"any",     "object", "array",   "string",
                                         "integer", "number", "boolean", "integer or string"};
     bool ok = true;
+    int64_t n;
 
     switch (s->shape->type) {
     case FED_SHAPE_ANY:
@@ -273,7 +274,13 @@ static bool check_type(struct check *c, const struct fed_schema *s, const struct
         ok = v->type == FED_JSON_BOOL;
         break;
     case FED_SHAPE_INT_OR_STRING:
-        ok = v->type == FED_JSON_STRING || fed_json_is_int(v, NULL);
+        ok = v->type == FED_JSON_STRING || fed_json_is_int(v, &n);
+        if (ok && c->model.n && v->type == FED_JSON_NUMBER && (n < INT32_MIN || n > INT32_MAX))
+            decode_error(c, v,
+                         fed_arena_printf(c->causes->arena,
+                                          "json: cannot unmarshal number %.*s into Go value of type int32",
+                                          FED_STR_ARG(fed_str_head(v->s, 64)))
+                             .p);
         break;
     }
     if (!ok && s->or_bool && v->type == FED_JSON_BOOL)
@@ -317,7 +324,7 @@ static void check_enum(struct check *c, const struct fed_rules *r, const struct 
     FED_JSON_EACH(it, r->enums)
         if (fed_json_equal(it, v))
             return;
-    not_of_enum(c, r, path_of(c, v, NULL), shown(c, v));
+    not_of_enum(c, r, path_of(c, r->told_at_parent ? v->parent : v, NULL), shown(c, r->told_of_parent ? v->parent : v));
 }
 
 static void check_number(struct check *c, const struct fed_rules *r, const struct fed_json *v)
@@ -355,25 +362,31 @@ static void check_count(struct check *c, const struct fed_json *v, int64_t n, in
                        (long long)max);
 }
 
-static void check_length(struct check *c, const struct fed_rules *r, const struct fed_json *v)
+/* Of one text only the first mistake is told. */
+static bool check_length(struct check *c, const struct fed_rules *r, const struct fed_json *v)
 {
     int64_t n = (int64_t)utf8_length(v->s);
 
-    if (n < r->min_length)
-        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
-                       "%.*s in body should be at least %lld chars long", FED_STR_ARG(path_of(c, v, NULL)),
-                       (long long)r->min_length);
     if (r->max_length >= 0 && n > r->max_length)
         fed_causes_add(c->causes, FED_CAUSE_TOO_LONG, path_of(c, v, NULL), (struct fed_str){NULL, 0},
                        "may not be longer than %lld", (long long)r->max_length);
+    else if (n < r->min_length)
+        fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
+                       "%.*s in body should be at least %lld chars long", FED_STR_ARG(path_of(c, v, NULL)),
+                       (long long)r->min_length);
+    else
+        return true;
+    return false;
 }
 
 static void check_text(struct check *c, const struct fed_rules *r, const struct fed_json *v)
 {
     uint64_t steps = 0;
-    int found = r->regex ? fed_regex_find(r->regex, v->s, 0, NULL, NULL, &steps, MAX_PATTERN_STEPS) : 1;
+    int found;
 
-    check_length(c, r, v);
+    if (!check_length(c, r, v))
+        return;
+    found = r->regex ? fed_regex_find(r->regex, v->s, 0, NULL, NULL, &steps, MAX_PATTERN_STEPS) : 1;
     if (found < 0)
         fed_causes_add(c->causes, FED_CAUSE_INVALID, path_of(c, v, NULL), shown(c, v),
                        "%.*s in body is too long to be matched with '%.*s'", FED_STR_ARG(path_of(c, v, NULL)),
@@ -440,9 +453,12 @@ static void check_branches(struct check *c, const struct fed_rules *r, const str
         combination(c, v, "must not validate the schema (not)", NULL);
 }
 
-static void check_rules(struct check *c, const struct fed_rules *r, const struct fed_json *v, bool native)
+static void check_rules(struct check *c, const struct fed_schema *s, const struct fed_json *v, bool native)
 {
-    if (r->enums && !(native && v->type == FED_JSON_STRING && v->s.n == 0))
+    const struct fed_rules *r = s->shape->rules;
+
+    /* Empty is none where Go has no pointer; as an item of a list it is a value. */
+    if (r->enums && !(native && v->type == FED_JSON_STRING && !v->s.n && !s->pb_ptr && v->key.p))
         check_enum(c, r, v);
     if (v->type == FED_JSON_NUMBER)
         check_number(c, r, v);
@@ -558,6 +574,25 @@ static void check_embedded(struct check *c, const struct fed_json *v)
     }
 }
 
+/* The words of the document for a member that is missing; a number that is zero is. */
+static bool told_missing(struct check *c, const struct fed_prop *p, const struct fed_json *obj,
+                         const struct fed_json *v)
+{
+    static const enum fed_cause_type types[] = {FED_CAUSE_REQUIRED, FED_CAUSE_INVALID, FED_CAUSE_NOT_SUPPORTED,
+                                                FED_CAUSE_NOT_FOUND};
+    struct fed_str words = p->schema.missing;
+
+    if (!words.n)
+        return false;
+    if (!missing(c, p, v) && !(v->type == FED_JSON_NUMBER && !p->schema.pb_ptr && fed_json_int(v, 1) == 0))
+        return true;
+    for (size_t i = 0; i < FED_ARRAY_LEN(types); i++)
+        if (fed_cause_begins(types[i], &words))
+            fed_causes_add(c->causes, types[i], path_of(c, obj, p->name.p), (struct fed_str){NULL, 0}, "%.*s",
+                           FED_STR_ARG(words));
+    return true;
+}
+
 static void check_object(struct check *c, const struct fed_schema *s, const struct fed_json *v)
 {
     const struct fed_shape *shape = s->shape;
@@ -570,6 +605,8 @@ static void check_object(struct check *c, const struct fed_schema *s, const stru
     for (uint32_t i = 0; i < shape->n_props; i++) {
         const struct fed_prop *p = &shape->props[i];
 
+        if (c->model.n && told_missing(c, p, v, fed_json_index_find(&ix, v, p->name)))
+            continue;
         if (!p->schema.required || p->schema.zero || elsewhere || !missing(c, p, fed_json_index_find(&ix, v, p->name)))
             continue;
         if (p->schema.shape->rules && p->schema.shape->rules->wrong.p)
@@ -601,7 +638,7 @@ static void check_value(struct check *c, const struct fed_schema *s, const struc
         c->model = shape->model;
     native = c->model.n != 0;
     if (shape->rules)
-        check_rules(c, shape->rules, v, native);
+        check_rules(c, s, v, native);
     if (v->type == FED_JSON_STRING)
         check_string_format(c, s, v);
     if (v->type == FED_JSON_OBJECT) {

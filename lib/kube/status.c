@@ -42,6 +42,17 @@ static struct fed_cause *said_required(struct fed_causes *c, struct fed_str fiel
     return NULL;
 }
 
+bool fed_cause_begins(enum fed_cause_type type, struct fed_str *text)
+{
+    struct fed_str words = fed_str(cause_words[type].words);
+    if (!fed_str_starts(*text, words))
+        return false;
+    *text = fed_str_from(*text, words.n);
+    if (fed_str_starts(*text, FED_STR(": ")))
+        *text = fed_str_from(*text, 2);
+    return true;
+}
+
 void fed_causes_drop_required(struct fed_causes *c, struct fed_str field)
 {
     struct fed_cause *said = said_required(c, field);

@@ -32,6 +32,8 @@ struct fed_causes { /* arena-owned, at most 100 are kept */
 void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,
                     const char *detail_fmt, ...) FED_PRINTF(5, 6);
 
+/* Whether text is a message of that type of cause; then its beginning is cut off. */
+bool fed_cause_begins(enum fed_cause_type type, struct fed_str *text);
 /* A schema said that the field is required; who knows better words for none takes that back. */
 void fed_causes_drop_required(struct fed_causes *c, struct fed_str field);
 /* One that was added elsewhere (in the same arena). */

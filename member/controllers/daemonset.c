@@ -239,6 +239,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     if (!w.template || w.obj->deleting)
         return mbr_job_end(job, 0);
     mbr_revisions_sync(c, job, w.obj, w.tree, &w.revisions);
+    if (w.revisions.adopting)
+        return mbr_job_end(job, 0);
     w.places = FED_ARENA_ARRAY(w.a, struct place, fed_informer_count(c->m->informers[MBR_NODES]) + 1);
     fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
     w.look_only = mbr_owner_adopt(c, job, w.obj, w.tree, NULL);

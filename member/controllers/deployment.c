@@ -369,7 +369,7 @@ static void write_revision(struct work *w)
         return;
     struct fed_json *patch = fed_json_object(w->a);
     fed_obj_set_annotation(w->a, patch, FED_REVISION, want);
-    mbr_job_merge(w->job, MBR_DEPLOYMENTS, w->obj->ns, w->obj->name, "", patch);
+    mbr_job_merge(w->job, MBR_DEPLOYMENTS, w->obj->ns, w->obj->name, "status", patch); /* moves no generation */
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)

@@ -82,7 +82,8 @@ void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed
     fed_template_hash(fed_json_at(tree, "spec", "template", NULL), "", hash);
     out->hash = fed_arena_dup(a, fed_str(hash));
     out->name = fed_arena_printf(a, "%.*s-%s", FED_STR_ARG(owner->name), hash);
-    if (out->n || !adopt(c, job, owner, tree))
+    out->adopting = !out->n && adopt(c, job, owner, tree);
+    if (!out->adopting)
         mbr_job_create(job, MBR_REVISIONS, owner->ns, fed_revision_new(a, owner, tree, hash, number, NULL));
 }
 

@@ -21,6 +21,7 @@ struct mbr_revisions {
     struct mbr_revision *list; /* oldest first */
     size_t n;
     struct fed_str name, hash; /* of the current template; the object may be on its way */
+    bool adopting;             /* those that were left are being taken: nothing else is to be done now */
 };
 /* Finds or makes the revision of spec.template of `tree`, the whole owner. */
 void mbr_revisions_sync(struct mbr_ctl *c, struct mbr_job *job, const struct fed_kobj *owner,

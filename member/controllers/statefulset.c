@@ -252,6 +252,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
         return mbr_job_end(job, 0);
     bool moving = mbr_owner_adopt(c, job, w.obj, w.tree, fits);
     mbr_revisions_sync(c, job, w.obj, w.tree, &w.revisions);
+    if (w.revisions.adopting)
+        return mbr_job_end(job, 0);
     read_spec(&w);
     w.pods = mbr_owned(c->m, w.a, MBR_PODS, w.obj, &w.n_pods);
     read_pods(&w);

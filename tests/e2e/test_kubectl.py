@@ -112,7 +112,7 @@ STORIES = {
         $ get configmap --field-selector metadata.name=one -o name
         configmap/one
         ! get configmap --field-selector spec.colour=red
-        field label not supported
+        is not a known field selector
         $ label configmap one color-
         $ get configmap one -o yaml
         -color

@@ -219,3 +219,20 @@ def test_large(maps):
     notes = maps.make("e", annotations={"a": "x" * 262144})
     assert notes.status == 422 and notes.json()["details"]["causes"][0] == {
         "reason": "FieldValueTooLong", "message": "Too long: must have at most 262144 bytes", "field": "metadata.annotations"}, notes.body
+
+
+def test_kinds_that_are_not_replaced_blindly(engine, ns):
+    raw, path = Raw(engine.api), f"/apis/coordination.k8s.io/v1/namespaces/{ns}/leases"
+    lease = {"metadata": {"name": "blind"}}
+    made = raw(path, "POST", lease).json()
+    raw(path + "/blind", "PUT", lease).refused(
+        422, "Invalid", 'leases.coordination.k8s.io "blind" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update')
+    lease["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"]
+    assert raw(path + "/blind", "PUT", lease).status == 200
+
+
+def test_answers_are_not_kept(engine, ns):
+    raw = Raw(engine.api)
+    for path in ("/api/v1/namespaces", "/version", "/api/v1/nope"):
+        assert raw(path).headers["Cache-Control"] == "no-cache, private"
+    assert raw("/openapi/v3").headers.get_all("Cache-Control") in (["public"], ["no-cache, private"])

@@ -90,6 +90,28 @@ def test_namespaces_and_claims(engine, ns):
     t.says({"capacity": {"storage": "-1"}}, 'status.capacity[storage]: Invalid value: "-1": must be greater than or equal to 0')
 
 
+def test_what_is_observed(engine, ns):
+    """Balancers, budgets, quotas, Jobs."""
+    t = Things(engine, ns)
+    ip = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+    t.post(f"/api/v1/namespaces/{ns}/services", {"ports": [{"port": 80}]}, "balanced")
+    t.says({"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}, {"hostname": "a.b"}]}})
+    t.says({"loadBalancer": {"ingress": [{"ip": "x"}, {"hostname": "1.2.3.4"}]}},
+           f'status.loadBalancer.ingress[0].ip: Invalid value: "x": {ip}',
+           'status.loadBalancer.ingress[1].hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address')
+    t.post(f"/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets", {"minAvailable": 1})
+    well = {"type": "A", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z", "reason": "R", "message": ""}
+    t.says({"conditions": [well]})
+    t.says({"conditions": [{**well, "status": "X", "reason": ""}, {**well, "type": "A"}]},
+           'status.conditions[0].status: Unsupported value: "X": supported values: "False", "True", "Unknown"',
+           "status.conditions[0].reason: Required value: must be set", 'status.conditions[1].type: Duplicate value: "A"')
+    t.post(f"/api/v1/namespaces/{ns}/resourcequotas", {"hard": {"pods": "1"}})
+    t.says({"hard": {"pods": "1"}, "used": {"pods": "-1"}}, 'status.used[pods]: Invalid value: "-1": must be greater than or equal to 0')
+    t.post(f"/apis/batch/v1/namespaces/{ns}/jobs", {"template": {"spec": {**POD, "restartPolicy": "Never"}}}, "ended")
+    t.says({"startTime": "2020-01-01T00:00:00Z", "completionTime": "2019-01-01T00:00:00Z"},
+           'status.completionTime: Invalid value: "2019-01-01T00:00:00Z": cannot set completionTime when there is no Complete=True condition',
+           'status.completionTime: Invalid value: "2019-01-01T00:00:00Z": completionTime cannot be set before startTime')
+
 def metadata_of(raw, path):
     meta = raw(path).json()["metadata"]
     return meta.get("labels"), meta.get("annotations"), meta.get("finalizers"), [o["name"] for o in meta.get("ownerReferences", [])]

@@ -80,7 +80,7 @@ def test_what_is_missing_is_said(member, load):
     member.apply(autoscaler("lost", "nobody"))
     got = wait_for(lambda: condition(member, "lost", "AbleToScale"), 40, "AbleToScale")
     assert (got["status"], got["reason"]) == ("False", "FailedGetScale")
-    assert got["message"] == 'the HPA controller was unable to get the target\'s current scale: deployments.apps "nobody" not found'
+    assert got["message"] == 'the HPA controller was unable to get the target\'s current scale: deployments/scale.apps "nobody" not found'
     member.apply(deployment("modest", 1))
     (pod,) = member.ready("app=modest", 1)
     member.apply(autoscaler("modest", "modest"))

@@ -254,6 +254,9 @@ static void test_equal_filled(void **state)
         {"{\"a\":1}", "{\"b\":0,\"a\":1}", true},
         {"{\"a\":0}", "{}", false}, /* what is wanted must be there */
         {"{\"a\":null}", "{}", true},
+        {"{\"a\":[],\"b\":{}}", "{}", true},
+        {"{\"a\":[]}", "{\"a\":null}", true},
+        {"{\"a\":[]}", "{\"a\":[0]}", false},
         {"{\"a\":null}", "{\"a\":0}", true},
         {"{\"a\":null}", "{\"a\":1}", false},
         {"{}", "{\"a\":1}", false},

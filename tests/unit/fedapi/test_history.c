@@ -68,7 +68,7 @@ static void carry_out(struct world *w, const struct fapi_due_write *due)
         fed_json_set(meta, "uid", fed_json_new_strf(&w->a, "r%d", ++w->made));
         fed_json_set(meta, "creationTimestamp", fed_json_new_strf(&w->a, "2026-01-01T00:00:%02dZ", w->made));
         fed_json_set(meta, "generation", fed_json_new_int(&w->a, 1));
-    } else if (due->what == FAPI_WRITE_OWNER || due->what == FAPI_WRITE_OWNER_STATUS) {
+    } else if (due->what == FAPI_WRITE_OWNER) {
         w->owner = fed_json_merge_patch(&w->a, w->owner, due->body);
     } else if (due->what == FAPI_WRITE_DELETE) {
         struct fed_json **at = record(w, due->of->name);

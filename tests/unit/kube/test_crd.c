@@ -37,8 +37,11 @@ static void test_structural(void **state)
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"x-kubernetes-int-or-string\":true}}}", NULL},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"x-kubernetes-preserve-unknown-fields\":true}}}", NULL},
         {"{\"type\":\"object\",\"$ref\":\"#/x\"}", "s.$ref: Forbidden: $ref is not supported"},
-        {"{\"type\":\"object\",\"additionalProperties\":false}",
-         "s.additionalProperties: Forbidden: additionalProperties cannot be set to false"},
+        {"{\"type\":\"object\",\"additionalProperties\":false}", NULL},
+        {"{\"type\":\"object\",\"nullable\":true}", "s.nullable: Forbidden: nullable cannot be true at the root"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"default\":null}}}", NULL},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"default\":5}}}",
+         "s.properties[a].default: Invalid value: \"integer\":  in body must be of type string: \"integer\""},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"text\"}}}",
          "s.properties[a].type: Unsupported value: \"text\": supported values: \"array\", \"boolean\", \"integer\", "
          "\"number\", \"object\", \"string\""},
@@ -52,7 +55,7 @@ static void test_structural(void **state)
          "is implicitly specified"},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"default\":3}}}", NULL},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"default\":{\"x\":1}}}}",
-         "s.properties[a].default: Invalid value: must not have unknown fields: x"},
+         "s.properties[a].default: Invalid value: {\"x\":1}: must not have unknown fields"},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"set\",\"items\":{"
          "\"type\":\"object\"}}}}",
          "s.properties[a].items.x-kubernetes-map-type: Invalid value: must be atomic as item of a list with "

@@ -47,10 +47,11 @@ static const struct {
      "spec: {metrics: [{type: Object, object: {}}]}, status: {conditions: [{type: T, status: \"True\"}], "
      "currentMetrics: [{type: Resource, resource: {}}]}",
      "{spec: {metrics: [{type: Object, object: {describedObject: {}, metric: {}, target: {}}}], minReplicas: 1, "
-     "scaleTargetRef: {}}, status: {conditions: [{type: T, status: \"True\", lastTransitionTime: null}], "
+     "maxReplicas: 0, scaleTargetRef: {}}, status: {conditions: [{type: T, status: \"True\", lastTransitionTime: "
+     "null}], "
      "currentMetrics: [{type: Resource, resource: {current: {}, name: \"\"}}], desiredReplicas: 0}}"},
     {"autoscaling/v1", "HorizontalPodAutoscaler", "",
-     "{spec: {minReplicas: 1, scaleTargetRef: {}}, status: {currentReplicas: 0, desiredReplicas: 0}}"},
+     "{spec: {minReplicas: 1, maxReplicas: 0, scaleTargetRef: {}}, status: {currentReplicas: 0, desiredReplicas: 0}}"},
     {"batch/v1", "CronJob", "",
      "{spec: {concurrencyPolicy: Allow, failedJobsHistoryLimit: 1, jobTemplate: {metadata: {}, spec: {backoffLimit: 6, "
      "completionMode: NonIndexed, suspend: false, template: {metadata: {}, spec: {dnsPolicy: ClusterFirst, "
