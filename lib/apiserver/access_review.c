@@ -25,12 +25,14 @@ struct fed_json *fed_review_body(struct fed_api_reply *r, const char *kind)
     return body;
 }
 
-static void refuse(struct fed_api_reply *r, const char *kind, const char *field, const char *value, const char *why)
+/* kube-apiserver names no kind here (it has forgotten it by then): kubectl says "The request is invalid". */
+static void refuse(struct fed_api_reply *r, const char *field, struct fed_str value, const char *why)
 {
     struct fed_causes c = {.arena = &r->arena};
-    fed_causes_add(&c, FED_CAUSE_INVALID, fed_str(field), fed_str(value), "%s", why);
-    struct fed_status_details d = {.group = FED_STR("authorization.k8s.io"), .kind = fed_str(kind), .causes = &c};
-    fed_api_fail(r, FED_E_INVALID, &d, NULL);
+    fed_causes_add(&c, FED_CAUSE_INVALID, fed_str(field), value, "%s", why);
+    struct fed_status_details d = {.group = FED_STR("authorization.k8s.io"), .causes = &c};
+    fed_api_fail(r, FED_E_INVALID, &d, ".authorization.k8s.io \"\" is invalid: %s: %.*s", field,
+                 FED_STR_ARG(c.items[0].message));
 }
 
 /* A question is no object: it has no metadata, a local one its namespace only. Answers: false. */
@@ -42,7 +44,7 @@ static bool check_metadata(struct fed_api_reply *r, const char *kind, const stru
         if (m->type == FED_JSON_NULL || fed_str_is(m->key, "managedFields") ||
             (local && fed_str_is(m->key, "namespace")))
             continue;
-        refuse(r, kind, "metadata", fed_arena_printf(&r->arena, "%.*s", FED_STR_ARG(fed_shown(&r->arena, meta))).p,
+        refuse(r, "metadata", fed_shown(&r->arena, meta),
                local ? "must be empty except for namespace" : "must be empty");
         return false;
     }
@@ -50,18 +52,19 @@ static bool check_metadata(struct fed_api_reply *r, const char *kind, const stru
 }
 
 /* Exactly one of the two kinds of attributes. Answers: false. */
-static bool read_question(struct fed_api_reply *r, const char *kind, const struct fed_json *spec,
-                          struct fed_api_request *ask)
+static bool read_question(struct fed_api_reply *r, const struct fed_json *spec, struct fed_api_request *ask)
 {
     const struct fed_json *ra = fed_json_find(spec, "resourceAttributes");
     const struct fed_json *na = fed_json_find(spec, "nonResourceAttributes");
     bool has_ra = ra && ra->type == FED_JSON_OBJECT, has_na = na && na->type == FED_JSON_OBJECT;
-    if (has_ra == has_na) {
-        refuse(r, kind, "spec.resourceAttributes", "\"null\"",
-               has_ra ? "cannot be specified in combination with nonResourceAttributes"
-                      : "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+    if (has_ra && has_na)
+        refuse(r, "spec.nonResourceAttributes", fed_shown(&r->arena, na),
+               "cannot be specified in combination with resourceAttributes");
+    else if (!has_ra && !has_na)
+        refuse(r, "spec.resourceAttributes", FED_STR("null"),
+               "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+    if (has_ra == has_na)
         return false;
-    }
     *ask = (struct fed_api_request){.who = r->q.who, .arena = &r->arena};
     ask->verb = fed_arena_dupz(&r->arena, fed_json_find_text(has_ra ? ra : na, "verb"));
     if (has_na) {
@@ -99,7 +102,7 @@ void fed_review_self_access(void *ud, const struct fed_api_request *q, struct fe
     struct fed_json *body = fed_review_body(r, "SelfSubjectAccessReview");
     struct fed_api_request ask;
     if (body && check_metadata(r, "SelfSubjectAccessReview", body) &&
-        read_question(r, "SelfSubjectAccessReview", fed_json_find(body, "spec"), &ask))
+        read_question(r, fed_json_find(body, "spec"), &ask))
         answer(r, body, &ask);
 }
 
@@ -120,8 +123,7 @@ static void read_extra(struct fed_arena *a, const struct fed_json *extra, struct
     who->extra = x;
 }
 
-static bool read_subject(struct fed_api_reply *r, const char *kind, const struct fed_json *spec,
-                         struct fed_identity *who)
+static bool read_subject(struct fed_api_reply *r, const struct fed_json *spec, struct fed_identity *who)
 {
     const struct fed_json *groups = fed_json_find(spec, "groups");
     struct fed_str *list = FED_ARENA_ARRAY(&r->arena, struct fed_str, (groups ? groups->n : 0) + 1);
@@ -132,7 +134,7 @@ static bool read_subject(struct fed_api_reply *r, const char *kind, const struct
     read_extra(&r->arena, fed_json_find(spec, "extra"), who);
     if (who->user.n || who->n_groups)
         return true;
-    refuse(r, kind, "spec.user", "\"\"", "at least one of user or group must be specified");
+    refuse(r, "spec.user", FED_STR("\"\""), "at least one of user or group must be specified");
     return false;
 }
 
@@ -144,8 +146,7 @@ void fed_review_access(void *ud, const struct fed_api_request *q, struct fed_api
     const struct fed_json *spec = fed_json_find(body, "spec");
     struct fed_api_request ask;
     struct fed_identity who;
-    if (!body || !check_metadata(r, kind, body) || !read_question(r, kind, spec, &ask) ||
-        !read_subject(r, kind, spec, &who))
+    if (!body || !check_metadata(r, kind, body) || !read_question(r, spec, &ask) || !read_subject(r, spec, &who))
         return;
     ask.who = who;
     answer(r, body, &ask);
@@ -159,16 +160,15 @@ void fed_review_local_access(void *ud, const struct fed_api_request *q, struct f
     const struct fed_json *spec = fed_json_find(body, "spec");
     struct fed_api_request ask;
     struct fed_identity who;
-    if (!body || !check_metadata(r, kind, body) || !read_question(r, kind, spec, &ask) ||
-        !read_subject(r, kind, spec, &who))
+    if (!body || !check_metadata(r, kind, body) || !read_question(r, spec, &ask) || !read_subject(r, spec, &who))
         return;
     if (!ask.resource.n) {
-        refuse(r, kind, "spec.nonResourceAttributes", "null", "disallowed on this kind of request");
+        refuse(r, "spec.nonResourceAttributes", fed_shown(&r->arena, fed_json_find(spec, "nonResourceAttributes")),
+               "disallowed on this kind of request");
         return;
     }
     if (!fed_str_eq(ask.ns, q->ns)) {
-        refuse(r, kind, "spec.resourceAttributes.namespace",
-               fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(ask.ns)).p, "must match metadata.namespace");
+        refuse(r, "spec.resourceAttributes.namespace", fed_quoted(&r->arena, ask.ns), "must match metadata.namespace");
         return;
     }
     ask.who = who;
