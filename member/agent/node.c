@@ -152,6 +152,8 @@ static void tick(struct fed_timer *t)
 {
     struct mbr_node *n = fed_container_of(t, struct mbr_node, lease_timer);
     struct mbr_agents *g = n->agents;
+    if (n->stopped)
+        return fed_timer_start(g->m->env, &n->lease_timer, LEASE_MS, tick);
     struct fed_arena a = {0};
     struct fed_kobj *have = mbr_find(g->m, MBR_NODES, FED_STR(""), fed_str(n->name));
     struct fed_json *labels = labels_of(&a, g->m->conf, n, g->machine.arch), *patch = fed_json_object(&a);
@@ -179,6 +181,22 @@ static void tick(struct fed_timer *t)
         }
     }
     fed_arena_release(&a);
+}
+
+void mbr_node_follow(struct mbr_agents *g, struct mbr_node *n, const struct fed_kobj *obj)
+{
+    bool stopped = obj && fed_str_is(fed_kobj_annotation(obj, MBR_AGENT_ANNOTATION), "stopped");
+    if (stopped == n->stopped)
+        return;
+    n->stopped = stopped;
+    fed_log_info("agent", "node %s: its agent %s", n->name, stopped ? "is stopped by its annotation" : "goes on");
+    if (stopped)
+        return;
+    FED_MAP_EACH(e, &g->pods)
+        if (((struct mbr_pod *)e->value)->node == n)
+            mbr_pod_post(e->value);
+    if (!n->call)
+        fed_timer_start(g->m->env, &n->lease_timer, 0, tick);
 }
 
 void mbr_node_start(struct mbr_agents *g, struct mbr_node *n)
