@@ -103,6 +103,8 @@ struct fed_api_reply {
     struct fed_str rest; /* decoded path after the subresource: proxies, checks */
     struct fed_query query;
     struct fed_str accept, user_agent;
+    struct fed_str body_kind;    /* of a virtual resource's body; empty: that of v */
+    struct fed_json *body_typed; /* that body as it was read and held to its type; NULL: not yet */
     bool gzip, pretty, yaml;
     const struct fed_kind_version *v;
     struct fed_kcache *kc;
