@@ -188,7 +188,8 @@ void fed_api_count_termination(struct fed_api_reply *r, int status); /* in the s
 void fed_api_watch_metrics(struct fed_api *api, const struct fed_kind_version *v, bool in_ns, struct fed_metric **open,
                            struct fed_metric **events);
 void fed_api_count_deprecated(struct fed_api_reply *r);
-void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
+struct fed_str fed_api_removed_release(struct fed_str warning); /* "1.25", borrowed; empty: it says none */
+void fed_api_metrics_scrape(struct fed_api *api);               /* sets what is only known when somebody asks */
 
 /* --- serve.c --- */
 /* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */
