@@ -70,6 +70,7 @@ struct fed_api {
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
     size_t bootstrap_left;
+    bool bootstrap_spaces; /* the static namespaces are there */
     struct fed_task bootstrap;
     struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
     bool customs_loaded;
@@ -102,6 +103,8 @@ struct fed_api_reply {
     struct fed_str rest; /* decoded path after the subresource: proxies, checks */
     struct fed_query query;
     struct fed_str accept, user_agent;
+    struct fed_str body_kind;    /* of a virtual resource's body; empty: that of v */
+    struct fed_json *body_typed; /* that body as it was read and held to its type; NULL: not yet */
     bool gzip, pretty, yaml;
     const struct fed_kind_version *v;
     struct fed_kcache *kc;
@@ -185,7 +188,8 @@ void fed_api_count_termination(struct fed_api_reply *r, int status); /* in the s
 void fed_api_watch_metrics(struct fed_api *api, const struct fed_kind_version *v, bool in_ns, struct fed_metric **open,
                            struct fed_metric **events);
 void fed_api_count_deprecated(struct fed_api_reply *r);
-void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
+struct fed_str fed_api_removed_release(struct fed_str warning); /* "1.25", borrowed; empty: it says none */
+void fed_api_metrics_scrape(struct fed_api *api);               /* sets what is only known when somebody asks */
 
 /* --- serve.c --- */
 /* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */
@@ -224,6 +228,14 @@ enum fed_authz fed_api_decide(struct fed_api *api, const struct fed_api_request 
 /* 403 with the words for the question q: `pods "a" is forbidden: User "x" cannot …`; reason may be empty. */
 void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, struct fed_str reason);
 
+void fed_api_not_allowed(struct fed_api_reply *r);    /* 405 */
+void fed_api_not_found_path(struct fed_api_reply *r); /* 404 of what no path leads to */
+void fed_api_not_found_group(
+    struct fed_api_reply *r); /* 404 of a group that nobody serves: no Status, as in Kubernetes */
+/* path.c */
+bool fed_api_is_head(const struct fed_api_reply *r);
+bool fed_api_is_health(struct fed_str path);
+
 /* --- verbs --- */
 void fed_api_get(struct fed_api_reply *r);         /* list.c */
 void fed_api_list(struct fed_api_reply *r);        /* list.c */
@@ -234,6 +246,8 @@ void fed_api_delete_many(struct fed_api_reply *r); /* delete.c */
 
 /* --- documents --- */
 void fed_api_discovery(struct fed_api_reply *r); /* discovery.c: /api, /apis and below; falls to 404 */
+/* Is anything served in it? version empty: in any. */
+bool fed_api_has_version(struct fed_api *api, struct fed_str group, struct fed_str version);
 /* path.c: changes the group and version of a resource into those of its subresource's kind, where they differ. */
 void fed_api_kind_home(struct fed_str kind, struct fed_str *group, struct fed_str *version);
 void fed_api_other(struct fed_api_reply *r); /* paths.c: health, version, metrics, openapi, index */
