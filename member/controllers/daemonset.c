@@ -90,7 +90,8 @@ static bool current(const struct work *w, const struct fed_kobj *pod)
 /* Two pods of a node of which one is new: both may stay. */
 static bool surging(const struct work *w, struct place *at, struct fed_kobj *pod)
 {
-    if (!w->surge || !at->pod || at->old || at->pod->deleting || pod->deleting || current(w, at->pod) == current(w, pod))
+    if (!w->surge || !at->pod || at->old || at->pod->deleting || pod->deleting ||
+        current(w, at->pod) == current(w, pod))
         return false;
     at->old = current(w, pod) ? at->pod : pod;
     at->pod = current(w, pod) ? pod : at->pod;

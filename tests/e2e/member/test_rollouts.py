@@ -54,3 +54,18 @@ def test_undo_to_what_is_there(cluster, kind):
     raw = m.kubectl("get", "--raw", "/apis/apps/v1/namespaces/default/controllerrevisions")
     assert "a \\u003c b \\u0026\\u0026 c \\u003e d" in raw
     assert any("a < b && c > d" in json.dumps(r["data"]) for r in json.loads(raw)["items"])
+
+
+def test_many_addresses(cluster):
+    """An Endpoints has a thousand addresses at most, and says when there are more; slices have all."""
+    m = cluster
+    m.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "many"},
+             "spec": {"selector": {"app": "many"}, "ports": [{"port": 80}]}},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "many"},
+             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "many"}},
+                      "template": {"metadata": {"labels": {"app": "many"}},
+                                   "spec": {"terminationGracePeriodSeconds": 0,
+                                            "containers": [{"name": "c", "image": "x"}]}}}})
+    m.ready("app=many", 3)
+    wait_for(lambda: len(m.json("endpoints", "many")["subsets"][0]["addresses"]) == 3, 20, "three addresses")
+    assert "endpoints.kubernetes.io/over-capacity" not in m.json("endpoints", "many")["metadata"]["annotations"]
