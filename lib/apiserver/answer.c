@@ -167,6 +167,11 @@ void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *cause
     fail(r, FED_E_INVALID, NULL, &d);
 }
 
+void fed_api_fail_invalid(struct fed_api_reply *r, const struct fed_status_details *details)
+{
+    fail(r, FED_E_INVALID, NULL, details);
+}
+
 /* --- replies of virtual resources --- */
 
 void fed_api_reply_json(struct fed_api_reply *r, int status, const struct fed_json *obj)

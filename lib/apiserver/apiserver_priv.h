@@ -165,7 +165,9 @@ void fed_api_fail(struct fed_api_reply *r, int code, const struct fed_status_det
 void fed_api_fail_object(struct fed_api_reply *r, int code, const char *fmt, ...) FED_PRINTF(3, 4);
 void fed_api_fail_err(struct fed_api_reply *r, const struct fed_err *err);
 void fed_api_fail_causes(struct fed_api_reply *r, const struct fed_causes *causes); /* 422 */
-struct fed_str fed_api_qualified(struct fed_api_reply *r);                          /* "deployments.apps" */
+void fed_api_fail_invalid(struct fed_api_reply *r,
+                          const struct fed_status_details *details); /* with words of its own kind */
+struct fed_str fed_api_qualified(struct fed_api_reply *r);           /* "deployments.apps" */
 
 /* --- answer_object.c --- */
 /* One object in the form that was asked. */

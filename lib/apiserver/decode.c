@@ -2,6 +2,7 @@
 /* From what a client wrote to the storage version: known fields, defaults, types, conversion. */
 #include "apiserver/custom_convert.h"
 #include "apiserver/registry.h"
+#include "kube/check.h"
 #include "kube/gowords.h"
 
 static const char *options_kind(const struct fed_api_reply *r)
@@ -26,7 +27,7 @@ bool fed_api_strictness(struct fed_api_reply *r, enum fed_strictness *out)
                        fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(v)),
                        "supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"");
         struct fed_status_details d = {.group = FED_STR("meta.k8s.io"), .kind = fed_str(options_kind(r)), .causes = &c};
-        fed_api_fail(r, FED_E_INVALID, &d, NULL);
+        fed_api_fail_invalid(r, &d);
         return false;
     }
     return true;
@@ -98,6 +99,35 @@ static void fail_no_object(struct fed_api_reply *r, const struct fed_json *body)
         FED_STR_ARG(r->v->kind->kind), body ? fed_go_word(body) : "null", FED_STR_ARG(head));
 }
 
+/* Of a custom kind an object must say itself what it is: there is no structure in Go that knows. Answers: false. */
+static bool custom_type_ok(struct fed_api_reply *r, const struct fed_json *obj)
+{
+    const struct fed_kind_version *v = r->v;
+    struct fed_str api = fed_json_find_text(obj, "apiVersion"), kind = fed_json_find_text(obj, "kind");
+    struct fed_causes causes = {.arena = &r->arena};
+    struct fed_status_details d = {.name = fed_obj_name(obj), .group = v->group, .kind = kind, .causes = &causes};
+    if (!kind.n)
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "%.*s in version \"%.*s\" cannot be handled as a %.*s: Object 'Kind' is missing in '%.*s'",
+                     FED_STR_ARG(v->kind->kind), FED_STR_ARG(v->version), FED_STR_ARG(v->kind->kind),
+                     FED_STR_ARG(fed_str_head(fed_shown(&r->arena, obj), 1024)));
+    else if (!api.n)
+        fed_api_fail(r, FED_E_INTERNAL, NULL,
+                     "Internal error occurred: Object 'apiVersion' is missing in 'object has no apiVersion field'");
+    else if (!fed_str_eq(api, v->api_version))
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "the API version in the data (%.*s) does not match the expected API version (%.*s)",
+                     FED_STR_ARG(api), FED_STR_ARG(v->api_version));
+    else if (!fed_str_eq(kind, v->kind->kind)) {
+        fed_causes_add(&causes, FED_CAUSE_INVALID, FED_STR("kind"), fed_quoted(&r->arena, kind), "must be %.*s",
+                       FED_STR_ARG(v->kind->kind));
+        fed_api_fail(r, FED_E_INVALID, &d, NULL);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
 {
     struct fed_api_reply *r = op->r;
@@ -107,6 +137,8 @@ bool fed_decode_type(struct fed_write_op *op, struct fed_json *obj)
         return false;
     }
     if (!check_texts(op, obj))
+        return false;
+    if (v->kind->custom && !custom_type_ok(r, obj))
         return false;
     struct fed_str api = fed_json_find_text(obj, "apiVersion"), kind = fed_json_find_text(obj, "kind");
     if (kind.n && !fed_str_eq(kind, v->kind->kind)) {

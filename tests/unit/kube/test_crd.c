@@ -271,11 +271,61 @@ static void test_published(void **state)
     fed_kinds_free(kinds);
 }
 
+/* All faults of a definition, in the order of Kubernetes: the fields of the causes. */
+static void test_all_faults(void **state)
+{
+    static const char text[] = "{\"metadata\":{\"name\":\"x.y.z\"},\"spec\":{\"group\":\"y\",\"scope\":\"No\","
+                               "\"names\":{\"plural\":\"A\",\"kind\":\"\"},"
+                               "\"conversion\":{\"strategy\":\"Webhook\"},\"versions\":[{\"name\":\"V\",\"schema\":{"
+                               "\"openAPIV3Schema\":{\"type\":"
+                               "\"object\",\"properties\":{\"b\":{\"type\":\"text\"},\"a\":{\"type\":\"string\",\"x-"
+                               "kubernetes-list-type\":\"map\"},"
+                               "\"c\":{}}}},\"subresources\":{\"scale\":{\"specReplicasPath\":\"spec\"}},"
+                               "\"additionalPrinterColumns\":[{\"name\":\"\","
+                               "\"jsonPath\":\"x\"}]},{\"name\":\"v2\"}]}}";
+    static const char *const want[] = {
+        "metadata.name",
+        "spec.group",
+        "spec.scope",
+        "spec.versions[1].schema.openAPIV3Schema",
+        "spec.versions[0].name",
+        "spec.versions[0].schema.openAPIV3Schema.properties[c].type",
+        "spec.versions[0].schema.openAPIV3Schema.properties[b].type",
+        "spec.versions[0].schema.openAPIV3Schema.properties[a].type",
+        "spec.versions[0].schema.openAPIV3Schema.properties[a].x-kubernetes-list-map-keys",
+        "spec.versions[0].schema.openAPIV3Schema.properties[a].items",
+        "spec.versions[0].subresources.scale.specReplicasPath",
+        "spec.versions[0].subresources.scale.statusReplicasPath",
+        "spec.versions[0].additionalPrinterColumns[0].name",
+        "spec.versions[0].additionalPrinterColumns[0].type",
+        "spec.versions[0].additionalPrinterColumns[0].JSONPath",
+        "spec.versions",
+        "spec.version",
+        "spec.names.singular",
+        "spec.names.kind",
+        "spec.names.listKind",
+        "spec.names.plural",
+        "spec.conversion.webhookClientConfig",
+        "spec.conversion.conversionReviewVersions",
+        "status.storedVersions"};
+    struct fed_arena a = {0};
+    struct fed_causes causes = {.arena = &a};
+    struct fed_write w = {.arena = &a};
+
+    (void)state;
+    fed_crd_validate(&w, parse(&a, text), &causes);
+    for (size_t i = 0; i < causes.n || i < FED_ARRAY_LEN(want); i++)
+        if (i >= causes.n || i >= FED_ARRAY_LEN(want) || !fed_str_is(causes.items[i].field, want[i]))
+            fail_msg("%zu: %.*s, not %s", i, FED_STR_ARG(i < causes.n ? causes.items[i].field : FED_STR("none")),
+                     i < FED_ARRAY_LEN(want) ? want[i] : "none");
+    fed_arena_release(&a);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_published), cmocka_unit_test(test_structural),
-                                       cmocka_unit_test(test_formats), cmocka_unit_test(test_objects),
-                                       cmocka_unit_test(test_causes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_published),  cmocka_unit_test(test_structural),
+                                       cmocka_unit_test(test_all_faults), cmocka_unit_test(test_formats),
+                                       cmocka_unit_test(test_objects),    cmocka_unit_test(test_causes)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
