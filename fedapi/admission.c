@@ -71,27 +71,17 @@ static bool waits_for_members(const struct fed_kind *kind, const struct fed_json
     return goes_to_members(kind, obj) || fed_str_is(kind->group, "federation");
 }
 
-static void add_finalizer(struct fed_arena *a, struct fed_json *obj)
-{
-    struct fed_json *finalizers = fed_json_ensure_array(a, fed_obj_metadata(a, obj), "finalizers");
-    FED_JSON_EACH(f, finalizers)
-        if (fed_str_is(fed_json_str(f), FAPI_FINALIZER))
-            return;
-    if (finalizers)
-        fed_json_push(finalizers, fed_json_new_strz(a, FAPI_FINALIZER));
-}
-
 int fapi_admit(void *ud FED_UNUSED, const struct fed_api_request *req, const struct fed_kind *kind,
                const struct fed_json *old, struct fed_json *obj, struct fed_err *err FED_UNUSED)
 {
     if (fed_crd_is(kind)) { /* on updates too: it may be told to go later */
         bool ends = fed_json_at(obj, "metadata", "deletionTimestamp", NULL) != NULL;
         if (!req->subresource.n && !ends && fapi_custom_admit(req->arena, old, obj))
-            add_finalizer(req->arena, obj);
+            fed_obj_add_finalizer(req->arena, obj, FAPI_FINALIZER);
         return 0;
     }
     keep_history(req->arena, kind, old, obj);
     if (!old && waits_for_members(kind, obj))
-        add_finalizer(req->arena, obj);
+        fed_obj_add_finalizer(req->arena, obj, FAPI_FINALIZER);
     return 0;
 }

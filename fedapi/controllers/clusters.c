@@ -138,7 +138,7 @@ static void finish_leaving(struct fapi_clusters *c, struct fapi_member *m, struc
             return;
         }
     }
-    struct fed_json *patch = fapi_place_without_finalizer(&a, object, FAPI_FINALIZER);
+    struct fed_json *patch = fed_kobj_patch_without_finalizer(&a, object, FAPI_FINALIZER);
     fed_client_patch(c->fed->hub, &clusters_resource, (struct fed_str){0}, object->name, "", "merge", patch, "", NULL,
                      NULL);
     fed_arena_release(&a);

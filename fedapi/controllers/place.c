@@ -109,18 +109,6 @@ bool fapi_place_same_node(const struct fed_kobj *a, const struct fed_kobj *b)
     return same;
 }
 
-struct fed_json *fapi_place_without_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer)
-{
-    struct fed_json *patch = fed_json_object(a), *meta = fed_json_ensure_object(a, patch, "metadata");
-    struct fed_json *left = fed_json_array(a);
-    for (size_t i = 0; i < o->n_finalizers; i++)
-        if (!fed_str_is(o->finalizers[i], finalizer))
-            fed_json_push(left, fed_json_new_str(a, o->finalizers[i]));
-    fed_json_set(meta, "finalizers", left);
-    fed_json_set(meta, "resourceVersion", fed_json_new_strf(a, "%llu", (unsigned long long)o->rev));
-    return patch;
-}
-
 bool fapi_place_has_objects(const struct fapi_member *m)
 {
     FAPI_KIND_EACH(k, m->fed)

@@ -12,8 +12,6 @@ struct fed_json *fapi_place_status(struct fed_arena *a, const struct fapi_member
 /* Whether labels, addresses, readiness and schedulability of a Node are the same. */
 bool fapi_place_same_node(const struct fed_kobj *a, const struct fed_kobj *b);
 bool fapi_place_same_labels(const struct fed_kobj *a, const struct fed_kobj *b);
-/* Merge patch that takes one finalizer away, guarded by the resource version. */
-struct fed_json *fapi_place_without_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer);
 /* True while the member has objects that we made. */
 bool fapi_place_has_objects(const struct fapi_member *m);
 

@@ -359,7 +359,7 @@ static void drop_finalizer(struct fapi_scheduler *s, const char *key, struct fap
     struct fapi_job *job = fapi_job_new(&s->jobs, s->queue, key, s);
     job->finish = finished;
     job->call = fed_client_patch(s->fed->hub, &k->resource, hub->ns, hub->name, "", "merge",
-                                 fapi_place_without_finalizer(&a, hub, FAPI_FINALIZER), "", fapi_job_answered, job);
+                                 fed_kobj_patch_without_finalizer(&a, hub, FAPI_FINALIZER), "", fapi_job_answered, job);
     fed_arena_release(&a);
 }
 
@@ -383,13 +383,7 @@ static bool bind(struct fapi_scheduler *s, const char *key, struct fapi_kind *k,
     bool due = k->custom ? !k->withdrawn : k == s->fed->definitions && fapi_custom_in_members(hub);
     if (!due || fed_kobj_has_finalizer(hub, FAPI_FINALIZER))
         return false;
-    struct fed_json *patch = fed_json_object(&a), *meta = fed_json_ensure_object(&a, patch, "metadata");
-    struct fed_json *all = fed_json_ensure_array(&a, meta, "finalizers");
-    for (size_t i = 0; i < hub->n_finalizers; i++)
-        fed_json_push(all, fed_json_new_str(&a, hub->finalizers[i]));
-    fed_json_push(all, fed_json_new_strz(&a, FAPI_FINALIZER));
-    fed_json_set(meta, "resourceVersion", fed_json_new_strf(&a, "%llu", (unsigned long long)hub->rev));
-    patch_hub(s, key, k, hub, patch);
+    patch_hub(s, key, k, hub, fed_kobj_patch_with_finalizer(&a, hub, FAPI_FINALIZER));
     fed_arena_release(&a);
     return true;
 }

@@ -184,7 +184,7 @@ static struct fed_json *due_patch(const struct fapi_kind *k, const struct fed_ko
 {
     struct fed_json *status = k->has_status ? status_patch(a, in, fapi_aggregate_status(a, in)) : NULL;
     struct fed_json *note = annotation_patch(a, hub, fapi_aggregate_annotation(a, in));
-    if (k->has_status && k->status_annotates) {
+    if (k->status_annotates) {
         *sub = "status";
         if (!status || !note)
             return note ? note : status;

@@ -271,3 +271,23 @@ void fed_api_reply_upgraded(struct fed_api_reply *r)
     fed_api_count(r, 101);
     fed_api_request_done(r);
 }
+
+void fed_api_not_allowed(struct fed_api_reply *r)
+{
+    fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, &(struct fed_status_details){0},
+                 "the server does not allow this method on the requested resource");
+}
+
+void fed_api_not_found_path(struct fed_api_reply *r)
+{
+    fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
+                 "the server could not find the requested resource");
+}
+
+void fed_api_not_found_group(struct fed_api_reply *r)
+{
+    if (r->call)
+        fed_api_not_found_path(r);
+    else
+        fed_api_answer(r, 404, "text/plain; charset=utf-8", FED_STR("404 page not found\n"));
+}

@@ -228,6 +228,14 @@ enum fed_authz fed_api_decide(struct fed_api *api, const struct fed_api_request 
 /* 403 with the words for the question q: `pods "a" is forbidden: User "x" cannot …`; reason may be empty. */
 void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, struct fed_str reason);
 
+void fed_api_not_allowed(struct fed_api_reply *r);    /* 405 */
+void fed_api_not_found_path(struct fed_api_reply *r); /* 404 of what no path leads to */
+void fed_api_not_found_group(
+    struct fed_api_reply *r); /* 404 of a group that nobody serves: no Status, as in Kubernetes */
+/* path.c */
+bool fed_api_is_head(const struct fed_api_reply *r);
+bool fed_api_is_health(struct fed_str path);
+
 /* --- verbs --- */
 void fed_api_get(struct fed_api_reply *r);         /* list.c */
 void fed_api_list(struct fed_api_reply *r);        /* list.c */
@@ -238,6 +246,8 @@ void fed_api_delete_many(struct fed_api_reply *r); /* delete.c */
 
 /* --- documents --- */
 void fed_api_discovery(struct fed_api_reply *r); /* discovery.c: /api, /apis and below; falls to 404 */
+/* Is anything served in it? version empty: in any. */
+bool fed_api_has_version(struct fed_api *api, struct fed_str group, struct fed_str version);
 /* path.c: changes the group and version of a resource into those of its subresource's kind, where they differ. */
 void fed_api_kind_home(struct fed_str kind, struct fed_str *group, struct fed_str *version);
 void fed_api_other(struct fed_api_reply *r); /* paths.c: health, version, metrics, openapi, index */

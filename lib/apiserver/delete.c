@@ -165,19 +165,17 @@ static bool check_preconditions(struct deletion *d)
     return false;
 }
 
-static void set_finalizer(struct fed_arena *a, struct fed_json *meta, const char *name, bool present)
+static void set_finalizer(struct fed_arena *a, struct fed_json *obj, const char *name, bool present)
 {
-    struct fed_json *list = fed_json_find(meta, "finalizers");
-    FED_JSON_EACH_SAFE(f, list) {
-        if (fed_str_is(f->s, name)) {
-            if (present)
-                return;
-            fed_json_remove(f);
-        }
+    struct fed_json *list = fed_json_at(obj, "metadata", "finalizers", NULL);
+    if (present) {
+        fed_obj_add_finalizer(a, obj, name);
+        return;
     }
-    if (present)
-        fed_json_push(fed_json_ensure_array(a, meta, "finalizers"), fed_json_new_strz(a, name));
-    else if (list && !list->n)
+    FED_JSON_EACH_SAFE(f, list)
+        if (fed_str_is(f->s, name))
+            fed_json_remove(f);
+    if (list && !list->n)
         fed_json_remove(list);
 }
 
@@ -221,8 +219,8 @@ static bool must_wait(struct deletion *d, struct fed_json *obj)
     struct fed_arena *a = op->w.arena;
     struct fed_json *meta = fed_obj_metadata(a, obj);
     if (d->o.policy.n && !op->old->deleting) {
-        set_finalizer(a, meta, "orphan", fed_str_is(d->o.policy, "Orphan"));
-        set_finalizer(a, meta, "foregroundDeletion", fed_str_is(d->o.policy, "Foreground"));
+        set_finalizer(a, obj, "orphan", fed_str_is(d->o.policy, "Orphan"));
+        set_finalizer(a, obj, "foregroundDeletion", fed_str_is(d->o.policy, "Foreground"));
     }
     if (fed_crd_is(op->w.kind) && !op->old->deleting)
         fed_crd_begin_deletion(a, obj, fed_wall_ms(op->w.env));

@@ -380,7 +380,7 @@ static void make_aggregated(struct fed_api *api, const char *name, struct fed_bu
     fed_arena_release(&s.a);
 }
 
-static bool has_version(struct fed_api *api, struct fed_str group, struct fed_str version)
+bool fed_api_has_version(struct fed_api *api, struct fed_str group, struct fed_str version)
 {
     struct versions vs;
     versions_of(api, group, &vs);
@@ -411,29 +411,29 @@ static void answer_root(struct fed_api_reply *r, const char *path)
 void fed_api_discovery(struct fed_api_reply *r)
 {
     struct fed_str path = r->q.path, group = {NULL, 0}, version = {NULL, 0}, root, rest;
-    if (strcmp(r->q.verb, "get") != 0 && strcmp(r->q.verb, "head") != 0) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
-                     "the server does not allow this method on the requested resource");
-        return;
-    }
     while (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
     rest = fed_str_from(path, 1);
     (void)fed_str_cut(&rest, '/', &root);
-    bool core = fed_str_is(root, "api");
-    if (!rest.p || !rest.n) {
-        answer_root(r, core ? "/api" : "/apis");
-        return;
-    }
-    if (!core)
+    bool core = fed_str_is(root, "api"), is_root = !rest.p || !rest.n;
+    if (!is_root && !core)
         (void)fed_str_cut(&rest, '/', &group);
     if (rest.p)
         (void)fed_str_cut(&rest, '/', &version);
-    const char *name = fed_arena_dupz(&r->arena, path);
-    if ((rest.p && rest.n) || (!core && !group.n) || !has_version(r->api, group, version)) {
-        fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
-                     "the server could not find the requested resource");
+    if (!is_root && ((rest.p && rest.n) || (!core && !group.n) || !fed_api_has_version(r->api, group, version))) {
+        bool known = core || fed_api_has_version(r->api, group, (struct fed_str){NULL, 0});
+        (known ? fed_api_not_found_path : fed_api_not_found_group)(r);
         return;
     }
-    fed_api_answer_doc(r, fed_api_doc(r->api, name, version.n ? make_resources : make_group), "application/json");
+    bool head = fed_api_is_head(r) && !core && !version.n; /* which answers for groups alone */
+    if (strcmp(r->q.verb, "get") != 0 && !head) {
+        fed_api_not_allowed(r);
+        return;
+    }
+    if (is_root)
+        answer_root(r, core ? "/api" : "/apis");
+    else
+        fed_api_answer_doc(
+            r, fed_api_doc(r->api, fed_arena_dupz(&r->arena, path), version.n ? make_resources : make_group),
+            "application/json");
 }

@@ -205,6 +205,8 @@ void fed_form_row(struct fed_buf *out, struct fed_kobj *o, const struct fed_form
                      f->meta_version ? f->meta_version : "v1");
         fed_json_write(out, fed_json_find(obj, "metadata"));
         fed_buf_addc(out, '}');
+    } else {
+        fed_buf_addz(out, ",\"object\":null");
     }
     fed_buf_addc(out, '}');
     fed_arena_release(&a);

@@ -28,6 +28,7 @@ struct fed_list_page {
     struct fed_arena arena, scratch;
     uint64_t limit, rev;                 /* rev: of the state shown */
     struct fed_str after_ns, after_name; /* after_name.p == NULL: from the start */
+    struct fed_str type;                 /* how the bytes of each item begin that are left out; empty: nothing is */
     struct fed_kobj **objs;              /* borrowed from the root */
     size_t n, cap;
     struct fed_node *root;
@@ -144,6 +145,16 @@ static void put_table(struct fed_list_page *p, struct fed_buf *b, struct fed_str
     fed_buf_addz(b, "]}");
 }
 
+/* Items of custom kinds and of metadata say what they are; those of the kinds that a server is built with do not. Inside
+ * the process they do: nothing has to be put in again then. */
+static void leave_types_out(struct fed_list_page *p)
+{
+    const struct fed_kind_version *v = p->r->form.v;
+    if (p->r->x && p->r->form.kind == FED_FORM_OBJECT && !v->kind->custom)
+        p->type = fed_arena_printf(&p->arena, "{\"apiVersion\":\"%.*s\",\"kind\":\"%.*s\",",
+                                   FED_STR_ARG(v->api_version), FED_STR_ARG(v->kind->kind));
+}
+
 static void put_list_head(struct fed_list_page *p, struct fed_buf *b, struct fed_str meta)
 {
     const struct fed_form *f = &p->r->form;
@@ -176,7 +187,12 @@ static void put_items(struct fed_list_page *p, struct fed_buf *b, size_t most)
             fetch(p->objs[p->sent + 4]->json);
         if (p->sent)
             fed_buf_addc(b, ',');
-        fed_buf_add(b, fed_form_bytes(p->objs[p->sent], &p->r->form, NULL));
+        struct fed_str item = fed_form_bytes(p->objs[p->sent], &p->r->form, NULL);
+        if (p->type.n && fed_str_starts(item, p->type)) {
+            fed_buf_addc(b, '{');
+            item = fed_str_from(item, p->type.n);
+        }
+        fed_buf_add(b, item);
     }
     if (p->sent == p->n)
         fed_buf_addz(b, "]}");
@@ -267,6 +283,7 @@ static void answer_page(struct fed_list_page *p)
         fed_cache_pin(r->kc, p->rev, p->root);
     struct fed_str meta = list_metadata(p);
     struct fed_buf b = {0};
+    leave_types_out(p);
     bool plain = r->form.kind != FED_FORM_TABLE && !r->pretty && !r->yaml;
     if (plain && r->x && !r->gzip && stored_size(p, STREAM_FROM) > STREAM_FROM) {
         stream_page(p, meta);

@@ -9,16 +9,33 @@ bool fed_query_true(const struct fed_query *q, const char *name)
     return v.p && !fed_str_is(v, "0") && !fed_str_ieq(v, FED_STR("false"));
 }
 
+bool fed_api_is_health(struct fed_str p)
+{
+    static const char *const roots[] = {"/healthz", "/livez", "/readyz"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(roots); i++) {
+        struct fed_str root = fed_str(roots[i]);
+        if (fed_str_starts(p, root) && (p.n == root.n || (p.p[root.n] == '/' && p.n > root.n + 1)))
+            return true;
+    }
+    return false;
+}
+
 #define MAX_PARTS 12
-static size_t split(struct fed_str path, struct fed_str *parts, struct fed_str *rest)
+/* Slashes at the end do not count, empty pieces elsewhere do. */
+static size_t split(struct fed_str path, struct fed_str *parts)
 {
     size_t n = 0;
-    struct fed_str piece, left = fed_str_from(path, 1);
-    while (n < MAX_PARTS && left.p && left.n && fed_str_cut(&left, '/', &piece))
-        if (piece.n)
-            parts[n++] = piece;
-    *rest = left;
+    struct fed_str left = fed_str_from(path, 1);
+    while (left.n && left.p[left.n - 1] == '/')
+        left.n--;
+    while (n < MAX_PARTS && left.p && left.n && fed_str_cut(&left, '/', &parts[n]))
+        n++;
     return n;
+}
+
+bool fed_api_is_head(const struct fed_api_reply *r)
+{
+    return r->x && fed_str_is(r->q.http->method, "HEAD");
 }
 
 static const char *verb_of(struct fed_api_reply *r, struct fed_str method)
@@ -37,7 +54,7 @@ static const char *verb_of(struct fed_api_reply *r, struct fed_str method)
     return "";
 }
 
-/* parts after the version. */
+/* parts after the version. /namespaces//pods, which clients make of an empty namespace, are those of all of them. */
 static void resource_parts(struct fed_api_reply *r, struct fed_str *p, size_t n)
 {
     if (n && fed_str_is(p[0], "watch")) {
@@ -58,6 +75,11 @@ static void resource_parts(struct fed_api_reply *r, struct fed_str *p, size_t n)
         return;
     r->route = FED_ROUTE_RESOURCE;
     r->q.resource = p[0];
+    for (size_t i = 1; i < FED_MIN(n, (size_t)3); i++)
+        if (!p[i].n) { /* names no resource: clients that leave out a name shall not get all of them */
+            r->q.resource = (struct fed_str){NULL, 0};
+            return;
+        }
     if (n > 1)
         r->q.name = p[1];
     if (n > 2)
@@ -68,8 +90,8 @@ static void resource_parts(struct fed_api_reply *r, struct fed_str *p, size_t n)
 
 void fed_api_route(struct fed_api_reply *r)
 {
-    struct fed_str method = fed_str(r->q.verb), parts[MAX_PARTS], rest;
-    size_t n = split(r->q.path, parts, &rest), used = 0;
+    struct fed_str method = fed_str(r->q.verb), parts[MAX_PARTS];
+    size_t n = split(r->q.path, parts), used = 0;
     if (n > 2 && fed_str_is(parts[0], "api")) {
         r->q.version = parts[1];
         used = 2;
@@ -88,7 +110,7 @@ void fed_api_route(struct fed_api_reply *r)
         return;
     }
     bool get = fed_str_is(method, "GET") || fed_str_is(method, "HEAD");
-    if (get && fed_query_true(&r->query, "watch") && !r->q.subresource.n)
+    if (get && fed_query_true(&r->query, "watch") && !r->q.name.n) /* one object is read, not watched, by its name */
         r->watch = true;
     if (!get)
         r->watch = false;

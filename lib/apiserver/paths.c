@@ -51,6 +51,45 @@ void fed_api_answer_doc(struct fed_api_reply *r, const struct fed_doc *doc, cons
         fed_api_answer_blob(r, 200, content_type, doc->blob);
 }
 
+/* --- the index --- */
+
+static void push_once(struct fed_arena *a, struct fed_json *list, struct fed_map *seen, struct fed_str part)
+{
+    struct fed_str path = fed_arena_printf(a, "/apis/%.*s", FED_STR_ARG(part));
+    if (fed_map_has(seen, path))
+        return;
+    fed_map_set(seen, path, NULL);
+    fed_json_push(list, fed_json_new_str(a, path));
+}
+
+/* Also told to those who asked for what is not there. */
+static void index_paths(struct fed_api_reply *r, int status)
+{
+    struct fed_api *api = r->api;
+    struct fed_arena *a = &r->arena;
+    struct fed_json *o = fed_json_object(a), *list = fed_json_set(o, "paths", fed_json_array(a));
+    static const char *const fixed[] = {"/api", "/api/v1", "/apis"};
+    static const char *const tail[] = {"/healthz",    "/livez",  "/metrics", "/openapi/v2",
+                                       "/openapi/v3", "/readyz", "/version"};
+    struct fed_map seen = {0};
+    for (size_t i = 0; i < FED_ARRAY_LEN(fixed); i++)
+        fed_json_push(list, fed_json_new_strz(a, fixed[i]));
+    for (size_t i = 0; i < fed_kinds_count(api->conf.kinds); i++) {
+        const struct fed_kind *k = fed_kinds_at(api->conf.kinds, i);
+        for (size_t j = 0; j < k->n_versions; j++) {
+            if (!k->versions[j].group.n || !k->versions[j].served)
+                continue;
+            push_once(a, list, &seen, k->versions[j].group);
+            push_once(a, list, &seen, k->versions[j].api_version);
+        }
+    }
+    fed_map_release(&seen);
+    for (size_t i = 0; i < FED_ARRAY_LEN(tail); i++)
+        fed_json_push(list, fed_json_new_strz(a, tail[i]));
+    r->pretty = true;
+    fed_api_answer_tree(r, status, o);
+}
+
 /* --- health --- */
 
 static bool is_ready(struct fed_api *api)
@@ -58,11 +97,17 @@ static bool is_ready(struct fed_api *api)
     return api->ready && !api->stopped && !api->failed;
 }
 
+/* Probes made for Kubernetes know the store by another name. */
+static bool is_check(struct fed_str asked, const char *name)
+{
+    return fed_str_is(asked, name) || (fed_str_is(asked, "etcd") && strcmp(name, "store") == 0);
+}
+
 /* ?exclude=NAME, as often as wanted */
 static bool is_excluded(const struct fed_query *q, const char *name)
 {
     for (size_t i = 0; i < q->n; i++)
-        if (fed_str_is(q->params[i].name, "exclude") && fed_str_is(q->params[i].value, name))
+        if (fed_str_is(q->params[i].name, "exclude") && is_check(q->params[i].value, name))
             return true;
     return false;
 }
@@ -72,7 +117,7 @@ static bool check_one(struct fed_api_reply *r, const char *root, const char *nam
 {
     struct fed_api *api = r->api;
     bool ok, excluded = !only.n && is_excluded(&r->query, name);
-    if (only.n && !fed_str_is(only, name))
+    if (only.n && !is_check(only, name))
         return false;
     if (strcmp(name, "ping") == 0) {
         ok = true;
@@ -101,23 +146,51 @@ static bool check_one(struct fed_api_reply *r, const char *root, const char *nam
     return true;
 }
 
+static const char *const own_checks[] = {"ping", "store", "cache-synced", "shutdown"};
+
+static bool is_known_check(struct fed_api *api, struct fed_str asked)
+{
+    bool known = false;
+    for (size_t i = 0; i < FED_ARRAY_LEN(own_checks); i++)
+        known |= is_check(asked, own_checks[i]);
+    FED_LIST_EACH(it, &api->checks)
+        known |= fed_str_is(asked, FED_LIST_ENTRY(it, struct fed_api_check, link)->name);
+    return known;
+}
+
+/* Those that were to be excluded and are not there. */
+static void warn_excluded(struct fed_api_reply *r, struct fed_buf *b)
+{
+    const char *before = "warn: some health checks cannot be excluded: no matches for ";
+    for (size_t i = 0; i < r->query.n; i++) {
+        struct fed_str name = r->query.params[i].value;
+        if (!fed_str_is(r->query.params[i].name, "exclude") || is_known_check(r->api, name))
+            continue;
+        fed_buf_addz(b, before);
+        fed_json_write_string(b, name);
+        before = ",";
+    }
+    if (*before == ',')
+        fed_buf_addc(b, '\n');
+}
+
 static void health(struct fed_api_reply *r, struct fed_str path)
 {
     struct fed_api *api = r->api;
     struct fed_str rest = fed_str_from(path, 1), root;
     (void)fed_str_cut(&rest, '/', &root);
     const char *name = fed_arena_dupz(&r->arena, root);
-    static const char *const own[] = {"ping", "store", "cache-synced", "shutdown"};
     struct fed_buf b = {0};
     size_t bad = 0, found = 0;
-    for (size_t i = 0; i < FED_ARRAY_LEN(own); i++)
-        found += check_one(r, name, own[i], &b, &bad, rest);
+    for (size_t i = 0; i < FED_ARRAY_LEN(own_checks); i++)
+        found += check_one(r, name, own_checks[i], &b, &bad, rest);
     FED_LIST_EACH(it, &api->checks)
         found += check_one(r, name, FED_LIST_ENTRY(it, struct fed_api_check, link)->name, &b, &bad, rest);
     bool verbose = fed_query_find(&r->query, "verbose").p && !rest.n;
-    if (!found)
-        fed_api_answer(r, 404, "text/plain; charset=utf-8", FED_STR("404 page not found\n"));
-    else if (bad || verbose) {
+    if (!found) {
+        index_paths(r, 404);
+    } else if (bad || verbose) {
+        warn_excluded(r, &b);
         fed_buf_addf(&b, "%s check %s\n", name, bad ? "failed" : "passed");
         fed_api_answer(r, bad ? 500 : 200, "text/plain; charset=utf-8", fed_buf_str(&b));
     } else
@@ -212,11 +285,10 @@ static void openapi(struct fed_api_reply *r, struct fed_str path)
     if (known)
         fed_api_answer_doc(r, fed_api_doc(r->api, name, make_v3), "application/json");
     else
-        fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
-                     "the server could not find the requested resource");
+        index_paths(r, 404);
 }
 
-/* --- metrics and the index --- */
+/* --- metrics --- */
 
 static void metrics(struct fed_api_reply *r)
 {
@@ -225,34 +297,6 @@ static void metrics(struct fed_api_reply *r)
     fed_metrics_render(r->api->conf.metrics, &b);
     fed_api_answer(r, 200, "text/plain; version=0.0.4; charset=utf-8", fed_buf_str(&b));
     fed_buf_release(&b);
-}
-
-static void index_paths(struct fed_api_reply *r)
-{
-    struct fed_api *api = r->api;
-    struct fed_arena *a = &r->arena;
-    struct fed_json *o = fed_json_object(a), *list = fed_json_set(o, "paths", fed_json_array(a));
-    static const char *const fixed[] = {"/api", "/api/v1", "/apis"};
-    static const char *const tail[] = {"/healthz",    "/livez",  "/metrics", "/openapi/v2",
-                                       "/openapi/v3", "/readyz", "/version"};
-    struct fed_map seen = {0};
-    for (size_t i = 0; i < FED_ARRAY_LEN(fixed); i++)
-        fed_json_push(list, fed_json_new_strz(a, fixed[i]));
-    for (size_t i = 0; i < fed_kinds_count(api->conf.kinds); i++) {
-        const struct fed_kind *k = fed_kinds_at(api->conf.kinds, i);
-        for (size_t j = 0; j < k->n_versions; j++) {
-            struct fed_str p = fed_arena_printf(a, "/apis/%.*s", FED_STR_ARG(k->versions[j].api_version));
-            if (!k->versions[j].group.n || !k->versions[j].served || fed_map_has(&seen, p))
-                continue;
-            fed_map_set(&seen, p, NULL);
-            fed_json_push(list, fed_json_new_str(a, p));
-        }
-    }
-    fed_map_release(&seen);
-    for (size_t i = 0; i < FED_ARRAY_LEN(tail); i++)
-        fed_json_push(list, fed_json_new_strz(a, tail[i]));
-    r->pretty = true;
-    fed_api_answer_tree(r, 200, o);
 }
 
 /* How others verify service account tokens (OpenID Connect discovery). */
@@ -270,29 +314,41 @@ static bool openid(struct fed_api_reply *r, struct fed_str path)
     return yes;
 }
 
-void fed_api_other(struct fed_api_reply *r)
+static bool is_path(struct fed_str path, const char *name)
 {
-    struct fed_str path = r->q.path;
     while (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
-    bool read = fed_str_ieq(fed_str(r->q.verb), FED_STR("get")) || fed_str_ieq(fed_str(r->q.verb), FED_STR("head"));
-    if (!read) {
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL,
-                     "the server does not allow this method on the requested resource");
-        return;
-    }
-    if (fed_str_starts(path, FED_STR("/healthz")) || fed_str_starts(path, FED_STR("/livez")) ||
-        fed_str_starts(path, FED_STR("/readyz")))
+    return fed_str_is(path, name);
+}
+
+static void read_other(struct fed_api_reply *r)
+{
+    struct fed_str path = r->q.path;
+    if (fed_api_is_health(path))
         health(r, path);
-    else if (fed_str_is(path, "/version"))
+    else if (is_path(path, "/version"))
         version(r);
     else if (fed_str_is(path, "/metrics"))
         metrics(r);
-    else if (fed_str_starts(path, FED_STR("/openapi/")))
+    else if (fed_str_starts(path, FED_STR("/openapi/v")))
         openapi(r, path);
     else if (fed_str_is(path, "/"))
-        index_paths(r);
+        index_paths(r, 200);
     else if (!openid(r, path))
-        fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
-                     "the server could not find the requested resource");
+        index_paths(r, 404);
+}
+
+void fed_api_other(struct fed_api_reply *r)
+{
+    static const char *const fixed[] = {"/", "/metrics", "/openapi/v2", "/openapi/v3"};
+    bool head = fed_api_is_head(r), read = head || fed_str_ieq(fed_str(r->q.verb), FED_STR("get"));
+    bool known = fed_api_is_health(r->q.path) || is_path(r->q.path, "/version");
+    for (size_t i = 0; i < FED_ARRAY_LEN(fixed); i++)
+        known |= fed_str_is(r->q.path, fixed[i]);
+    if ((!read && known) || (head && is_path(r->q.path, "/version")))
+        fed_api_not_allowed(r);
+    else if (read)
+        read_other(r);
+    else
+        index_paths(r, 404);
 }

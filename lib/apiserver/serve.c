@@ -9,18 +9,6 @@
 
 /* --- dispatch --- */
 
-static void not_found_path(struct fed_api_reply *r)
-{
-    fed_api_fail(r, FED_E_NOT_FOUND, &(struct fed_status_details){0},
-                 "the server could not find the requested resource");
-}
-
-static void not_allowed(struct fed_api_reply *r)
-{
-    fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, &(struct fed_status_details){0},
-                 "the server does not allow this method on the requested resource");
-}
-
 /* dryRun may only be "All". Answers and returns false when it is something else. */
 static bool check_dry_run(struct fed_api_reply *r)
 {
@@ -75,7 +63,7 @@ static void serve_kind(struct fed_api_reply *r)
     else if (strcmp(verb, "deletecollection") == 0)
         fed_api_fresh(r, fed_api_delete_many);
     else
-        not_allowed(r);
+        fed_api_not_allowed(r);
     if (write) {
         fed_api_fresh_before_refusal(r, serve_kind);
         write(r);
@@ -110,24 +98,33 @@ static void serve_resource(struct fed_api_reply *r)
     }
     if (!r->v || r->rest.n || !known_subresource(r->v, r->q.subresource) ||
         (!r->v->served && r->v->kind->custom && r->x)) {
+        bool group = !r->q.group.n || fed_api_has_version(api, r->q.group, (struct fed_str){NULL, 0});
         if (!fed_api_unknown_later(r, fed_api_dispatch))
-            not_found_path(r);
+            (group ? fed_api_not_found_path : fed_api_not_found_group)(r);
         return;
     }
     if (!name_is_sound(r))
         return;
     const struct fed_kind *k = r->v->kind;
     if (r->legacy_watch && !r->watch) {
-        not_allowed(r);
+        fed_api_not_allowed(r);
         return;
     }
     bool all_ns = !r->q.ns.n && !r->q.name.n;
+    if (k->namespaced && r->q.ns.p && !r->q.ns.n && r->q.name.n) { /* /namespaces//pods/x */
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "Namespace parameter required.");
+        return;
+    }
     if (k->namespaced ? (!r->q.ns.n && !all_ns) : (r->q.ns.n && !fed_str_is(k->plural, "namespaces"))) {
-        not_found_path(r);
+        fed_api_not_found_path(r);
         return;
     }
     if (k->namespaced && all_ns && strcmp(r->q.verb, "list") != 0 && strcmp(r->q.verb, "watch") != 0) {
-        not_allowed(r);
+        fed_api_not_allowed(r);
+        return;
+    }
+    if (fed_api_is_head(r)) {
+        fed_api_not_allowed(r);
         return;
     }
     if (!k->namespaced)
@@ -245,17 +242,6 @@ static void take_headers(struct fed_api_reply *r, const struct fed_http_request 
     r->q.content_type = fed_arena_dup(&r->arena, r->q.content_type);
 }
 
-static bool is_health(struct fed_str p)
-{
-    static const char *const roots[] = {"/healthz", "/livez", "/readyz"};
-    for (size_t i = 0; i < FED_ARRAY_LEN(roots); i++) {
-        struct fed_str root = fed_str(roots[i]);
-        if (fed_str_starts(p, root) && (p.n == root.n || p.p[root.n] == '/'))
-            return true;
-    }
-    return false;
-}
-
 const char *fed_api_refusal(int http_status, struct fed_buf *body)
 {
     const char *text = http_status == 413   ? "Request entity too large: limit is 3145728"
@@ -299,7 +285,7 @@ void fed_api_handle(void *ud, struct fed_http_exchange *x)
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "the request's URL is malformed");
         return;
     }
-    if (is_health(r->q.path) && fed_api_anonymous_allowed(r)) { /* also before anything is loaded */
+    if (fed_api_is_health(r->q.path) && fed_api_anonymous_allowed(r)) { /* also before anything is loaded */
         if (h->refused)
             answer_refused(r);
         else

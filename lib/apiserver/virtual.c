@@ -132,11 +132,12 @@ static bool verb_offered(const struct fed_virtual *v, const char *verb)
 
 void fed_api_serve_virtual(struct fed_api_reply *r, const struct fed_virtual *v)
 {
-    if (!verb_offered(v, r->q.verb)) {
-        const char *why = v->handle == serve_elsewhere
-                              ? where_they_are(r)
-                              : "the server does not allow this method on the requested resource";
-        fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "%s", why);
+    bool proxy = fed_str_ends(fed_str(v->resource), FED_STR("/proxy"));
+    if (!verb_offered(v, r->q.verb) || (fed_api_is_head(r) && !proxy)) {
+        if (v->handle == serve_elsewhere)
+            fed_api_fail(r, FED_E_METHOD_NOT_ALLOWED, NULL, "%s", where_they_are(r));
+        else
+            fed_api_not_allowed(r);
         return;
     }
     struct fed_str dry = fed_query_find(&r->query, "dryRun");

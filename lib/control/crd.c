@@ -274,16 +274,9 @@ static void finalized(void *ud, int code, const struct fed_call_response *res FE
 static void drop_finalizer(struct job *j)
 {
     struct fed_arena a = {0};
-    struct fed_json *patch = fed_json_object(&a), *meta = fed_json_set(patch, "metadata", fed_json_object(&a));
-    struct fed_json *list = fed_json_set(meta, "finalizers", fed_json_array(&a));
-
-    for (size_t i = 0; i < j->crd->n_finalizers; i++)
-        if (!fed_str_is(j->crd->finalizers[i], FED_CRD_FINALIZER))
-            fed_json_push(list, fed_json_new_str(&a, j->crd->finalizers[i]));
-    fed_json_set(meta, "uid", fed_json_new_str(&a, j->crd->uid));
-    fed_json_set(meta, "resourceVersion", fed_json_new_strf(&a, "%llu", (unsigned long long)j->crd->rev));
-    j->pass.call = fed_client_patch(j->ctl->conf.transport, &definitions, (struct fed_str){NULL, 0}, j->crd->name, "",
-                                    "merge", patch, "", finalized, j);
+    j->pass.call =
+        fed_client_patch(j->ctl->conf.transport, &definitions, (struct fed_str){NULL, 0}, j->crd->name, "", "merge",
+                         fed_kobj_patch_without_finalizer(&a, j->crd, FED_CRD_FINALIZER), "", finalized, j);
     fed_arena_release(&a);
 }
 

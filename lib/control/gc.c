@@ -184,17 +184,6 @@ static void job_answered(void *ud, int code, const struct fed_call_response *res
     job_end(j, code == FED_E_NOT_FOUND || code == FED_E_CONFLICT ? 0 : code);
 }
 
-/* A patch that replaces one list of metadata and fails when the object has changed since we saw it. */
-static struct fed_json *guarded_patch(struct fed_arena *a, const struct fed_kobj *o, const char *member,
-                                      struct fed_json *list)
-{
-    struct fed_json *patch = fed_json_object(a), *meta = fed_json_ensure_object(a, patch, "metadata");
-    fed_json_set(meta, "uid", fed_json_new_str(a, o->uid));
-    fed_json_set(meta, "resourceVersion", fed_json_new_strf(a, "%llu", (unsigned long long)o->rev));
-    fed_json_set(meta, member, list);
-    return patch;
-}
-
 static void patch_answered(void *ud, int code, const struct fed_call_response *res FED_UNUSED,
                            const struct fed_err *err FED_UNUSED)
 {
@@ -206,13 +195,8 @@ static void patch_answered(void *ud, int code, const struct fed_call_response *r
 static void drop_finalizer(struct job *j, const char *finalizer)
 {
     struct fed_arena a = {0};
-    struct fed_json *list = fed_json_array(&a);
-    for (size_t i = 0; i < j->obj->n_finalizers; i++) {
-        if (!fed_str_is(j->obj->finalizers[i], finalizer))
-            fed_json_push(list, fed_json_new_str(&a, j->obj->finalizers[i]));
-    }
     j->call = fed_client_patch(j->gc->t, j->resource, j->obj->ns, j->obj->name, "", "merge",
-                               guarded_patch(&a, j->obj, "finalizers", list), "", patch_answered, j);
+                               fed_kobj_patch_without_finalizer(&a, j->obj, finalizer), "", patch_answered, j);
     fed_arena_release(&a);
 }
 
@@ -220,13 +204,14 @@ static void drop_finalizer(struct job *j, const char *finalizer)
 static void give_up(struct fed_gc *gc, const struct node *dependent, const char *owner_uid)
 {
     struct fed_arena a = {0};
-    struct fed_json *tree = fed_kobj_parse(dependent->obj, &a), *list = fed_json_array(&a);
+    struct fed_json *tree = fed_kobj_parse(dependent->obj, &a), *patch = fed_kobj_guarded_patch(&a, dependent->obj);
+    struct fed_json *list = fed_json_ensure_array(&a, fed_obj_metadata(&a, patch), "ownerReferences");
     FED_JSON_EACH(ref, fed_json_at(tree, "metadata", "ownerReferences", NULL)) {
         if (!fed_str_is(fed_json_find_text(ref, "uid"), owner_uid))
             fed_json_push(list, fed_json_copy(&a, ref));
     }
-    fed_client_patch(gc->t, dependent->resource, dependent->obj->ns, dependent->obj->name, "", "merge",
-                     guarded_patch(&a, dependent->obj, "ownerReferences", list), "", NULL, NULL);
+    fed_client_patch(gc->t, dependent->resource, dependent->obj->ns, dependent->obj->name, "", "merge", patch, "", NULL,
+                     NULL);
     fed_arena_release(&a);
 }
 

@@ -109,13 +109,10 @@ struct fed_json *fed_crd_document(struct fed_arena *a, const struct fed_json *cr
 
 void fed_crd_begin_deletion(struct fed_arena *a, struct fed_json *crd, int64_t now_ms)
 {
-    struct fed_json *list = fed_json_ensure_array(a, fed_obj_metadata(a, crd), "finalizers");
     struct fed_json *status = fed_json_ensure_object(a, crd, "status");
 
-    FED_JSON_EACH(f, list)
-        if (fed_str_is(fed_json_str(f), FED_CRD_FINALIZER))
-            return;
-    fed_json_push(list, fed_json_new_strz(a, FED_CRD_FINALIZER));
+    if (!fed_obj_add_finalizer(a, crd, FED_CRD_FINALIZER))
+        return;
     fed_obj_set_condition(a, status, "Terminating", "True", "InstanceDeletionPending",
                           FED_STR("CustomResourceDefinition marked for deletion; CustomResource deletion will begin "
                                   "soon"),

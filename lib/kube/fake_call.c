@@ -268,8 +268,8 @@ static void do_delete(struct fed_fake *f, const struct request *r, struct fed_ar
     const char *add = fed_str_is(policy, "Foreground") ? "foregroundDeletion"
                       : fed_str_is(policy, "Orphan")   ? "orphan"
                                                        : NULL;
-    if (add && !fed_kobj_has_finalizer(old, add))
-        fed_json_push(fed_json_ensure_array(a, meta, "finalizers"), fed_json_new_strz(a, add));
+    if (add)
+        fed_obj_add_finalizer(a, obj, add);
     if (!has_finalizers(obj)) {
         fed_fake_erase(f, r->resource, old);
         fed_status_write_success(&ans->body, NULL);

@@ -366,6 +366,42 @@ void fed_obj_set_annotation(struct fed_arena *a, struct fed_json *obj, const cha
     set_in_map(a, obj, "annotations", key, value);
 }
 
+bool fed_obj_add_finalizer(struct fed_arena *a, struct fed_json *obj, const char *finalizer)
+{
+    struct fed_json *list = fed_json_ensure_array(a, fed_obj_metadata(a, obj), "finalizers");
+    FED_JSON_EACH(f, list)
+        if (fed_str_is(fed_json_str(f), finalizer))
+            return false;
+    if (list)
+        fed_json_push(list, fed_json_new_strz(a, finalizer));
+    return list != NULL;
+}
+
+struct fed_json *fed_kobj_guarded_patch(struct fed_arena *a, const struct fed_kobj *o)
+{
+    struct fed_json *patch = fed_json_object(a), *meta = fed_json_ensure_object(a, patch, "metadata");
+    fed_json_set(meta, "uid", fed_json_new_str(a, o->uid));
+    fed_json_set(meta, "resourceVersion", fed_json_new_strf(a, "%llu", (unsigned long long)o->rev));
+    return patch;
+}
+
+struct fed_json *fed_kobj_patch_without_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer)
+{
+    struct fed_json *patch = fed_kobj_guarded_patch(a, o);
+    struct fed_json *list = fed_json_ensure_array(a, fed_obj_metadata(a, patch), "finalizers");
+    for (size_t i = 0; i < o->n_finalizers; i++)
+        if (!fed_str_is(o->finalizers[i], finalizer))
+            fed_json_push(list, fed_json_new_str(a, o->finalizers[i]));
+    return patch;
+}
+
+struct fed_json *fed_kobj_patch_with_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer)
+{
+    struct fed_json *patch = fed_kobj_patch_without_finalizer(a, o, finalizer);
+    fed_obj_add_finalizer(a, patch, finalizer);
+    return patch;
+}
+
 struct fed_json *fed_obj_new(struct fed_arena *a, const char *api_version, const char *kind, struct fed_str ns,
                              struct fed_str name)
 {

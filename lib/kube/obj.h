@@ -71,6 +71,13 @@ struct fed_str fed_obj_label(const struct fed_json *obj, const char *key);
 struct fed_str fed_obj_annotation(const struct fed_json *obj, const char *key);
 void fed_obj_set_label(struct fed_arena *a, struct fed_json *obj, const char *key, struct fed_str value);
 void fed_obj_set_annotation(struct fed_arena *a, struct fed_json *obj, const char *key, struct fed_str value);
+/* Adds to metadata.finalizers; false when it was there. */
+bool fed_obj_add_finalizer(struct fed_arena *a, struct fed_json *obj, const char *finalizer);
+/* Merge patches of metadata that fail (Conflict) when the object has changed since, or another has its name: with nothing
+ * yet, with one finalizer more, with one less. */
+struct fed_json *fed_kobj_guarded_patch(struct fed_arena *a, const struct fed_kobj *o);
+struct fed_json *fed_kobj_patch_with_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer);
+struct fed_json *fed_kobj_patch_without_finalizer(struct fed_arena *a, const struct fed_kobj *o, const char *finalizer);
 /* A new object {apiVersion, kind, metadata{name, namespace}}; ns empty for cluster scope. */
 struct fed_json *fed_obj_new(struct fed_arena *a, const char *api_version, const char *kind, struct fed_str ns,
                              struct fed_str name);

@@ -31,17 +31,8 @@ static void set_phase(struct mbr_job *job, enum mbr_kind kind, const struct fed_
 
 static void release(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj, const char *finalizer)
 {
-    struct fed_arena *a = &job->arena;
-    struct fed_json *patch = fed_json_object(a), *meta = fed_obj_metadata(a, patch), *left = fed_json_array(a);
-    if (!fed_kobj_has_finalizer(obj, finalizer))
-        return;
-    for (size_t i = 0; i < obj->n_finalizers; i++)
-        if (!fed_str_is(obj->finalizers[i], finalizer))
-            fed_json_push(left, fed_json_new_str(a, obj->finalizers[i]));
-    fed_json_set(meta, "uid", fed_json_new_str(a, obj->uid));
-    fed_json_set(meta, "resourceVersion", fed_json_new_strf(a, "%llu", (unsigned long long)obj->rev));
-    fed_json_set(meta, "finalizers", left);
-    mbr_job_merge(job, kind, obj->ns, obj->name, "", patch);
+    if (fed_kobj_has_finalizer(obj, finalizer))
+        mbr_job_merge(job, kind, obj->ns, obj->name, "", fed_kobj_patch_without_finalizer(&job->arena, obj, finalizer));
 }
 
 /* --- volumes --- */
@@ -374,26 +365,16 @@ static void set_default_class(struct mbr *m, struct fed_arena *a, struct fed_jso
         fed_json_set(spec, "storageClassName", fed_json_new_str(a, fed_arena_dup(a, d.name)));
 }
 
-static void hold(struct fed_arena *a, struct fed_json *obj, const char *finalizer)
-{
-    struct fed_json *list = fed_json_ensure_array(a, fed_obj_metadata(a, obj), "finalizers");
-    FED_JSON_EACH(f, list)
-        if (fed_str_is(fed_json_str(f), finalizer))
-            return;
-    if (list)
-        fed_json_push(list, fed_json_new_strz(a, finalizer));
-}
-
 void mbr_claims_admit(struct mbr *m, struct fed_arena *a, const struct fed_kind *kind, struct fed_json *obj)
 {
     if (kind->group.n)
         return;
     if (fed_str_is(kind->plural, "persistentvolumes"))
-        return hold(a, obj, HOLDS_VOLUME);
+        fed_obj_add_finalizer(a, obj, HOLDS_VOLUME);
     if (!fed_str_is(kind->plural, "persistentvolumeclaims"))
         return;
     set_default_class(m, a, fed_json_find(obj, "spec"));
-    hold(a, obj, HOLDS_CLAIM);
+    fed_obj_add_finalizer(a, obj, HOLDS_CLAIM);
 }
 
 void mbr_claims_init(struct mbr_ctl *c)

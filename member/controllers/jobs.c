@@ -31,14 +31,10 @@ struct work {
 
 static struct fed_json *without_tracking(struct fed_arena *a, const struct fed_kobj *pod)
 {
-    struct fed_json *patch = fed_json_object(a), *meta = fed_obj_metadata(a, patch), *left = fed_json_array(a);
-    for (size_t i = 0; i < pod->n_finalizers; i++)
-        if (!fed_str_is(pod->finalizers[i], TRACKING))
-            fed_json_push(left, fed_json_new_str(a, pod->finalizers[i]));
-    fed_json_set(meta, "uid", fed_json_new_str(a, pod->uid));
-    if (left->n) /* others may take theirs off at the same time */
-        fed_json_set(meta, "resourceVersion", fed_json_new_strf(a, "%llu", (unsigned long long)pod->rev));
-    fed_json_set(meta, "finalizers", left->n ? left : fed_json_null(a));
+    struct fed_json *patch = fed_kobj_patch_without_finalizer(a, pod, TRACKING), *meta = fed_obj_metadata(a, patch);
+    if (!fed_json_find(meta, "finalizers")
+             ->n) /* none of others that could be lost: whatever else changed, off with it */
+        fed_json_remove(fed_json_find(meta, "resourceVersion"));
     return patch;
 }
 
@@ -182,7 +178,7 @@ static struct fed_json *new_pod(struct work *w, int64_t index)
 {
     struct fed_json *pod = mbr_pod_from_template(w->c, w->a, w->obj, fed_json_find(w->spec, "template"));
     struct fed_json *meta = fed_obj_metadata(w->a, pod), *spec = fed_json_find(pod, "spec");
-    fed_json_push(fed_json_ensure_array(w->a, meta, "finalizers"), fed_json_new_strz(w->a, TRACKING));
+    fed_obj_add_finalizer(w->a, pod, TRACKING);
     if (index < 0)
         return pod;
     struct fed_str text = fed_arena_printf(w->a, "%lld", (long long)index), name = fed_obj_name(pod);

@@ -28,7 +28,7 @@ struct exec {
     struct fed_channels *channels;
     struct fed_channel *channel[N_KINDS];
     bool wanted[N_KINDS];
-    bool tty, attach, stdin_once, stdin_eof, stdin_closed, started, with_json;
+    bool tty, attach, stdin_once, stdin_eof, stdin_closed, started, with_json, greets;
     struct mbr_run_pod *run; /* NULL: no session there, or it ended */
     uint32_t session;
     char *uid, *container, **argv;
@@ -298,8 +298,7 @@ static bool on_opened(void *ud, struct fed_channel *c)
     if (k == N_KINDS || x->channel[k])
         return false;
     x->channel[k] = c;
-    /* A first message tells WebSocket's clients that all is well before there is output. */
-    if (fed_channel_index(c) >= 0 && k == (x->wanted[STDOUT] ? STDOUT : ERROR))
+    if (x->greets && fed_channel_index(c) >= 0 && k == (x->wanted[STDOUT] ? STDOUT : ERROR))
         fed_channel_write(c, FED_STR(""));
     return true;
 }
@@ -449,6 +448,9 @@ static void serve(struct mbr *m, const struct fed_api_request *req, struct fed_a
     fed_api_reply_upgraded(reply);
     const char *name = fed_channels_protocol(x->channels)->name;
     x->with_json = strncmp(name, "v4.", 3) == 0 || strncmp(name, "v5.", 3) == 0;
+    /* An empty message tells old WebSocket clients that all is well before there is output. Those of v5 (client-go) need
+     * none, and up to kubectl 1.33 complain of it when it comes before they have made their streams. */
+    x->greets = strncmp(name, "v5.", 3) != 0;
     fed_timer_start(m->env, &x->timer, OPEN_MS, on_task_start);
 }
 

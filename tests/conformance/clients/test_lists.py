@@ -93,6 +93,33 @@ def test_numbers_and_selectors(raw, maps):
     raw(path, sendInitialEvents="true").refused(422, "Invalid", invalid("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"))
 
 
+def test_items_do_not_say_what_they_are(engine, raw, maps, ns):
+    """Those of the kinds that a server is built with: their list does. A stream of pieces, YAML and what was deleted are no different."""
+    made = raw(f"/apis/apps/v1/namespaces/{ns}/deployments", "POST", {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}})
+    assert made.status == 201 and made.json()["kind"] == "Deployment"
+    deployments = f"/apis/%s/namespaces/{ns}/deployments"
+    for version in ("apps/v1", "apps/v1beta1", "extensions/v1beta1"):
+        got = raw(deployments % version).json()
+        assert (got["kind"], got["apiVersion"]) == ("DeploymentList", version)
+        assert [set(o) for o in got["items"]] == [{"metadata", "spec", "status"}]
+    for query in ({}, {"limit": 2}, {"pretty": "true"}):
+        assert {frozenset(o) for o in raw(maps[0], **query).json()["items"]} == {frozenset({"metadata", "data"})}
+    assert b"kind: ConfigMap\n" not in raw.as_("application/yaml", maps[0]).body
+    rows = raw.as_(TABLE, maps[0], includeObject="Object").json()["rows"]
+    assert {r["object"]["kind"] for r in rows} == {"ConfigMap"}
+    assert {e["object"]["kind"] for e in raw(maps[0], watch=1, resourceVersion=0, timeoutSeconds=1).lines()} == {"ConfigMap"}
+    gone = raw(maps[0], "DELETE").json()
+    assert gone["kind"] == "ConfigMapList" and "kind" not in gone["items"][0]
+
+
+def test_long_lists_are_sent_without_types_too(raw, maps):
+    for i in range(3):
+        raw(maps[0], "POST", {"metadata": {"name": f"long{i}"}, "data": {"x": "y" * 500000}})
+    items = raw(maps[0]).json()["items"]
+    assert len(items) == 8 and not any("kind" in o or "apiVersion" in o for o in items)
+
+
 def token_of(answer):
     return answer.json()["metadata"]["continue"]
 
@@ -142,7 +169,7 @@ def test_forms(raw, maps):
     assert [r["cells"][:2] for r in table["rows"]] == [["c0", 1], ["c1", 1]] and table["metadata"]["remainingItemCount"] == 3
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
     assert raw.as_(TABLE, path, includeObject="Object").json()["rows"][0]["object"]["data"] == {"n": "0"}
-    assert "object" not in raw.as_(TABLE, path, includeObject="None").json()["rows"][0]
+    assert raw.as_(TABLE, path, includeObject="None").json()["rows"][0]["object"] is None
     raw.as_(TABLE, path, includeObject="All").refused(400, "BadRequest", 'unrecognized includeObject value: "All"')
     assert raw.as_("application/yaml", path + "/c1").body.startswith(b"apiVersion: v1\n")
     assert raw.as_(f"{TABLE},application/json", path + "/c1").json()["kind"] == "Table"

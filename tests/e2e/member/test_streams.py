@@ -498,6 +498,23 @@ def test_python_client_exec(python_api):
         stream(execute, "nobody", "default", command=["true"], **WANT)
 
 
+@pytest.mark.parametrize("version,first", [("v4", b"\x01"), ("v5", b"\x01here\n")])
+def test_the_first_message(python_api, version, first):
+    """Clients of v4 are greeted by an empty message; client-go's v5 would only complain of it."""
+    import ssl
+
+    import websocket
+    conf = python_api.api_client.configuration
+    url = conf.host.replace("https", "wss") + "/api/v1/namespaces/default/pods/web/exec?container=side&stdout=1&stdin=1&command=cat"
+    tls = {"cert_reqs": ssl.CERT_NONE, "certfile": conf.cert_file, "keyfile": conf.key_file}
+    ws = websocket.create_connection(url, sslopt=tls, subprotocols=[f"{version}.channel.k8s.io"], timeout=20)
+    try:
+        ws.send_binary(b"\x00here\n")
+        assert ws.recv() == first
+    finally:
+        ws.close()
+
+
 def test_python_client_log_stream(python_api):
     from kubernetes import watch
     answer = python_api.read_namespaced_pod_log("web", "default", container="side", follow=True, tail_lines=0,

@@ -132,6 +132,14 @@ static void many_labels_and_last_wins(void **state)
     fed_buf_release(&b);
 }
 
+static void assert_patch(const struct fed_json *patch, const char *text)
+{
+    struct fed_buf b = {0};
+    fed_json_write(&b, patch);
+    assert_true(fed_str_is(fed_buf_str(&b), text));
+    fed_buf_release(&b);
+}
+
 static void trees(void **state)
 {
     (void)state;
@@ -161,6 +169,27 @@ static void trees(void **state)
     fed_arena_release(&a);
 }
 
+static void finalizers(void **state)
+{
+    (void)state;
+    struct fed_arena a = {0};
+    struct fed_json *obj = fed_obj_new(&a, "v1", "Pod", FED_STR("n"), FED_STR("p"));
+    struct fed_kobj *o;
+    fed_json_set(fed_obj_metadata(&a, obj), "uid", fed_json_new_strz(&a, "u"));
+    assert_true(fed_obj_add_finalizer(&a, obj, "a/b"));
+    assert_false(fed_obj_add_finalizer(&a, obj, "a/b"));
+    assert_true(fed_obj_add_finalizer(&a, obj, "c/d"));
+    assert_int_equal(fed_kobj_from_tree(obj, 7, &o, NULL), 0);
+    assert_int_equal(o->n_finalizers, 2);
+    assert_patch(fed_kobj_guarded_patch(&a, o), "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"7\"}}");
+    assert_patch(fed_kobj_patch_without_finalizer(&a, o, "a/b"),
+                 "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"7\",\"finalizers\":[\"c/d\"]}}");
+    assert_patch(fed_kobj_patch_with_finalizer(&a, o, "e/f"),
+                 "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"7\",\"finalizers\":[\"a/b\",\"c/d\",\"e/f\"]}}");
+    fed_kobj_unref(o);
+    fed_arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +198,7 @@ int main(void)
         cmocka_unit_test(damaged_text_is_refused),
         cmocka_unit_test(many_labels_and_last_wins),
         cmocka_unit_test(trees),
+        cmocka_unit_test(finalizers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
