@@ -299,7 +299,7 @@ static void call_failed(struct fed_hook_call *c, const char *why)
         fed_arena_printf(&c->ad->r->arena, "failed calling webhook \"%.*s\": %s", FED_STR_ARG(c->hook->name), why).p);
 }
 
-/* It stays what it is: something else under its key could not be read again. */
+/* It stays what it is. */
 static int check_type(const struct fed_admission *ad, const struct fed_json *obj, struct fed_str api_version,
                       struct fed_str kind, struct fed_err *err)
 {

@@ -196,7 +196,7 @@ def test_what_a_new_object_has_no_one_gave_it_yet(api, hooks):
         assert not {"name", "uid", "creationTimestamp", "generation"} & set(meta) and meta["namespace"] == "default"
         assert "name" not in first and then["name"] == then["object"]["metadata"]["name"] == made.data["metadata"]["name"]
         assert then["object"]["metadata"]["uid"] == made.data["metadata"]["uid"]
-        # What it is stays: under its key nothing else could be read again.
+        # It stays what it is.
         for patch, words in (([{"op": "replace", "path": "/kind", "value": "Secret"}], "not a ConfigMap of v1"),
                              ([{"op": "replace", "path": "", "value": {}}], "Object 'Kind' is missing in '{}'"),
                              ([{"op": "remove", "path": "/apiVersion"}], "Object 'apiVersion' is missing")):
