@@ -48,14 +48,12 @@ static void deleted(void *ud, int code, const struct fed_call_response *res, con
     done(e);
 }
 
-static void delete_pod(struct evict *e)
+static void delete_now(struct evict *e)
 {
     struct fed_arena *a = &e->arena;
     struct fed_json *body = fed_json_object(a), *only = fed_json_object(a);
     const struct fed_json *grace = fed_json_find(e->options, "gracePeriodSeconds");
     struct fed_buf text = {0};
-    if (e->dry)
-        return done(e);
     fed_json_set(body, "apiVersion", fed_json_new_strz(a, "v1"));
     fed_json_set(body, "kind", fed_json_new_strz(a, "DeleteOptions"));
     fed_json_set(only, "uid", fed_json_new_str(a, e->uid));
@@ -68,6 +66,35 @@ static void delete_pod(struct evict *e)
                                    .body = fed_buf_str(&text)};
     e->m->client->ops->call(e->m->client, &req, deleted, e);
     fed_buf_release(&text);
+}
+
+static void told(void *ud, int code, const struct fed_call_response *res, const struct fed_err *err)
+{
+    struct evict *e = ud;
+    (void)res;
+    if (code < 0 && code != FED_E_NOT_FOUND)
+        return fail(e, code, err && err->text[0] ? err->text : fed_code_text(code));
+    delete_now(e);
+}
+
+/* The pod says first why it goes, for those who decide by that what its end means (Jobs' pod failure policies). */
+static void delete_pod(struct evict *e)
+{
+    struct fed_arena *a = &e->arena;
+    struct fed_kobj *pod = mbr_find(e->m, MBR_PODS, e->ns, e->pod);
+    struct fed_json *patch = fed_json_object(a), *status = fed_json_ensure_object(a, patch, "status");
+    if (e->dry)
+        return done(e);
+    if (!pod || !fed_str_eq(pod->uid, e->uid) || pod->deleting)
+        return delete_now(e);
+    const struct fed_json *have = fed_json_at(fed_kobj_parse(pod, a), "status", "conditions", NULL);
+    if (have)
+        fed_json_set(status, "conditions", fed_json_copy(a, have));
+    if (!fed_obj_set_condition(a, status, "DisruptionTarget", "True", "EvictionByEvictionAPI",
+                               FED_STR("Eviction API: evicting"), fed_wall_ms(e->m->env)))
+        return delete_now(e);
+    fed_json_set(fed_obj_metadata(a, patch), "uid", fed_json_new_str(a, e->uid));
+    fed_client_patch(e->m->client, mbr_resource(MBR_PODS), e->ns, e->pod, "status", "merge", patch, "", told, e);
 }
 
 static void refuse(struct evict *e, const struct fed_json *budget, bool unsettled)

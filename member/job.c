@@ -238,6 +238,30 @@ void mbr_job_delete(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj
     fed_client_delete(j->m->client, mbr_resource(kind), obj->ns, obj->name, "Background", obj->uid, answered, w);
 }
 
+void mbr_job_disrupt(struct mbr_job *j, const struct fed_kobj *pod, const char *reason, const char *message)
+{
+    struct fed_json *status = fed_json_object(&j->arena);
+    const struct fed_json *have = fed_json_at(fed_kobj_parse(pod, &j->arena), "status", "conditions", NULL);
+    if (have)
+        fed_json_set(status, "conditions", fed_json_copy(&j->arena, have));
+    if (fed_obj_set_condition(&j->arena, status, "DisruptionTarget", "True", reason, fed_str(message),
+                              fed_wall_ms(j->m->env)))
+        mbr_job_merge_status(j, MBR_PODS, pod, status);
+}
+
+void mbr_job_delete_now(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj *obj)
+{
+    struct fed_transport *t = j->m->client;
+    struct fed_call_request req = {
+        .method = "DELETE",
+        .body = fed_arena_printf(&j->arena,
+                                 "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0,"
+                                 "\"preconditions\":{\"uid\":\"%.*s\"}}",
+                                 FED_STR_ARG(obj->uid)),
+        .path = fed_resource_path(&j->arena, mbr_resource(kind), obj->ns, obj->name, "", "")};
+    t->ops->call(t, &req, answered, write_new(j, FED_E_NOT_FOUND));
+}
+
 struct fed_json *mbr_status_copy(struct fed_arena *a, const struct fed_json *tree)
 {
     const struct fed_json *status = fed_json_find(tree, "status");

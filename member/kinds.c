@@ -25,6 +25,7 @@ static const struct fed_resource resources[MBR_N_KINDS] = {
     [MBR_CLAIMS] = {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true},
     [MBR_VOLUMES] = {"", "v1", "persistentvolumes", "PersistentVolume", false},
     [MBR_CLASSES] = {"storage.k8s.io", "v1", "storageclasses", "StorageClass", false},
+    [MBR_LEASES] = {"coordination.k8s.io", "v1", "leases", "Lease", true},
 };
 
 const struct fed_resource *mbr_resource(enum mbr_kind kind)

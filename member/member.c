@@ -206,6 +206,7 @@ static void api_ready(void *ud, int code, const struct fed_err *err)
         m->informers[k] =
             fed_informer_new(&(struct fed_informer_conf){.transport = m->client,
                                                          .resource = mbr_resource((enum mbr_kind)k),
+                                                         .ns = k == MBR_LEASES ? "kube-node-lease" : NULL,
                                                          .index_label = k == MBR_SLICES ? MBR_SERVICE_NAME : NULL});
     m->pods = mbr_pods_new(m);
     mbr_services_follow(m->services);

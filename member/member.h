@@ -25,7 +25,7 @@ enum mbr_runtime_kind { MBR_RUNTIME_PROCESS, MBR_RUNTIME_HOLLOW };
 struct mbr_conf {
     const char *name, *dir, *region, *zone, *coordinates, *encryption;
     struct fed_strings labels, sans;
-    int64_t nodes, port, max_pods, max_reads, max_writes;
+    int64_t nodes, port, max_pods, max_reads, max_writes, node_grace_ms;
     int runtime;
     bool stop_pods, verbose, rewrite_paths;
     struct fed_access_settings access;
@@ -57,6 +57,7 @@ enum mbr_kind {
     MBR_CLAIMS,
     MBR_VOLUMES,
     MBR_CLASSES,
+    MBR_LEASES,
     MBR_N_KINDS
 };
 

@@ -8,7 +8,7 @@ struct fed_json *fed_review_body(struct fed_api_reply *r, const char *kind)
 {
     struct fed_json *body = NULL;
     struct fed_err err = {0};
-    if (fed_api_body(r, &body, NULL, &err)) {
+    if (fed_api_typed_body(r, &body, &err)) {
         fed_api_fail_err(r, &err);
         return NULL;
     }
@@ -25,51 +25,51 @@ struct fed_json *fed_review_body(struct fed_api_reply *r, const char *kind)
     return body;
 }
 
-/* kube-apiserver names no kind here (it has forgotten it by then): kubectl says "The request is invalid". */
-static void refuse(struct fed_api_reply *r, const char *field, struct fed_str value, const char *why)
+static void add(struct fed_causes *c, const char *field, struct fed_str value, const char *why)
 {
-    struct fed_causes c = {.arena = &r->arena};
-    fed_causes_add(&c, FED_CAUSE_INVALID, fed_str(field), value, "%s", why);
-    struct fed_status_details d = {.group = FED_STR("authorization.k8s.io"), .causes = &c};
-    fed_api_fail(r, FED_E_INVALID, &d, ".authorization.k8s.io \"\" is invalid: %s: %.*s", field,
-                 FED_STR_ARG(c.items[0].message));
+    fed_causes_add(c, FED_CAUSE_INVALID, fed_str(field), value, "%s", why);
 }
 
-/* A question is no object: it has no metadata, a local one its namespace only. Answers: false. */
-static bool check_metadata(struct fed_api_reply *r, const char *kind, const struct fed_json *body)
+/* kube-apiserver names no kind here (it has forgotten it by then): kubectl says "The request is invalid". Answers: false. */
+static bool accepted(struct fed_api_reply *r, const struct fed_causes *c)
+{
+    struct fed_status_details d = {.group = FED_STR("authorization.k8s.io"), .causes = c};
+    if (c->n)
+        fed_api_fail(r, FED_E_INVALID, &d, NULL);
+    return c->n == 0;
+}
+
+/* A question is no object: it has no metadata, a local one its namespace only. */
+static void check_metadata(struct fed_causes *c, bool local, const struct fed_json *body)
 {
     const struct fed_json *meta = fed_json_find(body, "metadata");
-    bool local = strcmp(kind, "LocalSubjectAccessReview") == 0;
     FED_JSON_EACH(m, meta) {
         if (m->type == FED_JSON_NULL || fed_str_is(m->key, "managedFields") ||
             (local && fed_str_is(m->key, "namespace")))
             continue;
-        refuse(r, "metadata", fed_shown(&r->arena, meta),
-               local ? "must be empty except for namespace" : "must be empty");
-        return false;
+        add(c, "metadata", fed_shown(c->arena, meta), local ? "must be empty except for namespace" : "must be empty");
+        return;
     }
-    return true;
 }
 
-/* Exactly one of the two kinds of attributes. Answers: false. */
-static bool read_question(struct fed_api_reply *r, const struct fed_json *spec, struct fed_api_request *ask)
+/* Exactly one of the two kinds of attributes. */
+static void read_question(struct fed_api_reply *r, const struct fed_json *spec, struct fed_api_request *ask,
+                          struct fed_causes *c)
 {
     const struct fed_json *ra = fed_json_find(spec, "resourceAttributes");
     const struct fed_json *na = fed_json_find(spec, "nonResourceAttributes");
     bool has_ra = ra && ra->type == FED_JSON_OBJECT, has_na = na && na->type == FED_JSON_OBJECT;
     if (has_ra && has_na)
-        refuse(r, "spec.nonResourceAttributes", fed_shown(&r->arena, na),
-               "cannot be specified in combination with resourceAttributes");
+        add(c, "spec.nonResourceAttributes", fed_shown(&r->arena, na),
+            "cannot be specified in combination with resourceAttributes");
     else if (!has_ra && !has_na)
-        refuse(r, "spec.resourceAttributes", FED_STR("null"),
-               "exactly one of nonResourceAttributes or resourceAttributes must be specified");
-    if (has_ra == has_na)
-        return false;
+        add(c, "spec.resourceAttributes", FED_STR("null"),
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified");
     *ask = (struct fed_api_request){.who = r->q.who, .arena = &r->arena};
     ask->verb = fed_arena_dupz(&r->arena, fed_json_find_text(has_ra ? ra : na, "verb"));
     if (has_na) {
         ask->path = fed_json_find_text(na, "path");
-        return true;
+        return;
     }
     ask->group = fed_json_find_text(ra, "group");
     ask->version = fed_json_find_text(ra, "version");
@@ -79,7 +79,6 @@ static bool read_question(struct fed_api_reply *r, const struct fed_json *spec, 
     ask->name = fed_json_find_text(ra, "name");
     if (!ask->resource.n) /* a question about everything */
         ask->resource = FED_STR("*");
-    return true;
 }
 
 static void answer(struct fed_api_reply *r, struct fed_json *body, const struct fed_api_request *ask)
@@ -100,9 +99,13 @@ void fed_review_self_access(void *ud, const struct fed_api_request *q, struct fe
 {
     (void)ud, (void)q;
     struct fed_json *body = fed_review_body(r, "SelfSubjectAccessReview");
+    struct fed_causes c = {.arena = &r->arena};
     struct fed_api_request ask;
-    if (body && check_metadata(r, "SelfSubjectAccessReview", body) &&
-        read_question(r, fed_json_find(body, "spec"), &ask))
+    if (!body)
+        return;
+    read_question(r, fed_json_find(body, "spec"), &ask, &c);
+    check_metadata(&c, false, body);
+    if (accepted(r, &c))
         answer(r, body, &ask);
 }
 
@@ -123,7 +126,8 @@ static void read_extra(struct fed_arena *a, const struct fed_json *extra, struct
     who->extra = x;
 }
 
-static bool read_subject(struct fed_api_reply *r, const struct fed_json *spec, struct fed_identity *who)
+static void read_subject(struct fed_api_reply *r, const struct fed_json *spec, struct fed_identity *who,
+                         struct fed_causes *c)
 {
     const struct fed_json *groups = fed_json_find(spec, "groups");
     struct fed_str *list = FED_ARENA_ARRAY(&r->arena, struct fed_str, (groups ? groups->n : 0) + 1);
@@ -132,47 +136,67 @@ static bool read_subject(struct fed_api_reply *r, const struct fed_json *spec, s
         list[who->n_groups++] = fed_json_str(g);
     who->groups = list;
     read_extra(&r->arena, fed_json_find(spec, "extra"), who);
-    if (who->user.n || who->n_groups)
-        return true;
-    refuse(r, "spec.user", FED_STR("\"\""), "at least one of user or group must be specified");
-    return false;
+    if (!who->user.n && !who->n_groups)
+        add(c, "spec.user", FED_STR("\"\""), "at least one of user or group must be specified");
+}
+
+/* A question about somebody is asked in the namespace of its path. */
+static void check_place(const struct fed_api_request *q, const struct fed_json *spec, struct fed_causes *c)
+{
+    const struct fed_json *ra = fed_json_find(spec, "resourceAttributes");
+    const struct fed_json *na = fed_json_find(spec, "nonResourceAttributes");
+    struct fed_str ns = fed_json_find_text(ra, "namespace");
+    if (ra && !fed_str_eq(ns, q->ns))
+        add(c, "spec.resourceAttributes.namespace", fed_quoted(c->arena, ns), "must match metadata.namespace");
+    if (na)
+        add(c, "spec.nonResourceAttributes", fed_shown(c->arena, na), "disallowed on this kind of request");
+}
+
+/* As of an object: the path's namespace is the body's. Answers: false. */
+static bool take_namespace(struct fed_api_reply *r, struct fed_json *body)
+{
+    struct fed_json *meta = fed_json_ensure_object(&r->arena, body, "metadata");
+    struct fed_str ns = fed_json_find_text(meta, "namespace");
+    if (ns.n && !fed_str_eq(ns, r->q.ns)) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL,
+                     "the namespace of the provided object does not match the namespace sent on the request");
+        return false;
+    }
+    if (meta)
+        fed_json_set(meta, "namespace", fed_json_new_str(&r->arena, r->q.ns));
+    return true;
+}
+
+static void review(const struct fed_api_request *q, struct fed_api_reply *r, const char *kind, bool local)
+{
+    struct fed_json *body = fed_review_body(r, kind);
+    const struct fed_json *spec = fed_json_find(body, "spec");
+    struct fed_causes c = {.arena = &r->arena};
+    struct fed_api_request ask;
+    struct fed_identity who;
+    if (!body || (local && !take_namespace(r, body)))
+        return;
+    read_question(r, spec, &ask, &c);
+    read_subject(r, spec, &who, &c);
+    check_metadata(&c, local, body);
+    if (local)
+        check_place(q, spec, &c);
+    if (!accepted(r, &c))
+        return;
+    ask.who = who;
+    answer(r, body, &ask);
 }
 
 void fed_review_access(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
 {
-    (void)ud, (void)q;
-    static const char kind[] = "SubjectAccessReview";
-    struct fed_json *body = fed_review_body(r, kind);
-    const struct fed_json *spec = fed_json_find(body, "spec");
-    struct fed_api_request ask;
-    struct fed_identity who;
-    if (!body || !check_metadata(r, kind, body) || !read_question(r, spec, &ask) || !read_subject(r, spec, &who))
-        return;
-    ask.who = who;
-    answer(r, body, &ask);
+    (void)ud;
+    review(q, r, "SubjectAccessReview", false);
 }
 
 void fed_review_local_access(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
 {
     (void)ud;
-    static const char kind[] = "LocalSubjectAccessReview";
-    struct fed_json *body = fed_review_body(r, kind);
-    const struct fed_json *spec = fed_json_find(body, "spec");
-    struct fed_api_request ask;
-    struct fed_identity who;
-    if (!body || !check_metadata(r, kind, body) || !read_question(r, spec, &ask) || !read_subject(r, spec, &who))
-        return;
-    if (!ask.resource.n) {
-        refuse(r, "spec.nonResourceAttributes", fed_shown(&r->arena, fed_json_find(spec, "nonResourceAttributes")),
-               "disallowed on this kind of request");
-        return;
-    }
-    if (!fed_str_eq(ask.ns, q->ns)) {
-        refuse(r, "spec.resourceAttributes.namespace", fed_quoted(&r->arena, ask.ns), "must match metadata.namespace");
-        return;
-    }
-    ask.who = who;
-    answer(r, body, &ask);
+    review(q, r, "LocalSubjectAccessReview", true);
 }
 
 /* --- what oneself may --- */
@@ -180,11 +204,14 @@ void fed_review_local_access(void *ud, const struct fed_api_request *q, struct f
 struct rules {
     struct fed_arena *a;
     struct fed_json *resource, *other;
+    bool all; /* one of them is about everything */
 };
 
 static bool add_rule(void *ud, const struct fed_rule *rule)
 {
     struct rules *k = ud;
+    k->all |=
+        fed_strs_has(&rule->verbs, "*") && fed_strs_has(&rule->groups, "*") && fed_strs_has(&rule->resources, "*");
     fed_json_push(rule->urls.n ? k->other : k->resource, fed_rule_json(k->a, rule));
     return true;
 }
@@ -201,17 +228,17 @@ void fed_review_self_rules(void *ud, const struct fed_api_request *q, struct fed
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "no namespace on request");
         return;
     }
+    fed_json_set(body, "spec", fed_json_object(a)); /* kube-apiserver does not repeat the question */
     struct fed_json *status = fed_json_set(body, "status", fed_json_object(a));
     struct rules k = {a, fed_json_set(status, "resourceRules", fed_json_array(a)),
-                      fed_json_set(status, "nonResourceRules", fed_json_array(a))};
+                      fed_json_set(status, "nonResourceRules", fed_json_array(a)), false};
     bool master = fed_identity_in_group(&q->who, "system:masters");
     static struct fed_str star = FED_STR_INIT("*");
     const struct fed_strs all = {&star, 1};
-    if (master) {
+    fed_rbac_rules(r->api, &q->who, ns, add_rule, &k);
+    if (master && !k.all) { /* who is one by its group, whatever is bound */
         add_rule(&k, &(struct fed_rule){.verbs = all, .groups = all, .resources = all});
         add_rule(&k, &(struct fed_rule){.verbs = all, .urls = all});
-    } else {
-        fed_rbac_rules(r->api, &q->who, ns, add_rule, &k);
     }
     /* What the program's own rule allows beyond that cannot be listed. */
     fed_json_set(status, "incomplete", fed_json_new_bool(a, !master && r->api->conf.authorize));

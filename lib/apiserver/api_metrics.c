@@ -206,15 +206,17 @@ void fed_api_watch_metrics(struct fed_api *api, const struct fed_kind_version *v
 }
 
 /* "…, unavailable in v1.25+; …": the release is in the words of the warning. */
+struct fed_str fed_api_removed_release(struct fed_str words)
+{
+    ptrdiff_t at = fed_str_find(words, FED_STR("unavailable in v"), 0);
+    struct fed_str release = at < 0 ? FED_STR("") : fed_str_from(words, (size_t)at + strlen("unavailable in v"));
+    at = fed_str_chr(release, '+', 0);
+    return fed_str_head(release, at < 0 ? 0 : (size_t)at);
+}
+
 void fed_api_count_deprecated(struct fed_api_reply *r)
 {
-    struct fed_str words = r->v->warning, release = {"", 0};
-    ptrdiff_t at = fed_str_find(words, FED_STR("unavailable in v"), 0);
-    if (at >= 0) {
-        release = fed_str_from(words, (size_t)at + strlen("unavailable in v"));
-        at = fed_str_chr(release, '+', 0);
-        release = at < 0 ? fed_str_head(release, 0) : fed_str_head(release, (size_t)at);
-    }
+    struct fed_str release = fed_api_removed_release(r->v->warning);
     struct fed_str labels[] = {r->v->group, release, r->v->kind->plural, r->q.subresource, r->v->version};
     fed_metric_set(fed_metric_get(r->api->m_deprecated, labels, FED_ARRAY_LEN(labels)), 1);
 }

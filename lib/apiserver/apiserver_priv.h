@@ -70,6 +70,7 @@ struct fed_api {
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
     size_t bootstrap_left;
+    bool bootstrap_spaces; /* the static namespaces are there */
     struct fed_task bootstrap;
     struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
     bool customs_loaded;
@@ -102,6 +103,8 @@ struct fed_api_reply {
     struct fed_str rest; /* decoded path after the subresource: proxies, checks */
     struct fed_query query;
     struct fed_str accept, user_agent;
+    struct fed_str body_kind;    /* of a virtual resource's body; empty: that of v */
+    struct fed_json *body_typed; /* that body as it was read and held to its type; NULL: not yet */
     bool gzip, pretty, yaml;
     const struct fed_kind_version *v;
     struct fed_kcache *kc;
@@ -185,7 +188,8 @@ void fed_api_count_termination(struct fed_api_reply *r, int status); /* in the s
 void fed_api_watch_metrics(struct fed_api *api, const struct fed_kind_version *v, bool in_ns, struct fed_metric **open,
                            struct fed_metric **events);
 void fed_api_count_deprecated(struct fed_api_reply *r);
-void fed_api_metrics_scrape(struct fed_api *api); /* sets what is only known when somebody asks */
+struct fed_str fed_api_removed_release(struct fed_str warning); /* "1.25", borrowed; empty: it says none */
+void fed_api_metrics_scrape(struct fed_api *api);               /* sets what is only known when somebody asks */
 
 /* --- serve.c --- */
 /* Everything after the identity is known: routes, authorizes, answers. q.path, query, body and so on are set. */

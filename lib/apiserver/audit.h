@@ -29,6 +29,8 @@ struct fed_audit_verdict {
     unsigned omit; /* stages */
     bool omit_managed_fields;
 };
+/* Of a namespace's own requests it is that namespace, as in Kubernetes. */
+struct fed_str fed_audit_namespace(const struct fed_api_request *q);
 /* By the first rule that the request matches; none: FED_AUDIT_NONE. */
 struct fed_audit_verdict fed_audit_judge(const struct fed_audit_policy *p, const struct fed_api_request *q);
 
@@ -59,6 +61,7 @@ struct fed_audit { /* what the engine is given */
 /* Audit-Id of the answer: the request's own, or a new one. */
 void fed_audit_arrived(struct fed_api_reply *r);
 void fed_audit_begin(struct fed_api_reply *r);        /* the asker is known */
+void fed_audit_stranger(struct fed_api_reply *r);     /* or is refused: one event, of the answer */
 void fed_audit_impersonated(struct fed_api_reply *r); /* and acts as r->q.who now */
 void fed_audit_decided(struct fed_api_reply *r, bool allowed, struct fed_str reason);
 /* An annotation of the event, the first of each key; both are copied. */

@@ -17,8 +17,8 @@ struct fed_audit_record {
     const char *decision;
     struct fed_str reason;
     int status;
-    bool impersonated, complete;
-    struct fed_json *failure; /* the Status of an error */
+    bool impersonated, stranger, started, complete;
+    struct fed_json *said; /* the Status that was answered */
     struct fed_json *request, *response;
     struct fed_json *notes; /* annotations of webhooks; NULL: none */
 };
@@ -99,10 +99,15 @@ static void put_object_ref(struct fed_arena *a, struct fed_json *e, const struct
         return;
     struct fed_json *o = fed_json_set(e, "objectRef", fed_json_object(a));
     put_text(a, o, "resource", q->resource);
-    put_text(a, o, "namespace", q->ns);
+    put_text(a, o, "namespace", fed_audit_namespace(q));
     put_text(a, o, "name", q->name);
     put_text(a, o, "apiGroup", q->group);
     put_text(a, o, "apiVersion", q->version);
+    if (r->audit->request) { /* what the writer expected to find */
+        const struct fed_json *meta = fed_json_find(r->audit->request, "metadata");
+        put_text(a, o, "uid", fed_json_find_text(meta, "uid"));
+        put_text(a, o, "resourceVersion", fed_json_find_text(meta, "resourceVersion"));
+    }
     put_text(a, o, "subresource", q->subresource);
 }
 
@@ -110,14 +115,21 @@ static void put_status(struct fed_arena *a, struct fed_json *e, const struct fed
 {
     struct fed_json *o = fed_json_set(e, "responseStatus", fed_json_object(a));
     fed_json_set(o, "metadata", fed_json_object(a));
-    if (k->failure) {
+    if (k->said) {
         static const char *const keys[] = {"status", "message", "reason"};
         for (size_t i = 0; i < FED_ARRAY_LEN(keys); i++)
-            put_text(a, o, keys[i], fed_json_find_text(k->failure, keys[i]));
-        if (fed_json_find(k->failure, "details"))
-            fed_json_set(o, "details", fed_json_copy(a, fed_json_find(k->failure, "details")));
+            put_text(a, o, keys[i], fed_json_find_text(k->said, keys[i]));
+        if (fed_json_find(k->said, "details"))
+            fed_json_set(o, "details", fed_json_copy(a, fed_json_find(k->said, "details")));
     }
     fed_json_set(o, "code", fed_json_new_int(a, k->status));
+}
+
+static void put_deprecated(struct fed_arena *a, struct fed_json *notes, struct fed_str warning)
+{
+    struct fed_str release = fed_api_removed_release(warning);
+    fed_json_set(notes, "k8s.io/deprecated", fed_json_new_strz(a, "true"));
+    put_text(a, notes, "k8s.io/removed-release", release);
 }
 
 static void emit(struct fed_api_reply *r, unsigned stage, const char *name)
@@ -137,7 +149,7 @@ static void emit(struct fed_api_reply *r, unsigned stage, const char *name)
     fed_json_set(e, "stage", fed_json_new_strz(&a, name));
     put_text(&a, e, "requestURI", k->uri);
     fed_json_set(e, "verb", fed_json_new_strz(&a, k->verb));
-    fed_json_set(e, "user", fed_identity_json(&a, &k->user));
+    fed_json_set(e, "user", k->user.user.n ? fed_identity_json(&a, &k->user) : fed_json_object(&a));
     if (k->impersonated)
         fed_json_set(e, "impersonatedUser", fed_identity_json(&a, &k->as));
     if (k->ips)
@@ -148,13 +160,15 @@ static void emit(struct fed_api_reply *r, unsigned stage, const char *name)
         put_status(&a, e, k);
     if (k->request)
         fed_json_set(e, "requestObject", fed_json_copy(&a, k->request));
-    if (k->response && stage == FED_AUDIT_COMPLETE)
+    if (k->response && (stage == FED_AUDIT_COMPLETE || k->stranger))
         fed_json_set(e, "responseObject", fed_json_copy(&a, k->response));
     put_time(&a, e, "requestReceivedTimestamp", k->received_ms);
     put_time(&a, e, "stageTimestamp", now);
     if (k->decision) {
         struct fed_json *notes = k->notes ? fed_json_copy(&a, k->notes) : fed_json_object(&a);
         fed_json_set(e, "annotations", notes);
+        if (r->v && r->v->warning.n)
+            put_deprecated(&a, notes, r->v->warning);
         fed_json_set(notes, "authorization.k8s.io/decision", fed_json_new_strz(&a, k->decision));
         fed_json_set(notes, "authorization.k8s.io/reason", fed_json_new_str(&a, k->reason));
     }
@@ -188,14 +202,14 @@ static struct fed_json *source_ips(struct fed_api_reply *r)
     return list;
 }
 
-void fed_audit_begin(struct fed_api_reply *r)
+static bool begin(struct fed_api_reply *r)
 {
     const struct fed_audit *audit = audit_of(r);
     if (!audit || r->audit)
-        return;
+        return false;
     struct fed_audit_verdict v = fed_audit_judge(audit->policy, &r->q);
     if (v.level == FED_AUDIT_NONE)
-        return;
+        return false;
     struct fed_audit_record *k = FED_ARENA_NEW(&r->arena, struct fed_audit_record);
     char id[37];
     if (!r->audit_id.n) {
@@ -215,7 +229,19 @@ void fed_audit_begin(struct fed_api_reply *r)
                                   FED_STR_ARG(r->q.query));
     }
     r->audit = k;
-    emit(r, FED_AUDIT_RECEIVED, "RequestReceived");
+    return true;
+}
+
+void fed_audit_begin(struct fed_api_reply *r)
+{
+    if (begin(r))
+        emit(r, FED_AUDIT_RECEIVED, "RequestReceived");
+}
+
+void fed_audit_stranger(struct fed_api_reply *r)
+{
+    if (begin(r))
+        r->audit->stranger = true;
 }
 
 void fed_audit_impersonated(struct fed_api_reply *r)
@@ -302,11 +328,16 @@ void fed_audit_answered(struct fed_api_reply *r, int status, const char *content
     k->status = status;
     take_request(r);
     struct fed_json *o = NULL;
-    if ((status >= 400 && body.n < 65536) || k->v.level == FED_AUDIT_RESPONSE)
+    bool said =
+        body.n < 65536 && (status >= 400 || fed_str_find(fed_str_head(body, 24), FED_STR("\"Status\""), 0) >= 0);
+    /* Of what is no resource only API objects are kept: a Status, discovery; not the description of all of them. */
+    bool kept = k->v.level == FED_AUDIT_RESPONSE && (r->route == FED_ROUTE_RESOURCE || body.n < 65536);
+    if (said || kept)
         o = body_tree(r, content_type ? content_type : "", body);
-    if (o && status >= 400 && fed_str_is(fed_json_find_text(o, "kind"), "Status"))
-        k->failure = o;
-    if (!o || k->v.level < FED_AUDIT_RESPONSE)
+    struct fed_str kind = fed_json_find_text(o, "kind");
+    if (said && fed_str_is(kind, "Status"))
+        k->said = o;
+    if (!kept || !kind.n)
         return;
     if (k->v.omit_managed_fields)
         drop_managed_fields(o);
@@ -318,7 +349,18 @@ void fed_audit_started(struct fed_api_reply *r, int status)
     if (!r->audit || r->audit->complete)
         return;
     r->audit->status = status;
+    r->audit->started = true;
     emit(r, FED_AUDIT_STARTED, "ResponseStarted");
+}
+
+/* What may take long has an event when it begins, however soon it ends. */
+static bool long_running(const struct fed_api_request *q)
+{
+    static const char *const subs[] = {"attach", "exec", "log", "portforward", "proxy"};
+    for (size_t i = 0; i < FED_ARRAY_LEN(subs); i++)
+        if (fed_str_is(q->subresource, subs[i]))
+            return true;
+    return strcmp(q->verb, "watch") == 0;
 }
 
 void fed_audit_end(struct fed_api_reply *r)
@@ -329,5 +371,8 @@ void fed_audit_end(struct fed_api_reply *r)
     k->complete = true;
     if (!k->status)
         k->status = 200;
-    emit(r, FED_AUDIT_COMPLETE, "ResponseComplete");
+    if (k->stranger || (!k->started && long_running(&r->q)))
+        emit(r, FED_AUDIT_STARTED, "ResponseStarted");
+    if (!k->stranger)
+        emit(r, FED_AUDIT_COMPLETE, "ResponseComplete");
 }

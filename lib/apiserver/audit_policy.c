@@ -4,6 +4,7 @@
 #include "apiserver/rbac.h"
 #include "base/mem.h"
 #include "codec/yaml.h"
+#include "kube/names.h"
 
 struct gr { /* resources of a group */
     struct fed_str group;
@@ -106,6 +107,8 @@ static int read_resources(struct fed_arena *a, const struct fed_json *o, struct 
         struct gr *to = &r->resources[r->n_resources++];
         int rc = only_keys(g, known, err);
         to->group = fed_json_find_text(g, "group");
+        if (!rc && to->group.n && fed_name_check_subdomain(to->group))
+            rc = fail(err, fed_json_find(g, "group"), "must be the name of a group, without a version");
         if (!rc)
             rc = read_list(a, g, "resources", &to->resources, err);
         if (!rc)
@@ -118,6 +121,22 @@ static int read_resources(struct fed_arena *a, const struct fed_json *o, struct 
     return 0;
 }
 
+/* A wrong pattern would match nothing, silently. */
+static int read_urls(struct fed_arena *a, const struct fed_json *o, struct fed_strs *out, struct fed_err *err)
+{
+    int rc = read_list(a, o, "nonResourceURLs", out, err);
+    FED_JSON_EACH(u, rc ? NULL : fed_json_find(o, "nonResourceURLs")) {
+        ptrdiff_t star = fed_str_chr(u->s, '*', 0);
+        if (fed_str_is(u->s, "*"))
+            continue;
+        if (!fed_str_starts(u->s, FED_STR("/")))
+            return fail(err, u, "must begin with a /");
+        if (star >= 0 && (size_t)star + 1 < u->s.n)
+            return fail(err, u, "a * must be its end");
+    }
+    return rc;
+}
+
 static int read_rule(struct fed_arena *a, const struct fed_json *o, struct rule *r, struct fed_err *err)
 {
     static const char *const known[] = {
@@ -126,16 +145,15 @@ static int read_rule(struct fed_arena *a, const struct fed_json *o, struct rule 
     struct {
         const char *key;
         struct fed_strs *to;
-    } lists[] = {{"users", &r->users},
-                 {"userGroups", &r->groups},
-                 {"verbs", &r->verbs},
-                 {"namespaces", &r->namespaces},
-                 {"nonResourceURLs", &r->urls}};
+    } lists[] = {
+        {"users", &r->users}, {"userGroups", &r->groups}, {"verbs", &r->verbs}, {"namespaces", &r->namespaces}};
     int rc = only_keys(o, known, err);
     if (!rc)
         rc = read_level(o, &r->level, err);
     for (size_t i = 0; !rc && i < FED_ARRAY_LEN(lists); i++)
         rc = read_list(a, o, lists[i].key, lists[i].to, err);
+    if (!rc)
+        rc = read_urls(a, o, &r->urls, err);
     if (!rc)
         rc = read_resources(a, o, r, err);
     if (!rc)
@@ -216,11 +234,17 @@ static bool resource_is(struct fed_str pattern, const struct fed_api_request *q)
     return any_sub ? true : fed_str_eq(sub, q->subresource);
 }
 
+struct fed_str fed_audit_namespace(const struct fed_api_request *q)
+{
+    bool itself = !q->ns.n && !q->group.n && fed_str_is(q->resource, "namespaces");
+    return itself ? q->name : q->ns;
+}
+
 static bool matches_resources(const struct rule *r, const struct fed_api_request *q)
 {
     if (!q->resource.n)
         return false;
-    if (r->namespaces.n && !fed_strs_has_str(&r->namespaces, q->ns))
+    if (r->namespaces.n && !fed_strs_has_str(&r->namespaces, fed_audit_namespace(q)))
         return false;
     for (size_t i = 0; i < r->n_resources; i++) {
         const struct gr *g = &r->resources[i];

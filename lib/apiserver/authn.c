@@ -145,7 +145,7 @@ static void set_groups(struct fed_api_reply *r, const struct fed_str *groups, si
 
 static void refuse(struct fed_api_reply *r)
 {
-    fed_audit_begin(r); /* by nobody */
+    fed_audit_stranger(r);
     fed_api_fail(r, FED_E_UNAUTHORIZED, NULL, "Unauthorized");
 }
 

@@ -3,10 +3,20 @@
 #include "apiserver/rbac.h"
 #include "apiserver/registry.h"
 
+static void made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
+
+/* First the namespaces, then what lies in them; each all at once, so that the store makes one transaction of many. */
 static void bootstrap_step(struct fed_api *api)
 {
     if (--api->bootstrap_left)
         return;
+    if (!api->bootstrap_spaces) {
+        api->bootstrap_spaces = true;
+        api->bootstrap_left = 1;
+        fed_rbac_bootstrap(api, made);
+        bootstrap_step(api);
+        return;
+    }
     api->ready = true;
     api->on_ready(api->on_ready_ud, 0, NULL);
 }
@@ -57,7 +67,6 @@ static void start_up(struct fed_task *t)
             api->bootstrap_left++;
             make_namespace(api, kc, *names);
         }
-    fed_rbac_bootstrap(api, made);
     bootstrap_step(api);
 }
 

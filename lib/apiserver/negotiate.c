@@ -143,8 +143,14 @@ struct fed_str fed_api_body_begins(struct fed_arena *a, struct fed_str body)
 /* What is no object at all: Content-Encoding is not looked at, as in Kubernetes, so packed bodies end here. */
 static int unrecognized(struct fed_api_reply *r, bool json, struct fed_err *err)
 {
-    struct fed_str kind = r->v ? r->v->kind->kind : FED_STR("Object"), head = fed_api_body_begins(&r->arena, r->q.body);
-    struct fed_err why = *err;
+    struct fed_str kind = r->body_kind.n ? r->body_kind
+                          : r->v         ? r->v->kind->kind
+                                         : FED_STR("Object"),
+                   head = fed_api_body_begins(&r->arena, r->q.body);
+    struct fed_err why = {0};
+    if (!err) /* whoever only looks, as the audit log does */
+        return FED_E_BAD_REQUEST;
+    why = *err;
     struct fed_str words = json ? fed_go_json_mistake(&r->arena, r->q.body) : (struct fed_str){NULL, 0};
     if (words.n)
         (void)fed_err_set(&why, FED_E_SYNTAX, "couldn't get version/kind; json parse error: %.*s", FED_STR_ARG(words));

@@ -4,6 +4,7 @@
 #include "apiserver/authn.h"
 #include "apiserver/reviews.h"
 #include "apiserver/sa_token.h"
+#include "kube/check.h"
 
 void fed_review_self(void *ud, const struct fed_api_request *q, struct fed_api_reply *r)
 {
@@ -76,12 +77,14 @@ void fed_review_token(void *ud, const struct fed_api_request *q, struct fed_api_
 
 /* --- TokenRequest --- */
 
-static void refuse(struct fed_api_reply *r, const char *field, struct fed_str value, const char *why)
+/* name: what the refusal says; kube-apiserver names the account where metadata are wrong, nothing elsewhere */
+static void refuse(struct fed_api_reply *r, struct fed_str name, const char *field, struct fed_str value,
+                   const char *why)
 {
     struct fed_causes c = {.arena = &r->arena};
     fed_causes_add(&c, FED_CAUSE_INVALID, fed_str(field), value, "%s", why);
     struct fed_status_details d = {
-        .name = r->q.name, .group = FED_STR("authentication.k8s.io"), .kind = FED_STR("TokenRequest"), .causes = &c};
+        .name = name, .group = FED_STR("authentication.k8s.io"), .kind = FED_STR("TokenRequest"), .causes = &c};
     fed_api_fail(r, FED_E_INVALID, &d, NULL);
 }
 
@@ -90,19 +93,36 @@ static bool read_life(struct fed_api_reply *r, const struct fed_json *spec, int6
 {
     const struct fed_access_conf *x = r->api->conf.access;
     const struct fed_json *given = fed_json_find(spec, "expirationSeconds");
+    const struct fed_str none = {NULL, 0};
     *seconds = fed_json_int(given, 3600);
     struct fed_str value = fed_arena_printf(&r->arena, "%lld", (long long)*seconds);
     if (*seconds < 600) {
-        refuse(r, "spec.expirationSeconds", value, "may not specify a duration less than 10 minutes");
+        refuse(r, none, "spec.expirationSeconds", value, "may not specify a duration less than 10 minutes");
         return false;
     }
     if (*seconds > MAX_S) {
-        refuse(r, "spec.expirationSeconds", value, "may not specify a duration larger than 2^32 seconds");
+        refuse(r, none, "spec.expirationSeconds", value, "may not specify a duration larger than 2^32 seconds");
         return false;
     }
     if (x && x->sa_max_s && *seconds > x->sa_max_s)
         *seconds = x->sa_max_s;
     return true;
+}
+
+/* What the body says of the account is what the path says. Answers: false. */
+static bool check_metadata(struct fed_api_reply *r, const struct fed_json *body)
+{
+    const struct fed_json *meta = fed_json_find(body, "metadata");
+    struct fed_str name = fed_json_find_text(meta, "name"), ns = fed_json_find_text(meta, "namespace");
+    if (name.n && !fed_str_eq(name, r->q.name))
+        refuse(r, r->q.name, "metadata.name", fed_quoted(&r->arena, name),
+               "must match the service account name if specified");
+    else if (ns.n && !fed_str_eq(ns, r->q.ns))
+        refuse(r, r->q.name, "metadata.namespace", fed_quoted(&r->arena, ns),
+               "must match the service account namespace if specified");
+    else
+        return true;
+    return false;
 }
 
 static void no_such(struct fed_api_reply *r, const char *plural, struct fed_str name)
@@ -184,14 +204,18 @@ static void answer(struct fed_api_reply *r, struct fed_json *body, struct fed_js
                    struct fed_str token)
 {
     struct fed_arena *a = &r->arena;
-    char when[21];
+    char when[21], now[21];
+    fed_time_format(fed_wall_ms(r->api->env), now);
     fed_time_format(fed_wall_ms(r->api->env) + seconds * 1000, when);
     fed_json_set(body, "kind", fed_json_new_strz(a, "TokenRequest"));
     fed_json_set(body, "apiVersion", fed_json_new_strz(a, "authentication.k8s.io/v1"));
     struct fed_json *meta = fed_json_ensure_object(a, body, "metadata");
     fed_json_set(meta, "name", fed_json_new_str(a, fed_arena_dup(a, r->q.name)));
     fed_json_set(meta, "namespace", fed_json_new_str(a, fed_arena_dup(a, r->q.ns)));
+    fed_json_set(meta, "creationTimestamp", fed_json_new_str(a, fed_arena_dup(a, fed_str(now))));
     fed_json_set(spec, "expirationSeconds", fed_json_new_int(a, seconds));
+    if (!fed_json_find(spec, "boundObjectRef"))
+        fed_json_set(spec, "boundObjectRef", fed_json_null(a));
     struct fed_json *status = fed_json_set(body, "status", fed_json_object(a));
     fed_json_set(status, "token", fed_json_new_str(a, fed_arena_dup(a, token)));
     fed_json_set(status, "expirationTimestamp", fed_json_new_str(a, fed_arena_dup(a, fed_str(when))));
@@ -205,12 +229,14 @@ void fed_sa_request(void *ud, const struct fed_api_request *q, struct fed_api_re
     struct fed_err err = {0};
     struct fed_kcache *kc = r->v ? fed_cache_kind(&r->api->cache, r->v->kind) : NULL;
     struct fed_kobj *sa = kc ? fed_cache_find(kc, q->ns, q->name) : NULL;
-    if (!sa) {
-        fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+    if (fed_api_typed_body(r, &body, &err)) {
+        fed_api_fail_err(r, &err);
         return;
     }
-    if (fed_api_body(r, &body, NULL, &err)) {
-        fed_api_fail_err(r, &err);
+    if (!check_metadata(r, body))
+        return;
+    if (!sa) {
+        fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
         return;
     }
     struct fed_json *spec = fed_json_ensure_object(&r->arena, body, "spec");

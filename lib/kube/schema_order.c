@@ -3,6 +3,7 @@
  *
  * The schema finds some of them, hooks the others; here they come together. Faults of one value, and of a value and what is
  * inside it, stay in the order in which they were found. So do those at a path that the schema does not know. */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -39,13 +40,28 @@ static const struct fed_schema *enter_bracket(const struct fed_schema *s, struct
     return s->shape->items;
 }
 
+/* Kubernetes' paths name some members otherwise than documents do: a template's labels without the metadata that they are
+ * in, some members of Services in upper case. */
+static const struct fed_prop *find_member(const struct fed_shape *shape, struct fed_str name)
+{
+    const struct fed_prop *p = fed_shape_find(shape, name);
+    char lower[64];
+    if (p || !name.n || name.n > sizeof lower)
+        return p;
+    if (fed_str_is(name, "labels") || fed_str_is(name, "annotations"))
+        return fed_shape_find(shape, FED_STR("metadata"));
+    memcpy(lower, name.p, name.n);
+    lower[0] = (char)tolower((unsigned char)lower[0]);
+    return fed_shape_find(shape, fed_str_n(lower, name.n));
+}
+
 static const struct fed_schema *enter_member(const struct fed_schema *s, struct fed_str *path, struct where *w)
 {
     size_t end = 0;
     while (end < path->n && path->p[end] != '.' && path->p[end] != '[')
         end++;
     s = items_of(s); /* some paths leave the number out */
-    const struct fed_prop *p = s ? fed_shape_find(s->shape, fed_str_head(*path, end)) : NULL;
+    const struct fed_prop *p = s ? find_member(s->shape, fed_str_head(*path, end)) : NULL;
     *path = fed_str_from(*path, end);
     if (!p)
         return NULL;

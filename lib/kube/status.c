@@ -133,7 +133,7 @@ static void add_standard_message(struct fed_buf *out, int code, const struct fed
         add_kind(out, d);
         fed_buf_addf(out, " \"%.*s\" %s", FED_STR_ARG(d->name),
                      code == FED_E_NOT_FOUND ? "not found" : "already exists");
-    } else if (named && code == FED_E_INVALID) {
+    } else if (d && (d->kind.n || d->group.n) && code == FED_E_INVALID) { /* of reviews kube-apiserver has no kind */
         add_kind(out, d);
         fed_buf_addf(out, " \"%.*s\" is invalid: ", FED_STR_ARG(d->name));
         add_causes_text(out, d->causes);

@@ -31,6 +31,14 @@ static void pod_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
         (void)mbr_pod_new(g, n, now);
 }
 
+static void node_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
+{
+    struct mbr_agents *g = ud;
+    struct mbr_node *n = node_named(g, (now ? now : old)->name);
+    if (n)
+        mbr_node_follow(g, n, now);
+}
+
 static void data_changed(void *ud, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct mbr_agents *g = ud;
@@ -115,10 +123,13 @@ static bool adopt(void *ud, struct fed_kobj *pod)
 void mbr_agents_start(struct mbr_agents *g)
 {
     struct fed_informer **inf = g->m->informers;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        mbr_node_follow(g, &g->nodes[i], mbr_find(g->m, MBR_NODES, FED_STR(""), fed_str(g->nodes[i].name)));
     fed_informer_each(inf[MBR_PODS], FED_STR(""), adopt, g);
     if (g->rt->real)
         remove_strangers(g);
     fed_informer_add_handlers(inf[MBR_PODS], &(struct fed_informer_handlers){.changed = pod_changed, .ud = g});
+    fed_informer_add_handlers(inf[MBR_NODES], &(struct fed_informer_handlers){.changed = node_changed, .ud = g});
     fed_informer_add_handlers(inf[MBR_CONFIGMAPS], &(struct fed_informer_handlers){.changed = data_changed, .ud = g});
     fed_informer_add_handlers(inf[MBR_SECRETS], &(struct fed_informer_handlers){.changed = data_changed, .ud = g});
     fed_informer_add_handlers(inf[MBR_SERVICEACCOUNTS],

@@ -66,14 +66,15 @@ static struct fed_json *address(struct fed_arena *a, const char *type, const cha
     return o;
 }
 
-/* The heartbeat of the status itself, as rarely as a kubelet's; that the node lives shows its lease. */
-static void stamp_conditions(struct fed_arena *a, const struct fed_json *status, int64_t now)
+/* The heartbeat of the status itself, as rarely as a kubelet's, or where the node was taken for lost; else its lease shows that
+ * it lives. */
+static void stamp_conditions(struct fed_arena *a, const struct fed_json *status, bool lost, int64_t now)
 {
     char text[21];
     fed_time_format(now, text);
     FED_JSON_EACH(c, fed_json_find(status, "conditions")) {
         int64_t was;
-        if (fed_time_parse(fed_json_find_text(c, "lastHeartbeatTime"), &was) < 0 || now - was >= HEARTBEAT_MS ||
+        if (lost || fed_time_parse(fed_json_find_text(c, "lastHeartbeatTime"), &was) < 0 || now - was >= HEARTBEAT_MS ||
             was > now)
             set(a, c, "lastHeartbeatTime", fed_arena_dupz(a, fed_str(text)));
     }
@@ -110,7 +111,7 @@ static struct fed_json *status_of(struct fed_arena *a, const struct mbr_agents *
     fed_obj_set_condition(a, s, "PIDPressure", "False", "KubeletHasSufficientPID",
                           FED_STR("the node has sufficient PIDs"), ms);
     fed_obj_set_condition(a, s, "Ready", "True", "KubeletReady", FED_STR("the agent is posting ready status"), ms);
-    stamp_conditions(a, s, ms);
+    stamp_conditions(a, s, fed_str_is(fed_json_find_text(fed_obj_condition(now, "Ready"), "status"), "Unknown"), ms);
     return s;
 }
 
@@ -152,6 +153,8 @@ static void tick(struct fed_timer *t)
 {
     struct mbr_node *n = fed_container_of(t, struct mbr_node, lease_timer);
     struct mbr_agents *g = n->agents;
+    if (n->stopped)
+        return fed_timer_start(g->m->env, &n->lease_timer, LEASE_MS, tick);
     struct fed_arena a = {0};
     struct fed_kobj *have = mbr_find(g->m, MBR_NODES, FED_STR(""), fed_str(n->name));
     struct fed_json *labels = labels_of(&a, g->m->conf, n, g->machine.arch), *patch = fed_json_object(&a);
@@ -179,6 +182,22 @@ static void tick(struct fed_timer *t)
         }
     }
     fed_arena_release(&a);
+}
+
+void mbr_node_follow(struct mbr_agents *g, struct mbr_node *n, const struct fed_kobj *obj)
+{
+    bool stopped = obj && fed_str_is(fed_kobj_annotation(obj, MBR_AGENT_ANNOTATION), "stopped");
+    if (stopped == n->stopped)
+        return;
+    n->stopped = stopped;
+    fed_log_info("agent", "node %s: its agent %s", n->name, stopped ? "is stopped by its annotation" : "goes on");
+    if (stopped)
+        return;
+    FED_MAP_EACH(e, &g->pods)
+        if (((struct mbr_pod *)e->value)->node == n)
+            mbr_pod_post(e->value);
+    if (!n->call)
+        fed_timer_start(g->m->env, &n->lease_timer, 0, tick);
 }
 
 void mbr_node_start(struct mbr_agents *g, struct mbr_node *n)

@@ -533,6 +533,8 @@ static void arm(struct mbr_pod *p)
 static void sync_pod(struct fed_task *task)
 {
     struct mbr_pod *p = fed_container_of(task, struct mbr_pod, task);
+    if (p->node->stopped)
+        return;
     struct fed_arena a = {0};
     struct fed_json *tree = fed_kobj_parse(p->obj, &a);
     add_containers(p, tree, LIST_EPHEMERAL);

@@ -75,7 +75,7 @@ struct mbr_node {
     char *host_dir; /* what /var/lib/hansa of this node maps to the folder of */
     struct fed_timer lease_timer;
     struct fed_call *call;
-    bool made, leased;
+    bool made, leased, stopped; /* stopped: by its annotation, as if the agent had died */
     struct mbr_agents *agents;
 };
 struct mbr_agents {
@@ -136,5 +136,9 @@ void mbr_pod_write_status(struct mbr_pod *p, const struct fed_json *tree, struct
 /* node.c */
 void mbr_node_start(struct mbr_agents *g, struct mbr_node *n);
 void mbr_node_stop(struct mbr_agents *g, struct mbr_node *n);
+/* Annotation of a Node; "stopped": its agent is as good as dead (what runs runs on, nothing is told, nothing done). */
+#define MBR_AGENT_ANNOTATION "member.hansa.io/agent"
+void mbr_node_follow(struct mbr_agents *g, struct mbr_node *n,
+                     const struct fed_kobj *obj); /* NULL: the object is gone */
 
 #endif

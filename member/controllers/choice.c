@@ -196,6 +196,17 @@ static void judge_room(struct fed_arena *a, const struct mbr_node_state *n, cons
     }
 }
 
+/* A node that is not ready has a taint for that soon (nodelife.c), which a pod may tolerate. */
+static bool said_by_taint(const struct fed_json *taints)
+{
+    FED_JSON_EACH(t, taints) {
+        struct fed_str key = fed_json_find_text(t, "key");
+        if (fed_str_is(key, "node.kubernetes.io/not-ready") || fed_str_is(key, "node.kubernetes.io/unreachable"))
+            return true;
+    }
+    return false;
+}
+
 void mbr_node_judge(struct fed_arena *a, const struct mbr_node_state *n, const struct mbr_pod_need *need,
                     struct mbr_refusal *r)
 {
@@ -203,7 +214,7 @@ void mbr_node_judge(struct fed_arena *a, const struct mbr_node_state *n, const s
     *r = (struct mbr_refusal){0};
     if (n->cordoned && !tolerates_cordon(need->tolerations))
         mbr_refuse(r, FED_STR("node(s) were unschedulable"), true);
-    else if (!n->ready)
+    else if (!n->ready && !said_by_taint(n->taints))
         mbr_refuse(r, FED_STR("node(s) were not ready"), true);
     else if (taint)
         mbr_refuse(r,

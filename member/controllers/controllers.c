@@ -5,10 +5,10 @@
 #include "member/controllers/owner.h"
 
 static void (*const inits[])(struct mbr_ctl *) = {
-    mbr_namespace_init,   mbr_service_init,   mbr_deployment_init,  mbr_replicaset_init,
-    mbr_replication_init, mbr_daemonset_init, mbr_statefulset_init, mbr_jobs_init,
-    mbr_cronjob_init,     mbr_claims_init,    mbr_budget_init,      mbr_taints_init,
-    mbr_autoscaler_init,  mbr_scheduler_init, mbr_endpoints_init,   mbr_mirror_init,
+    mbr_namespace_init, mbr_service_init,     mbr_deployment_init, mbr_replicaset_init, mbr_replication_init,
+    mbr_daemonset_init, mbr_statefulset_init, mbr_jobs_init,       mbr_cronjob_init,    mbr_claims_init,
+    mbr_budget_init,    mbr_taints_init,      mbr_autoscaler_init, mbr_scheduler_init,  mbr_endpoints_init,
+    mbr_mirror_init,    mbr_nodelife_init,    mbr_podgc_init,
 };
 
 struct mbr_controllers {

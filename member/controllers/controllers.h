@@ -20,9 +20,11 @@ void mbr_daemonset_init(struct mbr_ctl *c);
 void mbr_statefulset_init(struct mbr_ctl *c);
 void mbr_jobs_init(struct mbr_ctl *c);
 void mbr_cronjob_init(struct mbr_ctl *c);
-void mbr_claims_init(struct mbr_ctl *c); /* PersistentVolumeClaims and volumes */
-void mbr_budget_init(struct mbr_ctl *c); /* PodDisruptionBudgets */
-void mbr_taints_init(struct mbr_ctl *c); /* NoExecute */
+void mbr_claims_init(struct mbr_ctl *c);   /* PersistentVolumeClaims and volumes */
+void mbr_budget_init(struct mbr_ctl *c);   /* PodDisruptionBudgets */
+void mbr_taints_init(struct mbr_ctl *c);   /* NoExecute */
+void mbr_nodelife_init(struct mbr_ctl *c); /* nodes whose agents are silent; conditions as taints */
+void mbr_podgc_init(struct mbr_ctl *c);    /* pods of nodes that are gone */
 void mbr_autoscaler_init(struct mbr_ctl *c);
 /* Admission of new claims and volumes: the default class, and the finalizers that hold them while they are used. */
 void mbr_claims_admit(struct mbr *m, struct fed_arena *a, const struct fed_kind *kind, struct fed_json *obj);

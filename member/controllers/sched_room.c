@@ -31,17 +31,10 @@ static bool has_lesser(const struct mbr_sched_pod *w)
 
 static void give_up(struct mbr_sched_pod *w, const struct fed_kobj *victim, struct fed_str node)
 {
-    struct fed_arena *a = w->a;
-    struct fed_json *status = fed_json_object(a);
-    const struct fed_json *have = fed_json_at(fed_kobj_parse(victim, a), "status", "conditions", NULL);
     if (victim->deleting)
         return;
-    if (have)
-        fed_json_set(status, "conditions", fed_json_copy(a, have));
-    fed_obj_set_condition(a, status, "DisruptionTarget", "True", "PreemptionByScheduler",
-                          FED_STR("default-scheduler: preempting to accommodate a higher priority pod"),
-                          fed_wall_ms(w->c->m->env));
-    mbr_job_merge_status(w->job, MBR_PODS, victim, status);
+    mbr_job_disrupt(w->job, victim, "PreemptionByScheduler",
+                    "default-scheduler: preempting to accommodate a higher priority pod");
     mbr_job_delete(w->job, MBR_PODS, victim);
     fed_event_normal(w->c->events, victim, "Preempted", "Preempted by pod %.*s on node %.*s", FED_STR_ARG(w->pod->uid),
                      FED_STR_ARG(node));

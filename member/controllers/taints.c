@@ -43,6 +43,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     }
     fed_event_normal(c->events, pod, "TaintManagerEviction", "Marking for deletion Pod %.*s/%.*s", FED_STR_ARG(ns),
                      FED_STR_ARG(name));
+    mbr_job_disrupt(job, pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint");
     mbr_job_delete(job, MBR_PODS, pod);
     mbr_job_end(job, 0);
 }

@@ -140,6 +140,37 @@ def test_levels_of_patches_watches_and_collections(start, tmp_path):
     assert e["responseStatus"]["code"] == 403 and "requestObject" not in e and "responseObject" not in e
 
 
+def test_events_are_those_of_kubernetes(start, tmp_path):
+    """Compared with kube-apiserver: who is refused, what is deleted, what is no object, whose namespace it is."""
+    rules = [{"level": "Request", "namespaces": ["own"]}, {"level": "RequestResponse"}]
+    s, api = start("--audit-policy-file", policy(tmp_path, *rules))
+    api("GET", V1 + "configmaps", Audit_Id="refused", Authorization="Bearer wrong")
+    api("POST", "/api/v1/namespaces", {"metadata": {"name": "own"}})
+    assert api("POST", V1 + "configmaps", cm("a")).status == 201
+    assert api("PUT", V1 + "configmaps/a", {**cm("a"), "metadata": {"name": "a", "resourceVersion": "1"}}).status == 409
+    api("DELETE", V1 + "configmaps/a")
+    api("GET", "/openapi/v2", raw=True)
+    api("GET", "/apis/batch/v1beta1/namespaces/default/cronjobs")
+    # Whoever only looks at a body does not stumble over what it is.
+    for path, kind in ((V1 + "configmaps", "ConfigMap"), ("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+                       (V1 + "serviceaccounts/default/token", "TokenRequest")):
+        c = api.connect()
+        c.request("POST", path, "{nope", {"Authorization": "Bearer admin", "Content-Type": "application/json"})
+        r = c.getresponse()
+        assert r.status == 400 and "(must be of type %s)" % kind in json.loads(r.read())["message"]
+    api("GET", "/api/v1/namespaces/own")
+    mine = event(s, resource="namespaces", name="own", verb="get")
+    assert mine["level"] == "Request" and mine["objectRef"]["namespace"] == "own"
+    refused = [e for e in events(s) if e["auditID"] == "refused"]
+    assert [(e["stage"], e["user"], e["responseStatus"]["code"]) for e in refused] == [("ResponseStarted", {}, 401)]
+    assert event(s, resource="configmaps", verb="delete")["responseStatus"]["status"] == "Success"
+    assert event(s, resource="configmaps", verb="update")["objectRef"]["resourceVersion"] == "1"
+    old = event(s, resource="cronjobs")["annotations"]
+    assert old["k8s.io/deprecated"] == "true" and old["k8s.io/removed-release"] == "1.25"
+    document = [e for e in events(s) if e["requestURI"] == "/openapi/v2" and e["stage"] == "ResponseComplete"]
+    assert document and "responseObject" not in document[0]
+
+
 def test_stages(start, tmp_path):
     rules = [{"level": "None", "nonResourceURLs": ["/metrics"]},
              {"level": "Metadata", "omitStages": ["RequestReceived", "ResponseStarted"],

@@ -224,3 +224,48 @@ def test_reconcile(k, ns):
     after = k.json("get", "rolebinding", "b", "-n", ns)
     assert after["metadata"]["uid"] != before and after["roleRef"]["name"] == "view"
     assert may(k, "u", "get", "configmaps", "-n", ns)
+
+
+def test_roles_of_every_server(tmp_path):
+    """What a start makes, what the next one puts back, and what it leaves alone."""
+    server = Server(tmp_path / "server", "--access-controllers", "--store=sqlite")
+    (tmp_path / "server").mkdir()
+    server.start()
+    try:
+        k = Kubectl(kubectls()[-1], server, tmp_path)
+        names = lambda kind, *ns: {n.split("/", 1)[1] for n in k("get", kind, *ns, "-o", "name").split()}
+        roles, bound = names("clusterroles"), names("clusterrolebindings")
+        assert {"system:node", "system:node-proxier", "system:kube-scheduler", "system:persistent-volume-provisioner",
+                "system:kubelet-api-admin", "system:certificates.k8s.io:kubelet-serving-approver"} <= roles
+        controllers = {n for n in roles if n.startswith("system:controller:")}
+        assert len(controllers) > 30 and controllers <= bound
+        assert "system::extension-apiserver-authentication-reader" in names("rolebindings", "-n", "kube-system")
+        can = lambda user, *what: k.run("auth", "can-i", *what, "--as=" + user)[1].split()[0]
+        assert can("system:kube-scheduler", "create", "pods", "--subresource=binding") == "yes"
+        assert can("system:kube-scheduler", "get", "secrets", "-n", "kube-system") == "no"
+        assert can("system:kube-controller-manager", "get",
+                   "configmaps/extension-apiserver-authentication", "-n", "kube-system") == "yes"
+        assert can("system:serviceaccount:kube-system:job-controller", "create", "pods", "-n", "default") == "yes"
+        assert can("system:node:n", "get", "nodes") == "no"  # bound to nobody, as there
+        k("patch", "clusterrole", "system:node-proxier", "--type=merge", "-p", json.dumps({"rules": [rule("get", ["secrets"])]}))
+        k("patch", "clusterrolebinding", "system:kube-dns", "--type=merge", "-p", json.dumps({
+            "subjects": [{"kind": "User", "apiGroup": RBAC, "name": "own"}]}))
+        k("delete", "clusterrolebinding", "system:controller:job-controller")
+        k("patch", "role", "-n", "kube-system", "system:controller:cloud-provider", "--type=merge", "-p", json.dumps({
+            "rules": [], "metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}}))
+        server.stop()
+        server.start()
+        k("get", "clusterrolebinding", "system:controller:job-controller")
+        verbs = [(r.get("resources"), r["verbs"]) for r in k.json("get", "clusterrole", "system:node-proxier")["rules"]]
+        assert (["secrets"], ["get"]) in verbs and (["nodes"], ["get", "list", "watch"]) in verbs
+        subjects = k.json("get", "clusterrolebinding", "system:kube-dns")["subjects"]
+        assert [s["name"] for s in subjects] == ["own", "kube-dns"]
+        assert k.json("get", "role", "-n", "kube-system", "system:controller:cloud-provider").get("rules") is None
+        # What is as it should be is not written again.
+        rv = lambda: k.json("get", "clusterroles,clusterrolebindings")["items"]
+        before = rv()
+        server.stop()
+        server.start()
+        assert rv() == before
+    finally:
+        server.stop()

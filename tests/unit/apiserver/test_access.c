@@ -80,7 +80,7 @@ static const struct row rows[] = {
      "\"apiVersion\":\"apidiscovery.k8s.io/v2beta1\"", false},
     {"no group", "GET", "/apis/nope", "", "", 404, "could not find the requested resource", false},
     {"no version", "GET", "/apis/test.hansa.io/v9", "", "", 404, "could not find the requested resource", false},
-    {"no path", "GET", "/nope", "", "", 404, "could not find the requested resource", true},
+    {"no path", "GET", "/nope", "", "", 404, "\"/apis/test.hansa.io/v1\"", true},
     {"paths are only read", "POST", "/version", JSON, "{}", 405, "MethodNotAllowed", true},
     {"nothing below a subresource", "GET", "/apis/test.hansa.io/v1/namespaces/default/widgets/a/scale/b", "", "", 404,
      "could not find the requested resource", true},

@@ -82,6 +82,10 @@ static const struct {
     {HEAD "rules: [{level: None, omitStages: [Late]}]\n", "rules[0].omitStages[0]: must be RequestReceived"},
     {HEAD "rules: [{level: None, nonResourceURLs: [/x], namespaces: [a]}]\n", "cannot be about resources and about"},
     {HEAD "rules: [{level: None, resources: [{group: \"\", resourceNames: [a]}]}]\n", "resourceNames need resources"},
+    {HEAD "rules: [{level: None, resources: [{group: apps/v1}]}]\n", "rules[0].resources[0].group: must be the name"},
+    {HEAD "rules: [{level: None, nonResourceURLs: [\"*\", healthz]}]\n",
+     "rules[0].nonResourceURLs[1]: must begin with"},
+    {HEAD "rules: [{level: None, nonResourceURLs: [/a*/b]}]\n", "nonResourceURLs[0]: a * must be its end"},
     {"rules: [", "audit policy"},
 };
 
