@@ -89,7 +89,7 @@ static const struct row rows[] = {
     {"health", "GET", "/readyz", "", "", 200, "ok", true},
     {"health in full", "GET", "/livez?verbose", "", "", 200, "[+]ping ok", true},
     {"one check", "GET", "/readyz/ping", "", "", 200, "ok", true},
-    {"no such check", "GET", "/readyz/nope", "", "", 404, "not found", true},
+    {"no such check", "GET", "/readyz/nope", "", "", 404, "\"/readyz\"", true},
 };
 
 static void access_table(void **state)
