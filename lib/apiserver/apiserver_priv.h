@@ -233,6 +233,8 @@ void fed_api_not_allowed(struct fed_api_reply *r);    /* 405 */
 void fed_api_not_found_path(struct fed_api_reply *r); /* 404 of what no path leads to */
 void fed_api_not_found_group(
     struct fed_api_reply *r); /* 404 of a group that nobody serves: no Status, as in Kubernetes */
+/* The protocol of a WebSocket that carries a token. */
+#define FED_WS_BEARER "base64url.bearer.authorization.k8s.io."
 /* path.c */
 bool fed_api_is_head(const struct fed_api_reply *r);
 bool fed_api_is_health(struct fed_str path);
