@@ -319,6 +319,7 @@ bool fed_crd_structural(struct fed_crd_walk *w, const struct fed_json *schema, s
 
     check_node(w, schema, path, ROOT);
     check_described_branches(w, schema, schema, path, path);
-    qsort(w->causes->items + before, w->causes->n - before, sizeof(*w->causes->items), by_text);
+    if (w->causes->n > before + 1)
+        qsort(w->causes->items + before, w->causes->n - before, sizeof(*w->causes->items), by_text);
     return w->causes->n == before;
 }

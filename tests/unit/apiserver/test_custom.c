@@ -125,7 +125,10 @@ static void change_lamps(struct world *w, int n)
 {
     char body[200], path[100];
     for (int i = 0; i < n; i++) {
-        snprintf(body, sizeof body, "{\"kind\":\"Lamp\",\"metadata\":{\"name\":\"l%d\"},\"spec\":{\"watt\":%d}}", i, i);
+        snprintf(body, sizeof body,
+                 "{\"apiVersion\":\"example.com/"
+                 "v1\",\"kind\":\"Lamp\",\"metadata\":{\"name\":\"l%d\"},\"spec\":{\"watt\":%d}}",
+                 i, i);
         well(w, "POST", LAMPS, JSON, body);
         snprintf(path, sizeof path, LAMPS "/l%d", i);
         well(w, "PATCH", path, MERGE, "{\"spec\":{\"watt\":40}}");
@@ -208,7 +211,9 @@ static void came_again(void **state)
     watch(&w, &s, first);
     well(&w, "DELETE", LAMPS "/l1", "", "");
     well(&w, "DELETE", CRDS "/lamps.example.com", "", "");
-    assert_int_equal(ask(&w, w.admin, "POST", LAMPS, JSON, "{\"metadata\":{\"name\":\"x\"}}"), 405);
+    assert_int_equal(ask(&w, w.admin, "POST", LAMPS, JSON,
+                         "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Lamp\",\"metadata\":{\"name\":\"x\"}}"),
+                     405);
     well(&w, "PATCH", CRDS "/lamps.example.com", MERGE, "{\"metadata\":{\"finalizers\":null}}");
     test_env_advance(&w.t, 1);
     assert_true(s.ended && s.code == 0);
@@ -238,7 +243,8 @@ static void stored_under_schemas(void **state)
     world_init(&w, 0);
     define(&w, WATT ",\"color\":{\"type\":\"string\"}", "");
     well(&w, "POST", LAMPS, JSON,
-         "{\"kind\":\"Lamp\",\"metadata\":{\"name\":\"a\"},\"spec\":{\"watt\":1,\"color\":\"red\"}}");
+         "{\"apiVersion\":\"example.com/"
+         "v1\",\"kind\":\"Lamp\",\"metadata\":{\"name\":\"a\"},\"spec\":{\"watt\":1,\"color\":\"red\"}}");
     assert_int_equal(fed_map_count(&w.api->cache.stored), 0);
     for (int turn = 0; turn < 2; turn++) {
         redefine(&w, WATT);
@@ -290,7 +296,9 @@ static void generations(void **state)
         struct world w;
         world_init(&w, 0);
         define(&w, WATT, split ? ",\"subresources\":{\"status\":{}}" : "");
-        well(&w, "POST", LAMPS, JSON, "{\"kind\":\"Lamp\",\"metadata\":{\"name\":\"a\"},\"spec\":{\"watt\":1}}");
+        well(&w, "POST", LAMPS, JSON,
+             "{\"apiVersion\":\"example.com/"
+             "v1\",\"kind\":\"Lamp\",\"metadata\":{\"name\":\"a\"},\"spec\":{\"watt\":1}}");
         for (size_t i = 0; i < FED_ARRAY_LEN(steps); i++) {
             int want = split ? steps[i].split : steps[i].plain;
             int status = ask(&w, w.admin, "PATCH", steps[i].path, MERGE, steps[i].patch);
