@@ -223,7 +223,7 @@ def test_versions_none(server, newest):
     server.stop()
     server.start()
     assert k.json("get", "boilers.v2.example.com", "one")["spec"]["litres"] == 4
-    k.fails("must appear in spec.versions", "replace", "-f", "-", stdin=json.dumps(
+    k.fails("missing from spec.versions; v1 was previously a storage version", "replace", "-f", "-", stdin=json.dumps(
         {**definition([{**v2, "storage": True}]), "metadata": k.json("get", "crd", "boilers.example.com")["metadata"]}))
     replace(k, definition([{**V1, "storage": False, "served": False}, {**v2, "storage": True}]))
     assert "v1" not in [v["version"] for g in json.loads(k("get", "--raw", "/apis"))["groups"] if g["name"] == "example.com" for v in g["versions"]]
