@@ -70,7 +70,8 @@ struct fed_api {
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
     size_t bootstrap_left;
-    bool bootstrap_spaces; /* the static namespaces are there */
+    size_t bootstrap_at;  /* number of the next role or binding */
+    bool bootstrap_roles; /* all of them were begun */
     struct fed_task bootstrap;
     struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
     bool customs_loaded;
@@ -232,6 +233,8 @@ void fed_api_not_allowed(struct fed_api_reply *r);    /* 405 */
 void fed_api_not_found_path(struct fed_api_reply *r); /* 404 of what no path leads to */
 void fed_api_not_found_group(
     struct fed_api_reply *r); /* 404 of a group that nobody serves: no Status, as in Kubernetes */
+/* The protocol of a WebSocket that carries a token. */
+#define FED_WS_BEARER "base64url.bearer.authorization.k8s.io."
 /* path.c */
 bool fed_api_is_head(const struct fed_api_reply *r);
 bool fed_api_is_health(struct fed_str path);

@@ -6,6 +6,7 @@
 #include "apiserver/audit.h"
 #include "apiserver/sa_token.h"
 #include "base/mem.h"
+#include "codec/base64.h"
 #include "crypto/pki.h"
 
 static const struct fed_access_conf *access_of(const struct fed_api *api)
@@ -193,6 +194,25 @@ bool fed_authn_bearer(const struct fed_http_request *q, struct fed_str *token)
            (fed_str_cut(&rest, ' ', token), token->n > 0);
 }
 
+/* Browsers set no headers of a WebSocket: their token is among the protocols that they offer, with one that is answered.
+ * 1: *token; 0: there is none; FED_E_UNAUTHORIZED. */
+static int socket_token(struct fed_api_reply *r, struct fed_str *token)
+{
+    const struct fed_http_request *h = r->q.http;
+    struct fed_str rest = fed_http_request_header(h, "sec-websocket-protocol"), one, prefix = FED_STR(FED_WS_BEARER);
+    size_t tokens = 0, others = 0;
+    if (!rest.n || !fed_str_ieq(fed_http_request_header(h, "upgrade"), FED_STR("websocket")))
+        return 0;
+    while (rest.p && fed_str_cut(&rest, ',', &one)) {
+        one = fed_str_trim(one);
+        if (!fed_str_starts(one, prefix))
+            others += one.n > 0;
+        else if (fed_base64url_decode(&r->arena, fed_str_from(one, prefix.n), token) || ++tokens > 1)
+            return FED_E_UNAUTHORIZED;
+    }
+    return !tokens ? 0 : others && token->n ? 1 : FED_E_UNAUTHORIZED;
+}
+
 void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r))
 {
     const struct fed_http_request *h = r->q.http;
@@ -213,8 +233,17 @@ void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_r
         check_bearer(r, b);
         return;
     }
+    struct fed_str offered = {NULL, 0};
+    int by_socket = socket_token(r, &offered);
+    if (by_socket == 1) {
+        struct bearer *b = FED_ARENA_NEW(&r->arena, struct bearer);
+        b->token = offered;
+        b->next = next;
+        check_bearer(r, b);
+        return;
+    }
     /* Whoever shows a certificate that does not hold is not nobody in particular. */
-    if (h->cert_refused || ended || !fed_api_anonymous_allowed(r)) {
+    if (by_socket < 0 || h->cert_refused || ended || !fed_api_anonymous_allowed(r)) {
         refuse(r);
         return;
     }

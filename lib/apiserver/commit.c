@@ -143,6 +143,10 @@ void fed_commit_store(struct fed_write_op *op, struct fed_json *obj)
         return;
     }
     if (r->q.dry_run) {
+        if (op->create && fed_cache_find(r->kc, r->q.ns, r->q.name)) {
+            fed_commit_fail(op, FED_E_ALREADY_EXISTS);
+            return;
+        }
         fed_commit_settle(op, false);
         if (op->done) {
             fed_commit_release(op);

@@ -43,15 +43,15 @@ bool fed_decode_manager(struct fed_write_op *op)
     struct fed_str m = fed_query_find(&r->query, "fieldManager"), none = {NULL, 0};
     struct fed_causes c = {.arena = &r->arena};
     struct fed_buf shown = {0};
-    bool printable = true;
-    for (size_t i = 0; i < m.n; i++)
-        printable = printable && (unsigned char)m.p[i] >= ' ' && m.p[i] != 0x7f;
+    size_t plain = 0;
+    while (plain < m.n && (unsigned char)m.p[plain] >= ' ' && m.p[plain] != 0x7f)
+        plain++;
     fed_json_write_string(&shown, fed_str_head(m, 128));
     if (m.n > 128)
         fed_causes_add(&c, FED_CAUSE_TOO_LONG, FED_STR("fieldManager"), none, "must have at most 128 bytes");
-    if (!printable)
+    if (plain < m.n)
         fed_causes_add(&c, FED_CAUSE_INVALID, FED_STR("fieldManager"), fed_buf_str(&shown),
-                       "should only contain printable characters");
+                       "invalid character U+%04X (at position %zu)", (unsigned char)m.p[plain], plain);
     fed_buf_release(&shown);
     if (!c.n)
         return true;

@@ -5,11 +5,12 @@
 #include "apiserver/list_page.h"
 #include "apiserver/registry.h"
 #include "base/mem.h"
+#include "kube/check.h"
 #include "kube/crd.h"
 #include "kube/gowords.h"
 
 struct options {
-    struct fed_str policy; /* "", Background, Foreground, Orphan */
+    struct fed_str policy; /* p NULL: not said; Background, Foreground, Orphan */
     struct fed_str uid, rev;
     int64_t grace; /* -1: the kind's default */
 };
@@ -67,6 +68,8 @@ static bool read_body(struct fed_api_reply *r, struct options *o, bool *orphan_g
         fed_api_fail_err(r, &err);
         return false;
     }
+    if (body->type == FED_JSON_NULL)
+        return true;
     if (!options_typed(r, body))
         return false;
     o->policy = fed_json_find_text(body, "propagationPolicy");
@@ -79,8 +82,7 @@ static bool read_body(struct fed_api_reply *r, struct options *o, bool *orphan_g
     struct fed_json *dry = fed_json_find(body, "dryRun");
     FED_JSON_EACH(d, dry) {
         if (!fed_str_is(d->s, "All"))
-            return invalid_options(r, "dryRun", FED_CAUSE_NOT_SUPPORTED,
-                                   fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(d->s)),
+            return invalid_options(r, "dryRun", FED_CAUSE_NOT_SUPPORTED, fed_shown(&r->arena, dry),
                                    "supported values: \"All\"");
         r->q.dry_run = true;
     }
@@ -94,7 +96,7 @@ static bool read_options(struct fed_api_reply *r, struct options *o)
     if (!read_body(r, o, &orphan_given, &orphan))
         return false;
     struct fed_str q = fed_query_find(&r->query, "propagationPolicy");
-    if (q.n)
+    if (q.p)
         o->policy = q;
     q = fed_query_find(&r->query, "gracePeriodSeconds");
     if (q.n && fed_str_i64(q, &o->grace)) {
@@ -105,13 +107,13 @@ static bool read_options(struct fed_api_reply *r, struct options *o)
         orphan_given = true;
         orphan = fed_query_true(&r->query, "orphanDependents");
     }
-    if (orphan_given && o->policy.n)
+    if (orphan_given && o->policy.p)
         return invalid_options(r, "propagationPolicy", FED_CAUSE_INVALID,
                                fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(o->policy)),
                                "orphanDependents and deletionPropagation cannot be both set");
     if (orphan_given)
         o->policy = orphan ? FED_STR("Orphan") : FED_STR("Background");
-    if (o->policy.n && !fed_str_is(o->policy, "Background") && !fed_str_is(o->policy, "Foreground") &&
+    if (o->policy.p && !fed_str_is(o->policy, "Background") && !fed_str_is(o->policy, "Foreground") &&
         !fed_str_is(o->policy, "Orphan"))
         return invalid_options(r, "propagationPolicy", FED_CAUSE_NOT_SUPPORTED,
                                fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(o->policy)),

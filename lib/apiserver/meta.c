@@ -90,8 +90,8 @@ void fed_meta_create(struct fed_write_op *op, struct fed_json *obj)
 static void keep_system(struct fed_write_op *op, struct fed_json *meta, const struct fed_json *old_meta)
 {
     static const char *const keep[] = {
-        "name",       "namespace",   "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-        "generation", "generateName"};
+        "name",      "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+        "generation"};
     for (size_t i = 0; i < FED_ARRAY_LEN(keep); i++) {
         const struct fed_json *f = fed_json_find(old_meta, keep[i]);
         if (f)
@@ -100,6 +100,20 @@ static void keep_system(struct fed_write_op *op, struct fed_json *meta, const st
             fed_json_remove_key(meta, keep[i]);
     }
     fed_json_remove_key(meta, "selfLink");
+}
+
+/* Objects are deleted by DELETE: what says that they are may not be written, and may be left out. */
+static void check_deletion(struct fed_write_op *op, const struct fed_json *meta, const struct fed_json *old_meta)
+{
+    static const char *const members[] = {"deletionTimestamp", "deletionGracePeriodSeconds"};
+    struct fed_causes *c = &op->causes;
+    for (size_t i = 0; i < FED_ARRAY_LEN(members); i++) {
+        const struct fed_json *f = fed_json_find(meta, members[i]), *old = fed_json_find(old_meta, members[i]);
+        if (!f || f->type == FED_JSON_NULL || (old && (i == 0 || fed_json_equal(f, old))))
+            continue;
+        fed_causes_add(c, FED_CAUSE_INVALID, fed_arena_printf(c->arena, "metadata.%s", members[i]),
+                       fed_shown(c->arena, f), "field is immutable");
+    }
 }
 
 static void check_new_finalizers(struct fed_write_op *op, const struct fed_json *meta)
@@ -118,6 +132,19 @@ static void check_new_finalizers(struct fed_write_op *op, const struct fed_json 
     }
 }
 
+int fed_meta_other_uid(struct fed_write_op *op, struct fed_str uid)
+{
+    struct fed_str have = op->old ? op->old->uid : (struct fed_str){NULL, 0};
+    struct fed_buf key = {0};
+    fed_cache_key(op->w.kind, op->r->q.ns, op->r->q.name, &key);
+    fed_err_set(&op->err, FED_E_CONFLICT,
+                "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                "failed: UID in precondition: %.*s, UID in object meta: %.*s",
+                fed_buf_z(&key), FED_STR_ARG(uid), FED_STR_ARG(have));
+    fed_buf_release(&key);
+    return FED_E_CONFLICT;
+}
+
 /* A PUT names the object that it is meant for; a patch may not change that. */
 static int check_uid(struct fed_write_op *op, struct fed_str uid)
 {
@@ -128,14 +155,7 @@ static int check_uid(struct fed_write_op *op, struct fed_str uid)
                        fed_arena_printf(op->causes.arena, "\"%.*s\"", FED_STR_ARG(uid)), "field is immutable");
         return 0;
     }
-    struct fed_buf key = {0};
-    fed_cache_key(op->w.kind, op->old->ns, op->old->name, &key);
-    fed_err_set(&op->err, FED_E_CONFLICT,
-                "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
-                "failed: UID in precondition: %.*s, UID in object meta: %.*s",
-                fed_buf_z(&key), FED_STR_ARG(uid), FED_STR_ARG(op->old->uid));
-    fed_buf_release(&key);
-    return FED_E_CONFLICT;
+    return fed_meta_other_uid(op, uid);
 }
 
 int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
@@ -156,6 +176,7 @@ int fed_meta_update(struct fed_write_op *op, struct fed_json *obj)
         }
         op->client_rev |= !op->patch;
     }
+    check_deletion(op, meta, old_meta);
     keep_system(op, meta, old_meta);
     if (op->patch != FED_PATCH_APPLY) /* which has them computed already, maybe to none */
         reset_managers(meta, old_meta, op->w.arena);

@@ -220,6 +220,12 @@ struct fed_json *fed_patch_compute(struct fed_write_op *op)
     if (op->patch == FED_PATCH_APPLY) /* nothing at all is an object without a version */
         return apply(op, patch && patch->type != FED_JSON_NULL ? patch : fed_json_object(&r->arena));
     bool list = op->patch == FED_PATCH_JSON;
+    if (patch->type == FED_JSON_NULL && op->patch == FED_PATCH_MERGE) {
+        fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "Invalid JSON Patch");
+        return NULL;
+    }
+    if (patch->type == FED_JSON_NULL) /* changes nothing */
+        patch = list ? fed_json_array(&r->arena) : fed_json_object(&r->arena);
     if (patch->type != (list ? FED_JSON_ARRAY : FED_JSON_OBJECT)) {
         fed_api_fail(r, FED_E_BAD_REQUEST, NULL, "%sjson: cannot unmarshal %s into Go value of type %s", decoding(op),
                      fed_go_word(patch), list ? "[]interface {}" : "map[string]interface {}");

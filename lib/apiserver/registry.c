@@ -236,7 +236,13 @@ static void set_replicas(struct fed_write_op *op, struct fed_json *scale)
     struct fed_api_reply *r = op->r;
     struct fed_arena *a = &r->arena;
     struct fed_str rev = fed_json_find_text(fed_json_find(scale, "metadata"), "resourceVersion");
+    struct fed_str uid = fed_json_find_text(fed_json_find(scale, "metadata"), "uid");
     uint64_t n = 0;
+    if (uid.n && !fed_str_eq(uid, op->old->uid)) {
+        op->client_rev = true;
+        fed_commit_fail(op, fed_meta_other_uid(op, uid));
+        return;
+    }
     if (rev.n && fed_str_u64(rev, &n) == 0 && n && n != op->old->rev) {
         op->client_rev = true;
         fed_commit_fail(op, FED_E_CONFLICT);
@@ -290,6 +296,16 @@ static bool names_revision(struct fed_api_reply *r, const struct fed_json *obj)
     return false;
 }
 
+/* An update that is meant for one object conflicts with there being none. Controllers of the process just see it gone. */
+static void refuse_absent(struct fed_write_op *op, const struct fed_json *obj)
+{
+    struct fed_str uid = fed_json_find_text(fed_json_find(obj, "metadata"), "uid");
+    if (uid.n && op->r->x)
+        fed_commit_fail(op, fed_meta_other_uid(op, uid));
+    else
+        fed_api_fail_object(op->r, FED_E_NOT_FOUND, NULL);
+}
+
 static void attempt_update(struct fed_write_op *op)
 {
     struct fed_api_reply *r = op->r;
@@ -313,7 +329,7 @@ static void attempt_update(struct fed_write_op *op)
     } else if (makes_new(r, obj)) {
         create_from(op, obj);
     } else {
-        fed_api_fail_object(r, FED_E_NOT_FOUND, NULL);
+        refuse_absent(op, obj);
     }
 }
 

@@ -59,6 +59,8 @@ void fed_write_op_reset(struct fed_write_op *op); /* forgets what the last attem
 
 /* --- metadata (meta.c): changes obj, adds causes --- */
 void fed_meta_create(struct fed_write_op *op, struct fed_json *obj);
+/* 409: the update is meant for another object than there is. */
+int fed_meta_other_uid(struct fed_write_op *op, struct fed_str uid);
 int fed_meta_update(struct fed_write_op *op, struct fed_json *obj); /* FED_E_CONFLICT and so on in op->err */
 void fed_meta_validate(struct fed_write_op *op, const struct fed_json *obj);
 /* spec (all but metadata and status) differs */

@@ -6,16 +6,23 @@
 #include "apiserver/audit.h"
 #include "apiserver/registry.h"
 #include "apiserver/watch.h"
+#include "kube/check.h"
 
 /* --- dispatch --- */
 
 /* dryRun may only be "All". Answers and returns false when it is something else. */
 static bool check_dry_run(struct fed_api_reply *r)
 {
-    struct fed_str d = fed_query_find(&r->query, "dryRun");
-    if (!d.p || r->watch)
+    if (!fed_query_find(&r->query, "dryRun").p || r->watch)
         return true;
-    if (fed_str_is(d, "All")) {
+    struct fed_json *all = fed_json_array(&r->arena);
+    bool known = true;
+    for (size_t i = 0; i < r->query.n; i++)
+        if (fed_str_is(r->query.params[i].name, "dryRun")) {
+            known &= fed_str_is(r->query.params[i].value, "All");
+            fed_json_push(all, fed_json_new_str(&r->arena, r->query.params[i].value));
+        }
+    if (known) {
         r->q.dry_run = true;
         return true;
     }
@@ -25,8 +32,8 @@ static bool check_dry_run(struct fed_api_reply *r)
                        : strcmp(verb, "update") == 0 ? "UpdateOptions"
                                                      : "DeleteOptions";
     struct fed_causes c = {.arena = &r->arena};
-    fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("dryRun"),
-                   fed_arena_printf(&r->arena, "\"%.*s\"", FED_STR_ARG(d)), "supported values: \"All\"");
+    fed_causes_add(&c, FED_CAUSE_NOT_SUPPORTED, FED_STR("dryRun"), fed_shown(&r->arena, all),
+                   "supported values: \"All\"");
     struct fed_status_details det = {.group = FED_STR("meta.k8s.io"), .kind = fed_str(kind), .causes = &c};
     fed_api_fail(r, FED_E_INVALID, &det, NULL);
     return false;
@@ -49,9 +56,11 @@ static void serve_kind(struct fed_api_reply *r)
     if (!check_dry_run(r))
         return;
     void (*write)(struct fed_api_reply * r) = NULL;
-    if (strcmp(verb, "watch") == 0)
+    if (fed_str_is(r->q.subresource, "finalize") && strcmp(verb, "update") != 0)
+        fed_api_not_allowed(r);
+    else if (strcmp(verb, "watch") == 0)
         fed_api_fresh(r, fed_api_watch);
-    else if (strcmp(verb, "get") == 0 && !fed_str_is(r->q.subresource, "finalize"))
+    else if (strcmp(verb, "get") == 0)
         fed_api_fresh(r, fed_api_get);
     else if (strcmp(verb, "list") == 0)
         fed_api_fresh(r, fed_api_list);

@@ -599,3 +599,12 @@ void fed_hub_free(struct fed_hub *hub)
     fed_timer_stop(hub->api->env, &hub->bookmarks);
     free(hub);
 }
+
+void fed_watch_put_error(struct fed_buf *out, const struct fed_err *err)
+{
+    fed_buf_addz(out, "{\"type\":\"ERROR\",\"object\":");
+    fed_status_write(out, err->code, err->text, NULL);
+    while (out->n && out->p[out->n - 1] == '\n')
+        out->n--;
+    fed_buf_addz(out, "}\n");
+}

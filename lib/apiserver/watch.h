@@ -62,6 +62,8 @@ FED_MUST_USE int fed_watch_start(struct fed_hub *hub, struct fed_kcache *kc, con
 void fed_watch_gone(struct fed_watcher *w);    /* the client left: no callback follows */
 void fed_watch_drained(struct fed_watcher *w); /* backlog is 0 again */
 
+/* The line of an ERROR event. */
+void fed_watch_put_error(struct fed_buf *out, const struct fed_err *err);
 /* Reads the parameters of a watch request: filter, revision, bookmarks, time-out. Answers and returns false on error. */
 bool fed_watch_params(struct fed_api_reply *r, struct fed_watch_spec *spec, struct fed_arena *arena);
 

@@ -3,6 +3,7 @@
 #include "apiserver/audit.h"
 #include "apiserver/list_options.h"
 #include "apiserver/watch.h"
+#include "apiserver/watch_ws.h"
 
 static size_t line(void *ud, struct fed_blob *blob)
 {
@@ -19,11 +20,7 @@ static size_t flush(void *ud)
 static void put_error(struct fed_api_reply *r, const struct fed_err *err)
 {
     struct fed_buf b = {0};
-    fed_buf_addz(&b, "{\"type\":\"ERROR\",\"object\":");
-    fed_status_write(&b, err->code, err->text, NULL);
-    while (b.n && b.p[b.n - 1] == '\n')
-        b.n--;
-    fed_buf_addz(&b, "}\n");
+    fed_watch_put_error(&b, err);
     fed_http_stream_write(r->x, fed_buf_str(&b));
     fed_buf_release(&b);
 }
@@ -73,6 +70,10 @@ void fed_api_watch(struct fed_api_reply *r)
     struct fed_arena arena = {0};
     if (!fed_watch_params(r, &spec, &arena)) {
         fed_arena_release(&arena);
+        return;
+    }
+    if (fed_watch_ws_wanted(r)) {
+        fed_watch_ws(r, &spec, &arena);
         return;
     }
     struct fed_err err = {0};

@@ -199,22 +199,25 @@ int fed_ws_next(struct fed_ws *ws, struct fed_str *in, struct fed_ws_event *ev)
     }
 }
 
+struct fed_str fed_ws_head(char to[FED_WS_HEAD_MAX], enum fed_ws_op op, uint64_t n)
+{
+    int bytes = n < 126 ? 0 : n <= 0xffff ? 2 : 8;
+    unsigned used = 2;
+    to[0] = (char)(0x80 | op);
+    to[1] = (char)(bytes == 0 ? n : bytes == 2 ? 126 : 127);
+    while (bytes--)
+        to[used++] = (char)(n >> (8 * bytes));
+    return fed_str_n(to, used);
+}
+
 void fed_ws_put(struct fed_buf *out, enum fed_ws_op op, struct fed_str payload, const uint8_t mask[4])
 {
     if (is_control(op))
         payload = fed_str_head(payload, 125);
-    uint8_t head[14] = {(uint8_t)(0x80 | op)};
-    unsigned n = 2;
-    if (payload.n < 126) {
-        head[1] = (uint8_t)payload.n;
-    } else {
-        int bytes = payload.n <= 0xffff ? 2 : 8;
-        head[1] = bytes == 2 ? 126 : 127;
-        while (bytes--)
-            head[n++] = (uint8_t)((uint64_t)payload.n >> (8 * bytes));
-    }
+    char head[FED_WS_HEAD_MAX + 4];
+    size_t n = fed_ws_head(head, op, payload.n).n;
     if (mask) {
-        head[1] |= 0x80;
+        head[1] = (char)(head[1] | 0x80);
         memcpy(head + n, mask, 4);
         n += 4;
     }

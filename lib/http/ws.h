@@ -39,6 +39,9 @@ void fed_ws_release(struct fed_ws *ws);
 /* Takes bytes off *in. 1: *ev holds an event (call again); 0: *in is used up; else a failure. */
 FED_MUST_USE int fed_ws_next(struct fed_ws *ws, struct fed_str *in, struct fed_ws_event *ev);
 
+/* The head of a whole unmasked message of n bytes, which follow it without being copied. A slice of to. */
+#define FED_WS_HEAD_MAX 10
+struct fed_str fed_ws_head(char to[FED_WS_HEAD_MAX], enum fed_ws_op op, uint64_t n);
 /* One whole message or control frame. mask: four random bytes when we are the client, else NULL. Control payloads are
  * cut at 125 bytes. */
 void fed_ws_put(struct fed_buf *out, enum fed_ws_op op, struct fed_str payload, const uint8_t mask[4]);

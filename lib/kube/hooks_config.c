@@ -19,6 +19,11 @@ static int prepare_namespace(void *ud, const struct fed_write *w, struct fed_jso
 
     (void)ud;
     (void)err;
+    if (fed_str_is(w->subresource, "status")) { /* an update that does not say it means the default */
+        status = fed_json_ensure_object(w->arena, obj, "status");
+        if (status && !fed_json_find_text(status, "phase").n)
+            fed_json_set(status, "phase", fed_json_new_strz(w->arena, "Active"));
+    }
     if (w->old || w->subresource.n)
         return 0;
     spec = fed_json_ensure_object(w->arena, obj, "spec");

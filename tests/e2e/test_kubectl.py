@@ -739,7 +739,8 @@ def test_cordon_and_drain(kubectl):
         kubectl(*member, "cordon", node)
         assert "Ready,SchedulingDisabled" in kubectl(*member, "get", "node", node)
         select = "--pod-selector=app=d"
-        kubectl(*member, "drain", node, "--ignore-daemonsets", select, "--dry-run=server")
+        if kubectl.minor >= 27:  # old ones ask a listed pod what it is, which no Kubernetes tells, and give up
+            kubectl(*member, "drain", node, "--ignore-daemonsets", select, "--dry-run=server")
         assert kubectl(*member, "-n", ns, "get", "pods", "-o", "name") == before
         assert "drained" in kubectl(*member, "drain", node, "--ignore-daemonsets", select) or kubectl.minor < 27
         assert before.strip() not in kubectl(*member, "-n", ns, "get", "pods", "-o", "name")
