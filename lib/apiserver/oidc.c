@@ -259,16 +259,29 @@ static bool has_audience(const struct fed_json *aud, const char *id)
     return false;
 }
 
+/* A NumericDate: whole seconds, or not (RFC 7519); some issuers quote it. */
+static bool read_time(const struct fed_json *v, int64_t *seconds)
+{
+    double d = fed_json_double(v, -1);
+    if (v && v->type == FED_JSON_STRING)
+        return fed_str_i64(v->s, seconds) == 0;
+    if (!v || v->type != FED_JSON_NUMBER || !(d >= 0 && d < 1e15))
+        return false;
+    *seconds = (int64_t)d;
+    return true;
+}
+
 static int check_claims(const struct fed_oidc *o, const struct fed_json *c, struct fed_err *err)
 {
     int64_t now = fed_wall_ms(o->conf.env) / 1000, exp = 0, nbf = 0;
+    const struct fed_json *not_before = fed_json_find(c, "nbf");
     if (!fed_oidc_is_issuer(o, fed_json_find_text(c, "iss")))
         return fed_err_set(err, FED_E_UNAUTHORIZED, "oidc: wrong issuer");
     if (!has_audience(fed_json_find(c, "aud"), o->conf.client_id))
         return fed_err_set(err, FED_E_UNAUTHORIZED, "oidc: made for another audience");
-    if (!fed_json_is_int(fed_json_find(c, "exp"), &exp) || exp <= now)
+    if (!read_time(fed_json_find(c, "exp"), &exp) || exp <= now)
         return fed_err_set(err, FED_E_UNAUTHORIZED, "oidc: expired");
-    if (fed_json_find(c, "nbf") && (!fed_json_is_int(fed_json_find(c, "nbf"), &nbf) || nbf > now + SKEW_S))
+    if (not_before && (!read_time(not_before, &nbf) || nbf > now + SKEW_S))
         return fed_err_set(err, FED_E_UNAUTHORIZED, "oidc: not valid yet");
     for (size_t i = 0; i < o->conf.required_claims.n; i++) {
         struct fed_str value = fed_str(o->conf.required_claims.v[i]), name;
@@ -304,22 +317,29 @@ static void add_group(const struct fed_oidc *o, struct fed_arena *a, struct fed_
         groups[(*n)++] = g;
 }
 
-static void read_groups(const struct fed_oidc *o, const struct fed_json *c, struct fed_arena *a,
-                        struct fed_identity *who)
+/* A text or a list of texts; whatever else is refused as by kube-apiserver, as nobody knows who that is. */
+static int read_groups(const struct fed_oidc *o, const struct fed_json *c, struct fed_arena *a,
+                       struct fed_identity *who, struct fed_err *err)
 {
     const struct fed_json *list = o->conf.groups_claim ? fed_json_find(c, o->conf.groups_claim) : NULL;
     struct fed_str *groups =
         FED_ARENA_ARRAY(a, struct fed_str, (list ? FED_MIN(list->n, (uint32_t)MAX_GROUPS) : 0) + 2);
     size_t n = 0;
+    bool ok = !list || list->type == FED_JSON_NULL || list->type == FED_JSON_ARRAY || list->type == FED_JSON_STRING;
     if (list && list->type == FED_JSON_STRING)
         add_group(o, a, groups, &n, list->s);
-    if (list && list->type == FED_JSON_ARRAY)
-        FED_JSON_EACH(g, list)
-            if (g->type == FED_JSON_STRING)
-                add_group(o, a, groups, &n, g->s);
+    FED_JSON_EACH(g, list && list->type == FED_JSON_ARRAY ? list : NULL) {
+        ok &= g->type == FED_JSON_STRING;
+        if (ok)
+            add_group(o, a, groups, &n, g->s);
+    }
+    if (!ok)
+        return fed_err_set(err, FED_E_UNAUTHORIZED, "oidc: claim \"%s\" is neither a text nor a list of texts",
+                           o->conf.groups_claim);
     groups[n++] = FED_STR("system:authenticated");
     who->groups = groups;
     who->n_groups = n;
+    return 0;
 }
 
 int fed_oidc_authenticate(struct fed_oidc *o, struct fed_str token, struct fed_arena *a, struct fed_identity *who,
@@ -339,9 +359,9 @@ int fed_oidc_authenticate(struct fed_oidc *o, struct fed_str token, struct fed_a
         rc = check_signature(o, &jwt, err);
     if (!rc)
         rc = read_user(o, c, a, &id.user, err);
-    if (rc)
-        return rc;
-    read_groups(o, c, a, &id);
-    *who = id;
-    return 0;
+    if (!rc)
+        rc = read_groups(o, c, a, &id, err);
+    if (!rc)
+        *who = id;
+    return rc;
 }

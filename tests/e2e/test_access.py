@@ -158,6 +158,17 @@ def test_oidc(server, issuer):
         assert who(server, bad) == 401, bad
 
 
+def test_oidc_claims_of_other_types(server, issuer):
+    """As kube-apiserver takes them."""
+    token = lambda **claims: issuer.token("one", tier="gold", **claims)
+    later = time.time() + 600
+    assert who(server, token(exp=later))["username"] == who(server, token(exp=str(int(later))))["username"] == "oidc:ann"
+    assert who(server, token(groups=None))["groups"] == who(server, token(groups=[]))["groups"] == ["system:authenticated"]
+    for claims in ({"exp": None}, {"exp": "soon"}, {"exp": -1}, {"exp": 1e300}, {"exp": time.time() - 0.5}, {"groups": [1]},
+                   {"groups": ["a", {}]}, {"groups": {"a": 1}}, {"groups": 7}):
+        assert who(server, token(**claims)) == 401, claims
+
+
 def test_oidc_key_rotation(server, issuer):
     issuer.new_key("two")
     fetches = issuer.fetches
