@@ -152,9 +152,9 @@ int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind
         return fed_err_set(err, FED_E_FORBIDDEN,
                            "error looking up service account %.*s/%.*s: serviceaccount \"%.*s\" not found",
                            FED_STR_ARG(ns), FED_STR_ARG(sa), FED_STR_ARG(sa));
-    if (fed_json_find_text(spec, "runtimeClassName").n)
-        return fed_err_set(err, FED_E_FORBIDDEN, "pod rejected: RuntimeClass \"%.*s\" not found",
-                           FED_STR_ARG(fed_json_find_text(spec, "runtimeClassName")));
+    int rc = mbr_admit_runtime(m, a, spec, err);
+    if (rc < 0)
+        return rc;
     if (account) {
         const struct fed_json *tree = fed_kobj_parse(account, a), *secrets = fed_json_find(tree, "imagePullSecrets");
         const struct fed_json *own = fed_json_find(spec, "imagePullSecrets");

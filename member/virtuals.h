@@ -11,6 +11,8 @@ void mbr_virtuals_hooks(struct mbr *m); /* lets the binder, and nobody else, set
 /* Admission of pods: service account, default tolerations, the token's volume. */
 int mbr_admit(void *ud, const struct fed_api_request *req, const struct fed_kind *kind, const struct fed_json *old,
               struct fed_json *obj, struct fed_err *err);
+/* runtimeclass.c: its class is there, and what that says becomes the pod's. */
+int mbr_admit_runtime(struct mbr *m, struct fed_arena *a, struct fed_json *spec, struct fed_err *err);
 /* evict.c */
 void mbr_serve_binding(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply); /* binding.c */
 void mbr_serve_eviction(void *ud, const struct fed_api_request *req, struct fed_api_reply *reply);

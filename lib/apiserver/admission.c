@@ -299,6 +299,20 @@ static void call_failed(struct fed_hook_call *c, const char *why)
         fed_arena_printf(&c->ad->r->arena, "failed calling webhook \"%.*s\": %s", FED_STR_ARG(c->hook->name), why).p);
 }
 
+/* It stays what it is. */
+static int check_type(const struct fed_admission *ad, const struct fed_json *obj, struct fed_str api_version,
+                      struct fed_str kind, struct fed_err *err)
+{
+    struct fed_str k = fed_json_find_text(obj, "kind"), gv = fed_json_find_text(obj, "apiVersion");
+    if (!k.n || !gv.n)
+        return fed_err_set(err, FED_E_INVALID, "Object '%s' is missing in '%.*s'", k.n ? "apiVersion" : "Kind",
+                           FED_STR_ARG(fed_str_head(fed_json_text(&ad->r->arena, obj), 120)));
+    if (!fed_str_eq(k, kind) || !fed_str_eq(gv, api_version))
+        return fed_err_set(err, FED_E_INVALID, "the patched object is a %.*s of %.*s, not a %.*s of %.*s",
+                           FED_STR_ARG(k), FED_STR_ARG(gv), FED_STR_ARG(kind), FED_STR_ARG(api_version));
+    return 0;
+}
+
 /* What a webhook may not change is put back; the rest is read as a body would be. */
 static int take_back(struct fed_admission *ad, size_t i, struct fed_json *obj, struct fed_err *err)
 {
@@ -314,6 +328,8 @@ static int take_back(struct fed_admission *ad, size_t i, struct fed_json *obj, s
     struct fed_arena *a = &ad->r->arena;
     if (!obj || obj->type != FED_JSON_OBJECT)
         return fed_err_set(err, FED_E_INVALID, "the patched object is not an object");
+    if (check_type(ad, obj, v ? v->api_version : ad->api_version, v ? v->kind->kind : ad->kind, err))
+        return err->code;
     if (v) {
         struct fed_causes scratch = {.arena = a};
         struct fed_str mistyped = {NULL, 0};
@@ -415,7 +431,7 @@ static struct fed_review review_of(const struct fed_hook_call *c)
         .as = review_kind(ad, c->shown),
         .requested = review_kind(ad, 0),
         .subresource = q->subresource,
-        .name = ad->name,
+        .name = ad->unnamed && ad->mutating ? (struct fed_str){NULL, 0} : ad->name,
         .ns = ad->ns,
         .user = q->who.user,
         .user_uid = q->who.uid,
@@ -435,6 +451,20 @@ static int show_both(struct fed_hook_call *c, struct fed_json **old, struct fed_
     return 0;
 }
 
+/* Those who may still change a new object see what was sent; its identity comes after them. take_back() restores it. */
+static void hide_identity(const struct fed_hook_call *c)
+{
+    static const char *const later[] = {"uid", "creationTimestamp", "generation"};
+    const struct fed_admission *ad = c->ad;
+    struct fed_json *meta = fed_json_find(c->obj, "metadata");
+    if (!ad->mutating || ad->operation != FED_ADMIT_CREATE || !ad->v)
+        return;
+    for (size_t i = 0; i < FED_ARRAY_LEN(later); i++)
+        fed_json_remove_key(meta, later[i]);
+    if (ad->unnamed)
+        fed_json_remove_key(meta, "name");
+}
+
 static void ask(struct fed_hook_call *c, fed_webhook_done answered)
 {
     struct fed_admission *ad = c->ad;
@@ -445,6 +475,8 @@ static void ask(struct fed_hook_call *c, fed_webhook_done answered)
     fed_uuid(ad->r->api->env, c->uid);
     if (!c->hook->broken)
         err.code = show_both(c, &old, &err);
+    if (!err.code)
+        hide_identity(c);
     struct fed_review review = review_of(c);
     review.object = c->obj;
     review.old = old;

@@ -25,6 +25,7 @@ struct fed_admission {
     struct fed_json *obj;             /* in storage version when v is set; NULL on DELETE; changed by mutate */
     const struct fed_json *old;
     struct fed_str ns, name;
+    bool unnamed; /* the name was generated: who may still change the object does not see it yet */
     const struct fed_json *options;
     bool changed; /* by a webhook */
     /* The answer: status 0 means admitted, else HTTP status and the text of a Status. */

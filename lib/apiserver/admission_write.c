@@ -57,6 +57,7 @@ static struct waiting *waiting_new(struct fed_write_op *op, void (*go_on)(struct
                                    .old = op->old_tree,
                                    .ns = is_namespace ? r->q.name : r->q.ns,
                                    .name = r->q.name,
+                                   .unnamed = op->create && op->generated,
                                    .ud = w};
     if (r->form.scale) {
         w->ad.v = NULL;
@@ -259,6 +260,7 @@ static void visit_mutated(struct fed_admission *ad, int status, struct fed_str t
     if (ad->changed) {
         r->q.body = fed_json_text(&r->arena, ad->obj);
         r->q.content_type = FED_STR("application/json");
+        r->body_typed = NULL; /* to be read again */
     }
     ad->done = visit_validated;
     fed_admission_validate(ad);

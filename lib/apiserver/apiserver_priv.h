@@ -70,7 +70,8 @@ struct fed_api {
     void (*on_ready)(void *ud, int code, const struct fed_err *err);
     void *on_ready_ud;
     size_t bootstrap_left;
-    bool bootstrap_spaces; /* the static namespaces are there */
+    size_t bootstrap_at;  /* number of the next role or binding */
+    bool bootstrap_roles; /* all of them were begun */
     struct fed_task bootstrap;
     struct fed_map customs; /* custom kinds: name of the definition -> custom.c's own */
     bool customs_loaded;

@@ -20,22 +20,23 @@ static const struct fed_access_conf *access_of(const struct fed_api *api)
 static bool find_static(struct fed_arena *a, const struct fed_json *tokens, struct fed_str token,
                         struct fed_identity *who)
 {
-    FED_JSON_EACH(t, tokens) {
-        if (!fed_secret_equal(fed_json_find_text(t, "token"), token))
-            continue;
-        const struct fed_json *groups = fed_json_find(t, "groups");
-        struct fed_str *list = FED_ARENA_ARRAY(a, struct fed_str, (groups ? groups->n : 0) + 1);
-        size_t n = 0;
-        FED_JSON_EACH(g, groups) /* copies: the file may be read again while the request is under way */
-            list[n++] = fed_arena_dup(a, g->s);
-        list[n++] = FED_STR("system:authenticated");
-        *who = (struct fed_identity){.user = fed_arena_dup(a, fed_json_find_text(t, "user")),
-                                     .uid = fed_arena_dup(a, fed_json_find_text(t, "uid")),
-                                     .groups = list,
-                                     .n_groups = n};
-        return true;
-    }
-    return false;
+    const struct fed_json *found = NULL;
+    FED_JSON_EACH(t, tokens)
+        if (fed_secret_equal(fed_json_find_text(t, "token"), token))
+            found = t; /* of one that is there twice the last counts */
+    if (!found)
+        return false;
+    const struct fed_json *groups = fed_json_find(found, "groups");
+    struct fed_str *list = FED_ARENA_ARRAY(a, struct fed_str, (groups ? groups->n : 0) + 1);
+    size_t n = 0;
+    FED_JSON_EACH(g, groups) /* copies: the file may be read again while the request is under way */
+        list[n++] = fed_arena_dup(a, g->s);
+    list[n++] = FED_STR("system:authenticated");
+    *who = (struct fed_identity){.user = fed_arena_dup(a, fed_json_find_text(found, "user")),
+                                 .uid = fed_arena_dup(a, fed_json_find_text(found, "uid")),
+                                 .groups = list,
+                                 .n_groups = n};
+    return true;
 }
 
 /* The issuer that an unverified token names; empty when it is no JWT. */
@@ -188,11 +189,9 @@ bool fed_api_anonymous_allowed(const struct fed_api_reply *r)
 
 bool fed_authn_bearer(const struct fed_http_request *q, struct fed_str *token)
 {
-    struct fed_str auth = fed_http_request_header(q, "authorization");
-    if (auth.n < 7 || !fed_str_ieq(fed_str_head(auth, 7), FED_STR("Bearer ")))
-        return false;
-    *token = fed_str_trim(fed_str_from(auth, 7));
-    return token->n > 0;
+    struct fed_str rest = fed_str_trim(fed_http_request_header(q, "authorization")), scheme;
+    return rest.p && fed_str_cut(&rest, ' ', &scheme) && fed_str_ieq(scheme, FED_STR("bearer")) && rest.n &&
+           (fed_str_cut(&rest, ' ', token), token->n > 0);
 }
 
 /* Browsers set no headers of a WebSocket: their token is among the protocols that they offer, with one that is answered.
@@ -217,7 +216,7 @@ static int socket_token(struct fed_api_reply *r, struct fed_str *token)
 void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_reply *r))
 {
     const struct fed_http_request *h = r->q.http;
-    struct fed_str auth = fed_http_request_header(h, "authorization");
+    struct fed_str token;
     /* A connection may outlive the certificate that it began with. */
     bool ended = h->cert_until_s && h->cert_until_s * 1000 < fed_wall_ms(r->api->env);
     if (h->cert_cn.n && !ended) {
@@ -226,12 +225,8 @@ void fed_api_authenticate(struct fed_api_reply *r, void (*next)(struct fed_api_r
         next(r);
         return;
     }
-    if (auth.n) {
-        struct fed_str token;
-        if (!fed_authn_bearer(h, &token)) {
-            refuse(r);
-            return;
-        }
+    /* What is no bearer token (another scheme, one that is empty) is no credential at all, as in Kubernetes. */
+    if (fed_authn_bearer(h, &token)) {
         struct bearer *b = FED_ARENA_NEW(&r->arena, struct bearer);
         b->token = fed_arena_dup(&r->arena, token);
         b->next = next;

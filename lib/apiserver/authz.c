@@ -79,6 +79,8 @@ void fed_api_forbid(struct fed_api_reply *r, const struct fed_api_request *q, st
     }
     if (reason.n)
         fed_buf_addf(&m, ": %.*s", FED_STR_ARG(reason));
+    if (r->x) /* names in it are the asker's own; kube-apiserver says so too */
+        fed_http_add_header(r->x, FED_STR("X-Content-Type-Options"), FED_STR("nosniff"));
     fed_api_fail(r, FED_E_FORBIDDEN, q->resource.n ? &d : &(struct fed_status_details){0}, "%s", fed_buf_z(&m));
     fed_buf_release(&m);
 }

@@ -2,21 +2,22 @@
 /* What the server makes for itself before it is ready: the static namespaces, the roles that every server has. */
 #include "apiserver/rbac.h"
 #include "apiserver/registry.h"
+#include "base/mem.h"
 
 static void made(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err);
 
-/* First the namespaces, then what lies in them; each all at once, so that the store makes one transaction of many. */
+/* First the namespaces, then what lies in them; many at once, so that the store makes one transaction of them. */
 static void bootstrap_step(struct fed_api *api)
 {
     if (--api->bootstrap_left)
         return;
-    if (!api->bootstrap_spaces) {
-        api->bootstrap_spaces = true;
+    if (!api->bootstrap_roles) {
         api->bootstrap_left = 1;
-        fed_rbac_bootstrap(api, made);
+        api->bootstrap_roles = !fed_rbac_bootstrap(api, made);
         bootstrap_step(api);
         return;
     }
+    fed_mem_trim(); /* after a first start */
     api->ready = true;
     api->on_ready(api->on_ready_ud, 0, NULL);
 }

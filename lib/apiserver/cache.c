@@ -47,9 +47,24 @@ static void put_member(struct fed_buf *out, const struct fed_json *m, bool comma
     fed_json_write(out, m);
 }
 
+/* As Go writes JSON: these three stand in texts only. */
+static void escape_from(struct fed_buf *out, size_t from)
+{
+    struct fed_arena a = {0};
+    struct fed_str text = fed_arena_dup(&a, fed_str_from(fed_buf_str(out), from));
+    out->n = from;
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '<' || text.p[i] == '>' || text.p[i] == '&')
+            fed_buf_addf(out, "\\u00%02x", text.p[i]);
+        else
+            fed_buf_addc(out, text.p[i]);
+    fed_arena_release(&a);
+}
+
 /* apiVersion, kind and metadata first, resourceVersion left out: the revision is the store's. */
 static void put_tree(struct fed_buf *out, const struct fed_kind *kind, const struct fed_json *obj)
 {
+    size_t from = out->n;
     fed_buf_addz(out, "{\"apiVersion\":\"");
     fed_buf_add(out, fed_kind_storage(kind)->api_version);
     fed_buf_addz(out, "\",\"kind\":\"");
@@ -68,6 +83,8 @@ static void put_tree(struct fed_buf *out, const struct fed_kind *kind, const str
             put_member(out, m, true);
     }
     fed_buf_addc(out, '}');
+    if (kind->go_json)
+        escape_from(out, from);
 }
 
 static void put_header_end(struct fed_buf *out, const struct fed_kind *kind)

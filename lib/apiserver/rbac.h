@@ -63,8 +63,8 @@ struct fed_rule *fed_rules_missing(struct fed_arena *a, const struct fed_rule *h
 /* --- rbac_bootstrap.c: the roles that every server has --- */
 /* Starts making what is missing and adding missing rules and subjects, as steps of the engine's start. Objects annotated
  * rbac.authorization.kubernetes.io/autoupdate: "false" are left alone. made() is told of each, which bootstrap_left
- * was counted up for. */
-void fed_rbac_bootstrap(struct fed_api *api,
+ * was counted up for. Some of them at each call; true: there are more, for when these are made. */
+bool fed_rbac_bootstrap(struct fed_api *api,
                         void (*made)(struct fed_write_op *op, int code, uint64_t rev, const struct fed_err *err));
 
 #endif

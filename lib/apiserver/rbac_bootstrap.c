@@ -10,6 +10,8 @@
 #define TO    "rbac.authorization.k8s.io/aggregate-to-"
 #define AUTO  "rbac.authorization.kubernetes.io/autoupdate"
 
+enum { BATCH = 32 }; /* so many at a time: all at once would leave the heap twice as large */
+
 /* --- what they should be --- */
 
 static void put_words(struct fed_arena *a, struct fed_json *o, const char *key, const char *words)
@@ -215,36 +217,49 @@ static struct fed_kcache *kind_of(struct fed_api *api, const char *plural)
     return v ? fed_cache_kind(&api->cache, v->kind) : NULL;
 }
 
-static void bootstrap_roles(struct fed_api *api, made_fn made)
+/* Each object has its number, in the order of the tables. */
+struct batch {
+    size_t from, n;
+};
+
+static bool is_due(struct batch *b)
+{
+    size_t number = b->n++;
+    return number >= b->from && number < b->from + BATCH;
+}
+
+static void bootstrap_roles(struct fed_api *api, struct batch *batch, made_fn made)
 {
     struct fed_kcache *cluster = kind_of(api, "clusterroles"), *spaced = kind_of(api, "roles");
     for (const struct fed_boot_rule *b = fed_boot_rules; b->verbs || b->groups; b++) {
         struct fed_kcache *kc = b->verbs ? NULL : strchr(b->groups, '/') ? spaced : cluster;
-        if (!kc)
+        if (!kc || !is_due(batch))
             continue;
         struct fed_api_reply *r = fed_api_request_new(api);
         reconcile(api, kc, r, role_object(&r->arena, b), made);
     }
     for (const struct fed_boot_sum *b = fed_boot_sums; cluster && b->name; b++) {
+        if (!is_due(batch))
+            continue;
         struct fed_api_reply *r = fed_api_request_new(api);
         reconcile(api, cluster, r, sum_object(&r->arena, b), made);
     }
 }
 
-static void bootstrap_bindings(struct fed_api *api, made_fn made)
+static void bootstrap_bindings(struct fed_api *api, struct batch *batch, made_fn made)
 {
     struct fed_kcache *cluster = kind_of(api, "clusterrolebindings"), *spaced = kind_of(api, "rolebindings");
     struct fed_str ns, name, none = {NULL, 0}, controller = FED_STR(FED_BOOT_CONTROLLER);
     for (const struct fed_boot_binding *b = fed_boot_bindings; b->name; b++) {
         cut_name(b->name, &ns, &name);
-        if (!(ns.n ? spaced : cluster))
+        if (!(ns.n ? spaced : cluster) || !is_due(batch))
             continue;
         struct fed_api_reply *r = fed_api_request_new(api);
         reconcile(api, ns.n ? spaced : cluster, r,
                   binding_object(&r->arena, ns, name, fed_str(b->role), fed_str(b->subjects)), made);
     }
     for (const struct fed_boot_rule *b = fed_boot_rules; cluster && (b->verbs || b->groups); b++) {
-        if (b->verbs || !fed_str_starts(fed_str(b->groups), controller))
+        if (b->verbs || !fed_str_starts(fed_str(b->groups), controller) || !is_due(batch))
             continue;
         struct fed_api_reply *r = fed_api_request_new(api);
         struct fed_str account = fed_arena_printf(&r->arena, "ServiceAccount=kube-system/%s", b->groups + controller.n);
@@ -253,8 +268,11 @@ static void bootstrap_bindings(struct fed_api *api, made_fn made)
     }
 }
 
-void fed_rbac_bootstrap(struct fed_api *api, made_fn made)
+bool fed_rbac_bootstrap(struct fed_api *api, made_fn made)
 {
-    bootstrap_roles(api, made);
-    bootstrap_bindings(api, made);
+    struct batch batch = {.from = api->bootstrap_at};
+    bootstrap_roles(api, &batch, made);
+    bootstrap_bindings(api, &batch, made);
+    api->bootstrap_at += BATCH;
+    return api->bootstrap_at < batch.n;
 }

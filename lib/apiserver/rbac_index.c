@@ -9,8 +9,7 @@ struct role { /* named by bindings or present; freed when neither */
     size_t refs;
     char *key; /* NAMESPACE/NAME, /NAME for a ClusterRole */
     bool present;
-    struct fed_arena arena;
-    struct fed_rule *rules;
+    struct fed_rule *rules; /* one block, with all that they refer to */
     size_t n;
 };
 struct subject {
@@ -63,7 +62,7 @@ static struct role *role_get(struct fed_rbac *x, struct fed_str ns, struct fed_s
 
 static void role_free(struct role *r)
 {
-    fed_arena_release(&r->arena);
+    free(r->rules);
     free(r->key);
     free(r);
 }
@@ -76,12 +75,46 @@ static void role_drop(struct fed_rbac *x, struct role *r)
     role_free(r);
 }
 
-static void keep_texts(struct fed_arena *a, struct fed_strs *s)
+enum { N_LISTS = 5 };
+static void lists_of(struct fed_rule *r, struct fed_strs *lists[N_LISTS])
 {
-    struct fed_str *v = s->n ? FED_ARENA_ARRAY(a, struct fed_str, s->n) : NULL;
-    for (size_t i = 0; i < s->n; i++)
-        v[i] = fed_arena_dup(a, s->v[i]);
-    s->v = v;
+    lists[0] = &r->verbs;
+    lists[1] = &r->groups;
+    lists[2] = &r->resources;
+    lists[3] = &r->names;
+    lists[4] = &r->urls;
+}
+
+/* The rules, then the lists of all of them, then their texts. */
+static struct fed_rule *rules_copy(const struct fed_rule *from, size_t n)
+{
+    struct fed_strs *lists[N_LISTS];
+    size_t n_texts = 0, bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct fed_rule rule = from[i];
+        lists_of(&rule, lists);
+        for (size_t j = 0; j < N_LISTS; j++) {
+            n_texts += lists[j]->n;
+            for (size_t k = 0; k < lists[j]->n; k++)
+                bytes += lists[j]->v[k].n;
+        }
+    }
+    struct fed_rule *rules = fed_malloc(n * sizeof *rules + n_texts * sizeof(struct fed_str) + bytes);
+    struct fed_str *list = (struct fed_str *)(rules + n);
+    char *text = (char *)(list + n_texts);
+    for (size_t i = 0; i < n; i++) {
+        rules[i] = from[i];
+        lists_of(&rules[i], lists);
+        for (size_t j = 0; j < N_LISTS; list += lists[j]->n, j++) {
+            const struct fed_str *was = lists[j]->v;
+            lists[j]->v = list;
+            for (size_t k = 0; k < lists[j]->n; text += was[k].n, k++) {
+                memcpy(text, was[k].n ? was[k].p : "", was[k].n);
+                list[k] = fed_str_n(text, was[k].n);
+            }
+        }
+    }
+    return rules;
 }
 
 /* Only the rules are kept, not the tree that they were read from. */
@@ -89,24 +122,17 @@ static void role_set(struct fed_rbac *x, const struct fed_kobj *o, bool cluster)
 {
     struct role *r = role_get(x, cluster ? (struct fed_str){NULL, 0} : o->ns, o->name);
     struct fed_arena scratch = {0};
-    fed_arena_release(&r->arena);
+    free(r->rules);
     r->present = true;
     struct fed_rule *read = fed_rules_read(&scratch, fed_json_find(fed_kobj_parse(o, &scratch), "rules"), &r->n);
-    r->rules = r->n ? FED_ARENA_ARRAY(&r->arena, struct fed_rule, r->n) : NULL;
-    for (size_t i = 0; i < r->n; i++) {
-        struct fed_rule *to = &r->rules[i];
-        struct fed_strs *lists[] = {&to->verbs, &to->groups, &to->resources, &to->names, &to->urls};
-        *to = read[i];
-        for (size_t j = 0; j < FED_ARRAY_LEN(lists); j++)
-            keep_texts(&r->arena, lists[j]);
-    }
+    r->rules = r->n ? rules_copy(read, r->n) : NULL;
     fed_arena_release(&scratch);
 }
 
 static void role_unset(struct fed_rbac *x, const struct fed_kobj *o, bool cluster)
 {
     struct role *r = role_get(x, cluster ? (struct fed_str){NULL, 0} : o->ns, o->name);
-    fed_arena_release(&r->arena);
+    free(r->rules);
     r->present = false;
     r->rules = NULL;
     r->n = 0;

@@ -28,9 +28,11 @@ bool fed_crd_established(const struct fed_json *crd);
 /* What deletion begins with: the finalizer and the condition Terminating. */
 void fed_crd_begin_deletion(struct fed_arena *a, struct fed_json *crd, int64_t now_ms);
 
+/* Adds all that is wrong with it, in the order of Kubernetes. */
+void fed_crd_validate(const struct fed_write *w, const struct fed_json *obj, struct fed_causes *causes);
 /* The schema of one version at `path` ("spec.versions[0].schema.openAPIV3Schema"): structural rules, patterns, defaults.
- * warn (may be NULL) is told what we accept but do not evaluate. */
-void fed_crd_schema_check(const struct fed_json *schema, struct fed_str path, struct fed_causes *causes,
-                          void (*warn)(void *ud, const char *text), void *ud);
+ * has_status: the status is a subresource. warn (may be NULL) is told what we accept but do not evaluate. */
+void fed_crd_schema_check(const struct fed_json *schema, struct fed_str path, bool has_status,
+                          struct fed_causes *causes, void (*warn)(void *ud, const char *text), void *ud);
 
 #endif

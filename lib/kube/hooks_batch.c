@@ -37,6 +37,16 @@ static void own_selector(struct fed_arena *a, struct fed_json *obj, struct fed_j
         put_text(a, match, "batch.kubernetes.io/controller-uid", uid);
 }
 
+/* Kubernetes reads a Job without labels as one with its template's. */
+static void label_as_template(struct fed_arena *a, struct fed_json *obj, const struct fed_json *spec)
+{
+    const struct fed_json *labels = fed_json_at(spec, "template", "metadata", "labels", NULL);
+    const struct fed_json *have = fed_json_at(obj, "metadata", "labels", NULL);
+
+    if (labels && labels->n && (!have || !have->n))
+        fed_json_set(fed_obj_metadata(a, obj), "labels", fed_json_copy(a, labels));
+}
+
 /* Whoever lets it be made may not choose it too. */
 static void check_own_selector(const struct fed_json *obj, const struct fed_json *spec, struct fed_causes *c)
 {
@@ -84,8 +94,11 @@ static int prepare_job(void *ud, const struct fed_write *w, struct fed_json *obj
 
     (void)ud;
     (void)err;
-    if (!w->subresource.n && spec && !w->old)
+    if (w->subresource.n || !spec)
+        return 0;
+    if (!w->old)
         own_selector(w->arena, obj, spec);
+    label_as_template(w->arena, obj, spec);
     return 0;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hooks_node.c: Node and Lease. */
+/* hooks_node.c: Node, Lease and RuntimeClass. */
 #include "kube/kind_rules.h"
-#include "kube/podspec.h"
+#include "kube/check.h"
+#include "kube/names.h"
+#include "kube/podspec_priv.h"
 #include "kube/schema_priv.h"
 #include "kube/table.h"
 
@@ -130,7 +132,32 @@ static int default_node(void *ud, const struct fed_write *w, struct fed_json *ob
     return 0;
 }
 
+static void validate_runtime(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
+{
+    const struct fed_json *nodes = fed_json_find(obj, "scheduling");
+    struct fed_str handler = fed_json_find_text(obj, "handler");
+
+    (void)ud;
+    if (w->old) {
+        fed_check_immutable(w->old, obj, "", "handler", c);
+        return;
+    }
+    fed_check_name(c, handler, fed_name_check_label, fed_quoted(c->arena, handler), FED_STR("handler"));
+    fed_check_labels(c, fed_json_find(nodes, "nodeSelector"), "scheduling.nodeSelector");
+    fed_podspec_check_tolerations(fed_json_find(nodes, "tolerations"), "scheduling.tolerations", c);
+}
+
+static void runtime_cells(void *ud, struct fed_arena *a, const struct fed_kind_version *v, const struct fed_json *obj,
+                          int64_t now_ms, struct fed_json *cells)
+{
+    (void)ud;
+    (void)v;
+    fed_cell_str(a, cells, fed_json_find_text(obj, "handler"));
+    fed_cell_str(a, cells, fed_cell_age(a, obj, now_ms));
+}
+
 const struct fed_core_hooks fed_hooks_node[] = {
+    {"node.k8s.io", "runtimeclasses", {.validate = validate_runtime, .cells = runtime_cells}},
     {"", "nodes", {.defaults = default_node, .validate = validate_node, .cells = node_cells}},
     {"coordination.k8s.io", "leases", {.validate = validate_lease, .cells = lease_cells}},
     {NULL, NULL, {0}}};

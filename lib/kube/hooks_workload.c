@@ -38,6 +38,20 @@ static void defaults_from_template(const struct fed_write *w, struct fed_json *o
     fed_json_set(spec, "selector", sel);
 }
 
+/* Which template it is, as clients of old versions see it in spec.templateGeneration; the server counts. */
+static void count_templates(const struct fed_write *w, struct fed_json *obj, const struct fed_json *spec)
+{
+    static const char key[] = "deprecated.daemonset.template.generation";
+    const struct fed_json *was = fed_json_at(w->old, "spec", "template", NULL), *is = fed_json_find(spec, "template");
+    int64_t n = 0;
+
+    if (fed_str_i64(fed_obj_annotation(w->old ? w->old : obj, key), &n) || n < 1)
+        n = 1;
+    if (was && is && !fed_json_equal_filled(is, was))
+        n++;
+    fed_obj_set_annotation(w->arena, obj, key, fed_arena_printf(w->arena, "%lld", (long long)n));
+}
+
 static int default_workload(void *ud, const struct fed_write *w, struct fed_json *obj, struct fed_err *err)
 {
     struct fed_json *spec;
@@ -59,6 +73,8 @@ static int default_workload(void *ud, const struct fed_write *w, struct fed_json
             fed_json_set(claim, "apiVersion", fed_json_new_strz(w->arena, "v1"));
             fed_json_set(claim, "kind", fed_json_new_strz(w->arena, "PersistentVolumeClaim"));
         }
+    if (fed_str_is(w->kind->kind, "DaemonSet"))
+        count_templates(w, obj, spec);
     return 0;
 }
 

@@ -324,6 +324,7 @@ static int read_kind(struct reader *r, const struct fed_json *doc, struct fed_ki
     kind->namespaced = fed_json_bool(fed_json_find(doc, "namespaced"), true);
     kind->has_generation = fed_json_bool(fed_json_find(doc, "generation"), false);
     kind->generation_notes = fed_str_is(fed_json_find_text(doc, "generationOf"), "annotations");
+    kind->go_json = fed_json_bool(fed_json_find(doc, "goJSON"), false);
     kind->create_on_update = fed_json_bool(fed_json_find(doc, "createOnUpdate"), false);
     kind->needs_revision = fed_json_bool(fed_json_find(doc, "revisionOnUpdate"), false);
     kind->store_prefix =

@@ -121,6 +121,7 @@ struct fed_kind {
     bool namespaced, has_generation, has_status, has_scale; /* of the storage version */
     bool create_on_update;                                  /* a PUT of what is not there makes it */
     bool needs_revision;                                    /* a PUT must say which revision it changes */
+    bool go_json;                                           /* <, > and & are escaped: clients compare bytes */
     bool generation_notes;                                  /* other annotations are another generation, too */
     enum fed_residence residence;
     const char *(*check_name)(struct fed_str name); /* kube/names.h */

@@ -2,6 +2,7 @@
 #include "kube/limits.h"
 
 #include "kube/amounts.h"
+#include "kube/podspec.h"
 #include "kube/quantity.h"
 
 static bool is_quantity(const struct fed_json *v)
@@ -328,6 +329,18 @@ static void check_type(const struct fed_json *item, uint32_t i, struct fed_cause
         }
 }
 
+static void check_names(const struct fed_json *item, uint32_t i, struct fed_causes *c)
+{
+    static const char *const maps[] = {"max", "min", "default", "defaultRequest", "maxLimitRequestRatio"};
+    struct fed_str type = fed_json_find_text(item, "type");
+    if (!fed_str_is(type, "Pod") && !fed_str_is(type, "Container"))
+        return;
+    for (size_t k = 0; k < FED_ARRAY_LEN(maps); k++)
+        FED_JSON_EACH(m, fed_json_find(item, maps[k]))
+            fed_podspec_check_amount_name(
+                m->key, fed_arena_printf(c->arena, "spec.limits[%u].%s[%.*s]", i, maps[k], FED_STR_ARG(m->key)).p, c);
+}
+
 void fed_limits_validate(void *ud, const struct fed_write *w, const struct fed_json *obj, struct fed_causes *c)
 {
     static const struct fed_str none = {NULL, 0};
@@ -337,6 +350,7 @@ void fed_limits_validate(void *ud, const struct fed_write *w, const struct fed_j
     FED_JSON_EACH(item, fed_json_at(obj, "spec", "limits", NULL)) {
         struct fed_str type = fed_json_find_text(item, "type");
         static const char *const containers_only[] = {"default", "defaultRequest"};
+        check_names(item, i, c);
         for (size_t k = 0; k < FED_ARRAY_LEN(containers_only); k++) {
             const struct fed_json *m = fed_json_find(item, containers_only[k]);
             if (fed_str_is(type, "Pod") && m && m->n)

@@ -9,6 +9,8 @@
 /* Defaults that depend on other fields: pull policy by tag, emptyDir for a volume without source, host ports on the
  * host network; for a pod also requests from limits and service links. */
 void fed_podspec_prepare(struct fed_arena *a, struct fed_json *spec, bool template);
+/* The name of a resource as containers have them: "cpu", "example.com/gpu". */
+void fed_podspec_check_amount_name(struct fed_str name, const char *at, struct fed_causes *causes);
 /* at: "spec" or "spec.template.spec". */
 void fed_podspec_validate(const struct fed_json *spec, const char *at, struct fed_causes *causes);
 

@@ -248,7 +248,7 @@ static bool is_native(struct fed_str name)
     return fed_str_chr(name, '/', 0) < 0 || fed_str_find(name, FED_STR("kubernetes.io/"), 0) >= 0;
 }
 
-static void check_amount_name(struct fed_str name, const char *at, struct fed_causes *c)
+void fed_podspec_check_amount_name(struct fed_str name, const char *at, struct fed_causes *c)
 {
     static const char *const container[] = {"cpu", "memory", "ephemeral-storage", NULL};
     static const char *const standard[] = {"cpu",
@@ -284,7 +284,7 @@ static void check_amounts(const struct fed_json *map, const char *at, struct fed
     int64_t milli;
     FED_JSON_EACH(q, map) {
         const char *here = fed_arena_printf(c->arena, "%s[%.*s]", at, FED_STR_ARG(q->key)).p;
-        check_amount_name(q->key, here, c);
+        fed_podspec_check_amount_name(q->key, here, c);
         if (fed_quantity_milli(q->s, &milli))
             continue;
         if (milli < 0)

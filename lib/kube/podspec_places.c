@@ -124,7 +124,7 @@ static void check_spread(const struct fed_json *list, const char *at, struct fed
     }
 }
 
-static void check_tolerations(const struct fed_json *list, const char *at, struct fed_causes *c)
+void fed_podspec_check_tolerations(const struct fed_json *list, const char *at, struct fed_causes *c)
 {
     size_t i = 0;
     FED_JSON_EACH(t, list) {
@@ -267,7 +267,7 @@ void fed_podspec_check_places(const struct fed_json *spec, const char *at, struc
         check_pod_affinity(fed_json_find(affinity, kinds[k]),
                            fed_arena_printf(c->arena, "%s.affinity.%s", at, kinds[k]).p, c);
     check_own_names(spec, at, c);
-    check_tolerations(fed_json_find(spec, "tolerations"), at, c);
+    fed_podspec_check_tolerations(fed_json_find(spec, "tolerations"), at, c);
     check_dns(spec, at, c);
     check_spread(fed_json_find(spec, "topologySpreadConstraints"), at, c);
 }

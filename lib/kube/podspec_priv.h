@@ -19,6 +19,8 @@ void fed_podspec_check_seccomp(const struct fed_json *profile, const char *at, s
 void fed_podspec_check_volume(const struct fed_json *volume, const char *at, struct fed_causes *c);
 /* podspec_places.c: what decides on which node a pod runs, and its security and names. */
 void fed_podspec_check_places(const struct fed_json *spec, const char *at, struct fed_causes *c);
+/* `at`.tolerations */
+void fed_podspec_check_tolerations(const struct fed_json *list, const char *at, struct fed_causes *c);
 /* A reference to a field of the pod, and to an amount of a container, as environments and volumes have them. */
 void fed_podspec_check_field(const struct fed_json *ref, const char *at, bool volume, struct fed_causes *c);
 void fed_podspec_check_amount(const struct fed_json *ref, const char *at, bool volume, struct fed_causes *c);

@@ -5,8 +5,6 @@
 #include "kube/quantity.h"
 #include "kube/kind_rules.h"
 
-static const struct fed_str none = {NULL, 0};
-
 static bool is_standard(struct fed_str name)
 {
     static const char *const names[] = {"cpu",
@@ -73,6 +71,5 @@ void fed_quota_validate(void *ud, const struct fed_write *w, const struct fed_js
     fed_rules_quota_scopes(spec, c);
     const struct fed_json *was = fed_json_at(w->old, "spec", "scopes", NULL), *now = fed_json_find(spec, "scopes");
     if (w->old && ((was && was->n) != (now && now->n) || (was && now && !fed_json_equal(was, now))))
-        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.scopes"), now ? fed_shown(c->arena, now) : none,
-                       "field is immutable");
+        fed_causes_add(c, FED_CAUSE_INVALID, FED_STR("spec.scopes"), fed_shown(c->arena, now), "field is immutable");
 }

@@ -88,7 +88,7 @@ static bool comes_before(const struct where *a, const struct where *b)
 
 void fed_causes_order(const struct fed_schema *s, struct fed_causes *c)
 {
-    if (c->n < 2 || !s)
+    if (c->n < 2 || !s || c->ordered)
         return;
     struct where *all = fed_calloc(c->n, sizeof *all);
     for (size_t i = 0; i < c->n; i++) {

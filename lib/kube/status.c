@@ -65,7 +65,7 @@ void fed_causes_drop_required(struct fed_causes *c, struct fed_str field)
 void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,
                     const char *detail_fmt, ...)
 {
-    struct fed_cause *said = type == FED_CAUSE_REQUIRED ? said_required(c, field) : NULL;
+    struct fed_cause *said = type == FED_CAUSE_REQUIRED && !c->ordered ? said_required(c, field) : NULL;
     struct fed_buf text = {0};
     if (!said && !has_room(c))
         return;

@@ -27,6 +27,7 @@ struct fed_causes { /* arena-owned, at most 100 are kept */
     struct fed_arena *arena;
     struct fed_cause *items;
     size_t n, cap;
+    bool ordered; /* as Kubernetes tells them already: schema_order.c leaves them so */
 };
 /* value: the JSON text or quoted string shown after the type's words; empty for REQUIRED and FORBIDDEN. */
 void fed_causes_add(struct fed_causes *c, enum fed_cause_type type, struct fed_str field, struct fed_str value,

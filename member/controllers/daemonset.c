@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DaemonSets: one pod on each node that suits. Pods are bound by us (spec.nodeName), so no other pod can take the
- * place. An update replaces pods node by node, the old one first: they may hold host ports. */
+ * place. An update replaces pods node by node, the old one first: they may hold host ports; with maxSurge the new one first, the
+ * old one goes when that is available. */
 #include "control/revisions.h"
 #include "member/controllers/controllers.h"
 #include "member/controllers/choice.h"
@@ -10,6 +11,7 @@
 struct place {
     struct fed_kobj *node;
     struct fed_kobj *pod; /* the one kept; may be deleting */
+    struct fed_kobj *old; /* with maxSurge: of another revision, beside a new one */
     bool wanted;
 };
 struct work {
@@ -22,6 +24,7 @@ struct work {
     size_t n;
     struct mbr_revisions revisions;
     struct fed_str key;
+    int64_t surge;   /* nodes that may have two pods at once */
     int64_t wait_ms; /* until one more is available; -1: none */
     bool look_only;  /* what was asked for is not seen yet */
 };
@@ -79,6 +82,22 @@ static void delete_ended(struct work *w, struct fed_kobj *pod, const struct mbr_
                         FED_STR_ARG(pod->name), FED_STR_ARG(p->node));
 }
 
+static bool current(const struct work *w, const struct fed_kobj *pod)
+{
+    return fed_str_eq(fed_kobj_label(pod, FED_REVISION_HASH), w->revisions.hash);
+}
+
+/* Two pods of a node of which one is new: both may stay. */
+static bool surging(const struct work *w, struct place *at, struct fed_kobj *pod)
+{
+    if (!w->surge || !at->pod || at->old || at->pod->deleting || pod->deleting ||
+        current(w, at->pod) == current(w, pod))
+        return false;
+    at->old = current(w, pod) ? at->pod : pod;
+    at->pod = current(w, pod) ? pod : at->pod;
+    return true;
+}
+
 static void sort_pods(struct work *w)
 {
     size_t n;
@@ -93,6 +112,8 @@ static void sort_pods(struct work *w)
             delete_ended(w, list[i], p);
         else if (!at || !at->wanted)
             delete_pod(w, list[i]);
+        if (at && at->wanted && !p->ended && surging(w, at, list[i]))
+            continue;
         if (at && !at->pod)
             at->pod = list[i];
         else if (at && at->pod->deleting && !list[i]->deleting)
@@ -100,11 +121,6 @@ static void sort_pods(struct work *w)
         else if (at)
             delete_pod(w, list[i]);
     }
-}
-
-static bool current(const struct work *w, const struct fed_kobj *pod)
-{
-    return fed_str_eq(fed_kobj_label(pod, FED_REVISION_HASH), w->revisions.hash);
 }
 
 /* The node by its name, in place of what the template says of nodes: where it fits was judged already. */
@@ -142,7 +158,10 @@ static void create_pod(struct work *w, const struct place *p)
     static const char *const keys[] = {"not-ready",    "unreachable",   "disk-pressure",      "memory-pressure",
                                        "pid-pressure", "unschedulable", "network-unavailable"};
     bool host = fed_json_bool(fed_json_find(spec, "hostNetwork"), false);
+    struct fed_str generation = fed_kobj_annotation(w->obj, "deprecated.daemonset.template.generation");
     fed_obj_set_label(w->a, pod, FED_REVISION_HASH, w->revisions.hash);
+    if (generation.n)
+        fed_obj_set_label(w->a, pod, "pod-template-generation", generation);
     name_node(w, spec, p->node->name);
     struct fed_json *tolerations = fed_json_ensure_array(w->a, spec, "tolerations");
     for (size_t i = 0; tolerations && i < FED_ARRAY_LEN(keys) - !host; i++)
@@ -150,21 +169,47 @@ static void create_pod(struct work *w, const struct place *p)
     mbr_owner_create(w->c, w->job, w->obj, pod);
 }
 
-static bool ready(const struct work *w, const struct place *p)
+static bool ready(const struct work *w, const struct fed_kobj *pod)
 {
-    return p->pod && !p->pod->deleting && mbr_pod_info_get(w->c->m, p->pod)->ready;
+    return pod && !pod->deleting && mbr_pod_info_get(w->c->m, pod)->ready;
 }
 
 /* Ready for minReadySeconds; when the next one will be is noted. */
-static bool available(struct work *w, const struct place *p)
+static bool available(struct work *w, const struct fed_kobj *pod)
 {
     int64_t min_ready_ms = fed_json_int(fed_json_find(w->spec, "minReadySeconds"), 0) * 1000;
-    if (!ready(w, p) || !min_ready_ms)
-        return ready(w, p);
-    int64_t left = mbr_pod_info_get(w->c->m, p->pod)->ready_ms + min_ready_ms - fed_wall_ms(w->c->m->env);
+    if (!ready(w, pod) || !min_ready_ms)
+        return ready(w, pod);
+    int64_t left = mbr_pod_info_get(w->c->m, pod)->ready_ms + min_ready_ms - fed_wall_ms(w->c->m->env);
     if (left > 0 && (w->wait_ms < 0 || left < w->wait_ms))
         w->wait_ms = left;
     return left <= 0;
+}
+
+/* How many nodes may have a second pod while an update rolls; 0: the old pod goes first. */
+static int64_t surge_of(const struct work *w, int64_t wanted)
+{
+    const struct fed_json *strategy = fed_json_find(w->spec, "updateStrategy");
+    if (fed_str_is(fed_json_find_text(strategy, "type"), "OnDelete"))
+        return 0;
+    return fed_int_or_percent(fed_json_at(strategy, "rollingUpdate", "maxSurge", NULL), 0, wanted, true);
+}
+
+/* The new pod first. Where the old one is not available anyway, nobody counts. */
+static void surge(struct work *w)
+{
+    int64_t may = w->surge;
+    for (size_t i = 0; i < w->n; i++)
+        may -= w->places[i].old && !available(w, w->places[i].pod);
+    for (size_t i = 0; i < w->n; i++) {
+        struct place *p = &w->places[i];
+        if (!p->wanted || (p->pod && p->pod->deleting))
+            continue;
+        if (p->old && available(w, p->pod))
+            delete_pod(w, p->old);
+        else if (!p->pod || (!p->old && !current(w, p->pod) && (!available(w, p->pod) || may-- > 0)))
+            create_pod(w, p);
+    }
 }
 
 static void manage(struct work *w)
@@ -173,7 +218,7 @@ static void manage(struct work *w)
     int64_t wanted = 0, missing = 0;
     for (size_t i = 0; i < w->n; i++) {
         wanted += w->places[i].wanted;
-        missing += w->places[i].wanted && !available(w, &w->places[i]);
+        missing += w->places[i].wanted && !available(w, w->places[i].pod);
     }
     int64_t may = fed_int_or_percent(fed_json_at(strategy, "rollingUpdate", "maxUnavailable", NULL), 0, wanted, true);
     may = FED_MAX(may, 1) - missing;
@@ -185,7 +230,7 @@ static void manage(struct work *w)
         if (!p->pod)
             create_pod(w, p);
         else if (!on_delete && !current(w, p->pod)) {
-            bool sick = !available(w, p); /* already counted as missing: replacing it costs nothing */
+            bool sick = !available(w, p->pod); /* already counted as missing: replacing it costs nothing */
             if (sick || may-- > 0)
                 delete_pod(w, p->pod);
         }
@@ -198,12 +243,13 @@ static void write_status(struct work *w)
     struct fed_json *status = fed_json_object(w->a);
     for (size_t i = 0; i < w->n; i++) {
         const struct place *p = &w->places[i];
+        const struct fed_kobj *shown = p->old ? p->old : p->pod; /* as in Kubernetes: the older one */
         wanted += p->wanted;
         scheduled += p->wanted && p->pod;
         misplaced += !p->wanted && p->pod;
-        n_ready += p->wanted && ready(w, p);
-        n_available += p->wanted && available(w, p);
-        updated += p->wanted && p->pod && current(w, p->pod);
+        n_ready += p->wanted && ready(w, shown);
+        n_available += p->wanted && available(w, shown);
+        updated += p->wanted && shown && current(w, shown);
     }
     fed_json_set(status, "observedGeneration", fed_json_new_int(w->a, w->obj->generation));
     fed_json_set(status, "currentNumberScheduled", fed_json_new_int(w->a, scheduled));
@@ -219,15 +265,20 @@ static void write_status(struct work *w)
 
 static void forget_history(struct work *w)
 {
-    struct fed_str *live = FED_ARENA_ARRAY(w->a, struct fed_str, w->n + 1);
-    for (size_t i = 0; i < w->n; i++)
-        live[i] = w->places[i].pod ? fed_kobj_label(w->places[i].pod, FED_REVISION_HASH) : FED_STR("");
-    mbr_revisions_forget(w->job, &w->revisions, w->spec, live, w->n);
+    struct fed_str *live = FED_ARENA_ARRAY(w->a, struct fed_str, 2 * w->n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        live[n++] = w->places[i].pod ? fed_kobj_label(w->places[i].pod, FED_REVISION_HASH) : FED_STR("");
+        if (w->places[i].old)
+            live[n++] = fed_kobj_label(w->places[i].old, FED_REVISION_HASH);
+    }
+    mbr_revisions_forget(w->job, &w->revisions, w->spec, live, n);
 }
 
 static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns, struct fed_str name)
 {
     struct work w = {.c = c, .job = job, .a = &job->arena, .key = fed_str(job->key), .wait_ms = -1};
+    int64_t wanted = 0;
     w.obj = mbr_find(c->m, MBR_DAEMONSETS, ns, name);
     if (!w.obj) {
         mbr_owner_forget(c, w.key);
@@ -245,8 +296,13 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
     fed_informer_each(c->m->informers[MBR_NODES], FED_STR(""), add_node, &w);
     w.look_only = mbr_owner_adopt(c, job, w.obj, w.tree, NULL);
     w.look_only = !mbr_owner_ready(c, w.key) || w.look_only;
+    for (size_t i = 0; i < w.n; i++)
+        wanted += w.places[i].wanted;
+    w.surge = surge_of(&w, wanted);
     sort_pods(&w);
-    if (!w.look_only)
+    if (!w.look_only && w.surge)
+        surge(&w);
+    else if (!w.look_only)
         manage(&w);
     forget_history(&w);
     write_status(&w);

@@ -10,6 +10,8 @@
 #define MANAGER     "endpointslice-controller.k8s.io"
 #define MANAGER_WAS "endpointslice-controller.hansa.io" /* in clusters of before */
 
+#define OVER_CAPACITY "endpoints.kubernetes.io/over-capacity"
+enum { MAX_ADDRESSES = 1000 }; /* of an Endpoints */
 struct backend {
     struct fed_kobj *pod;
     const struct mbr_pod_info *info;
@@ -162,6 +164,37 @@ static struct fed_json *subset(struct work *w, const struct group *g)
     return ready->n + other->n ? o : NULL;
 }
 
+/* At most a thousand addresses, those that are ready first, by their share of the subsets; slices have all. */
+static bool cut_down(struct fed_json *subsets)
+{
+    static const char *const lists[] = {"addresses", "notReadyAddresses"};
+    size_t all[2] = {0}, room = MAX_ADDRESSES;
+    for (size_t i = 0; i < 2; i++)
+        FED_JSON_EACH(s, subsets) {
+            const struct fed_json *l = fed_json_find(s, lists[i]);
+            all[i] += l ? l->n : 0;
+        }
+    if (all[0] + all[1] <= MAX_ADDRESSES)
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        size_t take = FED_MIN(all[i], room), left = take;
+        room -= take;
+        FED_JSON_EACH_SAFE(s, subsets) {
+            struct fed_json *l = fed_json_find(s, lists[i]);
+            size_t share = l && all[i] ? FED_MIN((l->n * take + all[i] - 1) / all[i], left) : 0, n = 0;
+            left -= share;
+            FED_JSON_EACH_SAFE(e, l)
+                if (n++ >= share)
+                    fed_json_remove(e);
+            if (l && !l->n)
+                fed_json_remove_key(s, lists[i]);
+            if (i == 1 && !fed_json_find(s, lists[0]) && !fed_json_find(s, lists[1]))
+                fed_json_remove(s);
+        }
+    }
+    return true;
+}
+
 static struct fed_json *labels_of(struct work *w)
 {
     const struct fed_json *l = fed_json_at(w->tree, "metadata", "labels", NULL);
@@ -185,9 +218,19 @@ static void put_endpoints(struct work *w)
         if (s)
             fed_json_push(subsets, s);
     }
+    const struct fed_kobj *have = mbr_find(w->c->m, MBR_ENDPOINTS, w->obj->ns, w->obj->name);
+    bool over = cut_down(subsets), said = have && fed_kobj_annotation(have, OVER_CAPACITY).n;
+    if (over)
+        fed_obj_set_annotation(w->a, o, OVER_CAPACITY, FED_STR("truncated"));
     if (subsets->n)
         fed_json_set(o, "subsets", subsets);
     mbr_job_put(w->job, MBR_ENDPOINTS, o, keys);
+    if (have && over != said) { /* those that are told may be the same */
+        struct fed_json *patch = fed_json_object(w->a);
+        fed_json_set(fed_json_ensure_object(w->a, fed_obj_metadata(w->a, patch), "annotations"), OVER_CAPACITY,
+                     over ? fed_json_new_strz(w->a, "truncated") : fed_json_null(w->a));
+        mbr_job_merge(w->job, MBR_ENDPOINTS, w->obj->ns, w->obj->name, "", patch);
+    }
 }
 
 static struct fed_json *slice_endpoint(struct work *w, const struct backend *b)

@@ -181,6 +181,33 @@ def test_delete_can_be_denied_also_in_collections(api, hooks):
     assert api("DELETE", V1 + "configmaps/kept").status == 200
 
 
+def test_what_a_new_object_has_no_one_gave_it_yet(api, hooks):
+    """As from kube-apiserver: identity and a generated name come after those who may change the object."""
+    apply_hooks = lambda kind, path: api("POST", HOOKS % kind.lower(), configuration(
+        kind, "new", hooks.hook("new.example.com", path, operations=("CREATE",))))
+    for kind, path in (("Mutating", "/new-m"), ("Validating", "/new-v")):
+        hooks.on(path, lambda r: allow())
+        assert apply_hooks(kind, path).status == 201
+    try:
+        made = api("POST", V1 + "configmaps", {"metadata": {"generateName": "g-"}, "data": {"a": "1"}})
+        assert made.status == 201
+        first, then = hooks.asked("/new-m")[-1], hooks.asked("/new-v")[-1]
+        meta = first["object"]["metadata"]
+        assert not {"name", "uid", "creationTimestamp", "generation"} & set(meta) and meta["namespace"] == "default"
+        assert "name" not in first and then["name"] == then["object"]["metadata"]["name"] == made.data["metadata"]["name"]
+        assert then["object"]["metadata"]["uid"] == made.data["metadata"]["uid"]
+        # It stays what it is.
+        for patch, words in (([{"op": "replace", "path": "/kind", "value": "Secret"}], "not a ConfigMap of v1"),
+                             ([{"op": "replace", "path": "", "value": {}}], "Object 'Kind' is missing in '{}'"),
+                             ([{"op": "remove", "path": "/apiVersion"}], "Object 'apiVersion' is missing")):
+            hooks.on("/new-m", lambda r: allow(patch))
+            refused = api("POST", V1 + "configmaps", {"metadata": {"name": "kind"}})
+            assert refused.status == 500 and words in refused.data["message"], refused.data
+    finally:
+        for kind in ("mutating", "validating"):
+            api("DELETE", HOOKS % kind + "/new")
+
+
 def test_failure_policy(api, hooks):
     gone = {"url": "https://127.0.0.1:1/x", "caBundle": hooks.bundle()}
     register(api, "Validating", "v", hooks.hook("gone.hooks.test", "/x", clientConfig=gone, failurePolicy="Fail"))

@@ -190,9 +190,12 @@ def test_nobody_in_particular(server):
         assert http_get(server, path)[0] == 200, path
     for path in ("/api", "/apis", "/openapi/v2", "/openapi/v3", "/metrics", "/"):
         assert http_get(server, path)[0] == 403, path
-    for headers in ({"Authorization": "Bearer no"}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer "},
-                    {"Authorization": "nonsense"}):
-        assert http_get(server, "/version", headers=headers)[:2] == (401, UNAUTHORIZED), headers
+    assert http_get(server, "/version", headers={"Authorization": "Bearer no"})[:2] == (401, UNAUTHORIZED)
+    # What is no bearer token is no credential, as in Kubernetes.
+    for value in ("Basic eDp5", "Bearer ", "nonsense", "Bearer  no"):
+        assert http_get(server, "/version", headers={"Authorization": value})[0] == 200, value
+        status, body, _ = http_get(server, "/api/v1/pods", headers={"Authorization": value})
+        assert status == 403 and 'User "system:anonymous"' in body["message"], value
 
 
 def test_acting_as_others(server, k):

@@ -73,3 +73,30 @@ def test_what_a_dry_deletion_answers(raw, ns):
     raw(maps, "POST", {"metadata": {"name": "m"}})
     assert raw(f"{maps}/m", "DELETE", dryRun="All").json()["kind"] == "Status"
     assert raw(f"{accounts}/a").json() == made
+
+
+def test_what_reviews_repeat(raw, ns):
+    """Only what their types have; of a question about rules nothing, as in kube-apiserver."""
+    done = raw(REVIEW, "POST", {"spec": {**SPEC, "user": "bob"}}).json()
+    assert done["spec"] == SPEC, done
+    done = raw("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", "POST", {"spec": {"namespace": ns}}).json()
+    assert done["spec"] == {} and done["status"]["resourceRules"], done
+    local = f"/apis/authorization.k8s.io/v1/namespaces/{ns}/localsubjectaccessreviews"
+    done = raw(local, "POST", {"spec": {"user": "bob", "resourceAttributes": {"verb": "get", "resource": "pods", "namespace": ns}}}).json()
+    assert done["metadata"]["namespace"] == ns and done["status"]["allowed"] is False, done
+    raw(local, "POST", {"metadata": {"namespace": "other"}, "spec": {"user": "bob"}}).refused(
+        400, "BadRequest", "the namespace of the provided object does not match the namespace sent on the request")
+
+
+def test_token_requests(raw, ns):
+    path = f"/api/v1/namespaces/{ns}/serviceaccounts/a/token"
+    done = raw(path, "POST", {"spec": {"expirationSeconds": 700}}).json()
+    assert done["metadata"].pop("creationTimestamp") and done["metadata"] == {"name": "a", "namespace": ns}
+    assert done["spec"]["boundObjectRef"] is None and done["spec"]["expirationSeconds"] == 700
+    raw(path, "POST", {"spec": {"expirationSeconds": 5}}).refused(
+        422, "Invalid", 'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 5: may not specify a '
+        'duration less than 10 minutes')
+    raw(path, "POST", {"metadata": {"name": "b"}}).refused(
+        422, "Invalid", 'TokenRequest.authentication.k8s.io "a" is invalid: metadata.name: Invalid value: "b": must match the service '
+        'account name if specified')
+    assert raw(path.replace("/a/", "/none/"), "POST", {"spec": {"expirationSeconds": 5}}).status == 404

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fed_schema_validate(v->schema, crd, &causes, &mistyped);
         schema = fed_json_at(fed_json_at(crd, "spec", "versions", NULL)->first, "schema", "openAPIV3Schema", NULL);
         if (!mistyped.n && schema)
-            fed_crd_schema_check(schema, FED_STR("s"), &causes, NULL, NULL);
+            fed_crd_schema_check(schema, FED_STR("s"), false, &causes, NULL, NULL);
         if (!mistyped.n && schema && !causes.n) {
             FED_REQUIRE(fed_kind_compile(kinds, fed_crd_document(&a, crd), &kind, NULL) == 0);
             use(&a, kind, obj);

@@ -37,7 +37,11 @@ static void test_structural(void **state)
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"x-kubernetes-int-or-string\":true}}}", NULL},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"x-kubernetes-preserve-unknown-fields\":true}}}", NULL},
         {"{\"type\":\"object\",\"$ref\":\"#/x\"}", "s.$ref: Forbidden: $ref is not supported"},
-        {"{\"type\":\"object\",\"additionalProperties\":false}", NULL},
+        {"{\"type\":\"object\",\"additionalProperties\":false}",
+         "s.additionalProperties: Forbidden: must not be used at the root"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"anyOf\":[{\"properties\":{\"b\":{"
+         "\"minimum\":1}}}]}}}",
+         NULL},
         {"{\"type\":\"object\",\"nullable\":true}", "s.nullable: Forbidden: nullable cannot be true at the root"},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"default\":null}}}", NULL},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"default\":5}}}",
@@ -58,7 +62,7 @@ static void test_structural(void **state)
          "s.properties[a].default: Invalid value: {\"x\":1}: must not have unknown fields"},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"set\",\"items\":{"
          "\"type\":\"object\"}}}}",
-         "s.properties[a].items.x-kubernetes-map-type: Invalid value: must be atomic as item of a list with "
+         "s.properties[a].items.x-kubernetes-map-type: Invalid value: \"null\": must be atomic as item of a list with "
          "x-kubernetes-list-type=set"},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"[a\"}}}",
          "s.properties[a].pattern: Invalid value: \"[a\": must be a valid regular expression, but isn't: error "
@@ -71,7 +75,7 @@ static void test_structural(void **state)
         struct fed_causes causes = {.arena = &a};
         struct fed_str got = {NULL, 0};
 
-        fed_crd_schema_check(parse(&a, cases[i].schema), FED_STR("s"), &causes, NULL, NULL);
+        fed_crd_schema_check(parse(&a, cases[i].schema), FED_STR("s"), false, &causes, NULL, NULL);
         if (causes.n)
             got = fed_arena_printf(&a, "%.*s: %.*s", FED_STR_ARG(causes.items[0].field),
                                    FED_STR_ARG(causes.items[0].message));

@@ -88,6 +88,7 @@ static const struct {
     {"rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "{roleRef: {apiGroup: \"rbac.authorization.k8s.io\"}}"},
     {"rbac.authorization.k8s.io/v1", "Role", "", "{rules: null}"},
     {"rbac.authorization.k8s.io/v1", "RoleBinding", "", "{roleRef: {apiGroup: \"rbac.authorization.k8s.io\"}}"},
+    {"node.k8s.io/v1", "RuntimeClass", "", "{handler: \"\"}"},
     {"scheduling.k8s.io/v1", "PriorityClass", "", "{preemptionPolicy: PreemptLowerPriority, value: 0}"},
     {"storage.k8s.io/v1", "StorageClass", "", "{reclaimPolicy: Delete, volumeBindingMode: Immediate}"},
     {"storage.k8s.io/v1", "CSIDriver", "spec: {tokenRequests: [{}]}",
