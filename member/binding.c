@@ -142,7 +142,7 @@ void mbr_serve_binding(void *ud, const struct fed_api_request *req, struct fed_a
         return;
     }
     struct fed_str name = fed_obj_name(body);
-    if (req->name.n && name.n && !fed_str_eq(name, req->name)) {
+    if (req->name.n && !fed_str_eq(name, req->name)) {
         fed_api_reply_error(reply, FED_E_BAD_REQUEST, "name in URL does not match name in Binding object");
         return;
     }

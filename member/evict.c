@@ -210,6 +210,8 @@ void mbr_serve_eviction(void *ud, const struct fed_api_request *req, struct fed_
         return fed_api_reply_error(reply, FED_E_NOT_FOUND, "pods \"%.*s\" not found", FED_STR_ARG(req->name));
     if (req->body.n && fed_api_request_body(reply, &body, &err))
         return fed_api_reply_error(reply, err.code, "%s", err.text);
+    if (body && !fed_str_eq(fed_obj_name(body), req->name))
+        return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "name in URL does not match name in Eviction object");
     const struct fed_json *options = fed_json_find(body, "deleteOptions"), *dry = fed_json_find(options, "dryRun");
     struct fed_str uid = fed_json_str(fed_json_at(options, "preconditions", "uid", NULL));
     if (uid.n && !fed_str_eq(uid, pod->uid))

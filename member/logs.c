@@ -180,7 +180,7 @@ static void seek_tail(int fd, uint64_t n)
 static struct fed_str choose_container(const struct fed_json *tree, struct fed_str name, struct fed_str asked,
                                        struct fed_api_reply *reply)
 {
-    static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
+    static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
     const struct fed_json *list = fed_json_at(tree, "spec", "containers", NULL);
     struct fed_buf names = {0};
     for (size_t i = 0; asked.n && i < FED_ARRAY_LEN(lists); i++)
@@ -189,8 +189,9 @@ static struct fed_str choose_container(const struct fed_json *tree, struct fed_s
                 return asked;
     if (!asked.n && list && list->n == 1)
         return fed_json_find_text(list->first, "name");
-    FED_JSON_EACH(c, list)
-        fed_buf_addf(&names, "%s%.*s", names.n ? " " : "", FED_STR_ARG(fed_json_find_text(c, "name")));
+    for (size_t i = 0; i < FED_ARRAY_LEN(lists); i++)
+        FED_JSON_EACH(c, fed_json_at(tree, "spec", lists[i], NULL))
+            fed_buf_addf(&names, "%s%.*s", names.n ? " " : "", FED_STR_ARG(fed_json_find_text(c, "name")));
     if (asked.n)
         fed_api_reply_error(reply, FED_E_BAD_REQUEST, "container %.*s is not valid for pod %.*s", FED_STR_ARG(asked),
                             FED_STR_ARG(name));
@@ -257,12 +258,22 @@ static int64_t choose_attempt(struct fed_arena *a, const struct fed_json *tree, 
     return -1;
 }
 
-/* Answers and returns false when an option makes no sense. */
-static bool check_options(const struct fed_query *q, struct fed_api_reply *reply)
+static void refuse_options(struct fed_api_reply *reply, struct fed_str pod, const struct fed_causes *causes)
 {
+    struct fed_status_details d = {.name = pod, .kind = FED_STR("PodLogOptions"), .causes = causes};
+    struct fed_buf b = {0};
+    fed_status_write(&b, FED_E_INVALID, NULL, &d);
+    fed_api_reply_text(reply, fed_code_status(FED_E_INVALID), "application/json", fed_buf_str(&b));
+    fed_buf_release(&b);
+}
+
+/* Answers and returns false when an option makes no sense. */
+static bool check_options(const struct fed_api_request *req, const struct fed_query *q, struct fed_api_reply *reply)
+{
+    struct fed_causes c = {.arena = req->arena};
     static const struct {
         const char *name;
-        uint64_t least;
+        int64_t least;
         const char *words;
     } numbers[] = {{"tailLines", 0, "must be greater than or equal to 0"},
                    {"limitBytes", 1, "must be greater than 0"},
@@ -271,22 +282,25 @@ static bool check_options(const struct fed_query *q, struct fed_api_reply *reply
     struct fed_str at = fed_query_find(q, "sinceTime");
     for (size_t i = 0; i < FED_ARRAY_LEN(numbers); i++) {
         struct fed_str v = fed_query_find(q, numbers[i].name);
-        uint64_t n;
-        if (!v.n || (fed_str_u64(v, &n) == 0 && n >= numbers[i].least))
-            continue;
-        fed_api_reply_error(reply, FED_E_INVALID, "PodLogOptions \"\" is invalid: %s: Invalid value: %.*s: %s",
-                            numbers[i].name, FED_STR_ARG(v), numbers[i].words);
+        int64_t n;
+        if (v.n && fed_str_i64(v, &n)) {
+            fed_api_reply_error(reply, FED_E_BAD_REQUEST, "strconv.ParseInt: parsing \"%.*s\": invalid syntax",
+                                FED_STR_ARG(v));
+            return false;
+        }
+        if (v.n && n < numbers[i].least)
+            fed_causes_add(&c, FED_CAUSE_INVALID, fed_str(numbers[i].name), v, "%s", numbers[i].words);
+    }
+    if (at.n && fed_time_parse(at, &when) < 0) {
+        fed_api_reply_error(reply, FED_E_BAD_REQUEST, "sinceTime \"%.*s\" is not a time", FED_STR_ARG(at));
         return false;
     }
     if (at.n && fed_query_find(q, "sinceSeconds").n)
-        fed_api_reply_error(reply, FED_E_INVALID,
-                            "PodLogOptions \"\" is invalid: sinceSeconds: Forbidden: at most one of `sinceTime` or "
-                            "`sinceSeconds` may be specified");
-    else if (at.n && fed_time_parse(at, &when) < 0)
-        fed_api_reply_error(reply, FED_E_BAD_REQUEST, "sinceTime \"%.*s\" is not a time", FED_STR_ARG(at));
-    else
-        return true;
-    return false;
+        fed_causes_add(&c, FED_CAUSE_FORBIDDEN, FED_STR("sinceSeconds"), (struct fed_str){NULL, 0},
+                       "at most one of `sinceTime` or `sinceSeconds` may be specified");
+    if (c.n)
+        refuse_options(reply, req->name, &c);
+    return c.n == 0;
 }
 
 static bool truth(const struct fed_query *q, const char *name)
@@ -331,7 +345,7 @@ void mbr_serve_log(void *ud, const struct fed_api_request *req, struct fed_api_r
         return fed_api_reply_error(reply, FED_E_NOT_FOUND, "pods \"%.*s\" not found", FED_STR_ARG(req->name));
     if (fed_query_parse(req->arena, req->query, &q, &err) < 0)
         return fed_api_reply_error(reply, FED_E_BAD_REQUEST, "%s", err.text);
-    if (!check_options(&q, reply))
+    if (!check_options(req, &q, reply))
         return;
     struct fed_json *tree = fed_kobj_parse(pod, req->arena);
     struct fed_str container = choose_container(tree, pod->name, fed_query_find(&q, "container"), reply), why = {0};

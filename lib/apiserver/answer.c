@@ -191,7 +191,10 @@ void fed_api_reply_error(struct fed_api_reply *r, int code, const char *fmt, ...
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fed_api_fail_object(r, code, "%s", text);
+    if (code == FED_E_BAD_REQUEST) /* about the request, not about the object */
+        fed_api_fail(r, code, NULL, "%s", text);
+    else
+        fed_api_fail_object(r, code, "%s", text);
 }
 
 static void stream_drained(void *ud)

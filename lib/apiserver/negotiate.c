@@ -7,15 +7,24 @@
 struct media {
     struct fed_str type;
     struct fed_str g, v, as;
-    bool never; /* q=0 */
+    unsigned q; /* in thousandths; 0: never */
 };
+
+/* "0.25" as 250. */
+static unsigned quality(struct fed_str v)
+{
+    unsigned q = v.n && v.p[0] == '0' ? 0 : 1000, weight = 100;
+    for (size_t i = 2; i < v.n && q < 1000 && v.p[1] == '.' && v.p[i] >= '0' && v.p[i] <= '9'; i++, weight /= 10)
+        q += weight * (unsigned)(v.p[i] - '0');
+    return q;
+}
 
 static bool next_media(struct fed_str *rest, struct media *m)
 {
     struct fed_str one, part;
     if (!rest->p || !fed_str_cut(rest, ',', &one))
         return false;
-    *m = (struct media){0};
+    *m = (struct media){.q = 1000};
     (void)fed_str_cut(&one, ';', &part);
     m->type = fed_str_trim(part);
     while (one.p && fed_str_cut(&one, ';', &part)) {
@@ -29,7 +38,7 @@ static bool next_media(struct fed_str *rest, struct media *m)
         else if (fed_str_is(name, "as"))
             m->as = value;
         else if (fed_str_is(name, "q"))
-            m->never = fed_str_is(value, "0") || fed_str_is(value, "0.0");
+            m->q = quality(value);
     }
     return true;
 }
@@ -38,7 +47,7 @@ bool fed_accept_has(struct fed_str accept, const char *type, const char *g, cons
 {
     struct media m;
     while (next_media(&accept, &m))
-        if (!m.never && fed_str_is(m.type, type) && fed_str_is(m.g, g) && fed_str_is(m.v, v) && fed_str_is(m.as, as))
+        if (m.q && fed_str_is(m.type, type) && fed_str_is(m.g, g) && fed_str_is(m.v, v) && fed_str_is(m.as, as))
             return true;
     return false;
 }
@@ -49,10 +58,9 @@ bool fed_accept_ok(struct fed_str accept, const char *type)
     if (!fed_str_trim(accept).n)
         return true;
     while (next_media(&accept, &m))
-        if (!m.never &&
-            (fed_str_ieq(m.type, fed_str(type)) || fed_str_is(m.type, "*/*") ||
-             (fed_str_is(m.type, "application/*") && fed_str_starts(fed_str(type), FED_STR("application/"))) ||
-             (fed_str_is(m.type, "text/*") && fed_str_starts(fed_str(type), FED_STR("text/")))))
+        if (m.q && (fed_str_ieq(m.type, fed_str(type)) || fed_str_is(m.type, "*/*") ||
+                    (fed_str_is(m.type, "application/*") && fed_str_starts(fed_str(type), FED_STR("application/"))) ||
+                    (fed_str_is(m.type, "text/*") && fed_str_starts(fed_str(type), FED_STR("text/")))))
             return true;
     return false;
 }
@@ -81,7 +89,7 @@ static bool take_media(struct fed_api_reply *r, const struct media *m)
     bool any = fed_str_is(m->type, "*/*") || fed_str_is(m->type, "application/*");
     bool json = any || fed_str_ieq(m->type, FED_STR("application/json"));
     bool yaml = fed_str_ieq(m->type, FED_STR("application/yaml"));
-    if (m->never || (!json && !yaml) || (yaml && r->watch))
+    if ((!json && !yaml) || (yaml && r->watch))
         return false;
     struct fed_form f = {.kind = FED_FORM_OBJECT, .v = r->v};
     if (m->as.n) {
@@ -115,10 +123,11 @@ int fed_api_negotiate(struct fed_api_reply *r)
     if (!accept.n)
         return 0;
     struct media m;
+    unsigned best = 0; /* the first of those that are wanted most */
     while (next_media(&accept, &m))
-        if (take_media(r, &m))
-            return 0;
-    return FED_E_NOT_ACCEPTABLE;
+        if (m.q > best && take_media(r, &m))
+            best = m.q;
+    return best ? 0 : FED_E_NOT_ACCEPTABLE;
 }
 
 /* How the body begins, in Kubernetes' way: text when it looks like JSON, else bytes. */

@@ -162,7 +162,8 @@ bool mbr_backend_of_service(struct mbr *m, const struct fed_api_request *req, st
     }
     if (endpoints && choose(m, fed_kobj_parse(endpoints, req->arena), port, &out->addr))
         return true;
-    mbr_unavailable(reply, "no endpoints available for service \"%.*s\"", FED_STR_ARG(req->name));
+    bool any = endpoints && fed_json_find(fed_kobj_parse(endpoints, req->arena), "subsets");
+    mbr_unavailable(reply, "no endpoints available for service \"%.*s\"", FED_STR_ARG(any ? req->name : n.name));
     return false;
 }
 

@@ -172,6 +172,9 @@ def test_forms(raw, maps):
     assert raw.as_(TABLE, path, includeObject="None").json()["rows"][0]["object"] is None
     raw.as_(TABLE, path, includeObject="All").refused(400, "BadRequest", 'unrecognized includeObject value: "All"')
     assert raw.as_("application/yaml", path + "/c1").body.startswith(b"apiVersion: v1\n")
+    for accept, kind in (("application/json;q=0.1,application/yaml;q=0.85", "yaml"), ("application/yaml;q=0.5, */*;q=0.8", "json"),
+                         ("application/yaml,application/json", "yaml"), ("text/html,application/xml;q=0.9,*/*;q=0.8", "json")):
+        assert raw.as_(accept, path + "/c1").headers["Content-Type"] == "application/" + kind, accept
     assert raw.as_(f"{TABLE},application/json", path + "/c1").json()["kind"] == "Table"
 
 

@@ -158,7 +158,7 @@ def test_a_mistake_is_a_status(member, api, pod):
     assert said(f"{SERVICES}/web:nope/proxy/") == unavailable + 'no endpoints available for service "web:nope"'
     assert said("/api/v1/nodes/nobody/proxy/") == 'Error from server (NotFound): nodes "nobody" not found'
     member.apply(service("empty"))
-    wait_for(lambda: said(f"{SERVICES}/empty:http/proxy/") == unavailable + 'no endpoints available for service "empty:http"',
+    wait_for(lambda: said(f"{SERVICES}/empty:http/proxy/") == unavailable + 'no endpoints available for service "empty"',
              what="the Service to be known")
     status, headers, body = api.curl(f"{PODS}/{pod}:81/proxy/")
     assert status == 503 and "retry-after" not in headers and json.loads(body)["reason"] == "ServiceUnavailable"
