@@ -5,7 +5,8 @@
  *
  * Model:      an agent speaks by its lease (kube-node-lease) and by the heartbeat of the Ready condition. What counts is when
  *             we saw the change, on the monotonic clock: clocks of nodes may differ, and after a restart of ours every
- *             node has the whole grace period again.
+ *             node has the whole grace period again. So it has when we come much too late to look: then this process was
+ *             stopped (SIGSTOP, a paused virtual machine), and nobody could be heard.
  * Invariants: where no node is ready nobody is sent off (we are the ones who are cut off, more likely), nor where more than
  *             two nodes of a zone and 55 % of them are silent; else one node each ten seconds.
  * One write of the node a turn; its news brings the next. */
@@ -17,6 +18,7 @@
 enum {
     STARTUP_MS = 60000,
     EVICT_EACH_MS = 10000,
+    STOPPED_MS = 1000,
     PATIENCE_MS = 5000 /* before anybody is sent off: who fell silent with this one shows by then */
 };
 
@@ -24,6 +26,7 @@ struct seen {
     char *uid;
     char renewed[40], beat[40]; /* as they were last */
     uint64_t heard_ms;          /* when one of them changed; monotonic */
+    uint64_t look_ms;           /* when it is looked at next, at the latest; 0: at its news only */
 };
 struct own {
     struct fed_map nodes; /* name -> struct seen */
@@ -81,6 +84,21 @@ static void hear(struct work *w, struct seen *s, uint64_t now)
     bool spoke = note(s->renewed, sizeof(s->renewed), renewed);
     if (note(s->beat, sizeof(s->beat), fed_json_find_text(ready_of(w->tree), "lastHeartbeatTime")) || spoke)
         s->heard_ms = now;
+}
+
+/* When the node's grace period ends. */
+static uint64_t due(struct work *w, struct seen *s, uint64_t now)
+{
+    uint64_t grace = (uint64_t)w->c->m->conf->node_grace_ms;
+    if (!ready_of(w->tree))
+        grace = FED_MAX(grace, STARTUP_MS);
+    if (s->look_ms && now > s->look_ms + STOPPED_MS)
+        s->heard_ms = now;
+    uint64_t at = s->heard_ms + grace;
+    s->look_ms = now < at ? at : 0;
+    if (now < at)
+        fed_workqueue_add_after(w->c->queue, fed_str(w->job->key), at - now);
+    return at;
 }
 
 /* What is not known any more. False: that stands there already. */
@@ -199,7 +217,7 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
 {
     struct work w = {.c = c, .job = job, .a = &job->arena, .node = mbr_find(c->m, MBR_NODES, FED_STR(""), name)};
     struct own *own = c->own;
-    uint64_t now = fed_mono_ms(c->m->env), grace = (uint64_t)c->m->conf->node_grace_ms;
+    uint64_t now = fed_mono_ms(c->m->env);
     bool new;
     (void)ns;
     if (!w.node || w.node->deleting) {
@@ -213,9 +231,8 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
         mbr_job_normal(job, c->events, w.node, "RegisteredNode", "Node %.*s event: Registered Node %.*s in Controller",
                        FED_STR_ARG(name), FED_STR_ARG(name));
     hear(&w, s, now);
-    if (!ready_of(w.tree))
-        grace = FED_MAX(grace, STARTUP_MS);
-    if (now >= s->heard_ms + grace) {
+    uint64_t at = due(&w, s, now);
+    if (now >= at) {
         bool was = is_ready(w.tree);
         if (forget_conditions(&w, fed_json_ensure_object(w.a, w.tree, "status"))) {
             mbr_job_update(job, MBR_NODES, w.tree, "status");
@@ -224,12 +241,10 @@ static void reconcile(struct mbr_ctl *c, struct mbr_job *job, struct fed_str ns,
                                FED_STR_ARG(name));
             return mbr_job_end(job, 0);
         }
-    } else {
-        fed_workqueue_add_after(c->queue, fed_str(job->key), s->heard_ms + grace - now);
     }
     if (ready_of(w.tree) && !is_ready(w.tree))
         fed_informer_each(c->m->informers[MBR_PODS], FED_STR(""), unready_pod, &w);
-    taint(&w, now >= s->heard_ms + grace ? s->heard_ms + grace : 0, now);
+    taint(&w, now >= at ? at : 0, now);
     mbr_job_end(job, 0);
 }
 

@@ -141,6 +141,27 @@ static void test_all_silent(void **state)
     bench_end(&b);
 }
 
+/* Who was stopped heard nobody: that says nothing about the nodes. */
+static void test_stopped(void **state)
+{
+    static const char *const all[] = {"a", "b", NULL}, *const none[] = {NULL};
+    struct bench b;
+    (void)state;
+    begin(&b);
+    make_node(&b, "a");
+    make_node(&b, "b");
+    make_pod(&b, "p", "a", "");
+    live(&b, 30 * SECOND, all);
+    b.t.mono_ns += 600000000000;
+    test_env_advance(&b.t, SECOND);
+    assert_true(says(&b, MBR_NODES, "a", "Ready", "True") && says(&b, MBR_PODS, "p", "Ready", "True"));
+    live(&b, 60 * SECOND, all);
+    assert_true(says(&b, MBR_NODES, "a", "Ready", "True") && says(&b, MBR_NODES, "b", "Ready", "True"));
+    live(&b, 70 * SECOND, none); /* and after it silence counts again */
+    assert_true(says(&b, MBR_NODES, "a", "Ready", "Unknown"));
+    bench_end(&b);
+}
+
 static void test_gone(void **state)
 {
     static const char *const rest[] = {"a", NULL};
@@ -191,7 +212,7 @@ static void test_who_may_be_sent_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_silence), cmocka_unit_test(test_all_silent),
-                                       cmocka_unit_test(test_gone), cmocka_unit_test(test_cordon),
-                                       cmocka_unit_test(test_who_may_be_sent_off)};
+                                       cmocka_unit_test(test_stopped), cmocka_unit_test(test_gone),
+                                       cmocka_unit_test(test_cordon),  cmocka_unit_test(test_who_may_be_sent_off)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
