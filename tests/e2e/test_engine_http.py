@@ -102,8 +102,8 @@ def test_other_verbs_that_create(api):
         assert r.status == 403 and json.loads(r.data)["message"] == (
             '%s "made" is forbidden: User "pat" cannot create resource "%s" in API group "" in the namespace "default"' % (kind, kind))
     assert apply().status == 201 and apply(Impersonate_User="pat").status == 200
-    for known in ({"uid": "0-1"}, {"resourceVersion": "7"}):
-        assert put({"metadata": dict(service["metadata"], **known), "spec": service["spec"]}).status == 404
+    for known, status in (({"uid": "0-1"}, 409), ({"resourceVersion": "7"}, 404)):
+        assert put({"metadata": dict(service["metadata"], **known), "spec": service["spec"]}).status == status
     r = put(service)
     assert r.status == 201 and json.loads(r.data)["metadata"]["uid"], r.data
     assert put(service, Impersonate_User="pat").status == 200
