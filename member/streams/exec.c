@@ -20,7 +20,7 @@
 #include "member/streams/outputs.h"
 #include "member/streams/streams.h"
 
-enum { PIPE_SIZE = 256 * 1024, OPEN_MS = 30 * 1000 };
+enum { PIPE_SIZE = 256 * 1024, OPEN_MS = 30 * 1000, SETTLE_MS = 50 };
 enum kind { STDIN, STDOUT, STDERR, ERROR, RESIZE, N_KINDS }; /* the numbers are WebSocket's too */
 
 struct exec {
@@ -320,19 +320,28 @@ static void on_task_start(struct fed_timer *t)
         stop(&x->base);
 }
 
-/* The timer that waits for the client's streams runs at once when the last has come. */
+/* client-go (v5) up to 1.33 may read before it has made its streams, and drops what it reads then. Where it is not heard, it
+ * has a moment before anything starts. */
+static void start_soon(struct exec *x, bool heard)
+{
+    if (!x->started && all_open(x))
+        fed_timer_start(x->base.m->env, &x->timer, x->greets || heard ? 0 : SETTLE_MS, on_task_start);
+}
+
+/* The timer that waits for the client's streams runs soon when the last has come. */
 static bool on_opened_start(void *ud, struct fed_channel *c)
 {
     struct exec *x = ud;
     bool ok = on_opened(ud, c);
-    if (ok && !x->started && all_open(x))
-        fed_timer_start(x->base.m->env, &x->timer, 0, on_task_start);
+    if (ok)
+        start_soon(x, false);
     return ok;
 }
 
 static void on_data(void *ud, struct fed_channel *c, struct fed_str bytes)
 {
     struct exec *x = ud;
+    start_soon(x, true);
     if (c == x->channel[RESIZE])
         return resize(x, bytes);
     if (c != x->channel[STDIN] || !x->wanted[STDIN] || x->stdin_closed)
@@ -349,6 +358,7 @@ static void on_eof(void *ud, struct fed_channel *c)
     struct exec *x = ud;
     if (c != x->channel[STDIN])
         return;
+    start_soon(x, true);
     x->stdin_eof = true;
     if (x->in >= 0)
         feed(x);
