@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "kube/selector.h"
 #include "member/controllers/budget.h"
+#include "member/job.h"
 #include "member/podinfo.h"
 #include "member/virtuals.h"
 
@@ -82,17 +83,16 @@ static void delete_pod(struct evict *e)
 {
     struct fed_arena *a = &e->arena;
     struct fed_kobj *pod = mbr_find(e->m, MBR_PODS, e->ns, e->pod);
-    struct fed_json *patch = fed_json_object(a), *status = fed_json_ensure_object(a, patch, "status");
+    struct fed_json *patch = fed_json_object(a);
     if (e->dry)
         return done(e);
     if (!pod || !fed_str_eq(pod->uid, e->uid) || pod->deleting)
         return delete_now(e);
-    const struct fed_json *have = fed_json_at(fed_kobj_parse(pod, a), "status", "conditions", NULL);
-    if (have)
-        fed_json_set(status, "conditions", fed_json_copy(a, have));
-    if (!fed_obj_set_condition(a, status, "DisruptionTarget", "True", "EvictionByEvictionAPI",
-                               FED_STR("Eviction API: evicting"), fed_wall_ms(e->m->env)))
+    struct fed_json *status =
+        mbr_disruption(a, pod, "EvictionByEvictionAPI", "Eviction API: evicting", fed_wall_ms(e->m->env));
+    if (!status)
         return delete_now(e);
+    fed_json_set(patch, "status", status);
     fed_json_set(fed_obj_metadata(a, patch), "uid", fed_json_new_str(a, e->uid));
     fed_client_patch(e->m->client, mbr_resource(MBR_PODS), e->ns, e->pod, "status", "merge", patch, "", told, e);
 }

@@ -238,14 +238,21 @@ void mbr_job_delete(struct mbr_job *j, enum mbr_kind kind, const struct fed_kobj
     fed_client_delete(j->m->client, mbr_resource(kind), obj->ns, obj->name, "Background", obj->uid, answered, w);
 }
 
+struct fed_json *mbr_disruption(struct fed_arena *a, const struct fed_kobj *pod, const char *reason,
+                                const char *message, int64_t now_ms)
+{
+    struct fed_json *status = fed_json_object(a);
+    const struct fed_json *have = fed_json_at(fed_kobj_parse(pod, a), "status", "conditions", NULL);
+    if (have)
+        fed_json_set(status, "conditions", fed_json_copy(a, have));
+    return fed_obj_set_condition(a, status, "DisruptionTarget", "True", reason, fed_str(message), now_ms) ? status
+                                                                                                          : NULL;
+}
+
 void mbr_job_disrupt(struct mbr_job *j, const struct fed_kobj *pod, const char *reason, const char *message)
 {
-    struct fed_json *status = fed_json_object(&j->arena);
-    const struct fed_json *have = fed_json_at(fed_kobj_parse(pod, &j->arena), "status", "conditions", NULL);
-    if (have)
-        fed_json_set(status, "conditions", fed_json_copy(&j->arena, have));
-    if (fed_obj_set_condition(&j->arena, status, "DisruptionTarget", "True", reason, fed_str(message),
-                              fed_wall_ms(j->m->env)))
+    struct fed_json *status = mbr_disruption(&j->arena, pod, reason, message, fed_wall_ms(j->m->env));
+    if (status)
         mbr_job_merge_status(j, MBR_PODS, pod, status);
 }
 

@@ -49,7 +49,10 @@ void mbr_job_merge_status(struct mbr_job *job, enum mbr_kind kind, const struct 
 /* The whole status, by the revision that `tree` carries; nothing when the tree has it already. Steals status. */
 void mbr_job_update_status(struct mbr_job *job, enum mbr_kind kind, struct fed_json *tree, struct fed_json *status);
 void mbr_job_delete(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj);
-/* The pod's condition DisruptionTarget: why it is deleted next. */
+/* The status with the condition DisruptionTarget, which tells why the pod is deleted next; NULL: it says so already. */
+struct fed_json *mbr_disruption(struct fed_arena *a, const struct fed_kobj *pod, const char *reason,
+                                const char *message, int64_t now_ms);
+/* Writes it. */
 void mbr_job_disrupt(struct mbr_job *job, const struct fed_kobj *pod, const char *reason, const char *message);
 /* Without a grace period: nobody is there to end it. */
 void mbr_job_delete_now(struct mbr_job *job, enum mbr_kind kind, const struct fed_kobj *obj);

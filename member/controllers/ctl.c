@@ -39,6 +39,24 @@ void mbr_ctl_enqueue_self(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
     mbr_ctl_add(ctl, o->ns, o->name);
 }
 
+struct on_node {
+    struct mbr_ctl *c;
+    struct fed_str node;
+};
+
+static bool add_pod_of(void *ud, struct fed_kobj *pod)
+{
+    struct on_node *x = ud;
+    if (fed_str_eq(mbr_pod_info_get(x->c->m, pod)->node, x->node))
+        mbr_ctl_add(x->c, pod->ns, pod->name);
+    return true;
+}
+
+void mbr_ctl_add_pods_of(struct mbr_ctl *c, struct fed_str node)
+{
+    fed_informer_each(c->m->informers[MBR_PODS], FED_STR(""), add_pod_of, &(struct on_node){c, node});
+}
+
 void mbr_ctl_enqueue_controller(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct mbr_ctl *c = ctl;

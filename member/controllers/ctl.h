@@ -35,6 +35,7 @@ void mbr_ctl_enqueue_self(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 /* A `changed` that queues the object's controller, when it is of c->kind. */
 void mbr_ctl_enqueue_controller(void *ctl, struct fed_kobj *old, struct fed_kobj *now);
 void mbr_ctl_add(struct mbr_ctl *c, struct fed_str ns, struct fed_str name);
+void mbr_ctl_add_pods_of(struct mbr_ctl *c, struct fed_str node); /* all pods that are bound to it */
 
 /* A new pod from a template, owned by `owner`, its name generated from the owner's. */
 struct fed_json *mbr_pod_from_template(struct mbr_ctl *c, struct fed_arena *a, const struct fed_kobj *owner,

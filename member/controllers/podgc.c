@@ -72,26 +72,12 @@ static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
         mbr_ctl_add(c, now->ns, now->name);
 }
 
-struct on_node {
-    struct mbr_ctl *c;
-    struct fed_str node;
-};
-
-static bool enqueue(void *ud, struct fed_kobj *pod)
-{
-    struct on_node *x = ud;
-    if (fed_str_eq(mbr_pod_info_get(x->c->m, pod)->node, x->node))
-        mbr_ctl_add(x->c, pod->ns, pod->name);
-    return true;
-}
-
 static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct mbr_ctl *c = ctl;
     struct fed_arena a = {0};
     if (!now || out_of_service(now, &a))
-        fed_informer_each(c->m->informers[MBR_PODS], FED_STR(""), enqueue,
-                          &(struct on_node){c, (now ? now : old)->name});
+        mbr_ctl_add_pods_of(c, (now ? now : old)->name);
     fed_arena_release(&a);
 }
 

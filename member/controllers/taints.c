@@ -62,19 +62,6 @@ static void pod_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
     fed_arena_release(&a);
 }
 
-struct on_node {
-    struct mbr_ctl *c;
-    struct fed_str node;
-};
-
-static bool enqueue(void *ud, struct fed_kobj *pod)
-{
-    struct on_node *x = ud;
-    if (fed_str_eq(mbr_pod_info_get(x->c->m, pod)->node, x->node))
-        mbr_ctl_add(x->c, pod->ns, pod->name);
-    return true;
-}
-
 static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
 {
     struct mbr_ctl *c = ctl;
@@ -82,7 +69,7 @@ static void node_changed(void *ctl, struct fed_kobj *old, struct fed_kobj *now)
     const struct fed_json *was = old ? fed_json_at(fed_kobj_parse(old, &a), "spec", "taints", NULL) : NULL;
     const struct fed_json *is = now ? fed_json_at(fed_kobj_parse(now, &a), "spec", "taints", NULL) : NULL;
     if (now && (was || is) && !(was && is && fed_json_equal(was, is)))
-        fed_informer_each(c->m->informers[MBR_PODS], FED_STR(""), enqueue, &(struct on_node){c, now->name});
+        mbr_ctl_add_pods_of(c, now->name);
     fed_arena_release(&a);
 }
 
